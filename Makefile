@@ -1,0 +1,21 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+
+PYTHON ?= python3
+TOX = .venv/bin/tox
+
+.PHONY: demo test clean
+
+demo: $(TOX)
+	$(TOX) run -qq -e demo --notest
+	exec .tox/demo/bin/python example_project/demo.py
+
+test: $(TOX)
+	$(TOX) run
+
+$(TOX): pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check 'tox>=4.30' 'tox-uv>=1.28'
+	touch $(TOX)
+
+clean:
+	rm -rf .venv .tox dist example_project/db.sqlite3

@@ -1,0 +1,143 @@
+"""Run the example under gunicorn and send it a little traffic until stopped.
+
+Everything stays on loopback. PORT chooses another port than 8000, DATABASE_PATH
+another database than ``db.sqlite3`` beside this file.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+HOST = "127.0.0.1"
+SECONDS_BETWEEN_REQUESTS = 0.1
+SECONDS_TO_START = 30
+
+
+class Stopped(Exception):
+    """Raised when the demo is told to stop."""
+
+
+def main() -> int:
+    """Set up the database, start the server, send traffic; return the exit code."""
+    port = int(os.environ.get("PORT", "8000"))
+    if not is_free(port):
+        print(f"Port {port} is taken. Choose another: PORT=8001 make demo", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        manage("migrate", "--verbosity", "0")
+        manage("seed")
+        serve_and_send(port)
+    except Stopped:
+        print("\nStopped.")
+    return 0
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Leave the demo at the first signal; the ones after it change nothing."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise Stopped
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server can listen on ``port``."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def manage(*arguments: str) -> None:
+    """Run a management command; raise ``CalledProcessError`` if it fails."""
+    subprocess.run([sys.executable, "manage.py", *arguments], cwd=HERE, check=True)
+
+
+def serve_and_send(port: int) -> None:
+    """Start gunicorn and send it requests until told to stop."""
+    # One process with threads: each process has a page of its own.
+    command = ["-m", "gunicorn", "tachikoma.wsgi", "--threads", "4", "--log-level", "warning"]
+    server = subprocess.Popen([sys.executable, *command, "--bind", f"{HOST}:{port}"], cwd=HERE)
+    try:
+        wait_until_it_answers(server, port)
+        tell_where_to_look(port)
+        for method, path, body in requests(port):
+            send(port, method, path, body)
+            time.sleep(SECONDS_BETWEEN_REQUESTS)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_until_it_answers(server: subprocess.Popen[bytes], port: int) -> None:
+    """Return once the server answers; raise ``RuntimeError`` if it does not start."""
+    for _ in range(SECONDS_TO_START * 10):
+        if server.poll() is not None:
+            raise RuntimeError(f"gunicorn ended with exit code {server.returncode}.")
+        try:
+            send(port, "GET", "/api/v1/missions/")
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"gunicorn did not answer within {SECONDS_TO_START} seconds.")
+
+
+def tell_where_to_look(port: int) -> None:
+    """Print the addresses worth opening."""
+    address = f"http://{HOST}:{port}"
+    print(f"\nThe metrics page:  {address}/metrics")
+    print(f"The API:           {address}/api/v1/missions/")
+    if port == 8000:
+        print("In Prometheus:     prometheus --config.file=example_project/prometheus.yml")
+    print("\nSending a little traffic. Ctrl-C stops it.", flush=True)
+
+
+def requests(port: int) -> Any:
+    """Yield method, path and body of one request after the other."""
+    listed = json.loads(send(port, "GET", "/api/v1/missions/"))["missions"]
+    missions = [f"/api/v1/missions/{mission['id']}/" for mission in listed]
+    dice = random.Random(0)  # noqa: S311  # Traffic for a demo is no secret.
+    for number in itertools.count(1):
+        mission = dice.choice(missions)
+        yield "GET", "/api/v1/missions/", None
+        yield "GET", mission, None
+        yield "GET", f"{mission}specs/", None
+        yield "GET", f"{mission}export/", None
+        if number % 5 == 0:
+            yield "POST", f"{mission}specs/", {"title": f"Spec {number}"}
+        if number % 7 == 0:
+            yield "GET", f"/no/such/page/{number}", None
+        if number % 11 == 0:
+            yield "GET", "/api/v1/broken/", None
+
+
+def send(port: int, method: str, path: str, body: object = None) -> bytes:
+    """Return the body of the answer to one request; raise ``OSError`` without one."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body))
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Missions, their specs, and the files that specs change."""

@@ -1,0 +1,34 @@
+"""Fill an empty database with a few missions and specs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from missions.models import Mission, Spec
+
+SPECS_BY_MISSION = {
+    "Serve metrics": ("Declare the families", "Measure requests", "Render the page"),
+    "Stream progress": ("Accept sockets", "Send updates"),
+    "Write it down": ("Explain the design",),
+}
+
+
+class Command(BaseCommand):
+    """Create the demo's rows, once."""
+
+    help = "Creates a few missions and specs, unless there are some already."
+
+    @transaction.atomic
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Create the rows and say how many."""
+        if Mission.objects.exists():
+            self.stdout.write("There are missions already; nothing to do.")
+            return
+        for name, titles in SPECS_BY_MISSION.items():
+            mission = Mission.objects.create(name=name)
+            for title, status in zip(titles, Spec.Status.values, strict=False):
+                Spec.objects.create(mission=mission, title=title, status=status)
+        self.stdout.write(f"Created {Mission.objects.count()} missions.")

@@ -1,0 +1,139 @@
+"""A JSON API: lists, creation and change, a stream, and a view that fails."""
+
+from __future__ import annotations
+
+import functools
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods
+
+from missions.models import FileChange, Mission, Spec
+from tachikoma_metrics import record_file_change
+
+View = Callable[..., HttpResponse]
+Saved = TypeVar("Saved", bound=Model)
+
+
+def api_view(*methods: str) -> Callable[[View], View]:
+    """Allow these methods, without CSRF tokens, and answer 400 to invalid input."""
+
+    def decorate(view: View) -> View:
+        @csrf_exempt
+        @require_http_methods(methods)
+        @functools.wraps(view)
+        def answer(request: HttpRequest, **arguments: Any) -> HttpResponse:
+            try:
+                return view(request, **arguments)
+            except ValidationError as error:
+                return JsonResponse({"errors": error.messages}, status=400)
+
+        return answer
+
+    return decorate
+
+
+@api_view("GET", "POST")
+def missions(request: HttpRequest) -> HttpResponse:
+    """List the missions, or create one."""
+    if request.method == "POST":
+        created = Mission(**given(request, "id", "name"))
+        return JsonResponse(mission_json(saved(created)), status=201)
+    return JsonResponse({"missions": [mission_json(one) for one in Mission.objects.all()]})
+
+
+@api_view("GET", "DELETE")
+def mission(request: HttpRequest, mission_id: uuid.UUID) -> HttpResponse:
+    """Show a mission, or delete it."""
+    found = get_object_or_404(Mission, id=mission_id)
+    if request.method == "DELETE":
+        found.delete()
+        return HttpResponse(status=204)
+    return JsonResponse(mission_json(found))
+
+
+@api_view("GET", "POST")
+def specs(request: HttpRequest, mission_id: uuid.UUID) -> HttpResponse:
+    """List the specs of a mission, or create one."""
+    found = get_object_or_404(Mission, id=mission_id)
+    if request.method == "POST":
+        created = Spec(mission=found, **given(request, "id", "title", "status"))
+        return JsonResponse(spec_json(saved(created)), status=201)
+    return JsonResponse({"specs": [spec_json(one) for one in found.specs.all()]})
+
+
+@api_view("GET", "PATCH")
+def spec(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
+    """Show a spec, or change its title or status."""
+    found = get_object_or_404(Spec, id=spec_id)
+    if request.method == "PATCH":
+        for name, value in given(request, "title", "status").items():
+            setattr(found, name, value)
+        saved(found)
+    return JsonResponse(spec_json(found))
+
+
+@api_view("POST")
+def file_changes(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
+    """Note a change that a spec made to a file."""
+    found = get_object_or_404(Spec, id=spec_id)
+    change = FileChange(spec=found, **given(request, "id", "path", "change_type", "status"))
+    saved(change)
+    record_file_change(change.change_type, change.status)
+    return JsonResponse({"id": str(change.id), "path": change.path}, status=201)
+
+
+@require_GET
+def export(request: HttpRequest, mission_id: uuid.UUID) -> StreamingHttpResponse:
+    """Stream a mission and its specs, one line of JSON each."""
+    found = get_object_or_404(Mission, id=mission_id)
+
+    def lines() -> Iterator[str]:
+        yield json.dumps(mission_json(found)) + "\n"
+        for one in found.specs.iterator():
+            yield json.dumps(spec_json(one)) + "\n"
+
+    return StreamingHttpResponse(lines(), content_type="application/x-ndjson")
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Fail, so that the metrics have something to show."""
+    raise RuntimeError("This view always fails.")
+
+
+def given(request: HttpRequest, *names: str) -> dict[str, Any]:
+    """Return those of the fields ``names`` that the JSON body of a request gives.
+
+    Raises ``ValidationError`` if the body is not a JSON object.
+    """
+    try:
+        body = json.loads(request.body)
+    except ValueError as error:
+        raise ValidationError("The body should be JSON.") from error
+    if not isinstance(body, dict):
+        raise ValidationError("The body should be a JSON object.")
+    return {name: body[name] for name in names if name in body}
+
+
+def saved(instance: Saved) -> Saved:
+    """Validate and save ``instance``; raise ``ValidationError`` if it is not valid."""
+    instance.full_clean()
+    instance.save()
+    return instance
+
+
+def mission_json(mission: Mission) -> dict[str, str]:
+    """Return what the API says of a mission."""
+    return {"id": str(mission.id), "name": mission.name}
+
+
+def spec_json(spec: Spec) -> dict[str, str]:
+    """Return what the API says of a spec."""
+    return {"id": str(spec.id), "title": spec.title, "status": spec.status}

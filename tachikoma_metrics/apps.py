@@ -1,0 +1,19 @@
+"""Wiring, and nothing else."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class TachikomaMetricsConfig(AppConfig):
+    """Register the checks and the families once all apps are loaded."""
+
+    name = "tachikoma_metrics"
+    verbose_name = "Tachikoma metrics"
+
+    def ready(self) -> None:
+        """Import the checks and make the families; opens, reads and asks nothing."""
+        from tachikoma_metrics import checks  # noqa: F401  # Importing registers them.
+        from tachikoma_metrics.registry import METRICS
+
+        METRICS.bind()

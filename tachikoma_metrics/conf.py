@@ -1,0 +1,333 @@
+"""The ``TACHIKOMA_METRICS`` setting, read when used.
+
+The one module that reads Django's settings. Each key is declared once, as a
+field of ``Config``: its type, default, rule and meaning. A value that does not
+meet its rule is reported by a system check; a process that starts without
+running the checks, as a WSGI server does, uses the default in its place and the
+fault is counted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from tachikoma_metrics import catalogue, rules
+from tachikoma_metrics.rules import Rule
+
+NAME = "TACHIKOMA_METRICS"
+
+
+def _setting(default: Any, rule: Rule, id: str, meaning: str, *, acted_on: bool = True) -> Any:
+    return dataclasses.field(
+        default_factory=lambda: default,
+        metadata={
+            "default": default,
+            "rule": rule,
+            "id": id,
+            "meaning": meaning,
+            "acted_on": acted_on,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hold the value of every setting, in the form the code works with."""
+
+    enabled: bool = _setting(
+        True, rules.BOOLEAN, "E101", "Whether anything is measured and the page served."
+    )
+    path: str | None = _setting(
+        "/metrics",
+        rules.PATH,
+        "E102",
+        "Where the middleware itself answers with the page, before host validation, "
+        "redirects and login; `None` leaves only the URLconf.",
+    )
+    include_process_metrics: bool = _setting(
+        True,
+        rules.BOOLEAN,
+        "E103",
+        "Whether the page shows `process_*` and `python_*` families.",
+    )
+    global_labels: tuple[tuple[str, str], ...] = _setting(
+        (),
+        rules.GLOBAL_LABELS,
+        "E104",
+        "Labels added to every sample of the page: a mapping or a list of pairs.",
+    )
+    latency_buckets: tuple[float, ...] = _setting(
+        catalogue.LATENCY_BUCKETS,
+        rules.BUCKETS,
+        "E105",
+        "Upper bounds, in seconds, of the histograms of HTTP durations.",
+    )
+    size_buckets: tuple[float, ...] = _setting(
+        catalogue.SIZE_BUCKETS,
+        rules.BUCKETS,
+        "E106",
+        "Upper bounds, in bytes, of the histograms of HTTP body sizes.",
+    )
+    namespace: str = _setting(
+        "",
+        rules.NAMESPACE,
+        "E107",
+        "Prefix of the families: `tachikoma` makes `tachikoma_http_requests_total`. "
+        "The app's own health, `tachikoma_metrics_*`, keeps its names.",
+    )
+    buckets: Mapping[str, tuple[float, ...]] = _setting(
+        {},
+        rules.BUCKETS_BY_FAMILY,
+        "E108",
+        "Upper bounds by histogram, over any default and over the two settings above.",
+    )
+    labels: Mapping[str, tuple[str, ...]] = _setting(
+        {},
+        rules.LABELS_BY_FAMILY,
+        "E109",
+        "Labels by family, in order: leave standard ones out, add optional ones or "
+        "those of `EXTRA_LABELS`.",
+    )
+    extra_labels: Mapping[str, str] = _setting(
+        {},
+        rules.EXTRA_LABELS,
+        "E110",
+        "Labels of your own for HTTP families, by the dotted path of a callable that is "
+        "given the request and returns the value. It is called once a request, after "
+        "the view, and must not block.",
+    )
+    extra_metrics: tuple[str, ...] = _setting(
+        (), rules.NAMES, "E111", "Opt-in families to switch on."
+    )
+    disabled_metrics: tuple[str, ...] = _setting((), rules.NAMES, "E112", "Families to switch off.")
+    exclude_paths: tuple[re.Pattern[str], ...] = _setting(
+        (),
+        rules.PATTERNS,
+        "E113",
+        "Regular expressions searched for in the URL's path: such requests are not "
+        "measured. Scrapes never are.",
+    )
+    max_series: int = _setting(
+        1000,
+        rules.POSITIVE_INTEGER,
+        "E114",
+        "Label sets a family may have in a process; past it a new one is counted under `overflow`.",
+    )
+    store_dir: str | None = _setting(
+        "auto",
+        rules.STORE_DIR,
+        "E115",
+        "Where processes share values; `None` for the memory of each process alone.",
+        acted_on=False,
+    )
+    instrument_databases: bool | tuple[str, ...] = _setting(
+        True,
+        rules.SWITCH_OR_ALIASES,
+        "E116",
+        "Databases to measure: all, none, or the listed aliases.",
+        acted_on=False,
+    )
+    instrument_caches: bool | tuple[str, ...] = _setting(
+        True,
+        rules.SWITCH_OR_ALIASES,
+        "E117",
+        "Caches to measure: all, none, or the listed aliases.",
+        acted_on=False,
+    )
+    ws_message_types: tuple[str, ...] = _setting(
+        (),
+        rules.NAMES,
+        "E118",
+        "JSON `type` values of WebSocket messages worth telling apart.",
+        acted_on=False,
+    )
+    llm_models: tuple[str, ...] = _setting(
+        (),
+        rules.NAMES,
+        "E119",
+        "Models to tell apart; empty for the first 50.",
+        acted_on=False,
+    )
+    business_metrics: Mapping[str, Mapping[str, Any]] = _setting(
+        {},
+        rules.BUSINESS_METRICS,
+        "E120",
+        "Counts of models, by family name.",
+        acted_on=False,
+    )
+    business_interval: float = _setting(
+        30,
+        rules.SECONDS,
+        "E121",
+        "Seconds between two refreshes of the business counts.",
+        acted_on=False,
+    )
+    business_max_age: float | None = _setting(
+        None,
+        rules.OPTIONAL_SECONDS,
+        "E122",
+        "Seconds after which business counts are dropped as stale; ten intervals unless set.",
+        acted_on=False,
+    )
+    business_store: str = _setting(
+        "database",
+        rules.BUSINESS_STORE,
+        "E123",
+        "Where the business counts are kept: `database` or `cache`.",
+        acted_on=False,
+    )
+    allowed_networks: tuple[str, ...] = _setting(
+        ("private",),
+        rules.NETWORKS,
+        "E124",
+        "Networks that may read the page.",
+        acted_on=False,
+    )
+    tokens: tuple[str, ...] = _setting(
+        (), rules.NAMES, "E125", "Bearer tokens that may read the page.", acted_on=False
+    )
+    permission: str | None = _setting(
+        None,
+        rules.DOTTED_PATH,
+        "E126",
+        "Dotted path of a callable that is given the request and says whether the page "
+        "may be read.",
+        acted_on=False,
+    )
+    worker_port: int | None = _setting(
+        None,
+        rules.PORT,
+        "E127",
+        "The port on which a Celery worker serves its own page.",
+        acted_on=False,
+    )
+    faults: tuple[Fault, ...] = ()
+
+    @cached_property
+    def global_label_names(self) -> frozenset[str]:
+        """Return the names of the global labels."""
+        return frozenset(name for name, _ in self.global_labels)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Describe one key of ``TACHIKOMA_METRICS`` for checks and documentation.
+
+    A setting that is not ``acted_on`` is reserved: its value is validated, and a
+    check warns whoever sets it that nothing comes of it yet.
+    """
+
+    key: str
+    default: Any
+    rule: Rule
+    id: str
+    meaning: str
+    acted_on: bool
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Tell of a setting whose value does not meet its rule."""
+
+    setting: Setting
+    value: object
+
+    @property
+    def message(self) -> str:
+        """Return which setting, what it should be, and what it is."""
+        expectation = self.setting.rule.expectation
+        return f"`{self.setting.key}` should be {expectation}; got {self.shown}."
+
+    @property
+    def shown(self) -> str:
+        """Return the value, shortened; a secret never."""
+        if self.setting.key == "TOKENS":
+            return "a value that is not shown"
+        text = repr(self.value)
+        return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+SETTINGS: dict[str, Setting] = {
+    field.name.upper(): Setting(key=field.name.upper(), **field.metadata)
+    for field in dataclasses.fields(Config)
+    if field.metadata
+}
+"""Every key of ``TACHIKOMA_METRICS``, in the order of the reference."""
+
+
+def declared() -> object:
+    """Return ``settings.TACHIKOMA_METRICS`` as it stands, or ``{}``."""
+    return getattr(settings, NAME, {})
+
+
+def root_urlconf() -> str:
+    """Return the URLconf of requests that name none of their own."""
+    return str(settings.ROOT_URLCONF)
+
+
+def middleware() -> tuple[str, ...]:
+    """Return the dotted paths in ``MIDDLEWARE``."""
+    return tuple(settings.MIDDLEWARE)
+
+
+def read(values: object) -> Config:
+    """Return the configuration that ``values`` declares.
+
+    Never raises: a value that does not meet its rule leaves the default in place
+    and is told of in ``Config.faults``.
+    """
+    if not isinstance(values, Mapping):
+        return Config()
+    accepted: dict[str, Any] = {}
+    faults = []
+    for key, setting in SETTINGS.items():
+        if key not in values:
+            continue
+        try:
+            accepted[key.lower()] = setting.rule.read(values[key])
+        except Exception:
+            faults.append(Fault(setting, values[key]))
+    return Config(**accepted, faults=tuple(faults))
+
+
+_config: Config | None = None
+_when_changed: list[Callable[[], None]] = []
+
+
+def config() -> Config:
+    """Return the configuration in force; cheap enough to ask for every request.
+
+    Where Django has no settings, as in a script that only imports the package,
+    that is the default one.
+    """
+    global _config
+    if _config is None:
+        if not settings.configured and not os.environ.get("DJANGO_SETTINGS_MODULE"):
+            return Config()
+        _config = read(declared())
+    return _config
+
+
+def when_changed(call: Callable[[], None]) -> None:
+    """Have ``call`` called after each change of the settings."""
+    _when_changed.append(call)
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    global _config
+    if setting == NAME:
+        _config = None
+        for call in _when_changed:
+            call()
+
+
+setting_changed.connect(_forget, dispatch_uid="tachikoma_metrics.conf")

@@ -1,0 +1,118 @@
+"""What a metric is, apart from its values.
+
+A family is declared once, as data (see ``catalogue``); everything else, the
+objects that hold values, the page, the reference, is derived from these
+declarations. Nothing here imports more than the standard library, so a
+declaration can be read without Django and without prometheus_client.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+_LEGAL_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_RESERVED_LABELS = frozenset({"le", "quantile"})
+
+
+def is_legal_label(name: str) -> bool:
+    """Tell whether ``name`` may name a label of a family.
+
+    https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
+    """
+    return _LEGAL_LABEL.fullmatch(name) is not None and name not in _RESERVED_LABELS
+
+
+@dataclass(frozen=True)
+class Label:
+    """Name one dimension of a family and say what its values are."""
+
+    name: str
+    values: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """Declare one metric family.
+
+    ``name`` is the name users query, ``help`` a noun phrase that says what one
+    unit of the value is, ``labels`` the standard labels in order, ``optional``
+    the labels that ``LABELS`` may add, and ``fed_by`` whoever records it.
+    An ``opt_in`` family stays out unless ``EXTRA_METRICS`` names it.
+    """
+
+    name: str
+    help: str
+    labels: tuple[Label, ...] = ()
+    optional: tuple[Label, ...] = ()
+    fed_by: str = field(kw_only=True)
+    opt_in: bool = field(default=False, kw_only=True)
+
+    type: ClassVar[str]
+
+    @property
+    def is_own_health(self) -> bool:
+        """Tell whether this is about tachikoma_metrics itself."""
+        return self.name.startswith("tachikoma_metrics_")
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Return the names of the standard labels, in order."""
+        return tuple(label.name for label in self.labels)
+
+    @property
+    def allowed_label_names(self) -> tuple[str, ...]:
+        """Return the names of all labels the instrument can fill in."""
+        return tuple(label.name for label in self.labels + self.optional)
+
+    def reserved_names(self, full_name: str) -> frozenset[str]:
+        """Return every name this family takes on a page under ``full_name``."""
+        return frozenset({full_name})
+
+
+@dataclass(frozen=True)
+class Counter(Family):
+    """Declare a total that only rises; its name ends in ``_total``."""
+
+    type: ClassVar[str] = "counter"
+
+    def reserved_names(self, full_name: str) -> frozenset[str]:
+        """Return the family name of OpenMetrics and the sample names.
+
+        https://prometheus.io/docs/specs/om/open_metrics_spec/#counter-1
+        """
+        stem = full_name.removesuffix("_total")
+        return frozenset({stem, f"{stem}_total", f"{stem}_created"})
+
+
+@dataclass(frozen=True)
+class Gauge(Family):
+    """Declare a value that goes up and down.
+
+    ``latest_wins`` says how several processes become one value: the most
+    recently set value if true, the sum over living processes if not. A gauge
+    whose latest value wins has no sample before it is first set: zero would be
+    a claim that nobody made.
+    """
+
+    type: ClassVar[str] = "gauge"
+    latest_wins: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Histogram(Family):
+    """Declare a distribution.
+
+    ``buckets`` are the upper bounds, without ``+Inf``; ``bucket_setting`` names
+    the setting that replaces them for a whole group of families.
+    """
+
+    type: ClassVar[str] = "histogram"
+    buckets: tuple[float, ...] = field(kw_only=True)
+    bucket_setting: str | None = field(default=None, kw_only=True)
+
+    def reserved_names(self, full_name: str) -> frozenset[str]:
+        """Return the family name and its sample names."""
+        suffixes = ("", "_bucket", "_sum", "_count", "_created")
+        return frozenset(full_name + suffix for suffix in suffixes)

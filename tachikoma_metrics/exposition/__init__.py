@@ -1,0 +1,13 @@
+"""The page: gather what a registry holds, choose a format, render it.
+
+Knows nothing of the catalogue: the registry, the global labels and whoever
+counts faults are handed in, so that the same code serves any of them.
+"""
+
+from __future__ import annotations
+
+from tachikoma_metrics.exposition.gather import gather
+from tachikoma_metrics.exposition.negotiation import accepts_gzip, choose_format
+from tachikoma_metrics.exposition.render import OPENMETRICS, TEXT, Format
+
+__all__ = ["OPENMETRICS", "TEXT", "Format", "accepts_gzip", "choose_format", "gather"]

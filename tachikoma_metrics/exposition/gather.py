@@ -1,0 +1,88 @@
+"""Collect the families of a registry, each collector behind its own guard.
+
+``CollectorRegistry.collect`` is one generator over all collectors: the first
+that raises ends it, and with it the page. Here a collector that raises costs
+what it had still to yield, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+OnFault = Callable[[str, Exception, object], None]
+"""Told the source of a fault, the exception, and what raised it."""
+
+
+def gather(
+    registry: CollectorRegistry,
+    on_fault: OnFault,
+    *,
+    names: frozenset[str] = frozenset(),
+    is_wanted: Callable[[Collector], bool] = lambda collector: True,
+) -> Iterator[Metric]:
+    """Yield the families of ``registry`` in the order of registration.
+
+    ``names`` keeps the families and the samples so named; empty keeps all. A
+    collector that is not wanted, or that says it has none of the names, is not
+    asked. A family that was yielded before is left out as a fault: no format
+    allows a family twice.
+    """
+    seen: set[str] = set()
+    for metric in _guarded(registry, on_fault, names, is_wanted):
+        if metric.name in seen:
+            on_fault("duplicate", ValueError(f"{metric.name} is collected twice"), metric.name)
+            continue
+        seen.add(metric.name)
+        kept = _restricted(metric, names) if names else metric
+        if kept is not None:
+            yield kept
+
+
+def _guarded(
+    registry: CollectorRegistry,
+    on_fault: OnFault,
+    names: frozenset[str],
+    is_wanted: Callable[[Collector], bool],
+) -> Iterator[Metric]:
+    target = registry.get_target_info()
+    if target:
+        yield _target_info(target)
+    for collector, known_names in _collectors(registry):
+        if not is_wanted(collector) or _has_none_of(known_names, names):
+            continue
+        try:
+            yield from collector.collect()
+        except Exception as error:
+            on_fault("collector", error, collector)
+
+
+def _collectors(registry: CollectorRegistry) -> Iterable[tuple[Collector, list[str]]]:
+    # The registry offers no way to its collectors but collect(), which is one
+    # generator for all; restricted_registry() reads the same two attributes.
+    with registry._lock:
+        return list(registry._collector_to_names.items())
+
+
+def _has_none_of(known_names: list[str], names: frozenset[str]) -> bool:
+    return bool(names and known_names) and names.isdisjoint(known_names)
+
+
+def _restricted(metric: Metric, names: frozenset[str]) -> Metric | None:
+    if metric.name in names:
+        return metric
+    samples = [sample for sample in metric.samples if sample.name in names]
+    if not samples:
+        return None
+    kept = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+    kept.samples = samples
+    return kept
+
+
+def _target_info(labels: dict[str, str]) -> Metric:
+    # https://prometheus.io/docs/specs/om/open_metrics_spec/#supporting-target-metadata-in-both-push-based-and-pull-based-systems
+    metric = Metric("target", "Target metadata.", "info")
+    metric.add_sample("target_info", labels, 1)
+    return metric

@@ -1,0 +1,60 @@
+"""Which format, and which encoding, a scraper asked for.
+
+https://prometheus.io/docs/instrumenting/content_negotiation/
+https://www.rfc-editor.org/rfc/rfc9110#name-content-negotiation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.http.request import MediaType
+
+from tachikoma_metrics.exposition.render import OPENMETRICS, TEXT, Format
+
+
+def choose_format(accepted: Iterable[MediaType]) -> Format:
+    """Return the format to answer in, given the accepted types, the best first.
+
+    OpenMetrics only for those who ask for it by name, in version 1.0.0 or in none;
+    text 0.0.4 for everybody else, whatever they ask for, as Prometheus expects of a
+    target that cannot do better.
+    """
+    for media_type in accepted:
+        if _is_openmetrics(media_type):
+            return OPENMETRICS
+        if _is_text(media_type):
+            return TEXT
+    return TEXT
+
+
+def _is_openmetrics(media_type: MediaType) -> bool:
+    kind = (media_type.main_type, media_type.sub_type)
+    version = media_type.params.get("version", "1.0.0")
+    return kind == ("application", "openmetrics-text") and version == "1.0.0"
+
+
+def _is_text(media_type: MediaType) -> bool:
+    return media_type.main_type in ("text", "*") and media_type.sub_type in ("plain", "*")
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Tell whether an ``Accept-Encoding`` header allows gzip."""
+    weights = dict(_weighted_coding(item) for item in accept_encoding.split(","))
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
+
+
+def _weighted_coding(item: str) -> tuple[str, float]:
+    coding, *parameters = (part.strip().lower() for part in item.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            return coding, _weight(value)
+    return coding, 1.0
+
+
+def _weight(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0

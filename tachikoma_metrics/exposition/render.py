@@ -1,0 +1,186 @@
+"""Write families as text 0.0.4 or OpenMetrics 1.0.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/
+https://prometheus.io/docs/specs/om/open_metrics_spec/
+
+Both leave out ``_created`` series, which would be an eighth of a page. A sample
+that cannot be written costs itself alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import Metric
+from prometheus_client.samples import Exemplar, Sample
+from prometheus_client.utils import floatToGoString
+
+from tachikoma_metrics.exposition.gather import OnFault
+
+_ILLEGAL_IN_NAME = re.compile(r"^[0-9]|[^a-zA-Z0-9_:]")
+_ILLEGAL_IN_LABEL = re.compile(r"^[0-9]|[^a-zA-Z0-9_]")
+_WITH_CREATED = frozenset({"counter", "histogram", "summary"})
+
+_TEXT_TYPES = {
+    "info": "gauge",
+    "stateset": "gauge",
+    "gaugehistogram": "histogram",
+    "unknown": "untyped",
+}
+_TEXT_SUFFIXES = {"counter": "_total", "info": "_info"}
+_GAUGES_OF_GAUGEHISTOGRAM = ("_gcount", "_gsum")
+
+Write = Callable[[Metric, Sample, Mapping[str, str]], str]
+
+
+@dataclass(frozen=True)
+class Format:
+    """Name a format by its content type and write families in it."""
+
+    content_type: str
+    _families: Callable[[Metric, Callable[[Sample], str]], Iterator[str]]
+    _write: Write
+    _end: str = ""
+
+    def render(
+        self,
+        families: Iterable[Metric],
+        on_fault: OnFault,
+        global_labels: Mapping[str, str],
+    ) -> str:
+        """Return the page as text that UTF-8 can encode.
+
+        Global labels are added to every sample; a label of the sample's own of the
+        same name stays.
+        """
+        parts = []
+        for metric in families:
+            lines = _Lines(metric, self._write, on_fault, global_labels)
+            try:
+                parts.append("".join(self._families(metric, lines.line)))
+            except Exception as error:
+                on_fault("render", error, metric.name)
+        return _encodable("".join(parts) + self._end)
+
+
+@dataclass(frozen=True)
+class _Lines:
+    metric: Metric
+    write: Write
+    on_fault: OnFault
+    global_labels: Mapping[str, str]
+
+    def line(self, sample: Sample) -> str:
+        try:
+            return self.write(self.metric, sample, self.global_labels)
+        except Exception as error:
+            self.on_fault("render", error, sample.name)
+            return ""
+
+
+def _is_created(metric: Metric, sample: Sample) -> bool:
+    return metric.type in _WITH_CREATED and sample.name == f"{metric.name}_created"
+
+
+def _text_family(metric: Metric, line: Callable[[Sample], str]) -> Iterator[str]:
+    name = metric.name + _TEXT_SUFFIXES.get(metric.type, "")
+    yield from _text_header(name, metric.documentation, _TEXT_TYPES.get(metric.type, metric.type))
+    apart: dict[str, list[Sample]] = {}
+    for sample in metric.samples:
+        if sample.name in _names_of_apart(metric):
+            apart.setdefault(sample.name, []).append(sample)
+        elif not _is_created(metric, sample):
+            yield line(sample)
+    for name, samples in sorted(apart.items()):
+        yield from _text_header(name, metric.documentation, "gauge")
+        yield from map(line, samples)
+
+
+def _names_of_apart(metric: Metric) -> tuple[str, ...]:
+    # Text 0.0.4 knows no gauge histogram: its sum and count become gauges.
+    if metric.type != "gaugehistogram":
+        return ()
+    return tuple(metric.name + suffix for suffix in _GAUGES_OF_GAUGEHISTOGRAM)
+
+
+def _text_header(name: str, documentation: str, type: str) -> Iterator[str]:
+    text = documentation.replace("\\", r"\\").replace("\n", r"\n")
+    yield f"# HELP {_metric_name(name)} {text}\n# TYPE {_metric_name(name)} {type}\n"
+
+
+def _text_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str]) -> str:
+    stamp = "" if sample.timestamp is None else f" {int(float(sample.timestamp) * 1000)}"
+    return f"{_series(sample, global_labels)} {_number(sample.value)}{stamp}\n"
+
+
+def _openmetrics_family(metric: Metric, line: Callable[[Sample], str]) -> Iterator[str]:
+    name = _metric_name(metric.name)
+    yield f"# HELP {name} {_escaped(metric.documentation)}\n# TYPE {name} {metric.type}\n"
+    if metric.unit:
+        yield f"# UNIT {name} {metric.unit}\n"
+    for sample in metric.samples:
+        if not _is_created(metric, sample):
+            yield line(sample)
+
+
+def _openmetrics_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str]) -> str:
+    stamp = "" if sample.timestamp is None else f" {sample.timestamp}"
+    exemplar = "" if sample.exemplar is None else _exemplar(sample.exemplar)
+    value = _number(sample.value)
+    return f"{_series(sample, global_labels)} {value}{stamp}{exemplar}\n"
+
+
+def _exemplar(exemplar: Exemplar) -> str:
+    stamp = "" if exemplar.timestamp is None else f" {exemplar.timestamp}"
+    return f" # {{{_label_pairs(exemplar.labels)}}} {_number(exemplar.value)}{stamp}"
+
+
+def _series(sample: Sample, global_labels: Mapping[str, str]) -> str:
+    labels = {**global_labels, **sample.labels} if global_labels else sample.labels
+    name = _metric_name(sample.name)
+    return f"{name}{{{_label_pairs(labels)}}}" if labels else name
+
+
+def _label_pairs(labels: Mapping[str, str]) -> str:
+    return ",".join(
+        f'{_label_name(name)}="{_escaped(str(labels[name]))}"' for name in sorted(labels)
+    )
+
+
+def _number(value: float) -> str:
+    return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # It has no types.
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def _metric_name(name: str) -> str:
+    return _ILLEGAL_IN_NAME.sub("_", name)
+
+
+def _label_name(name: str) -> str:
+    return _ILLEGAL_IN_LABEL.sub("_", name)
+
+
+def _encodable(page: str) -> str:
+    try:
+        page.encode()
+    except UnicodeEncodeError:
+        return page.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return page
+
+
+TEXT = Format(
+    "text/plain; version=0.0.4; charset=utf-8",
+    _text_family,
+    _text_sample,
+)
+OPENMETRICS = Format(
+    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    _openmetrics_family,
+    _openmetrics_sample,
+    "# EOF\n",
+)

@@ -1,0 +1,102 @@
+"""The guard on label values.
+
+Whatever a client sends, a label value that leaves this module is valid UTF-8,
+short, and one of a bounded number: routes instead of URLs, nine methods,
+``overflow`` once a family is full.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+
+MAX_LENGTH = 256
+OTHER = "other"
+OVERFLOW = "overflow"
+UNMATCHED = "<unmatched>"
+
+STANDARD_METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
+)
+"""The methods of RFC 9110, section 9, and PATCH (RFC 5789)."""
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_CONVERTER = re.compile(r"<(?:(?P<converter>[^<>:]+):)?(?P<name>[^<>:]+)>")
+_REGEX_SYNTAX = re.compile(r"[\\^$()\[\]]")
+_ESCAPED = re.compile(r"\\([^\w\s])")
+
+
+def clean(value: object) -> str:
+    """Return ``value`` as text that a page can carry.
+
+    Lone surrogates, which UTF-8 cannot encode, become U+FFFD; text of more than
+    256 characters is cut and ends in an ellipsis. Raises whatever ``str(value)``
+    raises.
+    """
+    text = str(value)
+    if len(text) > MAX_LENGTH:
+        text = text[: MAX_LENGTH - 1] + "…"
+    if text.isascii():
+        return text
+    # A pair of surrogates is one character that was decoded in two halves.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def method_name(method: str | None) -> str:
+    """Return ``method`` if it is a standard one, else ``other``."""
+    return method if method in STANDARD_METHODS else OTHER
+
+
+def normalize_path(path: str) -> str:
+    """Return ``path`` with every UUID in it replaced by ``:id``.
+
+    For paths that no URLconf knows, such as those of a backend's API. Requests
+    to Django are labelled with their route, which is bounded by construction.
+    """
+    return _UUID.sub(":id", path)
+
+
+@lru_cache(maxsize=4096)
+def route_template(route: str, language: str = "") -> str:
+    """Return a route of Django's as a template that starts with a slash.
+
+    ``<uuid:anything>`` becomes ``:id``, any other ``<converter:name>`` and any
+    regex group ``:name`` (``:var`` for a group without a name). A leading
+    ``language`` prefix, as ``i18n_patterns`` adds it, becomes ``:language``.
+    """
+    if language and route.startswith(f"{language}/"):
+        route = route.replace(language, "<language>", 1)
+    template = _CONVERTER.sub(_placeholder, _without_regex(route))
+    return clean("/" + template.lstrip("/"))
+
+
+def _without_regex(route: str) -> str:
+    if not _REGEX_SYNTAX.search(route):
+        return route
+    # Imported here because it registers roles with docutils where that is
+    # installed, which a project without regex routes need not pay for.
+    from django.contrib.admindocs import utils
+
+    route = utils.remove_non_capturing_groups(route)
+    route = utils.replace_unnamed_groups(utils.replace_named_groups(route))
+    return _ESCAPED.sub(r"\1", utils.replace_metacharacters(route))
+
+
+def _placeholder(found: re.Match[str]) -> str:
+    return ":id" if found["converter"] == "uuid" else f":{found['name']}"
+
+
+def fits(values: tuple[str, ...], known: Collection[Sequence[str]], limit: float) -> bool:
+    """Tell whether a family with the ``known`` label sets may hold ``values`` too.
+
+    The last place of ``limit`` is kept for the overflow label set, so that a
+    family never has more than ``limit`` of them.
+    """
+    return values in known or len(known) < limit - 1 or values == overflow(len(values))
+
+
+@lru_cache(maxsize=64)
+def overflow(size: int) -> tuple[str, ...]:
+    """Return the label set that stands for all that found no place."""
+    return (OVERFLOW,) * size

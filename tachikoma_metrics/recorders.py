@@ -1,0 +1,197 @@
+"""What happened, in the caller's words.
+
+A recorder takes the facts of one event and changes every family that tells of it.
+None of them raises: wrong input is counted in ``tachikoma_metrics_errors_total``,
+what is right in it is recorded.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from asgiref.sync import iscoroutinefunction
+
+from tachikoma_metrics import catalogue
+from tachikoma_metrics.registry import METRICS, Event
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_http_request = Event(
+    "http",
+    ("method", "path", "status", "view", "scheme"),
+    catalogue.HTTP_REQUESTS,
+    catalogue.HTTP_REQUEST_DURATION,
+    catalogue.HTTP_REQUEST_SIZE,
+    catalogue.HTTP_RESPONSE_SIZE,
+    catalogue.HTTP_RESPONSE_TIME_TO_FIRST_BYTE,
+    has_request=True,
+)
+_execution = Event(
+    "execution",
+    ("backend", "model", "status"),
+    catalogue.EXECUTIONS,
+    catalogue.EXECUTION_DURATION,
+)
+_execution_tokens = Event("execution", ("backend", "model", "type"), catalogue.EXECUTION_TOKENS)
+_db_query = Event(
+    "database",
+    ("operation", "table", "alias"),
+    catalogue.DB_QUERIES,
+    catalogue.DB_QUERY_DURATION,
+)
+_cache_hit = Event("cache", ("cache",), catalogue.CACHE_HITS)
+_cache_miss = Event("cache", ("cache",), catalogue.CACHE_MISSES)
+_backend_request = Event(
+    "backend",
+    ("backend", "endpoint"),
+    catalogue.BACKEND_REQUESTS,
+    catalogue.BACKEND_REQUEST_DURATION,
+)
+_backend_error = Event("backend", ("backend", "error_type"), catalogue.BACKEND_ERRORS)
+_file_change = Event("file_change", ("change_type", "status"), catalogue.FILE_CHANGES)
+
+
+def record_http_request(
+    facts: tuple[str, ...],
+    seconds: float,
+    *,
+    request_bytes: int | None,
+    response_bytes: int | None,
+    first_byte_seconds: float | None,
+) -> None:
+    """Record one HTTP request that was answered, or given up.
+
+    ``facts`` are method, path (a route), status, view, scheme and the values of
+    ``EXTRA_LABELS``, in this order; None stands for a size or time nobody knows.
+    """
+    _http_request.record(facts, (1, seconds, request_bytes, response_bytes, first_byte_seconds))
+
+
+def record_execution(
+    backend: str,
+    model: str,
+    status: str,
+    duration_secs: float,
+    tokens: tuple[int, int],
+) -> None:
+    """Record one execution of a language model that ended.
+
+    ``status`` is ``success``, ``error``, ``timeout`` or ``cancelled``,
+    ``duration_secs`` in seconds, and ``tokens`` the pair (prompt, completion).
+    """
+    _execution.record((backend, model, status), (1, duration_secs))
+    try:
+        prompt, completion = tokens
+    except Exception as error:
+        METRICS.fault("execution", error)
+        return
+    _execution_tokens.record((backend, model, "prompt"), (prompt,))
+    _execution_tokens.record((backend, model, "completion"), (completion,))
+
+
+def record_db_query(operation: str, table: str, duration_secs: float, *, alias: str = "") -> None:
+    """Record one database query that took ``duration_secs`` seconds.
+
+    ``operation`` is ``select``, ``insert``, ``update``, ``delete``,
+    ``transaction``, ``ddl`` or ``other``; ``alias`` is shown where ``LABELS`` asks
+    for it.
+    """
+    _db_query.record((operation, table, alias), (1, duration_secs))
+
+
+def record_cache_hit(*, cache: str = "") -> None:
+    """Record that a key was found; ``cache`` is shown where ``LABELS`` asks for it."""
+    _cache_hit.record((cache,), (1,))
+
+
+def record_cache_miss(*, cache: str = "") -> None:
+    """Record that a key was not found; ``cache`` is shown where ``LABELS`` asks for it."""
+    _cache_miss.record((cache,), (1,))
+
+
+def record_backend_request(backend: str, endpoint: str, duration_secs: float) -> None:
+    """Record one request to a backend's API that took ``duration_secs`` seconds.
+
+    ``endpoint`` is the API operation, such as ``/v1/chat/completions``; keep it to a
+    few values (``normalize_path`` helps).
+    """
+    _backend_request.record((backend, endpoint), (1, duration_secs))
+
+
+def record_backend_error(backend: str, error_type: str) -> None:
+    """Record that a request to a backend's API failed, and how."""
+    _backend_error.record((backend, error_type), (1,))
+
+
+def record_file_change(change_type: str, status: str) -> None:
+    """Record one change of a file, such as ``("modify", "applied")``."""
+    _file_change.record((change_type, status), (1,))
+
+
+class Timer:
+    """Measure seconds and hand them to ``callback``, once.
+
+    The clock runs from the making of the timer, or from the start of its ``with``
+    block; it is read at ``stop()``, or at the end of the block if not stopped. As a
+    decorator it times each call of a function, sync or async.
+
+    A callback that raises is counted in ``tachikoma_metrics_errors_total``.
+
+        with Timer(lambda seconds: record_db_query("select", "orders", seconds)):
+            ...
+    """
+
+    def __init__(self, callback: Callable[[float], object]) -> None:
+        self._callback = callback
+        self._pending = [callback]
+        self._seconds = 0.0
+        self._started_at = time.perf_counter()
+
+    def stop(self) -> float:
+        """Call the callback unless it was called before; return the seconds measured."""
+        seconds = time.perf_counter() - self._started_at
+        try:
+            # Popping is atomic: of two threads that stop a timer, one calls back.
+            callback = self._pending.pop()
+        except IndexError:
+            return self._seconds
+        self._seconds = seconds
+        try:
+            callback(seconds)
+        except Exception as error:
+            METRICS.fault("timer", error)
+        return seconds
+
+    def __enter__(self) -> Timer:
+        self._started_at = time.perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __call__(self, function: Function) -> Function:
+        """Return ``function``, timed at each call."""
+        if iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def timed(*args: Any, **kwargs: Any) -> Any:
+                with Timer(self._callback):
+                    return await function(*args, **kwargs)
+
+        else:
+
+            @functools.wraps(function)
+            def timed(*args: Any, **kwargs: Any) -> Any:
+                with Timer(self._callback):
+                    return function(*args, **kwargs)
+
+        return timed  # type: ignore[return-value]  # wraps() keeps the signature.

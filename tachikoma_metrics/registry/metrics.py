@@ -1,0 +1,265 @@
+"""The families of the catalogue in the form the settings give them."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import REGISTRY, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from tachikoma_metrics import catalogue, conf, exposition
+from tachikoma_metrics.conf import Config
+from tachikoma_metrics.definitions import Family, Histogram
+from tachikoma_metrics.registry import families
+from tachikoma_metrics.registry.families import Guard, GuardedMetric
+from tachikoma_metrics.version import __version__
+
+logger = logging.getLogger("tachikoma_metrics")
+
+_PROCESS_COLLECTORS = (ProcessCollector, PlatformCollector, GCCollector)
+_MOST_LOGGED_FAULTS = 100
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Tell what the settings make of a family; a family of another shape is another metric."""
+
+    full_name: str
+    label_names: tuple[str, ...]
+    buckets: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Pair a family with the metric that holds its values."""
+
+    family: Family
+    shape: Shape
+    metric: GuardedMetric
+    is_on: bool
+
+
+class Metrics:
+    """Hold one prometheus_client object per family, as an attribute of the family's name.
+
+    ``registry`` is the ``CollectorRegistry`` they are in. The objects are made when
+    first asked for and made anew when a changed setting gives them another shape. A
+    family that is switched off keeps its attribute, but is in no registry.
+    """
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.registry = registry
+        self._bound: dict[str, Bound] = {}
+        self._lock = threading.RLock()
+        self._forgetful: list[Any] = []
+        self._logged: set[object] = set()
+        conf.when_changed(self._rebind)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in catalogue.FAMILIES:
+            raise AttributeError(f"{name!r} is not a family of tachikoma_metrics.")
+        return self.bound(name).metric
+
+    def __dir__(self) -> list[str]:
+        return sorted([*super().__dir__(), *catalogue.FAMILIES])
+
+    def encode(self) -> str:
+        """Return the page as text, in the exposition format 0.0.4."""
+        return self.page(exposition.TEXT)
+
+    def page(self, format: exposition.Format, names: frozenset[str] = frozenset()) -> str:
+        """Return the page in ``format``; ``names`` keeps the families and samples so named.
+
+        Never raises for a collector's sake: the rest is served, the fault is counted
+        in ``tachikoma_metrics_errors_total``.
+        """
+        started_at = time.perf_counter()
+        config = conf.config()
+        self._observe_ourselves()
+        gathered = exposition.gather(
+            self.registry,
+            self.fault,
+            names=names,
+            is_wanted=_wanted(config),
+        )
+        page = format.render(gathered, self.fault, dict(config.global_labels))
+        self.tachikoma_metrics_scrape_duration_seconds.set(time.perf_counter() - started_at)
+        return page
+
+    def bind(self) -> None:
+        """Make the families and register those that are switched on."""
+        with self._lock:
+            if not self._bound:
+                self._rebind()
+
+    def bound(self, name: str) -> Bound:
+        """Return a family of the catalogue with its metric."""
+        if name not in self._bound:
+            self.bind()
+        return self._bound[name]
+
+    def all_bound(self) -> Iterator[Bound]:
+        """Yield every family of the catalogue with its metric."""
+        self.bind()
+        yield from list(self._bound.values())
+
+    def owner(self, bound: Bound) -> Collector | None:
+        """Return another collector that has one of the family's names, if there is one."""
+        with self.registry._lock:
+            taken = self.registry._names_to_collectors
+            for name in sorted(bound.family.reserved_names(bound.shape.full_name)):
+                if name in taken:
+                    return taken[name]
+        return None
+
+    def fault(self, source: str, error: Exception, about: object = None) -> None:
+        """Count a fault; log the first of its kind and source. Never raises."""
+        try:
+            self.tachikoma_metrics_errors_total.labels(source).inc()
+            self._log_once(
+                (source, type(error), repr(about)[:200]),
+                logging.ERROR,
+                "Fault in %s%s; it is counted in tachikoma_metrics_errors_total and, if "
+                "it happens again, not logged again.",
+                source,
+                "" if about is None else f", from {about!r}",
+                exc_info=error,
+            )
+        except Exception:
+            logger.exception("A fault in %s could not be counted.", source)
+
+    def when_forgotten(self, forgetful: Any) -> None:
+        """Have ``forgetful.forget()`` called when remembered series have gone."""
+        self._forgetful.append(forgetful)
+
+    def reset(self) -> None:
+        """Start all families anew, without a series. For tests."""
+        with self._lock:
+            for bound in self._bound.values():
+                self._unregister(bound)
+            self._bound = {}
+            self._logged.clear()
+            self._rebind()
+
+    def _rebind(self) -> None:
+        config = conf.config()
+        with self._lock:
+            for family in catalogue.FAMILIES.values():
+                self._bound[family.name] = self._bind(family, config)
+        self._forget()
+        self.tachikoma_metrics_info.labels(__version__).set(1)
+        for fault in config.faults:
+            self.fault("settings", ValueError(fault.message))
+
+    def _bind(self, family: Family, config: Config) -> Bound:
+        before = self._bound.get(family.name)
+        shape = shape_of(family, config)
+        if before is not None and before.shape == shape:
+            metric = before.metric
+        else:
+            metric = families.make(family, shape.full_name, shape.label_names, shape.buckets)
+        bound = Bound(family, shape, metric, is_on(family, config))
+        metric.guard = self._guard(bound, config)
+        if before is not None:
+            self._unregister(before)
+        if bound.is_on:
+            self.registry.register(metric)
+        return bound
+
+    def _unregister(self, bound: Bound) -> None:
+        if bound.is_on:
+            self.registry.unregister(bound.metric)
+
+    def _guard(self, bound: Bound, config: Config) -> Guard:
+        # What we say of ourselves is bounded by our own code.
+        limit = math.inf if bound.family.is_own_health else config.max_series
+        return Guard(
+            limit,
+            is_shadowed=lambda: self.owner(bound) is not None,
+            when_full=lambda: self._overflowed(bound.family.name, config.max_series),
+            when_removed=self._forget,
+        )
+
+    def _overflowed(self, name: str, limit: int) -> None:
+        self.tachikoma_metrics_overflow_total.labels(name).inc()
+        self._log_once(
+            ("overflow", name),
+            logging.WARNING,
+            "%s has reached MAX_SERIES, %d label sets; new ones are counted under "
+            "`overflow`. Drop a label with LABELS or raise MAX_SERIES.",
+            name,
+            limit,
+        )
+
+    def _log_once(self, key: object, level: int, message: str, *details: Any, **how: Any) -> None:
+        if key not in self._logged and len(self._logged) < _MOST_LOGGED_FAULTS:
+            self._logged.add(key)
+            logger.log(level, message, *details, **how)
+
+    def _forget(self) -> None:
+        for forgetful in self._forgetful:
+            forgetful.forget()
+
+    def _observe_ourselves(self) -> None:
+        # Values live in this process alone.
+        self.tachikoma_metrics_processes.set(1)
+        series = self.tachikoma_metrics_series
+        for bound in self.all_bound():
+            if bound.is_on and bound.shape.label_names and not bound.family.is_own_health:
+                series.labels(bound.family.name).set(bound.metric.series)
+
+
+def _wanted(config: Config) -> Any:
+    if config.include_process_metrics:
+        return lambda collector: True
+    return lambda collector: not isinstance(collector, _PROCESS_COLLECTORS)
+
+
+def is_on(family: Family, config: Config) -> bool:
+    """Tell whether the settings have ``family`` measured."""
+    switched_on = not family.opt_in or family.name in config.extra_metrics
+    return config.enabled and switched_on and family.name not in config.disabled_metrics
+
+
+def shape_of(family: Family, config: Config) -> Shape:
+    """Return the name, labels and buckets that the settings give ``family``."""
+    return Shape(_full_name(family, config), _label_names(family, config), _buckets(family, config))
+
+
+def _full_name(family: Family, config: Config) -> str:
+    if not config.namespace or family.is_own_health:
+        return family.name
+    return f"{config.namespace}_{family.name}"
+
+
+def _label_names(family: Family, config: Config) -> tuple[str, ...]:
+    if family.name not in config.labels:
+        return family.label_names
+    possible = possible_labels(family, config)
+    return tuple(name for name in config.labels[family.name] if name in possible)
+
+
+def possible_labels(family: Family, config: Config) -> tuple[str, ...]:
+    """Return the names of all labels ``LABELS`` may give to ``family``."""
+    if family.name not in catalogue.FED_BY_REQUESTS:
+        return family.allowed_label_names
+    return (*family.allowed_label_names, *config.extra_labels)
+
+
+def _buckets(family: Family, config: Config) -> tuple[float, ...]:
+    if not isinstance(family, Histogram):
+        return ()
+    default = family.buckets
+    if family.bucket_setting is not None:
+        default = getattr(config, family.bucket_setting.lower())
+    return tuple(config.buckets.get(family.name, default))
+
+
+METRICS = Metrics()
+"""The families of this process, in prometheus_client's own registry."""

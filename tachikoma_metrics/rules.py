@@ -1,0 +1,280 @@
+"""What the value of a setting should be.
+
+A rule says its expectation in words, so that the message of a check, the
+settings reference and the test are one text, and turns a legal value into the
+form the code works with.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tachikoma_metrics.definitions import is_legal_label
+
+
+class Unmet(ValueError):
+    """Raised by a rule for a value that does not meet its expectation."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Say in words what a value should be, how to get there, and read it.
+
+    ``expectation`` completes "The setting should be …"; ``hint`` is the remedy;
+    ``read`` returns the value in the form the code uses or raises ``Unmet``.
+    """
+
+    expectation: str
+    hint: str
+    read: Callable[[Any], Any]
+
+
+def require(met: bool) -> None:
+    """Raise ``Unmet`` unless ``met``."""
+    if not met:
+        raise Unmet
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    require(isinstance(value, (list, tuple, set, frozenset)))
+    require(all(isinstance(item, str) and item for item in value))
+    return tuple(value)
+
+
+def _boolean(value: Any) -> bool:
+    require(isinstance(value, bool))
+    return bool(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def read_buckets(value: Any) -> tuple[float, ...]:
+    """Return bucket boundaries as a tuple; raise ``Unmet`` unless they rise."""
+    require(isinstance(value, Sequence) and not isinstance(value, (str, bytes)))
+    require(len(value) > 0 and all(_is_number(bound) for bound in value))
+    require(all(0 < bound < math.inf for bound in value))
+    require(all(low < high for low, high in itertools.pairwise(value)))
+    return tuple(float(bound) for bound in value)
+
+
+def _buckets_by_family(value: Any) -> dict[str, tuple[float, ...]]:
+    require(isinstance(value, Mapping))
+    require(all(isinstance(name, str) for name in value))
+    return {name: read_buckets(bounds) for name, bounds in value.items()}
+
+
+def _pairs(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, Mapping):
+        return list(value.items())
+    require(isinstance(value, Iterable) and not isinstance(value, (str, bytes)))
+    pairs = [pair if isinstance(pair, (list, tuple)) else () for pair in value]
+    require(all(len(pair) == 2 for pair in pairs))
+    return [(first, second) for first, second in pairs]
+
+
+def _global_labels(value: Any) -> tuple[tuple[str, str], ...]:
+    pairs = _pairs(value)
+    require(all(isinstance(name, str) and is_legal_label(name) for name, _ in pairs))
+    require(all(isinstance(text, str) for _, text in pairs))
+    require(len({name for name, _ in pairs}) == len(pairs))
+    return tuple(pairs)
+
+
+def _labels_by_family(value: Any) -> dict[str, tuple[str, ...]]:
+    require(isinstance(value, Mapping))
+    require(all(isinstance(family, str) for family in value))
+    wanted = {}
+    for family, names in value.items():
+        require(isinstance(names, (list, tuple)))
+        require(all(isinstance(name, str) for name in names))
+        require(len(set(names)) == len(names))
+        wanted[family] = tuple(names)
+    return wanted
+
+
+def _extra_labels(value: Any) -> dict[str, str]:
+    require(isinstance(value, Mapping))
+    for name, dotted_path in value.items():
+        require(isinstance(name, str) and is_legal_label(name))
+        require(isinstance(dotted_path, str) and "." in dotted_path)
+    return dict(value)
+
+
+def _path(value: Any) -> str | None:
+    if value is None:
+        return None
+    require(isinstance(value, str) and value.startswith("/"))
+    require(not set("?#") & set(value) and value.isprintable() and " " not in value)
+    return str(value)
+
+
+def _namespace(value: Any) -> str:
+    require(isinstance(value, str))
+    require(not value or re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", value) is not None)
+    return str(value)
+
+
+def _patterns(value: Any) -> tuple[re.Pattern[str], ...]:
+    require(isinstance(value, (list, tuple)))
+    require(all(isinstance(item, (str, re.Pattern)) for item in value))
+    try:
+        patterns = tuple(re.compile(item) for item in value)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise Unmet from error
+    require(all(isinstance(pattern.pattern, str) for pattern in patterns))
+    return patterns
+
+
+def _positive_integer(value: Any) -> int:
+    require(isinstance(value, int) and not isinstance(value, bool) and value > 0)
+    return int(value)
+
+
+def _store_dir(value: Any) -> str | None:
+    if value is None:
+        return None
+    require(isinstance(value, str) or hasattr(value, "__fspath__"))
+    require(str(value) == "auto" or str(value).startswith("/"))
+    return str(value)
+
+
+def _switch_or_aliases(value: Any) -> bool | tuple[str, ...]:
+    return value if isinstance(value, bool) else _strings(value)
+
+
+def _business_metrics(value: Any) -> dict[str, Mapping[str, Any]]:
+    require(isinstance(value, Mapping))
+    for name, declaration in value.items():
+        require(isinstance(name, str) and isinstance(declaration, Mapping))
+        require(("model" in declaration) != ("callable" in declaration))
+    return dict(value)
+
+
+def _seconds(value: Any) -> float:
+    require(_is_number(value) and 0 < value < math.inf)
+    return float(value)
+
+
+def _optional_seconds(value: Any) -> float | None:
+    return None if value is None else _seconds(value)
+
+
+def _business_store(value: Any) -> str:
+    require(value in ("database", "cache"))
+    return str(value)
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    networks = _strings(value)
+    try:
+        for network in networks:
+            if network not in ("private", "*"):
+                ipaddress.ip_network(network)
+    except ValueError as error:
+        raise Unmet from error
+    return networks
+
+
+def _dotted_path(value: Any) -> str | None:
+    if value is None:
+        return None
+    require(isinstance(value, str) and "." in value)
+    return str(value)
+
+
+def _port(value: Any) -> int | None:
+    if value is None:
+        return None
+    require(_positive_integer(value) < 65536)
+    return int(value)
+
+
+BOOLEAN = Rule("True or False", "Set it to True or False.", _boolean)
+PATH = Rule(
+    'a path that starts with "/", or None',
+    'Write it like "/metrics"; None leaves the page to your URLconf.',
+    _path,
+)
+GLOBAL_LABELS = Rule(
+    "a mapping, or a list of pairs, of legal and different label names to strings",
+    "A label name has letters, digits and underscores, does not start with a digit or "
+    "two underscores, and is neither `le` nor `quantile`; wrap other values in str().",
+    _global_labels,
+)
+BUCKETS = Rule(
+    "a sorted list of positive numbers",
+    "Sort it, and leave out duplicates, zero, NaN and infinity: the last bucket, "
+    "+Inf, is added for you.",
+    read_buckets,
+)
+BUCKETS_BY_FAMILY = Rule(
+    "a mapping of histogram names to sorted lists of positive numbers",
+    "Sort each list, and leave out duplicates, zero, NaN and infinity.",
+    _buckets_by_family,
+)
+NAMESPACE = Rule(
+    "a legal beginning of a metric name, or an empty string",
+    "Use letters, digits and underscores, not starting with a digit; the underscore "
+    "before the metric's name is added for you.",
+    _namespace,
+)
+LABELS_BY_FAMILY = Rule(
+    "a mapping of family names to lists of different label names",
+    'Write it like {"http_requests_total": ["method", "status"]}.',
+    _labels_by_family,
+)
+EXTRA_LABELS = Rule(
+    "a mapping of legal label names to dotted paths of callables",
+    'Write it like {"tenant": "shop.metrics.tenant"}.',
+    _extra_labels,
+)
+NAMES = Rule("a list of strings", 'Write it like ["one", "two"].', _strings)
+PATTERNS = Rule(
+    "a list of valid regular expressions",
+    r'Write it like [r"^/health$"]; each is searched for in the path of the URL.',
+    _patterns,
+)
+POSITIVE_INTEGER = Rule(
+    "a whole number of at least 1", "Set it to a number such as 1000.", _positive_integer
+)
+STORE_DIR = Rule(
+    '"auto", an absolute path, or None',
+    'Leave it at "auto" unless two services share a user and a project.',
+    _store_dir,
+)
+SWITCH_OR_ALIASES = Rule(
+    "True, False, or a list of aliases",
+    'Write it like ["default"].',
+    _switch_or_aliases,
+)
+BUSINESS_METRICS = Rule(
+    "a mapping of family names to mappings with either `model` or `callable`",
+    'Write it like {"missions_total": {"model": "missions.Mission"}}.',
+    _business_metrics,
+)
+SECONDS = Rule("a positive number of seconds", "Set it to a number such as 30.", _seconds)
+OPTIONAL_SECONDS = Rule(
+    "a positive number of seconds, or None",
+    "None stands for ten times BUSINESS_INTERVAL.",
+    _optional_seconds,
+)
+BUSINESS_STORE = Rule('"database" or "cache"', "Choose where the counts are kept.", _business_store)
+NETWORKS = Rule(
+    'a list of "private", "*" and networks in CIDR notation',
+    'Write it like ["private", "192.0.2.0/24"]; host bits must be zero.',
+    _networks,
+)
+DOTTED_PATH = Rule(
+    "the dotted path of a callable, or None",
+    'Write it like "shop.metrics.may_read".',
+    _dotted_path,
+)
+PORT = Rule("a port number, or None", "Choose a number from 1 to 65535.", _port)

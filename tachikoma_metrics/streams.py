@@ -1,0 +1,80 @@
+"""Streamed bodies that tell how many bytes passed and how they ended.
+
+Django registers the ``close`` of what it is given as ``streaming_content`` and calls
+it when the server is done with the response, exhausted or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Protocol
+
+
+class Follower(Protocol):
+    """Whoever wants to know what becomes of a body."""
+
+    def pass_chunk(self, size: int) -> None:
+        """Be told of a chunk of ``size`` bytes that is on its way."""
+
+    def complete(self) -> None:
+        """Be told that the last chunk has gone."""
+
+    def close(self) -> None:
+        """Be told that nobody asks for more, at the end or before it."""
+
+    def break_off(self, error: BaseException) -> None:
+        """Be told that making the next chunk failed."""
+
+
+class MeasuredStream:
+    """Hand on the chunks of an iterator unchanged."""
+
+    def __init__(self, chunks: Iterator[bytes], follower: Follower) -> None:
+        self._chunks = chunks
+        self._follower = follower
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            chunk = next(self._chunks)
+        except StopIteration:
+            self._follower.complete()
+            raise
+        except BaseException as error:
+            self._follower.break_off(error)
+            raise
+        self._follower.pass_chunk(len(chunk))
+        return chunk
+
+    def close(self) -> None:
+        """Tell that nobody asks for more."""
+        self._follower.close()
+
+
+class MeasuredAsyncStream:
+    """Hand on the chunks of an async iterator unchanged."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], follower: Follower) -> None:
+        self._chunks = chunks
+        self._follower = follower
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            self._follower.complete()
+            raise
+        except BaseException as error:
+            self._follower.break_off(error)
+            raise
+        self._follower.pass_chunk(len(chunk))
+        return chunk
+
+    def close(self) -> None:
+        """Tell that nobody asks for more."""
+        self._follower.close()

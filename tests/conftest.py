@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.core import checks
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from tachikoma_metrics import testing
+
+
+@pytest.fixture(autouse=True)
+def _new_families() -> None:
+    """Start each test without a series, so that it can name absolute numbers."""
+    testing.reset()
+
+
+@pytest.fixture
+def registry() -> Iterator[CollectorRegistry]:
+    """Lend prometheus_client's registry; whatever a test registers goes afterwards."""
+    before = set(REGISTRY._collector_to_names)
+    yield REGISTRY
+    for collector in set(REGISTRY._collector_to_names) - before:
+        if not type(collector).__name__.startswith(("Guarded", "Latest")):
+            REGISTRY.unregister(collector)
+
+
+def found(**kwargs: object) -> dict[str, checks.CheckMessage]:
+    """Return our messages of ``manage.py check`` by their short id."""
+    prefix = "tachikoma_metrics."
+    return {
+        str(message.id).removeprefix(prefix): message
+        for message in checks.run_checks()
+        if str(message.id).startswith(prefix)
+    }

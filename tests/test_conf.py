@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from tachikoma_metrics import METRICS, catalogue, conf, record_cache_hit
+from tachikoma_metrics.testing import sample_value
+
+
+def test_the_defaults_are_those_of_the_specification():
+    config = conf.config()
+
+    assert config.enabled is True
+    assert config.path == "/metrics"
+    assert config.include_process_metrics is True
+    assert config.global_labels == ()
+    assert config.latency_buckets == catalogue.LATENCY_BUCKETS
+    assert config.size_buckets == catalogue.SIZE_BUCKETS
+
+
+def test_settings_are_read_when_used():
+    with override_settings(TACHIKOMA_METRICS={"PATH": "/elsewhere"}):
+        assert conf.config().path == "/elsewhere"
+
+    assert conf.config().path == "/metrics"
+
+
+@pytest.mark.parametrize("declared", [None, "ENABLED", ["ENABLED"], 1])
+def test_anything_but_a_mapping_leaves_the_defaults(declared: object):
+    with override_settings(TACHIKOMA_METRICS=declared):
+        assert conf.config() == conf.Config()
+
+
+@override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1, 0.5], "NAMESPACE": "shop"})
+def test_a_wrong_value_leaves_the_default_and_is_counted(caplog: pytest.LogCaptureFixture):
+    assert conf.config().latency_buckets == catalogue.LATENCY_BUCKETS
+    assert conf.config().namespace == "shop"
+    assert sample_value("tachikoma_metrics_errors_total", source="settings") == 1
+
+
+def test_a_wrong_value_is_logged_with_what_it_should_be(caplog: pytest.LogCaptureFixture):
+    with override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1, 0.5]}):
+        METRICS.bind()
+
+    assert (
+        "`LATENCY_BUCKETS` should be a sorted list of positive numbers; got [1, 0.5]."
+        in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "read"),
+    [
+        ("GLOBAL_LABELS", {"env": "prod"}, (("env", "prod"),)),
+        ("GLOBAL_LABELS", [("env", "prod"), ["zone", "a"]], (("env", "prod"), ("zone", "a"))),
+        ("SIZE_BUCKETS", (1, 2), (1.0, 2.0)),
+        ("LABELS", {"http_requests_total": ["status"]}, {"http_requests_total": ("status",)}),
+        ("PATH", None, None),
+        ("STORE_DIR", None, None),
+        ("BUSINESS_MAX_AGE", None, None),
+        ("INSTRUMENT_CACHES", ["default"], ("default",)),
+        ("ALLOWED_NETWORKS", ["private", "192.0.2.0/24"], ("private", "192.0.2.0/24")),
+        ("WORKER_PORT", 9100, 9100),
+        ("PERMISSION", "shop.metrics.may_read", "shop.metrics.may_read"),
+        ("BUSINESS_STORE", "cache", "cache"),
+    ],
+)
+def test_a_legal_value_is_read(key: str, value: object, read: object):
+    config = conf.read({key: value})
+
+    assert config.faults == ()
+    assert getattr(config, key.lower()) == read
+
+
+def test_a_value_in_a_message_is_short_and_a_token_is_not_shown():
+    config = conf.read({"TOKENS": "secret-token", "NAMESPACE": "1" * 1000})
+
+    messages = {fault.setting.key: fault.message for fault in config.faults}
+    assert "secret-token" not in messages["TOKENS"]
+    assert len(messages["NAMESPACE"]) < 400
+
+
+@override_settings(TACHIKOMA_METRICS={"ENABLED": False})
+def test_nothing_is_recorded_where_disabled():
+    record_cache_hit()
+
+    with override_settings(TACHIKOMA_METRICS={}):
+        assert sample_value("cache_hits_total") == 0
+
+
+def run(script: str) -> subprocess.CompletedProcess[Any]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env={"PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_package_works_without_configured_settings():
+    script = (
+        "from tachikoma_metrics import METRICS, record_execution\n"
+        "record_execution('openai', 'gpt', 'success', 1.5, (3, 4))\n"
+        "assert 'executions_total{backend=\"openai\"' in METRICS.encode()"
+    )
+
+    assert run(script).stderr == ""
+
+
+def test_importing_the_package_starts_no_thread_and_needs_no_apps():
+    script = (
+        "import threading, sys\n"
+        "import tachikoma_metrics\n"
+        "assert threading.active_count() == 1\n"
+        "assert 'django.contrib.auth.models' not in sys.modules"
+    )
+
+    assert run(script).stderr == ""

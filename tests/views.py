@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    StreamingHttpResponse,
+)
+
+CHUNKS = (b"one ", b"two ", b"three")
+
+
+def hello(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    return HttpResponse("hello")
+
+
+async def async_hello(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("hello")
+
+
+def fail(request: HttpRequest) -> HttpResponse:
+    raise ValueError("failed on purpose")
+
+
+async def async_fail(request: HttpRequest) -> HttpResponse:
+    raise ValueError("failed on purpose")
+
+
+def missing(request: HttpRequest) -> HttpResponse:
+    raise Http404
+
+
+async def leave(request: HttpRequest) -> HttpResponse:
+    raise asyncio.CancelledError
+
+
+def chunks() -> Iterator[bytes]:
+    yield from CHUNKS
+
+
+async def async_chunks() -> AsyncIterator[bytes]:
+    for chunk in CHUNKS:
+        yield chunk
+
+
+def stream(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(chunks())
+
+
+async def async_stream(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(async_chunks())
+
+
+def broken_stream(request: HttpRequest) -> StreamingHttpResponse:
+    def broken() -> Iterator[bytes]:
+        yield b"one "
+        raise OSError("broken on purpose")
+
+    return StreamingHttpResponse(broken())
+
+
+async def broken_async_stream(request: HttpRequest) -> StreamingHttpResponse:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"one "
+        raise OSError("broken on purpose")
+
+    return StreamingHttpResponse(broken())
+
+
+def file(request: HttpRequest) -> FileResponse:
+    return FileResponse(Path(__file__).open("rb"))
+
+
+def no_content(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=204)
+
+
+def tenant(request: HttpRequest) -> str:
+    return request.headers.get("X-Tenant", "none")
+
+
+def failing_label(request: HttpRequest) -> str:
+    raise LookupError("no tenant")
+
+
+def no_label(request: HttpRequest) -> None:
+    return None
+
+
+async def coroutine_label(request: HttpRequest) -> str:
+    return ""
+
+
+def refuse(get_response: Any) -> Any:
+    """Make a middleware that answers instead of the view."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("closed", status=503)
+
+    return middleware
