@@ -1,7 +1,7 @@
 """Write the reference of metrics and settings from their declarations.
 
-    python docs/generate.py          writes docs/metrics.md and docs/settings.md
-    python docs/generate.py --check  says whether they are current, and writes nothing
+python docs/generate.py          writes docs/metrics.md and docs/settings.md
+python docs/generate.py --check  says whether they are current, and writes nothing
 """
 
 from __future__ import annotations

@@ -24,7 +24,21 @@ STANDARD_METHODS = frozenset(
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _CONVERTER = re.compile(r"<(?:(?P<converter>[^<>:]+):)?(?P<name>[^<>:]+)>")
 _REGEX_SYNTAX = re.compile(r"[\\^$()\[\]]")
-_ESCAPED = re.compile(r"\\([^\w\s])")
+_TOKEN = re.compile(
+    r"""
+    (?P<opening>
+        (?P<is_capturing> \(\?P<(?P<name>\w+)> | \((?!\?) )
+      | (?P<is_transparent> \(\?[a-zA-Z-]*: )
+      | \(\?<?[=!]
+    )
+  | (?P<closing> \) )
+  | (?: \(\?[a-zA-Z]+\) | \\[AZbB] | [?*+^$] | \{\d*,?\d*\} )
+  | \\(?P<escaped> [^\w\s] )
+  | (?P<literal> \[\^?\]?(?:\\.|[^\]\\])*\] | \\. | . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""A token of a regular expression; what has no name in it leaves no trace in a label."""
 
 
 def clean(value: object) -> str:
@@ -72,15 +86,25 @@ def route_template(route: str, language: str = "") -> str:
 
 
 def _without_regex(route: str) -> str:
+    """Return a route with its capturing groups named and its operators dropped.
+
+    What a non-capturing group holds stays: two routes may differ in nothing else.
+    """
     if not _REGEX_SYNTAX.search(route):
         return route
-    # Imported here because it registers roles with docutils where that is
-    # installed, which a project without regex routes need not pay for.
-    from django.contrib.admindocs import utils
-
-    route = utils.remove_non_capturing_groups(route)
-    route = utils.replace_unnamed_groups(utils.replace_named_groups(route))
-    return _ESCAPED.sub(r"\1", utils.replace_metacharacters(route))
+    written: list[str] = []
+    open_groups: list[bool] = []
+    for token in _TOKEN.finditer(route):
+        is_hidden = True in open_groups
+        if token["opening"]:
+            if not is_hidden and token["is_capturing"] is not None:
+                written.append(f":{token['name'] or 'var'}")
+            open_groups.append(not token["is_transparent"])
+        elif token["closing"]:
+            del open_groups[-1:]
+        elif not is_hidden:
+            written.append(token["escaped"] or token["literal"] or "")
+    return "".join(written)
 
 
 def _placeholder(found: re.Match[str]) -> str:

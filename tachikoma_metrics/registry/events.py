@@ -42,7 +42,7 @@ class Event:
         self._families = families
         self._has_request = has_request
         self._metrics = metrics
-        self._remembered: dict[tuple[object, ...], tuple[Step | None, ...]] = {}
+        self._remembered: dict[tuple[object, ...], list[Step | None]] = {}
         metrics.when_forgotten(self)
 
     def record(self, facts: tuple[object, ...], amounts: tuple[float | None, ...]) -> None:
@@ -52,14 +52,15 @@ class Event:
         counted as a fault, and the others are recorded.
         """
         try:
-            steps = self._remembered.get(facts) or self._steps(facts)
+            steps = self._remembered.get(facts) or self._remember(facts)
         except Exception as error:
             self._metrics.fault(self.source, error)
             return
-        for step, amount in zip(steps, amounts, strict=False):
-            if step is None or amount is None:
+        for place, amount in enumerate(amounts):
+            if amount is None:
                 continue
             try:
+                step = steps[place] or self._find(place, facts, steps)
                 step(_sound(amount))
             except Exception as error:
                 self._metrics.fault(self.source, error)
@@ -68,31 +69,36 @@ class Event:
         """Forget which series the facts lead to; they are found anew."""
         self._remembered = {}
 
-    def _steps(self, facts: tuple[object, ...]) -> tuple[Step | None, ...]:
-        remembered = self._remembered
-        values = tuple(map(clean, facts))
-        named = dict(zip(self._names(), values, strict=False))
-        found = [self._step(family, named) for family in self._families]
-        steps = tuple(step for step, _ in found)
-        is_lasting = values == facts and all(is_own for _, is_own in found)
-        if is_lasting and len(remembered) < _MOST_REMEMBERED:
-            remembered[facts] = steps
+    def _remember(self, facts: tuple[object, ...]) -> list[Step | None]:
+        steps: list[Step | None] = [None] * len(self._families)
+        is_lasting = all(type(fact) is str and clean(fact) == fact for fact in facts)
+        if is_lasting and len(self._remembered) < _MOST_REMEMBERED:
+            self._remembered[facts] = steps
         return steps
 
-    def _names(self) -> tuple[str, ...]:
-        extra = conf.config().extra_labels if self._has_request else ()
-        return (*self._offered, *extra)
-
-    def _step(self, family: Family, named: dict[str, str]) -> tuple[Step | None, bool]:
+    def _find(self, place: int, facts: tuple[object, ...], steps: list[Step | None]) -> Step:
+        family = self._families[place]
         bound = self._metrics.bound(family.name)
         if not bound.is_on:
-            return None, True
-        values = tuple(named.get(name, "") for name in bound.shape.label_names)
+            steps[place] = _ignore
+            return _ignore
         child: Any = bound.metric
         is_own = True
-        if values:
-            child, is_own = bound.metric.child(values)
-        return child.inc if isinstance(family, Counter) else child.observe, is_own
+        if bound.shape.label_names:
+            child, is_own = bound.metric.child(self._values(bound.shape.label_names, facts))
+        step: Step = child.inc if isinstance(family, Counter) else child.observe
+        # Overflow is found anew each time, for the guard counts it each time.
+        steps[place] = step if is_own else None
+        return step
+
+    def _values(self, label_names: tuple[str, ...], facts: tuple[object, ...]) -> tuple[str, ...]:
+        extra = conf.config().extra_labels if self._has_request else ()
+        named = dict(zip((*self._offered, *extra), facts, strict=False))
+        return tuple(clean(named.get(name, "")) for name in label_names)
+
+
+def _ignore(amount: float) -> None:
+    """Record nothing: the family is switched off."""
 
 
 def _sound(amount: float) -> float:

@@ -152,6 +152,7 @@ class Metrics:
         with self._lock:
             for family in catalogue.FAMILIES.values():
                 self._bound[family.name] = self._bind(family, config)
+        self.tachikoma_metrics_series.clear()
         self._forget()
         self.tachikoma_metrics_info.labels(__version__).set(1)
         for fault in config.faults:

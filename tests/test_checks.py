@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+from prometheus_client import CollectorRegistry, Counter
+
+from tachikoma_metrics import checks, conf
+from tests.conftest import found
+
+NAN = float("nan")
+INF = float("inf")
+
+WRONG_VALUES: list[tuple[str, str, object]] = [
+    ("E101", "ENABLED", "yes"),
+    ("E101", "ENABLED", 1),
+    ("E102", "PATH", "metrics"),
+    ("E102", "PATH", ""),
+    ("E102", "PATH", "/a?b"),
+    ("E102", "PATH", 7),
+    ("E103", "INCLUDE_PROCESS_METRICS", None),
+    ("E104", "GLOBAL_LABELS", "env=prod"),
+    ("E104", "GLOBAL_LABELS", {"not-legal": "x"}),
+    ("E104", "GLOBAL_LABELS", {"__reserved": "x"}),
+    ("E104", "GLOBAL_LABELS", {"le": "x"}),
+    ("E104", "GLOBAL_LABELS", {"env": 1}),
+    ("E104", "GLOBAL_LABELS", [("env", "a"), ("env", "b")]),
+    ("E104", "GLOBAL_LABELS", [("env",)]),
+    ("E104", "GLOBAL_LABELS", ["ab"]),
+    ("E105", "LATENCY_BUCKETS", [1, 0.5]),
+    ("E105", "LATENCY_BUCKETS", [0.5, 0.5]),
+    ("E105", "LATENCY_BUCKETS", [-1, 1]),
+    ("E105", "LATENCY_BUCKETS", [0, 1]),
+    ("E105", "LATENCY_BUCKETS", [NAN]),
+    ("E105", "LATENCY_BUCKETS", [1, INF]),
+    ("E105", "LATENCY_BUCKETS", []),
+    ("E105", "LATENCY_BUCKETS", ["1"]),
+    ("E105", "LATENCY_BUCKETS", [True, 2]),
+    ("E105", "LATENCY_BUCKETS", "12"),
+    ("E105", "LATENCY_BUCKETS", 5),
+    ("E106", "SIZE_BUCKETS", [10, 1]),
+    ("E107", "NAMESPACE", "1st"),
+    ("E107", "NAMESPACE", "a-b"),
+    ("E107", "NAMESPACE", None),
+    ("E108", "BUCKETS", [1, 2]),
+    ("E108", "BUCKETS", {"http_request_size_bytes": [2, 1]}),
+    ("E109", "LABELS", {"http_requests_total": "status"}),
+    ("E109", "LABELS", {"http_requests_total": ["status", "status"]}),
+    ("E109", "LABELS", ["status"]),
+    ("E110", "EXTRA_LABELS", {"le": "a.b"}),
+    ("E110", "EXTRA_LABELS", {"tenant": "tenant"}),
+    ("E110", "EXTRA_LABELS", ["tenant"]),
+    ("E111", "EXTRA_METRICS", "ws_disconnects_total"),
+    ("E112", "DISABLED_METRICS", [1]),
+    ("E113", "EXCLUDE_PATHS", ["("]),
+    ("E113", "EXCLUDE_PATHS", "^/health$"),
+    ("E113", "EXCLUDE_PATHS", [b"^/health$"]),
+    ("E114", "MAX_SERIES", 0),
+    ("E114", "MAX_SERIES", 10.5),
+    ("E114", "MAX_SERIES", True),
+    ("E115", "STORE_DIR", "relative/path"),
+    ("E115", "STORE_DIR", 3),
+    ("E116", "INSTRUMENT_DATABASES", "default"),
+    ("E117", "INSTRUMENT_CACHES", None),
+    ("E118", "WS_MESSAGE_TYPES", [""]),
+    ("E119", "LLM_MODELS", "gpt"),
+    ("E120", "BUSINESS_METRICS", {"missions_total": {}}),
+    ("E120", "BUSINESS_METRICS", {"missions_total": {"model": "a.B", "callable": "c.d"}}),
+    ("E121", "BUSINESS_INTERVAL", 0),
+    ("E121", "BUSINESS_INTERVAL", NAN),
+    ("E122", "BUSINESS_MAX_AGE", -1),
+    ("E123", "BUSINESS_STORE", "redis"),
+    ("E124", "ALLOWED_NETWORKS", ["10.0.0.1/8"]),
+    ("E124", "ALLOWED_NETWORKS", ["somewhere"]),
+    ("E125", "TOKENS", "secret"),
+    ("E126", "PERMISSION", "may_read"),
+    ("E127", "WORKER_PORT", 70000),
+]
+
+
+@pytest.mark.parametrize(("id", "key", "value"), WRONG_VALUES)
+def test_a_wrong_value_is_an_error_that_names_it(id: str, key: str, value: object):
+    with override_settings(TACHIKOMA_METRICS={key: value}):
+        message = found()[id]
+
+    assert message.msg.startswith(f"`{key}` should be ")
+    assert message.msg.endswith(".")
+    assert message.hint
+    assert message.is_serious()
+
+
+def test_every_setting_has_an_id_of_its_own_and_a_wrong_value_above():
+    ids = [setting.id for setting in conf.SETTINGS.values()]
+
+    assert len(set(ids)) == len(ids)
+    assert {(id, key) for id, key, _ in WRONG_VALUES} == {
+        (setting.id, setting.key) for setting in conf.SETTINGS.values()
+    }
+
+
+def test_the_message_says_what_is_wrong_and_what_to_do():
+    with override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1, 0.5]}):
+        message = found()["E105"]
+
+    assert message.msg == (
+        "`LATENCY_BUCKETS` should be a sorted list of positive numbers; got [1, 0.5]."
+    )
+    assert message.hint is not None
+    assert "Sort it" in message.hint
+
+
+@pytest.mark.parametrize("buckets", [[1, 0.5], [-1, 1], [NAN], "fast"])
+def test_wrong_buckets_stop_the_check_command(buckets: object):
+    with (
+        override_settings(TACHIKOMA_METRICS={"SIZE_BUCKETS": buckets}),
+        pytest.raises(CommandError, match="`SIZE_BUCKETS` should be"),
+    ):
+        call_command("check")
+
+
+def test_the_example_has_nothing_to_complain_of():
+    assert found() == {}
+
+
+WRONG_NAMES: list[tuple[str, dict[str, Any], str, str]] = [
+    ("E001", "ENABLED", "should be a dictionary", "Write it like"),  # type: ignore[list-item]
+    ("E002", {"LATENCY_BUCKET": [1]}, "'LATENCY_BUCKET'", "`LATENCY_BUCKETS`"),
+    ("E002", {"enabled": True}, "'enabled'", "`ENABLED`"),
+    ("E002", {7: True}, "7", "Choose from"),  # type: ignore[dict-item]
+    (
+        "E003",
+        {"DISABLED_METRICS": ["http_request_total"]},
+        "'http_request_total'",
+        "`http_requests_total`",
+    ),
+    ("E003", {"EXTRA_METRICS": ["http_requests_total"]}, "'http_requests_total'", ""),
+    ("E003", {"BUCKETS": {"http_requests_total": [1]}}, "'http_requests_total'", ""),
+    ("E003", {"LABELS": {"nothing": []}}, "'nothing'", "Choose from"),
+    ("E004", {"LABELS": {"http_requests_total": ["metod"]}}, "'metod'", "`method`"),
+    ("E004", {"LABELS": {"cache_hits_total": ["method"]}}, "'method'", "Choose from: cache."),
+    ("E004", {"LABELS": {"missions_total": ["team"]}}, "'team'", "none is defined"),
+    ("E005", {"GLOBAL_LABELS": {"method": "x"}}, "'method'", "Rename"),
+    ("E005", {"GLOBAL_LABELS": [("status", "x")]}, "'status'", "Rename"),
+    ("E006", {"EXTRA_LABELS": {"tenant": "tests.views.nowhere"}}, "cannot be imported", "Write"),
+    ("E006", {"EXTRA_LABELS": {"tenant": "tests.views.CHUNKS"}}, "not callable", "Write"),
+    ("E006", {"EXTRA_LABELS": {"tenant": "tests.views.coroutine_label"}}, "coroutine", "Write"),
+    ("E007", {"EXTRA_LABELS": {"view": "tests.views.tenant"}}, "'view'", "another name"),
+]
+
+
+@pytest.mark.parametrize(("id", "declared", "says", "hints"), WRONG_NAMES)
+def test_a_wrong_name_is_an_error_with_a_hint(id: str, declared: object, says: str, hints: str):
+    with override_settings(TACHIKOMA_METRICS=declared):
+        message = found()[id]
+
+    assert says in message.msg
+    assert hints in (message.hint or "")
+    assert message.is_serious()
+
+
+def test_a_global_label_may_have_the_name_of_a_label_that_was_dropped():
+    labels = {
+        family: [name for name in names if name != "endpoint"]
+        for family, names in {"backend_requests_total": ["backend", "endpoint"]}.items()
+    }
+    declared = {"GLOBAL_LABELS": {"endpoint": "eu"}, "LABELS": labels}
+
+    with override_settings(TACHIKOMA_METRICS=declared):
+        assert found() == {}
+
+
+def test_an_extra_label_can_be_given_to_http_families():
+    declared = {
+        "EXTRA_LABELS": {"tenant": "tests.views.tenant"},
+        "LABELS": {"http_requests_total": ["method", "tenant"]},
+    }
+
+    with override_settings(TACHIKOMA_METRICS=declared):
+        assert found() == {}
+
+
+OURS = checks.MIDDLEWARE
+OTHER = "django.middleware.common.CommonMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("middleware", "ids"),
+    [
+        ([OURS, OTHER], set()),
+        ([OTHER], {"W001"}),
+        ([OTHER, OURS], {"W002"}),
+        ([OURS, OTHER, OURS], {"W006"}),
+        (["tests.test_checks.Subclass", OTHER], set()),
+    ],
+)
+def test_the_middleware_should_be_there_first_and_once(middleware: list[str], ids: set[str]):
+    with override_settings(MIDDLEWARE=middleware):
+        assert {id for id in found() if id.startswith("W")} == ids
+
+
+class Subclass(checks.MetricsMiddleware):
+    pass
+
+
+def test_a_missing_middleware_is_no_matter_where_disabled():
+    with override_settings(MIDDLEWARE=[], TACHIKOMA_METRICS={"ENABLED": False}):
+        assert found() == {}
+
+
+def test_a_page_of_the_project_is_not_shadowed_unnoticed():
+    with override_settings(TACHIKOMA_METRICS={"PATH": "/hello/"}):
+        message = found()["W003"]
+
+    assert "'hello/'" in message.msg
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/nowhere", None])
+def test_a_path_that_shadows_nothing_is_fine(path: str | None):
+    with override_settings(TACHIKOMA_METRICS={"PATH": path}):
+        assert found() == {}
+
+
+def test_a_metric_of_the_project_with_our_name_is_named(registry: CollectorRegistry):
+    Counter("cache_hits_total", "The project's own.", registry=registry)
+
+    message = found()["W004"]
+
+    assert "`cache_hits_total`" in message.msg
+    assert "Counter(cache_hits)" in message.msg
+    assert "NAMESPACE" in (message.hint or "")
+
+
+@pytest.mark.parametrize(
+    "declared", [{"NAMESPACE": "shop"}, {"DISABLED_METRICS": ["cache_hits_total"]}]
+)
+def test_the_remedies_for_a_taken_name_work(declared: object, registry: CollectorRegistry):
+    Counter("cache_hits_total", "The project's own.", registry=registry)
+
+    with override_settings(TACHIKOMA_METRICS=declared):
+        assert found() == {}
+
+
+def test_a_reserved_setting_is_not_ignored_silently():
+    with override_settings(TACHIKOMA_METRICS={"TOKENS": ["secret"], "PATH": "/m"}):
+        messages = found()
+
+    assert set(messages) == {"W005"}
+    assert "`TOKENS`" in messages["W005"].msg
+
+
+def test_the_ids_in_the_docstrings_are_those_of_the_messages():
+    source = Path(checks.__file__).read_text()
+
+    for id in [*(f"E00{n}" for n in range(1, 8)), *(f"W00{n}" for n in range(1, 7))]:
+        assert source.count(f'"{id}"') == 1
+        assert source.count(f'"""{id}: ') == 1

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import prometheus_client
+import pytest
+from django.test import override_settings
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
+
+from tachikoma_metrics import (
+    METRICS,
+    __version__,
+    record_cache_hit,
+    record_db_query,
+    record_file_change,
+)
+from tachikoma_metrics.testing import sample_value, samples
+
+
+def label_sets(name: str) -> set[frozenset[tuple[str, str]]]:
+    return {labels for sample, labels in samples() if sample == name}
+
+
+def test_families_are_prometheus_client_objects_in_its_registry():
+    assert isinstance(METRICS.http_requests_total, prometheus_client.Counter)
+    assert isinstance(METRICS.http_request_duration_seconds, prometheus_client.Histogram)
+    assert isinstance(METRICS.http_requests_in_flight, prometheus_client.Gauge)
+    assert METRICS.registry is REGISTRY
+
+    METRICS.cache_hits_total.inc()
+    assert REGISTRY.get_sample_value("cache_hits_total") == 1
+
+
+def test_the_installed_version_is_on_the_page():
+    assert sample_value("tachikoma_metrics_info", version=__version__) == 1
+
+
+def test_a_gauge_that_is_set_has_no_sample_before():
+    assert sample_value("missions_total") is None
+    assert sample_value("http_requests_in_flight") == 0
+
+    METRICS.missions_total.set(3)
+    METRICS.specs_total.labels("done").set(0)
+
+    assert sample_value("missions_total") == 3
+    assert sample_value("specs_total", status="done") == 0
+
+
+@override_settings(TACHIKOMA_METRICS={"NAMESPACE": "shop"})
+def test_the_namespace_is_a_prefix_of_all_but_our_own_health():
+    record_cache_hit()
+
+    assert sample_value("shop_cache_hits_total") == 1
+    assert sample_value("cache_hits_total") is None
+    assert sample_value("tachikoma_metrics_info", version=__version__) == 1
+
+
+@override_settings(
+    TACHIKOMA_METRICS={
+        "LATENCY_BUCKETS": [1, 2],
+        "BUCKETS": {
+            "http_response_time_to_first_byte_seconds": [3],
+            "db_query_duration_seconds": [4],
+        },
+        "EXTRA_METRICS": ["http_response_time_to_first_byte_seconds"],
+    }
+)
+def test_buckets_come_from_the_settings():
+    METRICS.http_request_duration_seconds.labels("GET", "/").observe(1)
+    METRICS.http_response_time_to_first_byte_seconds.labels("GET", "/").observe(1)
+    METRICS.db_query_duration_seconds.labels("select").observe(1)
+
+    bounds = {
+        name: {dict(labels)["le"] for labels in label_sets(f"{name}_bucket")}
+        for name in (
+            "http_request_duration_seconds",
+            "http_response_time_to_first_byte_seconds",
+            "db_query_duration_seconds",
+        )
+    }
+    assert bounds == {
+        "http_request_duration_seconds": {"1.0", "2.0", "+Inf"},
+        "http_response_time_to_first_byte_seconds": {"3.0", "+Inf"},
+        "db_query_duration_seconds": {"4.0", "+Inf"},
+    }
+
+
+@override_settings(
+    TACHIKOMA_METRICS={
+        "LABELS": {"db_queries_total": ["alias", "operation"], "cache_hits_total": ["cache"]}
+    }
+)
+def test_labels_come_from_the_settings_in_their_order():
+    record_db_query("select", "orders", 0.1, alias="replica")
+    record_cache_hit(cache="sessions")
+    METRICS.db_queries_total.labels("default", "insert").inc()
+
+    assert sample_value("db_queries_total", alias="replica", operation="select") == 1
+    assert sample_value("db_queries_total", alias="default", operation="insert") == 1
+    assert sample_value("cache_hits_total", cache="sessions") == 1
+
+
+@override_settings(TACHIKOMA_METRICS={"LABELS": {"db_queries_total": ["operation", "nothing"]}})
+def test_an_impossible_label_is_left_out_where_no_check_ran():
+    record_db_query("select", "orders", 0.1)
+
+    assert sample_value("db_queries_total", operation="select") == 1
+
+
+@override_settings(TACHIKOMA_METRICS={"DISABLED_METRICS": ["db_queries_total"]})
+def test_a_disabled_family_is_off_the_page_and_the_others_are_not():
+    record_db_query("select", "orders", 0.1)
+    METRICS.db_queries_total.labels("select", "orders").inc()
+
+    assert "db_queries_total" not in METRICS.encode()
+    assert sample_value("db_query_duration_seconds_count", operation="select") == 1
+
+
+def test_an_opt_in_family_is_off_the_page_until_switched_on():
+    assert "ws_disconnects_total" not in METRICS.encode()
+
+    with override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": ["ws_disconnects_total"]}):
+        METRICS.ws_disconnects_total.labels("1000").inc()
+        assert sample_value("ws_disconnects_total", code="1000") == 1
+
+    assert "ws_disconnects_total" not in METRICS.encode()
+
+
+def test_a_change_of_settings_keeps_the_totals_of_families_it_does_not_touch():
+    record_cache_hit()
+
+    with override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1]}):
+        record_cache_hit()
+
+    record_cache_hit()
+    assert sample_value("cache_hits_total") == 3
+
+
+# --- MAX_SERIES -------------------------------------------------------------
+
+
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 3})
+def test_past_the_limit_a_label_set_becomes_overflow():
+    for number in range(5):
+        record_file_change(f"type-{number}", "applied")
+    record_file_change("type-0", "applied")
+
+    assert label_sets("file_changes_total") == {
+        frozenset({("change_type", "type-0"), ("status", "applied")}),
+        frozenset({("change_type", "type-1"), ("status", "applied")}),
+        frozenset({("change_type", "overflow"), ("status", "overflow")}),
+    }
+    assert sample_value("file_changes_total", change_type="type-0", status="applied") == 2
+    assert sample_value("file_changes_total", change_type="overflow", status="overflow") == 3
+    assert sample_value("tachikoma_metrics_overflow_total", family="file_changes_total") == 3
+    assert sample_value("tachikoma_metrics_series", family="file_changes_total") == 3
+
+
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+def test_no_door_leads_past_the_limit():
+    family = METRICS.file_changes_total
+    family.labels("a", "applied").inc()
+    family.labels(change_type="b", status="applied").inc()
+    family.labels("c", "applied").inc()
+
+    assert len(label_sets("file_changes_total")) == 2
+
+
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+def test_a_full_family_is_logged_once(caplog: pytest.LogCaptureFixture):
+    for number in range(5):
+        record_file_change(f"type-{number}", "applied")
+
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "file_changes_total has reached MAX_SERIES, 2 label sets" in caplog.text
+
+
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 5})
+def test_threads_do_not_exceed_the_limit():
+    def record(thread: int) -> None:
+        for number in range(20):
+            record_file_change(f"{thread}-{number}", "applied")
+
+    threads = [threading.Thread(target=record, args=(thread,)) for thread in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    recorded = {
+        labels: value for (name, labels), value in samples().items() if name == "file_changes_total"
+    }
+    assert len(recorded) == 5
+    assert sum(recorded.values()) == 160
+
+
+def test_a_removed_label_set_starts_anew():
+    for remove in (
+        lambda: METRICS.file_changes_total.remove("modify", "applied"),
+        lambda: METRICS.file_changes_total.remove_by_labels({"change_type": "modify"}),
+        lambda: METRICS.file_changes_total.clear(),
+    ):
+        record_file_change("modify", "applied")
+        record_file_change("modify", "applied")
+        remove()
+        assert sample_value("file_changes_total", change_type="modify", status="applied") is None
+
+        record_file_change("modify", "applied")
+        assert sample_value("file_changes_total", change_type="modify", status="applied") == 1
+        METRICS.file_changes_total.clear()
+
+
+@pytest.mark.parametrize("labels", [("a",), ("a", "b", "c")])
+def test_a_wrong_number_of_labels_is_an_error_as_in_prometheus_client(labels: tuple[str, ...]):
+    with pytest.raises(ValueError, match="Incorrect label count"):
+        METRICS.file_changes_total.labels(*labels)
+
+
+def test_wrong_label_names_are_an_error_as_in_prometheus_client():
+    with pytest.raises(ValueError, match="Incorrect label names"):
+        METRICS.file_changes_total.labels(change="a", status="b")
+
+
+# --- names that are taken ---------------------------------------------------
+
+
+def test_a_metric_that_the_project_makes_later_is_no_error_and_has_the_name(
+    registry: CollectorRegistry,
+):
+    record_cache_hit()
+
+    own = Counter("cache_hits_total", "The project's own.", registry=registry)
+    own.inc(7)
+
+    page = METRICS.encode()
+    assert page.count("# TYPE cache_hits_total") == 1
+    assert sample_value("cache_hits_total") == 7
+    assert sample_value("cache_misses_total") == 0
+
+
+def test_a_metric_that_would_clash_in_openmetrics_has_the_name_too(registry: CollectorRegistry):
+    Gauge("cache_hits", "The project's own.", registry=registry).set(7)
+
+    assert sample_value("cache_hits") == 7
+    assert sample_value("cache_hits_total") is None
+
+
+def test_a_metric_that_the_project_made_before_has_the_name():
+    script = (
+        "from prometheus_client import Counter\n"
+        "Counter('cache_hits_total', 'Own.').inc(7)\n"
+        "import django; from django.conf import settings\n"
+        "settings.configure(INSTALLED_APPS=['tachikoma_metrics']); django.setup()\n"
+        "from tachikoma_metrics import METRICS, record_cache_hit\n"
+        "record_cache_hit()\n"
+        "assert 'cache_hits_total 7.0' in METRICS.encode()"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == ""
+
+
+# --- faults -----------------------------------------------------------------
+
+
+def test_a_fault_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureFixture):
+    for _ in range(3):
+        record_db_query("select", "orders", float("nan"))
+
+    assert sample_value("tachikoma_metrics_errors_total", source="database") == 3
+    assert len(caplog.records) == 1
+    assert "Fault in database" in caplog.text
+
+
+def test_a_fault_that_cannot_be_counted_does_not_raise(caplog: pytest.LogCaptureFixture):
+    class Unprintable:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    METRICS.fault("http", ValueError("x"), Unprintable())
+
+    assert "could not be counted" in caplog.text
