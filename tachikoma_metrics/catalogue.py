@@ -7,15 +7,15 @@ changing one is a breaking change. A constant is the name of its metric without
 
 from __future__ import annotations
 
-from tachikoma_metrics.definitions import Counter, Family, Gauge, Histogram, Label
+from tachikoma_metrics.definitions import Buckets, Counter, Family, Gauge, Histogram, Label
 
-LATENCY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-SIZE_BUCKETS = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-EXECUTION_BUCKETS = (0.5, 1, 2.5, 5, 10, 30, 60, 120)
-QUERY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
-BACKEND_BUCKETS = (0.1, 0.5, 1, 2.5, 5, 10, 30)
-QUERY_COUNT_BUCKETS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
-SOCKET_BUCKETS = (1, 5, 15, 60, 300, 900, 3600, 14400)
+LATENCY_BUCKETS: Buckets = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SIZE_BUCKETS: Buckets = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+EXECUTION_BUCKETS: Buckets = (0.5, 1, 2.5, 5, 10, 30, 60, 120)
+QUERY_BUCKETS: Buckets = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+BACKEND_BUCKETS: Buckets = (0.1, 0.5, 1, 2.5, 5, 10, 30)
+QUERY_COUNT_BUCKETS: Buckets = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+SOCKET_BUCKETS: Buckets = (1, 5, 15, 60, 300, 900, 3600, 14400)
 
 # --- labels -----------------------------------------------------------------
 

@@ -12,6 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+Buckets = tuple[float, ...]
+"""The upper bounds of a histogram, rising, without ``+Inf``."""
+
 _LEGAL_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _RESERVED_LABELS = frozenset({"le", "quantile"})
 
@@ -109,7 +112,7 @@ class Histogram(Family):
     """
 
     type: ClassVar[str] = "histogram"
-    buckets: tuple[float, ...] = field(kw_only=True)
+    buckets: Buckets = field(kw_only=True)
     bucket_setting: str | None = field(default=None, kw_only=True)
 
     def reserved_names(self, full_name: str) -> frozenset[str]:

@@ -93,16 +93,17 @@ def _without_regex(route: str) -> str:
     if not _REGEX_SYNTAX.search(route):
         return route
     written: list[str] = []
+    hidden_depth = 0
     open_groups: list[bool] = []
     for token in _TOKEN.finditer(route):
-        is_hidden = True in open_groups
         if token["opening"]:
-            if not is_hidden and token["is_capturing"] is not None:
+            if not hidden_depth and token["is_capturing"]:
                 written.append(f":{token['name'] or 'var'}")
             open_groups.append(not token["is_transparent"])
+            hidden_depth += open_groups[-1]
         elif token["closing"]:
-            del open_groups[-1:]
-        elif not is_hidden:
+            hidden_depth -= open_groups.pop() if open_groups else 0
+        elif not hidden_depth:
             written.append(token["escaped"] or token["literal"] or "")
     return "".join(written)
 

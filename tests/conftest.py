@@ -3,10 +3,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.core import checks
+from django.core import checks, signals
+from django.db import close_old_connections
+from hypothesis import settings
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from tachikoma_metrics import testing
+
+# How long an example takes is no property of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def _connections_stay_open() -> Iterator[None]:
+    """Let handlers be called directly, as Django's test client does."""
+    for signal in (signals.request_started, signals.request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (signals.request_started, signals.request_finished):
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture(autouse=True)

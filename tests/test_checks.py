@@ -9,6 +9,7 @@ from django.test import override_settings
 from prometheus_client import CollectorRegistry, Counter
 
 from tachikoma_metrics import checks, conf
+from tachikoma_metrics.middleware import MetricsMiddleware
 from tests.conftest import found
 
 NAN = float("nan")
@@ -201,7 +202,7 @@ def test_the_middleware_should_be_there_first_and_once(middleware: list[str], id
         assert {id for id in found() if id.startswith("W")} == ids
 
 
-class Subclass(checks.MetricsMiddleware):
+class Subclass(MetricsMiddleware):
     pass
 
 

@@ -17,7 +17,7 @@ def test_the_defaults_are_those_of_the_specification():
     assert config.enabled is True
     assert config.path == "/metrics"
     assert config.include_process_metrics is True
-    assert config.global_labels == ()
+    assert not config.global_labels
     assert config.latency_buckets == catalogue.LATENCY_BUCKETS
     assert config.size_buckets == catalogue.SIZE_BUCKETS
 

@@ -110,11 +110,8 @@ def test_a_language_prefix_is_a_placeholder(client: Client, language: str):
 
 
 def test_a_script_prefix_is_no_part_of_the_path():
-    handler = WSGIHandler()
-    environ = RequestFactory(SCRIPT_NAME="/mounted")._base_environ(PATH_INFO="/hello/")
     try:
-        response = handler(environ, lambda *args: None)
-        response.close()
+        serve("/hello/", SCRIPT_NAME="/mounted").close()
     finally:
         set_script_prefix("/")
 
@@ -267,8 +264,9 @@ async def test_an_async_stream_is_measured_to_its_end(async_client: AsyncClient)
 
 def serve(url: str, **extra: Any) -> Any:
     """Return the response as a WSGI server gets it."""
-    environ = {**RequestFactory()._base_environ(PATH_INFO=url), **extra}
-    return WSGIHandler()(environ, lambda *args: None)
+    environ = {**RequestFactory().get(url).META, **extra}
+    handler: Any = WSGIHandler()
+    return handler(environ, lambda *args: None)
 
 
 def test_a_client_that_leaves_a_stream_is_recorded_with_what_it_got():

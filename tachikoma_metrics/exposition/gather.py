@@ -83,6 +83,6 @@ def _restricted(metric: Metric, names: frozenset[str]) -> Metric | None:
 
 def _target_info(labels: dict[str, str]) -> Metric:
     # https://prometheus.io/docs/specs/om/open_metrics_spec/#supporting-target-metadata-in-both-push-based-and-pull-based-systems
-    metric = Metric("target", "Target metadata.", "info")
+    metric = Metric("target", "Target metadata", "info")
     metric.add_sample("target_info", labels, 1)
     return metric

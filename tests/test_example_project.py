@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import transaction
+from django.test import Client, override_settings
+
+from missions.models import FileChange, Mission, Spec
+from tachikoma_metrics import METRICS
+from tachikoma_metrics.testing import increase_of, sample_value
+
+pytestmark = pytest.mark.django_db
+
+API = "/api/v1"
+MISSION, SPEC, CHANGE = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
+
+CALLS: list[tuple[str, str, object]] = [
+    ("POST", "/missions/", {"id": MISSION, "name": "Serve metrics"}),
+    ("POST", "/missions/", {"id": MISSION, "name": "Twice"}),
+    ("POST", "/missions/", {"name": ""}),
+    ("POST", "/missions/", "not an object"),
+    ("GET", "/missions/", None),
+    ("PUT", "/missions/", None),
+    ("GET", f"/missions/{MISSION}/", None),
+    ("GET", f"/missions/{SPEC}/", None),
+    ("GET", "/missions/not-a-uuid/", None),
+    ("POST", f"/missions/{MISSION}/specs/", {"id": SPEC, "title": "Größe 🚀"}),
+    ("POST", f"/missions/{MISSION}/specs/", {"title": "x", "status": "unknown"}),
+    ("GET", f"/missions/{MISSION}/specs/", None),
+    ("PATCH", f"/specs/{SPEC}/", {"status": "done"}),
+    ("PATCH", f"/specs/{SPEC}/", {"status": "unknown"}),
+    ("GET", f"/specs/{SPEC}/", None),
+    ("GET", f"/missions/{MISSION}/export/", None),
+    ("HEAD", f"/missions/{MISSION}/export/", None),
+    (
+        "POST",
+        f"/specs/{SPEC}/file-changes/",
+        {"id": CHANGE, "path": "a.py", "change_type": "create", "status": "applied"},
+    ),
+    ("POST", f"/specs/{SPEC}/file-changes/", {"path": "a.py"}),
+    ("GET", "/broken/", None),
+    ("OPTIONS", "/broken/", None),
+    ("DELETE", f"/missions/{MISSION}/", None),
+    ("GET", "/missions/", None),
+]
+
+
+def call(client: Client, method: str, path: str, body: object) -> Any:
+    client.raise_request_exception = False
+    data = "" if body is None else json.dumps(body)
+    return client.generic(method, API + path, data, content_type="application/json")
+
+
+def answers(middleware: list[str], client: Client) -> list[tuple[int, dict[str, str], bytes]]:
+    """Make all calls in a transaction that leaves nothing behind."""
+    with transaction.atomic(), override_settings(MIDDLEWARE=middleware):
+        given = []
+        for method, path, body in CALLS:
+            response = call(client, method, path, body)
+            given.append((response.status_code, dict(response.headers), response.getvalue()))
+        transaction.set_rollback(True)
+    return given
+
+
+def test_answers_are_the_same_to_the_byte_with_and_without_the_middleware(
+    settings: Any, client: Client
+):
+    ours, *others = settings.MIDDLEWARE
+    assert ours == "tachikoma_metrics.middleware.MetricsMiddleware"
+
+    without = answers(others, client)
+    with_ours = answers([ours, *others], client)
+
+    assert with_ours == without
+    assert {status for status, _, _ in without} == {200, 201, 204, 400, 404, 405, 500}
+
+
+def test_every_call_is_counted_by_route_and_status(client: Client):
+    for arguments in CALLS:
+        call(client, *arguments).getvalue()
+
+    def requests(method: str, path: str, status: int) -> float | None:
+        labels = {"method": method, "path": API + path, "status": str(status)}
+        return sample_value("http_requests_total", **labels)
+
+    assert requests("POST", "/missions/", 201) == 1
+    assert requests("POST", "/missions/", 400) == 3
+    assert requests("GET", "/missions/", 200) == 2
+    assert requests("GET", "/missions/:id/", 200) == 1
+    assert requests("GET", "/missions/:id/", 404) == 1
+    assert requests("PATCH", "/specs/:id/", 200) == 1
+    assert requests("GET", "/missions/:id/export/", 200) == 1
+    assert requests("HEAD", "/missions/:id/export/", 405) == 1
+    assert requests("GET", "/broken/", 500) == 1
+    assert sample_value("file_changes_total", change_type="create", status="applied") == 1
+
+
+def test_an_export_streams_a_mission_and_its_specs(client: Client):
+    mission = Mission.objects.create(name="Serve metrics")
+    Spec.objects.create(mission=mission, title="One")
+
+    lines = client.get(f"{API}/missions/{mission.id}/export/").getvalue().splitlines()
+
+    assert [json.loads(line).get("title") for line in lines] == [None, "One"]
+
+
+def test_the_seed_is_sown_once():
+    call_command("seed", verbosity=0, stdout=mock.Mock())
+    call_command("seed", verbosity=0, stdout=mock.Mock())
+
+    assert Mission.objects.count() == 3
+    assert Spec.objects.count() == 6
+
+
+@pytest.mark.parametrize("model", ["mission", "spec", "filechange"])
+def test_the_admin_shows_every_model(client: Client, model: str):
+    client.force_login(User.objects.create_superuser("root"))
+    mission = Mission.objects.create(name="Serve metrics")
+    spec = Spec.objects.create(mission=mission, title="One")
+    FileChange.objects.create(spec=spec, path="a.py", change_type="create")
+
+    assert client.get(f"/admin/missions/{model}/").status_code == 200
+
+
+def test_the_admin_is_measured_by_route(client: Client):
+    client.get("/admin/missions/spec/")
+
+    labels = {"method": "GET", "path": "/admin/missions/spec/", "status": "302"}
+    assert sample_value("http_requests_total", **labels) == 1
+
+
+def test_the_model_operations_of_django_prometheus_are_on_the_page():
+    def increase(name: str) -> Any:
+        return increase_of(f"django_model_{name}_total", model="mission")
+
+    with increase("inserts") as inserts, increase("updates") as updates:
+        mission = Mission.objects.create(name="Serve metrics")
+        mission.name = "Serve all metrics"
+        mission.save()
+    with increase("deletes") as deletes:
+        mission.delete()
+
+    assert (inserts.amount, updates.amount, deletes.amount) == (1, 1, 1)
+    assert "# TYPE django_model_inserts_total counter" in METRICS.encode()
+
+
+def test_the_migrations_are_complete():
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+def test_the_example_says_what_it_is():
+    mission = Mission(name="Serve metrics")
+    spec = Spec(mission=mission, title="One")
+    change = FileChange(spec=spec, path="a.py", change_type="create")
+
+    names = [str(thing) for thing in (mission, spec, change)]
+    assert names == ["Serve metrics", "One", "create a.py"]

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import prometheus_client
+import pytest
+from django.test import override_settings
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeHistogramMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    StateSetMetricFamily,
+    UntypedMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics import exposition as stock_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from tachikoma_metrics import METRICS, record_cache_hit, record_execution
+from tachikoma_metrics.exposition import OPENMETRICS, TEXT, gather
+from tachikoma_metrics.exposition.parse import parse_text
+from tachikoma_metrics.testing import sample_value
+
+Faults = list[tuple[str, str]]
+
+
+class Yielding(Collector):
+    """A custom collector of these families."""
+
+    def __init__(self, *families: Metric) -> None:
+        self.families = families
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self.families
+
+
+def render(registry: CollectorRegistry, format: Any = TEXT, **global_labels: str) -> str:
+    def fail(source: str, error: Exception, about: object) -> None:
+        raise AssertionError(f"fault in {source}: {error!r}")
+
+    page: str = format.render(gather(registry, fail), fail, global_labels)
+    return page
+
+
+@pytest.fixture
+def stock() -> Iterator[CollectorRegistry]:
+    """Lend a registry in which the oracle, too, leaves out ``_created``."""
+    prometheus_client.disable_created_metrics()
+    yield CollectorRegistry()
+    prometheus_client.enable_created_metrics()
+
+
+def every_kind_of_metric(registry: CollectorRegistry) -> None:
+    Counter("jobs_total", "Jobs with \\ and \n in help.", ["queue"], registry=registry).labels(
+        'a"b\\c\nd'
+    ).inc(3, {"trace_id": "abc"})
+    Gauge("temperature_celsius", "Degrees.", registry=registry).set(-math.inf)
+    Gauge("not_a_number", "NaN.", registry=registry).set(math.nan)
+    Histogram("work_seconds", "Seconds.", ["kind"], registry=registry).labels("größer 🚀").observe(
+        1.5, {"trace_id": "xyz"}
+    )
+    Summary("answers_bytes", "Bytes.", unit="bytes", registry=registry).observe(2e21)
+    Info("build", "Build.", registry=registry).info({"version": "1.2"})
+    Enum("state", "State.", states=["on", "off"], registry=registry).state("off")
+    registry.register(Yielding(UntypedMetricFamily("odd", "Odd.", value=1)))
+    registry.register(Yielding(StateSetMetricFamily("flags", "Flags.", {"a": True, "b": False})))
+    gaugehistogram = GaugeHistogramMetricFamily(
+        "sizes_bytes", "Sizes.", buckets=[("1.0", 1), ("+Inf", 3)], gsum_value=7
+    )
+    registry.register(Yielding(gaugehistogram))
+    histogram = HistogramMetricFamily(
+        "old_seconds", "Old.", buckets=[("1.0", 1), ("+Inf", 3)], sum_value=7
+    )
+    registry.register(Yielding(histogram))
+    stamped = GaugeMetricFamily("stamped", "Stamped.", labels=["b", "a"])
+    stamped.add_metric(["1", "2"], 4, timestamp=1700000000.25)
+    registry.register(Yielding(stamped))
+    registry.set_target_info({"env": "prod"})
+
+
+def test_text_is_what_the_stock_writer_writes(stock: CollectorRegistry):
+    every_kind_of_metric(stock)
+
+    assert render(stock) == prometheus_client.generate_latest(stock).decode()
+
+
+def test_openmetrics_is_what_the_stock_writer_writes(stock: CollectorRegistry):
+    every_kind_of_metric(stock)
+
+    assert render(stock, OPENMETRICS) == stock_openmetrics.generate_latest(stock).decode()
+
+
+def test_our_own_families_are_what_the_stock_writer_writes():
+    record_execution("openai", "gpt \ud800", "success", 1.5, (3, 4))
+    prometheus_client.disable_created_metrics()
+    page = METRICS.encode()
+    stock = prometheus_client.generate_latest(METRICS.registry).decode()
+    prometheus_client.enable_created_metrics()
+
+    def of_ours(text: str) -> list[str]:
+        volatile = ("process_", "python_gc", "tachikoma_metrics_scrape_duration")
+        return [line for line in text.splitlines() if not any(map(line.__contains__, volatile))]
+
+    assert of_ours(page) == of_ours(stock)
+
+
+label_text = st.text(st.characters(codec="utf-8"))
+
+
+@given(
+    st.dictionaries(st.tuples(label_text, label_text), st.floats(min_value=0), max_size=5),
+    st.text(st.characters(codec="utf-8", exclude_characters="\r")),
+)
+def test_any_labels_and_values_come_back_from_the_page(
+    values: dict[tuple[str, str], float], documentation: str
+):
+    registry = CollectorRegistry()
+    gauge = Gauge("things", documentation, ["one", "two"], registry=registry)
+    for labels, value in values.items():
+        gauge.labels(*labels).set(value)
+
+    page = render(registry)
+
+    parsed = {
+        (sample.labels["one"], sample.labels["two"]): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+    assert repr(sorted(parsed.items())) == repr(sorted(values.items()))
+
+
+def test_created_series_are_left_out_but_a_metric_so_named_is_not():
+    registry = CollectorRegistry()
+    Counter("jobs_total", "Jobs.", registry=registry).inc()
+    Gauge("orders_created", "Orders created.", registry=registry).set(5)
+
+    page = render(registry)
+
+    assert "jobs_created" not in page
+    assert "orders_created 5.0" in page
+
+
+def test_names_that_are_not_legal_are_made_so_in_both_formats():
+    registry = CollectorRegistry()
+    Gauge("job:rate", "A colon is legal.", registry=registry).set(1)
+    Gauge("3d.größe", "Not legal.", ["label.name"], registry=registry).labels("x").set(2)
+
+    for format in (TEXT, OPENMETRICS):
+        page = render(registry, format)
+        assert "\njob:rate 1.0\n" in page
+        assert '\n_d_gr__e{label_name="x"} 2.0\n' in page
+
+
+@override_settings(TACHIKOMA_METRICS={"GLOBAL_LABELS": {"env": "prod", "zone": "größer"}})
+def test_global_labels_are_on_every_sample_of_the_page():
+    record_cache_hit()
+    METRICS.http_requests_total.labels("GET", "/", "200").inc()
+
+    samples = parse_text(METRICS.encode())
+
+    assert len(samples) > 30
+    assert all({("env", "prod"), ("zone", "größer")} <= labels for _, labels in samples)
+    assert any(name.startswith("process_") for name, _ in samples)
+
+
+def test_a_label_of_a_sample_wins_over_a_global_one():
+    registry = CollectorRegistry()
+    Gauge("things", "Things.", ["env"], registry=registry).labels("own").set(1)
+
+    assert 'things{env="own",zone="a"} 1.0' in render(registry, env="global", zone="a")
+
+
+@pytest.mark.parametrize("is_included", [True, False])
+def test_process_metrics_are_there_unless_switched_off(is_included: bool):
+    with override_settings(TACHIKOMA_METRICS={"INCLUDE_PROCESS_METRICS": is_included}):
+        page = METRICS.encode()
+
+    for name in ("process_cpu_seconds_total", "python_info", "python_gc_objects_collected_total"):
+        assert (f"# TYPE {name}" in page) == is_included
+
+
+# --- nothing costs the page -------------------------------------------------
+
+
+class Failing(Yielding):
+    def collect(self) -> Iterable[Metric]:
+        yield from self.families
+        raise RuntimeError("database is down")
+
+
+def errors(source: str) -> float | None:
+    return sample_value("tachikoma_metrics_errors_total", source=source)
+
+
+def test_a_collector_that_raises_costs_what_it_had_still_to_yield(
+    registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
+):
+    registry.register(Failing(GaugeMetricFamily("before", "Before.", value=1)))
+    registry.register(Yielding(GaugeMetricFamily("after", "After.", value=2)))
+
+    first = METRICS.encode()
+    METRICS.encode()
+
+    assert "before 1.0" in first
+    assert "after 2.0" in first
+    assert errors("collector") == 2
+    assert caplog.text.count("Fault in collector") == 1
+    assert "Failing" in caplog.text
+
+
+def test_a_value_that_cannot_be_written_costs_itself_alone(registry: CollectorRegistry):
+    family = GaugeMetricFamily("things", "Things.", labels=["kind"])
+    family.add_metric(["good"], 1)
+    family.add_metric(["bad"], "many")  # type: ignore[arg-type]
+    registry.register(Yielding(family))
+
+    page = METRICS.encode()
+
+    assert 'things{kind="good"} 1.0' in page
+    assert "bad" not in page
+    assert errors("render") == 1
+
+
+def test_a_family_that_cannot_be_written_costs_itself_alone(registry: CollectorRegistry):
+    registry.register(Yielding(GaugeMetricFamily("things", None, value=1)))  # type: ignore[arg-type]
+    record_cache_hit()
+
+    assert "cache_hits_total 1.0" in METRICS.encode()
+    assert errors("render") == 1
+
+
+def test_a_family_that_is_yielded_twice_is_on_the_page_once(registry: CollectorRegistry):
+    for value in (1, 2):
+        registry.register(Yielding(GaugeMetricFamily("things", "Things.", value=value)))
+
+    page = METRICS.encode()
+
+    assert page.count("# TYPE things gauge") == 1
+    assert "things 1.0" in page
+    assert errors("duplicate") == 1
+
+
+def test_labels_of_other_collectors_are_made_printable(registry: CollectorRegistry):
+    Counter("models_total", "Models.", ["model"], registry=registry).labels("gpt\ud800").inc()
+    numbered = CounterMetricFamily("numbered", "Numbered.", labels=["number"])
+    numbered.add_metric([7], 1)  # type: ignore[list-item]
+    registry.register(Yielding(numbered))
+
+    page = METRICS.encode()
+
+    page.encode()
+    assert 'models_total{model="gpt\ufffd"} 1.0' in page
+    assert 'numbered_total{number="7"} 1.0' in page

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import gzip
+import threading
+from typing import Any
+
+import pytest
+from django.core.handlers.asgi import ASGIRequest
+from django.test import AsyncClient, Client, override_settings
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+
+from tachikoma_metrics import METRICS, record_cache_hit
+from tachikoma_metrics.exposition.parse import parse_text
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
+    "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+BOTH_DOORS = [{}, {"PATH": None}]
+
+
+@pytest.fixture(params=BOTH_DOORS, ids=["middleware", "urlconf"])
+def door(request: pytest.FixtureRequest) -> Any:
+    """Serve the page by the middleware, then by the URLconf."""
+    with override_settings(TACHIKOMA_METRICS=request.param):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (None, TEXT),
+        ("", TEXT),
+        ("*/*", TEXT),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", TEXT),
+        ("application/json", TEXT),
+        ("text/plain;version=0.0.4", TEXT),
+        ("garbage", TEXT),
+        ("application/openmetrics-text", OPENMETRICS),
+        ("application/openmetrics-text; version=1.0.0", OPENMETRICS),
+        ("application/openmetrics-text;version=0.0.1", TEXT),
+        ("application/openmetrics-text;version=2.0.0,text/plain;q=0.5", TEXT),
+        ("text/plain;q=0.9,application/openmetrics-text;q=0.1", TEXT),
+        ("text/plain;q=0.1,application/openmetrics-text;q=0.9", OPENMETRICS),
+        (PROMETHEUS_2, OPENMETRICS),
+        (PROMETHEUS_3, OPENMETRICS),
+    ],
+)
+@pytest.mark.usefixtures("door")
+def test_the_format_is_what_was_asked_for(client: Client, accept: str | None, content_type: str):
+    response = client.get("/metrics", headers={} if accept is None else {"accept": accept})
+
+    assert response["Content-Type"] == content_type
+    assert response.content.endswith(b"# EOF\n") == (content_type == OPENMETRICS)
+
+
+@pytest.mark.usefixtures("door")
+def test_the_page_parses_in_both_formats(client: Client):
+    record_cache_hit()
+
+    text = parse_text(client.get("/metrics").content.decode())
+    page = client.get("/metrics", headers={"accept": PROMETHEUS_3}).content.decode()
+    families = {family.name: family for family in parse_openmetrics(page)}
+
+    assert text["cache_hits_total", frozenset()] == 1
+    assert families["cache_hits"].type == "counter"
+    assert families["cache_hits"].samples[0].value == 1
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "encoding"),
+    [
+        (None, None),
+        ("", None),
+        ("identity", None),
+        ("gzip", "gzip"),
+        ("GZip ; q=0.5", "gzip"),
+        ("deflate, gzip;q=1.0, *;q=0.5", "gzip"),
+        ("*", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip;q=0.000, *", None),
+        ("*;q=0", None),
+        ("gzip;q=garbage", None),
+        ("notgzip", None),
+    ],
+)
+@pytest.mark.usefixtures("door")
+def test_the_page_is_compressed_where_accepted(
+    client: Client, accept_encoding: str | None, encoding: str | None
+):
+    headers = {} if accept_encoding is None else {"accept-encoding": accept_encoding}
+    response = client.get("/metrics", headers=headers)
+
+    body = gzip.decompress(response.content) if encoding else response.content
+    assert response.get("Content-Encoding") == encoding
+    assert response["Content-Length"] == str(len(response.content))
+    assert b"# TYPE http_requests_total counter" in body
+
+
+@pytest.mark.usefixtures("door")
+def test_names_keep_families_and_samples(client: Client):
+    METRICS.http_request_duration_seconds.labels("GET", "/").observe(0.1)
+    query = {
+        "name[]": ["cache_hits_total", "http_request_duration_seconds_count", "python_info", "no"]
+    }
+
+    page = client.get("/metrics", query).content.decode()
+
+    names = {name for name, _ in parse_text(page)}
+    assert names == {"cache_hits_total", "http_request_duration_seconds_count", "python_info"}
+
+
+def test_a_family_name_keeps_all_its_samples(client: Client):
+    METRICS.http_request_duration_seconds.labels("GET", "/").observe(0.1)
+
+    page = client.get("/metrics?name[]=http_request_duration_seconds").content.decode()
+
+    names = {name.removeprefix("http_request_duration_seconds") for name, _ in parse_text(page)}
+    assert names == {"_bucket", "_count", "_sum"}
+
+
+def test_a_collector_without_the_name_is_not_asked(client: Client, registry: CollectorRegistry):
+    class Slow(Counter):
+        def collect(self) -> Any:
+            raise AssertionError("was asked")
+
+    Slow("slow_total", "Own.", registry=registry)
+
+    client.get("/metrics?name[]=cache_hits_total")
+
+    page = client.get("/metrics").content.decode()
+    assert "tachikoma_metrics_errors_total{" not in page
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.usefixtures("door")
+def test_only_get_and_head_are_allowed(client: Client, method: str):
+    response = client.generic(method, "/metrics")
+
+    assert response.status_code == 405
+    assert response["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.usefixtures("door")
+def test_head_has_the_headers_and_no_body(client: Client):
+    response = client.head("/metrics")
+
+    assert response.status_code == 200
+    assert response["Content-Type"] == TEXT
+    assert int(response["Content-Length"]) > 1000
+    assert response.content == b""
+
+
+@pytest.mark.parametrize("declared", BOTH_DOORS)
+def test_the_page_is_gone_where_disabled(client: Client, declared: dict[str, Any]):
+    with override_settings(TACHIKOMA_METRICS={**declared, "ENABLED": False}):
+        assert client.get("/metrics").status_code == 404
+
+
+@pytest.mark.usefixtures("door")
+def test_no_cache_keeps_the_page(client: Client):
+    response = client.get("/metrics")
+
+    assert response["Cache-Control"] == "no-store"
+    assert response["Vary"].startswith("Accept, Accept-Encoding")
+
+
+def test_the_middleware_answers_before_host_validation_and_redirects(client: Client):
+    with override_settings(ALLOWED_HOSTS=["shop.example"], SECURE_SSL_REDIRECT=True):
+        response = client.get("/metrics", headers={"host": "10.0.0.7:8000"})
+
+    assert response.status_code == 200
+
+
+def test_the_urlconf_answers_where_a_login_is_required(client: Client):
+    middleware = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+    with override_settings(MIDDLEWARE=middleware):
+        assert client.get("/metrics").status_code == 200
+
+
+def test_another_path_can_be_chosen(client: Client):
+    with override_settings(TACHIKOMA_METRICS={"PATH": "/internal/metrics"}):
+        assert client.get("/internal/metrics").status_code == 200
+
+
+@pytest.mark.usefixtures("door")
+async def test_the_page_is_made_off_the_event_loop(
+    async_client: AsyncClient, registry: CollectorRegistry
+):
+    made_in = []
+
+    class Watching(Counter):
+        def collect(self) -> Any:
+            made_in.append(threading.current_thread())
+            return []
+
+    Watching("watching_total", "Own.", registry=registry)
+
+    response = await async_client.get("/metrics")
+
+    assert response.status_code == 200
+    assert isinstance(response.asgi_request, ASGIRequest)
+    assert made_in
+    assert threading.current_thread() not in made_in
+
+
+def test_the_duration_of_the_previous_scrape_is_on_the_page(client: Client):
+    name = ("tachikoma_metrics_scrape_duration_seconds", frozenset[tuple[str, str]]())
+
+    assert name not in parse_text(client.get("/metrics").content.decode())
+    assert parse_text(client.get("/metrics").content.decode())[name] > 0

@@ -1,0 +1,137 @@
+"""Whatever a client sends, in whatever order: the promises hold."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from django.core.handlers.asgi import ASGIHandler
+from django.test import Client, override_settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tachikoma_metrics import testing
+from tachikoma_metrics.catalogue import FAMILIES
+from tachikoma_metrics.testing import samples
+
+MOST_SERIES = 6
+
+methods = st.one_of(
+    st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT"]),
+    st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20),
+)
+paths = st.one_of(
+    st.sampled_from(
+        ["/", "/hello/", "/fail/", "/missing/", "/stream/", "/file/", "/no-content/", "/metrics"]
+    ),
+    st.integers(0, 10**6).map("/articles/{}/".format),
+    st.uuids().map("/things/{}/parts/wheel/".format),
+    st.text(st.characters(codec="utf-8"), max_size=60).map("/{}".format),
+)
+headers = st.dictionaries(
+    st.sampled_from(
+        ["Content-Length", "Accept", "Accept-Encoding", "Host", "X-Tenant", "X-Forwarded-For"]
+    ),
+    st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30),
+)
+requests = st.lists(
+    st.tuples(methods, paths, headers, st.binary(max_size=200)), min_size=1, max_size=12
+)
+DECLARED = {
+    "MAX_SERIES": MOST_SERIES,
+    "EXTRA_LABELS": {"tenant": "tests.views.tenant"},
+    "LABELS": {"http_requests_total": ["method", "path", "status", "tenant"]},
+}
+WITHOUT = ["django.middleware.common.CommonMiddleware"]
+WITH = ["tachikoma_metrics.middleware.MetricsMiddleware", *WITHOUT]
+many = settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def send(middleware: list[str], method: str, path: str, sent: dict[str, str], body: bytes) -> Any:
+    """Return status, headers and body of the answer to one request."""
+    client = Client(raise_request_exception=False)
+    with override_settings(MIDDLEWARE=middleware):
+        response: Any = client.generic(method, path, body, headers=sent)
+        content = response.getvalue()
+    return response.status_code, dict(response.headers), content
+
+
+def series_of_families() -> dict[str, int]:
+    """Return how many label sets each family on the page has."""
+    found: dict[str, set[frozenset[tuple[str, str]]]] = {}
+    for name, labels in samples():
+        for suffix in ("", "_bucket", "_sum", "_count"):
+            family = name.removesuffix(suffix) if suffix else name
+            if family in FAMILIES:
+                without_le = frozenset(pair for pair in labels if pair[0] != "le")
+                found.setdefault(family, set()).add(without_le)
+    return {family: len(label_sets) for family, label_sets in found.items()}
+
+
+def is_within_bounds() -> bool:
+    return all(
+        count <= MOST_SERIES
+        for family, count in series_of_families().items()
+        if not FAMILIES[family].is_own_health
+    )
+
+
+@many
+@given(requests)
+def test_no_request_changes_a_response_raises_or_exceeds_the_limit(
+    sequence: list[tuple[str, str, dict[str, str], bytes]],
+):
+    testing.reset()
+    with override_settings(TACHIKOMA_METRICS=DECLARED):
+        for method, path, sent, body in sequence:
+            answers = [send(chain, method, path, sent, body) for chain in (WITHOUT, WITH)]
+            if not path.startswith("/metrics"):
+                assert answers[0] == answers[1]
+
+        assert is_within_bounds()
+        assert testing.sample_value("http_requests_in_flight") == 0
+
+
+@many
+@given(requests)
+def test_no_request_under_asgi_raises_or_exceeds_the_limit(
+    sequence: list[tuple[str, str, dict[str, str], bytes]],
+):
+    async def send_all() -> None:
+        handler = ASGIHandler()
+        for method, path, sent, body in sequence:
+            await serve(handler, method, path, sent, body)
+
+    testing.reset()
+    declared = {**DECLARED, "PATH": "/metrics"}
+    with override_settings(TACHIKOMA_METRICS=declared, MIDDLEWARE=WITH):
+        asyncio.run(send_all())
+
+        assert is_within_bounds()
+        assert testing.sample_value("http_requests_in_flight") == 0
+
+
+async def serve(
+    handler: ASGIHandler, method: str, path: str, sent: dict[str, str], body: bytes
+) -> None:
+    incoming = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        if incoming:
+            return incoming.pop()
+        await asyncio.sleep(3600)
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": [(k.lower().encode(), v.encode("latin1")) for k, v in sent.items()],
+    }
+    await handler(scope, receive, send)
