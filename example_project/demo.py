@@ -38,6 +38,8 @@ def main() -> int:
         return 1
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    # Whatever project the shell is set up for, this is the example.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tachikoma.settings"
     try:
         manage("migrate", "--verbosity", "0")
         manage("seed")

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLE = ROOT / "example_project"
+SECONDS_TO_START = 30
+
+
+def program(name: str) -> str:
+    """Return where a program is; skip without it, or fail where services are required."""
+    path = shutil.which(name)
+    if path is None:
+        reason = f"{name} is not installed; Debian's package has it"
+        if os.environ.get("REQUIRE_SERVICES") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def get(url: str, **headers: str) -> tuple[int, bytes]:
+    """Return the status and body of an answer."""
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def eventually(is_so: Callable[[], bool], seconds: float = SECONDS_TO_START) -> None:
+    """Return once ``is_so``; fail after ``seconds``."""
+    give_up_at = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > give_up_at:
+            pytest.fail(f"{is_so} was not so within {seconds} seconds")
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    with contextlib.suppress(OSError):
+        return get(url)[0] == 200
+    return False
+
+
+@contextlib.contextmanager
+def running(
+    command: list[str], log: Path, stop_by: signal.Signals = signal.SIGTERM, **options: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command for the time of the block, its output in ``log``."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, **options)  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.send_signal(stop_by)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server of the example."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def page(self) -> str:
+        """Return the metrics page."""
+        return get(f"{self.url}/metrics")[1].decode()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Make a seeded database and return the environment that leads to it."""
+    environment = {
+        **os.environ,
+        "DATABASE_PATH": str(tmp_path / "db.sqlite3"),
+        "DJANGO_SETTINGS_MODULE": "tachikoma.settings",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "default",
+    }
+    for arguments in (["migrate", "--verbosity", "0"], ["seed"]):
+        subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=EXAMPLE,
+            env=environment,
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+    return environment
+
+
+@contextlib.contextmanager
+def serving(command: list[str], environment: dict[str, str], tmp_path: Path) -> Iterator[Server]:
+    """Serve the example; ``{port}`` in the command is replaced."""
+    server = Server(free_port())
+    filled = [part.format(port=server.port) for part in command]
+    with running(
+        [sys.executable, "-m", *filled], tmp_path / "server.log", cwd=EXAMPLE, env=environment
+    ):
+        try:
+            eventually(lambda: answers(f"{server.url}/metrics"))
+        except BaseException:
+            print((tmp_path / "server.log").read_text())
+            raise
+        yield server
+
+
+GUNICORN = ["gunicorn", "tachikoma.wsgi", "--threads", "4", "--bind", "127.0.0.1:{port}"]
+UVICORN = ["uvicorn", "tachikoma.asgi:application", "--port", "{port}", "--lifespan", "off"]
+
+
+@pytest.fixture
+def gunicorn(environment: dict[str, str], tmp_path: Path) -> Iterator[Server]:
+    with serving(GUNICORN, environment, tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(params=[GUNICORN, UVICORN], ids=["gunicorn", "uvicorn"])
+def server(
+    request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path
+) -> Iterator[Server]:
+    with serving(request.param, environment, tmp_path) as server:
+        yield server

@@ -1,0 +1,62 @@
+"""``make demo``, without the set-up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.services.conftest import EXAMPLE, ROOT, answers, eventually, free_port, get, running
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("stop_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals):
+    port = free_port()
+    environment = {
+        **os.environ,
+        "DATABASE_PATH": str(tmp_path / "db.sqlite3"),
+        "PORT": str(port),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+    log = tmp_path / "demo.log"
+    url = f"http://127.0.0.1:{port}/metrics"
+
+    with running([sys.executable, "demo.py"], log, stop_by, cwd=EXAMPLE, env=environment) as demo:
+        eventually(lambda: answers(url))
+        route = b'path="/api/v1/missions/:id/export/",status="200"'
+        eventually(lambda: route in get(url)[1])
+
+    assert demo.returncode == 0
+    assert f"http://127.0.0.1:{port}/metrics" in log.read_text()
+    assert "Stopped." in log.read_text()
+    assert not is_listening(port)
+
+
+def test_a_taken_port_is_said_so(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "demo.py"],
+            cwd=EXAMPLE,
+            env={**os.environ, "PORT": port},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+
+    assert done.returncode == 1
+    assert f"Port {port} is taken" in done.stderr

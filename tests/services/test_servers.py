@@ -1,0 +1,121 @@
+"""Real servers, real sockets: what clients do that a test client cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import sqlite3
+import uuid
+
+import pytest
+
+from tachikoma_metrics.exposition.parse import parse_text
+from tests.services.conftest import Server, eventually, get
+
+MISSIONS = "/api/v1/missions/"
+
+
+def requests(server: Server) -> dict[tuple[str, str, str], float]:
+    return {
+        (dict(labels)["method"], dict(labels)["path"], dict(labels)["status"]): value
+        for (name, labels), value in parse_text(server.page()).items()
+        if name == "http_requests_total"
+    }
+
+
+def raw(server: Server, request: bytes) -> bytes:
+    """Send these bytes and return what comes back until the server closes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(request)
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+        return received
+
+
+def request(line: str, *headers: str) -> bytes:
+    return "\r\n".join([line, "Host: 127.0.0.1", "Connection: close", *headers, "", ""]).encode()
+
+
+def test_a_scraper_may_address_the_server_by_any_name(server: Server):
+    answer = raw(
+        server, b"GET /metrics HTTP/1.1\r\nHost: pod-7.internal\r\nConnection: close\r\n\r\n"
+    )
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"http_requests_in_flight 0.0" in answer
+
+
+def test_head_has_no_body(server: Server):
+    head, _, body = raw(server, request("HEAD /metrics HTTP/1.1")).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 200")
+    assert body == b""
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Content-Length: many"],
+        ["Content-Length: -1"],
+        ["Content-Length: 1, 1"],
+        ["Content-Length: 0", "Content-Length: 7"],
+        ["Content-Length: +0"],
+    ],
+    ids=str,
+)
+def test_a_malformed_length_never_breaks_the_page(server: Server, headers: list[str]):
+    # One byte of body for servers that take "1, 1" for a length of one.
+    raw(server, request(f"GET {MISSIONS} HTTP/1.1", *headers) + b"x")
+
+    get(server.url + MISSIONS)
+    assert requests(server)["GET", MISSIONS, "200"] >= 1
+    assert "tachikoma_metrics_errors_total{" not in server.page()
+
+
+def test_odd_methods_and_paths_are_bounded(server: Server):
+    for number in range(30):
+        raw(server, request(f"BREW{number} /%ff%00%{number:02x}/{number} HTTP/1.1"))
+
+    counted = requests(server)
+    assert set(counted) <= {("other", "<unmatched>", "404"), ("other", "<unmatched>", "400")}
+    assert sum(counted.values()) == 30
+
+
+def test_a_stream_is_counted_with_all_its_bytes(server: Server):
+    mission = json.loads(get(server.url + MISSIONS)[1])["missions"][0]["id"]
+    status, body = get(f"{server.url}{MISSIONS}{mission}/export/")
+
+    assert status == 200
+    labels = frozenset({("method", "GET"), ("path", "/api/v1/missions/:id/export/")})
+    eventually(lambda: ("GET", "/api/v1/missions/:id/export/", "200") in requests(server))
+    page = parse_text(server.page())
+    assert page["http_response_size_bytes_sum", labels] == len(body)
+
+
+def test_a_client_that_leaves_in_the_middle_is_recorded_as_such(
+    gunicorn: Server, environment: dict[str, str]
+):
+    mission = json.loads(get(gunicorn.url + MISSIONS)[1])["missions"][0]["id"]
+    add_specs(environment["DATABASE_PATH"], mission, 50_000)
+    path = f"{MISSIONS}{mission}/export/"
+
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=10) as connection:
+        connection.sendall(request(f"GET {path} HTTP/1.1"))
+        connection.recv(1000)
+        assert "http_requests_in_flight 1.0" in gunicorn.page()
+
+    route = "/api/v1/missions/:id/export/"
+    eventually(lambda: requests(gunicorn).get(("GET", route, "499")) == 1)
+    assert "http_requests_in_flight 0.0" in gunicorn.page()
+
+
+def add_specs(database: str, mission: str, count: int) -> None:
+    rows = ((uuid.uuid4().hex, f"Spec {n}", uuid.UUID(mission).hex) for n in range(count))
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO missions_spec (id, title, status, created_at, mission_id) "
+            "VALUES (?, ?, 'planned', '2026-01-01 00:00:00', ?)",
+            rows,
+        )
