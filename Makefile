@@ -10,7 +10,7 @@ demo: $(TOX)
 	exec .tox/demo/bin/python example_project/demo.py
 
 test: $(TOX)
-	$(TOX) run
+	$(TOX) run-parallel --parallel auto --parallel-no-spinner
 
 $(TOX): pyproject.toml
 	$(PYTHON) -m venv .venv

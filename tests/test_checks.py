@@ -195,6 +195,7 @@ OTHER = "django.middleware.common.CommonMiddleware"
         ([OTHER, OURS], {"W002"}),
         ([OURS, OTHER, OURS], {"W006"}),
         (["tests.test_checks.Subclass", OTHER], set()),
+        (["tests.nowhere.Middleware", OTHER], {"W001"}),
     ],
 )
 def test_the_middleware_should_be_there_first_and_once(middleware: list[str], ids: set[str]):

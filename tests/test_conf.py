@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,12 @@ def test_a_wrong_value_is_logged_with_what_it_should_be(caplog: pytest.LogCaptur
         ("LABELS", {"http_requests_total": ["status"]}, {"http_requests_total": ("status",)}),
         ("PATH", None, None),
         ("STORE_DIR", None, None),
+        ("STORE_DIR", "/run/shop", "/run/shop"),
+        ("STORE_DIR", Path("/run/shop"), "/run/shop"),
+        ("BUSINESS_METRICS", {"a": {"callable": "b.c"}}, {"a": {"callable": "b.c"}}),
+        ("BUSINESS_INTERVAL", 15, 15.0),
+        ("WORKER_PORT", None, None),
+        ("PERMISSION", None, None),
         ("BUSINESS_MAX_AGE", None, None),
         ("INSTRUMENT_CACHES", ["default"], ("default",)),
         ("ALLOWED_NETWORKS", ["private", "192.0.2.0/24"], ("private", "192.0.2.0/24")),

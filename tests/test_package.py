@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-build = pytest.importorskip("build", reason="the package environment has it")
+pytest.importorskip("build", reason="the package environment has it")
 
 
 @pytest.fixture(scope="module")

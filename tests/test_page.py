@@ -89,6 +89,7 @@ def test_the_page_parses_in_both_formats(client: Client):
         ("gzip;q=0.000, *", None),
         ("*;q=0", None),
         ("gzip;q=garbage", None),
+        ("gzip;level=1;q=0.5", "gzip"),
         ("notgzip", None),
     ],
 )

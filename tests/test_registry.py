@@ -223,6 +223,13 @@ def test_wrong_label_names_are_an_error_as_in_prometheus_client():
         METRICS.file_changes_total.labels(change="a", status="b")
 
 
+def test_a_child_has_no_label_sets_of_its_own():
+    child = METRICS.file_changes_total.labels("modify", "applied")
+
+    with pytest.raises(ValueError, match="already has labels set"):
+        child.labels("modify", "applied")
+
+
 # --- names that are taken ---------------------------------------------------
 
 
