@@ -29,8 +29,8 @@ def metrics_page() -> str:
     return page(
         "# Metrics",
         NOTICE,
-        "Labels in parentheses are optional: `LABELS` adds them. `EXTRA_LABELS` adds labels "
-        "of your own to every family that has `method` and `path`. Opt-in families are "
+        "Labels in parentheses are optional: `LABELS` adds them, and to families that have "
+        "`method` and `path` also those that `EXTRA_LABELS` defines. Opt-in families are "
         "switched on by `EXTRA_METRICS`.",
         *(part for title, group in sections.items() for part in section(title, group)),
         "## Labels",

@@ -13,7 +13,11 @@ class TachikomaMetricsConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the checks and make the families; opens, reads and asks nothing."""
-        from tachikoma_metrics import checks  # noqa: F401  # Importing registers them.
-        from tachikoma_metrics.registry import METRICS
+        from tachikoma_metrics import (
+            checks,  # noqa: F401  # Importing registers them.
+            conf,
+            registry,  # noqa: F401  # It listens to reload().
+        )
 
-        METRICS.bind()
+        # Whatever was recorded before may have read half of the settings.
+        conf.reload()

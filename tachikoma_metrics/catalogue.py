@@ -14,7 +14,7 @@ SIZE_BUCKETS: Buckets = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 EXECUTION_BUCKETS: Buckets = (0.5, 1, 2.5, 5, 10, 30, 60, 120)
 QUERY_BUCKETS: Buckets = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 BACKEND_BUCKETS: Buckets = (0.1, 0.5, 1, 2.5, 5, 10, 30)
-QUERY_COUNT_BUCKETS: Buckets = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+QUERY_COUNT_BUCKETS: Buckets = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 SOCKET_BUCKETS: Buckets = (1, 5, 15, 60, 300, 900, 3600, 14400)
 
 # --- labels -----------------------------------------------------------------

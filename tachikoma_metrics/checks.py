@@ -6,8 +6,7 @@ it in ``conf``); warnings are W001 to W019.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -23,6 +22,7 @@ from tachikoma_metrics.registry.metrics import possible_labels
 
 MIDDLEWARE = "tachikoma_metrics.middleware.MetricsMiddleware"
 HISTOGRAMS = tuple(n for n, family in catalogue.FAMILIES.items() if isinstance(family, Histogram))
+LABELLED = tuple(n for n, family in catalogue.FAMILIES.items() if not family.is_own_health)
 OPT_IN = tuple(name for name, family in catalogue.FAMILIES.items() if family.opt_in)
 
 
@@ -36,70 +36,49 @@ def warning(id: str, message: str, hint: str) -> Warning:
     return Warning(message, hint=hint, id=f"tachikoma_metrics.{id}")
 
 
-def did_you_mean(name: object, possible: Collection[str]) -> str:
-    """Return a hint that names the likeliest of the ``possible`` names, or all."""
-    for match in difflib.get_close_matches(str(name), possible, n=1):
-        return f"Did you mean `{match}`?"
-    return f"Choose from: {', '.join(sorted(possible)) or 'nothing, none is defined'}."
-
-
-@register
-def check_is_mapping(**kwargs: Any) -> list[CheckMessage]:
-    """E001: the setting as a whole is a mapping."""
-    declared = conf.declared()
-    if isinstance(declared, Mapping):
-        return []
-    return [
-        error(
-            "E001",
-            f"`{conf.NAME}` should be a dictionary; got {declared!r}.",
-            f'Write it like {conf.NAME} = {{"NAMESPACE": "shop"}}.',
-        )
-    ]
-
-
-@register
-def check_keys(**kwargs: Any) -> list[CheckMessage]:
-    """E002: every key is one we know."""
-    declared = conf.declared()
-    keys = declared if isinstance(declared, Mapping) else {}
-    return [
-        error(
-            "E002",
-            f"`{conf.NAME}` has an unknown key, {key!r}.",
-            did_you_mean(str(key).upper(), conf.SETTINGS),
-        )
-        for key in keys
-        if key not in conf.SETTINGS
-    ]
-
-
 @register
 def check_values(**kwargs: Any) -> list[CheckMessage]:
-    """E101 to E127: each value meets the rule of its setting."""
-    return [
-        error(fault.setting.id, fault.message, fault.setting.rule.hint)
-        for fault in conf.config().faults
-    ]
+    """E001, E002, E101 to E127: a dictionary, of known keys, whose values meet their rules."""
+    return [error(fault.id, fault.message, fault.hint) for fault in conf.config().faults]
 
 
 @register
-def check_family_names(**kwargs: Any) -> list[CheckMessage]:
-    """E003: families named in settings are in the catalogue and of the right kind."""
-    config = conf.config()
-    named: list[tuple[str, Iterable[str], Sequence[str]]] = [
-        ("BUCKETS", config.buckets, HISTOGRAMS),
-        ("LABELS", config.labels, tuple(catalogue.FAMILIES)),
-        ("EXTRA_METRICS", config.extra_metrics, OPT_IN),
-        ("DISABLED_METRICS", config.disabled_metrics, tuple(catalogue.FAMILIES)),
-    ]
+def check_histogram_names(**kwargs: Any) -> list[CheckMessage]:
+    """E003: ``BUCKETS`` names histograms."""
+    return _unknown_names("E003", "BUCKETS", "histograms", conf.config().buckets, HISTOGRAMS)
+
+
+@register
+def check_labelled_names(**kwargs: Any) -> list[CheckMessage]:
+    """E008: ``LABELS`` names families, but not those of our own health."""
+    return _unknown_names("E008", "LABELS", "families", conf.config().labels, LABELLED)
+
+
+@register
+def check_opt_in_names(**kwargs: Any) -> list[CheckMessage]:
+    """E009: ``EXTRA_METRICS`` names opt-in families."""
+    named = conf.config().extra_metrics
+    return _unknown_names("E009", "EXTRA_METRICS", "opt-in families", named, OPT_IN)
+
+
+@register
+def check_disabled_names(**kwargs: Any) -> list[CheckMessage]:
+    """E010: ``DISABLED_METRICS`` names families."""
+    named = conf.config().disabled_metrics
+    return _unknown_names("E010", "DISABLED_METRICS", "families", named, catalogue.FAMILIES)
+
+
+def _unknown_names(
+    id: str, key: str, kind: str, names: Iterable[str], possible: Collection[str]
+) -> list[CheckMessage]:
     return [
         error(
-            "E003",
-            f"`{key}` should name families that it applies to; got {name!r}.",
-            did_you_mean(name, possible),
+            id,
+            f"`{key}` should name {kind}; got {name!r}.",
+            "It is on already, unless switched off."
+            if key == "EXTRA_METRICS" and name in catalogue.FAMILIES
+            else conf.did_you_mean(name, possible),
         )
-        for key, names, possible in named
         for name in names
         if name not in possible
     ]
@@ -113,10 +92,10 @@ def check_label_names(**kwargs: Any) -> list[CheckMessage]:
         error(
             "E004",
             f"`LABELS` should give `{name}` labels it can have; got {label!r}.",
-            did_you_mean(label, possible_labels(catalogue.FAMILIES[name], config)),
+            conf.did_you_mean(label, possible_labels(catalogue.FAMILIES[name], config)),
         )
         for name, labels in config.labels.items()
-        if name in catalogue.FAMILIES
+        if name in LABELLED
         for label in labels
         if label not in possible_labels(catalogue.FAMILIES[name], config)
     ]
@@ -131,7 +110,9 @@ def check_global_labels(**kwargs: Any) -> list[CheckMessage]:
             "E005",
             f"`GLOBAL_LABELS` should not name a label that a family has; got {label!r}, "
             f"which `{bound.shape.full_name}` has.",
-            "Rename the global label, or drop the family's with `LABELS`.",
+            "Rename the global label."
+            if bound.family.is_own_health
+            else "Rename the global label, or drop the family's with `LABELS`.",
         )
         for bound in METRICS.all_bound()
         for label in bound.shape.label_names
@@ -185,15 +166,30 @@ def check_extra_label_names(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def check_extra_labels_are_used(**kwargs: Any) -> list[CheckMessage]:
+    """W007: each extra label is given to a family."""
+    config = conf.config()
+    return [
+        warning(
+            "W007",
+            f"`EXTRA_LABELS` has {label!r}, which `LABELS` gives to no HTTP family.",
+            f'Write LABELS like {{"http_requests_total": ["method", "status", "{label}"]}}.',
+        )
+        for label in config.extra_labels
+        if label not in config.request_labels
+    ]
+
+
+@register
 def check_middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
     """W001: the middleware is there."""
-    if not conf.config().enabled or any(map(_is_ours, conf.middleware())):
+    if not conf.config().enabled or _places():
         return []
     return [
         warning(
             "W001",
-            "`MIDDLEWARE` has no MetricsMiddleware: HTTP requests are not measured and "
-            "`PATH` is not served.",
+            "`MIDDLEWARE` has no MetricsMiddleware: HTTP requests are not measured, and "
+            "only the URLconf can serve the page.",
             f'Put "{MIDDLEWARE}" first in MIDDLEWARE.',
         )
     ]
@@ -202,14 +198,14 @@ def check_middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
 @register
 def check_middleware_is_first(**kwargs: Any) -> list[CheckMessage]:
     """W002: the middleware is first, so that it sees every request and all of it."""
-    places = [place for place, path in enumerate(conf.middleware()) if _is_ours(path)]
-    if not places or places[0] == 0:
+    places = _places()
+    if not conf.config().enabled or not places or places[0] == 1:
         return []
     return [
         warning(
             "W002",
-            f"MetricsMiddleware is number {places[0] + 1} in `MIDDLEWARE`: requests "
-            "answered by those before it are not measured.",
+            f"MetricsMiddleware is number {places[0]} in `MIDDLEWARE`: requests answered "
+            "by those before it are not measured.",
             f'Put "{MIDDLEWARE}" first in MIDDLEWARE.',
         )
     ]
@@ -218,16 +214,22 @@ def check_middleware_is_first(**kwargs: Any) -> list[CheckMessage]:
 @register
 def check_middleware_is_installed_once(**kwargs: Any) -> list[CheckMessage]:
     """W006: the middleware is there once, so that requests are counted once."""
-    if sum(map(_is_ours, conf.middleware())) < 2:
+    places = _places()
+    if not conf.config().enabled or len(places) < 2:
         return []
     return [
         warning(
             "W006",
-            "MetricsMiddleware is in `MIDDLEWARE` more than once: each request is "
-            "counted as often.",
+            f"MetricsMiddleware is in `MIDDLEWARE` {len(places)} times, and counts each "
+            "request as many times.",
             "Keep the first.",
         )
     ]
+
+
+def _places() -> list[int]:
+    """Return where in ``MIDDLEWARE`` ours stands, counted from 1."""
+    return [place for place, path in enumerate(conf.middleware(), 1) if _is_ours(path)]
 
 
 def _is_ours(dotted_path: str) -> bool:
@@ -235,7 +237,8 @@ def _is_ours(dotted_path: str) -> bool:
         return True
     try:
         imported = import_string(dotted_path)
-    except ImportError:
+    except Exception:
+        # Django itself tells what is wrong with it, once it loads it.
         return False
     return isinstance(imported, type) and issubclass(imported, MetricsMiddleware)
 
@@ -244,7 +247,7 @@ def _is_ours(dotted_path: str) -> bool:
 def check_path_shadows_no_view(**kwargs: Any) -> list[CheckMessage]:
     """W003: the URLconf has no page of the project's at ``PATH``."""
     config = conf.config()
-    if not config.enabled or config.path is None or not any(map(_is_ours, conf.middleware())):
+    if not config.enabled or config.path is None or not _places():
         return []
     try:
         match = resolve(config.path, conf.root_urlconf())

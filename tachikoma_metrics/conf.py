@@ -10,9 +10,10 @@ fault is counted.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -101,9 +102,9 @@ class Config:
         {},
         rules.EXTRA_LABELS,
         "E110",
-        "Labels of your own for HTTP families, by the dotted path of a callable that is "
-        "given the request and returns the value. It is called once a request, after "
-        "the view, and must not block.",
+        "Labels of your own, by the dotted path of a callable that is given the request "
+        "and returns the value; `LABELS` says which HTTP families get them. It is called "
+        "once a request, after the view, and must not block.",
     )
     extra_metrics: tuple[str, ...] = _setting(
         (), rules.NAMES, "E111", "Opt-in families to switch on."
@@ -217,6 +218,14 @@ class Config:
         """Return the names of the global labels."""
         return frozenset(name for name, _ in self.global_labels)
 
+    @cached_property
+    def request_labels(self) -> Mapping[str, str]:
+        """Return those of ``extra_labels`` that a family which knows the request has."""
+        wanted = {
+            label for family in catalogue.FED_BY_REQUESTS for label in self.labels.get(family, ())
+        }
+        return {label: path for label, path in self.extra_labels.items() if label in wanted}
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -236,24 +245,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class Fault:
-    """Tell of a setting whose value does not meet its rule."""
+    """Tell what is wrong in ``TACHIKOMA_METRICS``, and the remedy."""
 
-    setting: Setting
-    value: object
-
-    @property
-    def message(self) -> str:
-        """Return which setting, what it should be, and what it is."""
-        expectation = self.setting.rule.expectation
-        return f"`{self.setting.key}` should be {expectation}; got {self.shown}."
-
-    @property
-    def shown(self) -> str:
-        """Return the value, shortened; a secret never."""
-        if self.setting.key == "TOKENS":
-            return "a value that is not shown"
-        text = repr(self.value)
-        return text if len(text) <= 200 else f"{text[:199]}…"
+    id: str
+    message: str
+    hint: str
 
 
 SETTINGS: dict[str, Setting] = {
@@ -283,20 +279,47 @@ def read(values: object) -> Config:
     """Return the configuration that ``values`` declares.
 
     Never raises: a value that does not meet its rule leaves the default in place
-    and is told of in ``Config.faults``.
+    and is told of in ``Config.faults``, as is a key that nobody knows.
     """
     if not isinstance(values, Mapping):
-        return Config()
+        return Config(faults=(_no_mapping(values),))
     accepted: dict[str, Any] = {}
-    faults = []
+    faults = [_unknown_key(key) for key in values if key not in SETTINGS]
     for key, setting in SETTINGS.items():
         if key not in values:
             continue
         try:
             accepted[key.lower()] = setting.rule.read(values[key])
         except Exception:
-            faults.append(Fault(setting, values[key]))
+            faults.append(_wrong_value(setting, values[key]))
     return Config(**accepted, faults=tuple(faults))
+
+
+def _no_mapping(values: object) -> Fault:
+    return Fault(
+        "E001",
+        f"`{NAME}` should be a dictionary; got a {type(values).__name__}.",
+        f'Write it like {NAME} = {{"NAMESPACE": "shop"}}.',
+    )
+
+
+def _unknown_key(key: object) -> Fault:
+    message = f"`{NAME}` should have known keys only; got {key!r}."
+    return Fault("E002", message, did_you_mean(str(key).upper(), SETTINGS))
+
+
+def _wrong_value(setting: Setting, value: object) -> Fault:
+    shown = "a value that is not shown" if setting.key == "TOKENS" else repr(value)
+    shown = shown if len(shown) <= 200 else f"{shown[:199]}…"
+    message = f"`{setting.key}` should be {setting.rule.expectation}; got {shown}."
+    return Fault(setting.id, message, setting.rule.hint)
+
+
+def did_you_mean(name: object, possible: Collection[str]) -> str:
+    """Return a hint that names the likeliest of the ``possible`` names, or all."""
+    for match in difflib.get_close_matches(str(name), possible, n=1):
+        return f"Did you mean `{match}`?"
+    return f"Choose from: {', '.join(sorted(possible)) or 'nothing, none is defined'}."
 
 
 _config: Config | None = None
@@ -322,12 +345,17 @@ def when_changed(call: Callable[[], None]) -> None:
     _when_changed.append(call)
 
 
-def _forget(*, setting: str, **_: object) -> None:
+def reload() -> None:
+    """Read the settings anew, and tell whoever wants to know."""
     global _config
+    _config = None
+    for call in _when_changed:
+        call()
+
+
+def _reload_if_ours(*, setting: str, **_: object) -> None:
     if setting == NAME:
-        _config = None
-        for call in _when_changed:
-            call()
+        reload()
 
 
-setting_changed.connect(_forget, dispatch_uid="tachikoma_metrics.conf")
+setting_changed.connect(_reload_if_ours, dispatch_uid="tachikoma_metrics.conf")

@@ -32,7 +32,7 @@ _TOKEN = re.compile(
       | \(\?<?[=!]
     )
   | (?P<closing> \) )
-  | (?: \(\?[a-zA-Z]+\) | \\[AZbB] | [?*+^$] | \{\d*,?\d*\} )
+  | (?: \(\?[a-zA-Z]+\) | \(\?P=\w+\) | \(\?\#[^)]*\) | \\[AZbB] | [?*+^$] | \{\d*,?\d*\} )
   | \\(?P<escaped> [^\w\s] )
   | (?P<literal> \[\^?\]?(?:\\.|[^\]\\])*\] | \\. | . )
     """,
@@ -48,7 +48,8 @@ def clean(value: object) -> str:
     256 characters is cut and ends in an ellipsis. Raises whatever ``str(value)``
     raises.
     """
-    text = str(value)
+    # The text of a member of a str enumeration is its value, however it prints.
+    text = str.__str__(value) if isinstance(value, str) else str(value)
     if len(text) > MAX_LENGTH:
         text = text[: MAX_LENGTH - 1] + "…"
     if text.isascii():

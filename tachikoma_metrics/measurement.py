@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import deque
+from contextvars import ContextVar
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +19,7 @@ from django.utils.module_loading import import_string
 from tachikoma_metrics.conf import config, root_urlconf
 from tachikoma_metrics.labels import UNMATCHED, method_name, route_template
 from tachikoma_metrics.recorders import record_http_request
-from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.streams import MeasuredAsyncStream, MeasuredStream
 
 CLIENT_LEFT = 499
@@ -25,8 +28,10 @@ CLIENT_LEFT = 499
 nginx's: https://nginx.org/en/docs/dev/development_guide.html#http_response
 """
 
-_ATTRIBUTE = "_tachikoma_metrics_measurement"
 _LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+_dropped: deque[Measurement] = deque()
+_current: ContextVar[Measurement | None] = ContextVar("measurement", default=None)
 
 
 class Measurement:
@@ -36,20 +41,37 @@ class Measurement:
     left by an exception: then in-flight goes down and the request is recorded.
     """
 
+    __slots__ = (
+        "_facts",
+        "_first_byte_at",
+        "_in_flight",
+        "_is_bodiless",
+        "_is_left_to_server",
+        "_is_over",
+        "_method",
+        "_request",
+        "_request_bytes",
+        "_sent",
+        "_started_at",
+    )
+
     def __init__(self, request: HttpRequest) -> None:
-        self._request = request
+        self._request: HttpRequest | None = request
+        # A middleware of the project's may change it on the way to the view.
+        self._method = request.method
         self._is_over = False
         self._facts: tuple[str, ...] = ()
-        self._status = 0
+        self._request_bytes: float = UNKNOWN
+        self._is_left_to_server = False
         self._is_bodiless = False
         self._sent = 0
         self._first_byte_at: float | None = None
         self._in_flight = METRICS.http_requests_in_flight
         self._started_at = time.perf_counter()
-        setattr(request, _ATTRIBUTE, self)
 
     def __enter__(self) -> Measurement:
         self._in_flight.inc()
+        _current.set(self)
         return self
 
     def __exit__(
@@ -63,17 +85,21 @@ class Measurement:
 
     def follow(self, response: HttpResponseBase) -> HttpResponseBase:
         """Return ``response``, having measured it or made sure that it will be."""
+        if self._is_over:
+            return response
         try:
-            self._status = response.status_code
-            self._is_bodiless = self._request.method == "HEAD" or _is_bodiless(self._status)
+            status = response.status_code
+            self._take_facts(status)
+            self._is_bodiless = self._method == "HEAD" or _is_bodiless(status)
             if isinstance(response, StreamingHttpResponse):
-                self._facts = self._read_facts()
                 self._follow_stream(response)
-            elif not self._is_over:
-                self.end(len(response.content) if isinstance(response, HttpResponse) else None)
+            elif self._is_bodiless:
+                self.end(0)
+            else:
+                self.end(len(response.content) if isinstance(response, HttpResponse) else UNKNOWN)
         except Exception as error:
             METRICS.fault("http", error)
-            self.end(None)
+            self.end(UNKNOWN)
         return response
 
     def pass_chunk(self, size: int) -> None:
@@ -83,98 +109,124 @@ class Measurement:
         self._sent += size
 
     def complete(self) -> None:
-        """End with a streamed body that was sent to its end."""
+        """End with a streamed body that was read to its end."""
         self.end(self._sent)
 
     def close(self) -> None:
         """End with a streamed body that nobody asks for any more.
 
-        Unless there is none to send, the client has left.
+        Unless there was none to read, the client has left.
         """
         if not self._is_over and not self._is_bodiless:
             self._change_status(CLIENT_LEFT)
         self.end(self._sent)
 
+    def drop(self) -> None:
+        """End, a little later, with a streamed body that was neither read nor closed.
+
+        Called by a finaliser, which may run anywhere, even where the very lock is
+        held that recording needs: the next request or scrape does it.
+        """
+        if not self._is_over:
+            _dropped.append(self)
+
     def break_off(self, error: BaseException) -> None:
         """End with an exception: of a cancelled request, or of the app's own."""
         is_cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
         self._change_status(CLIENT_LEFT if is_cancelled else 500)
-        self.end(self._sent if self._first_byte_at is not None else None)
+        self.end(UNKNOWN if self._first_byte_at is None else self._sent)
 
     def discard(self) -> None:
         """End without a record."""
         if not self._is_over:
             self._is_over = True
+            self._request = None
             self._in_flight.dec()
 
-    def end(self, response_bytes: int | None) -> None:
+    def end(self, response_bytes: float) -> None:
         """Record the request, once."""
         if self._is_over:
             return
         self._is_over = True
         ended_at = time.perf_counter()
         self._in_flight.dec()
-        try:
-            record_http_request(
-                self._facts or self._read_facts(),
-                ended_at - self._started_at,
-                request_bytes=content_length(self._request.META.get("CONTENT_LENGTH")),
-                response_bytes=response_bytes,
-                first_byte_seconds=(self._first_byte_at or ended_at) - self._started_at,
-            )
-        except Exception as error:
-            METRICS.fault("http", error)
+        self._take_facts(500)
+        record_http_request(
+            self._facts,
+            ended_at - self._started_at,
+            request_bytes=self._request_bytes,
+            response_bytes=response_bytes,
+            first_byte_seconds=(self._first_byte_at or ended_at) - self._started_at,
+        )
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:
-        if _is_sent_by_server(response, self._request):
+        if self._is_left_to_server and _is_file(response):
             # The server reads the file itself and closes the response afterwards;
-            # wrapping the body would take this way from it.
-            self._sent = content_length(response.headers.get("Content-Length")) or 0
-            self._is_bodiless = True
-            response._resource_closers.append(self.close)  # type: ignore[attr-defined]
+            # wrapping the body would take this way from it. How much of it was sent,
+            # nobody knows: it counts as all of it.
+            length = content_length(response.headers.get("Content-Length"))
+            # Where Django itself puts the close() of a body; there is no other way to
+            # hear of the end of a body without wrapping it.
+            response._resource_closers.append(partial(self.end, 0 if self._is_bodiless else length))  # type: ignore[attr-defined]
             return
         chunks: Any = response.streaming_content
         stream = MeasuredAsyncStream if response.is_async else MeasuredStream
         response.streaming_content = stream(chunks, self)
 
-    def _read_facts(self) -> tuple[str, ...]:
-        return facts_of(self._request, self._status)
+    def _take_facts(self, status: int) -> None:
+        """Read the request, once, and let go of it: it refers to us."""
+        request = self._request
+        if request is None:
+            return
+        self._request = None
+        try:
+            self._facts = facts_of(request, self._method, status)
+        except Exception as error:
+            METRICS.fault("http", error)
+            self._facts = (method_name(self._method), UNMATCHED, str(status), UNMATCHED, "")
+        self._request_bytes = content_length(request.META.get("CONTENT_LENGTH"))
+        self._is_left_to_server = "wsgi.file_wrapper" in request.META
 
     def _change_status(self, status: int) -> None:
-        self._status = status
-        if self._facts:
-            self._facts = (*self._facts[:2], str(status), *self._facts[3:])
+        self._take_facts(status)
+        self._facts = (*self._facts[:2], str(status), *self._facts[3:])
 
 
-def discard(request: HttpRequest) -> None:
-    """Leave ``request`` unmeasured, if it is being measured."""
-    measurement: Measurement | None = getattr(request, _ATTRIBUTE, None)
+def settle() -> None:
+    """End the measurements whose streamed body was dropped: nobody got all of it."""
+    while _dropped:
+        _dropped.popleft().close()
+
+
+def discard_current() -> None:
+    """Leave the request unmeasured in whose context this is called."""
+    measurement = _current.get()
     if measurement is not None:
         measurement.discard()
 
 
-def facts_of(request: HttpRequest, status: int) -> tuple[str, ...]:
+def facts_of(request: HttpRequest, method: str | None, status: int) -> tuple[str, ...]:
     """Return method, path, status, view, scheme and extra labels of a request."""
     match = request.resolver_match
     return (
-        method_name(request.method),
+        method_name(method),
         UNMATCHED if match is None else route_template(match.route, _language(request)),
-        str(status),
+        str(int(status)),
         UNMATCHED if match is None else match.view_name,
         request.scheme or "",
-        *(_extra_label(dotted_path, request) for dotted_path in config().extra_labels.values()),
+        *(_extra_label(dotted_path, request) for dotted_path in config().request_labels.values()),
     )
 
 
-def content_length(header: str | None) -> int | None:
-    """Return the length a ``Content-Length`` header gives, or None if it gives none.
+def content_length(header: object) -> float:
+    """Return the length a ``Content-Length`` header gives, or ``UNKNOWN``.
 
     Only ASCII digits are a length (RFC 9110, section 8.6): Python's ``int`` would
     also take signs, underscores and the digits of other scripts.
     """
-    if header is not None and _LENGTH.fullmatch(header):
+    if isinstance(header, (str, int)) and _LENGTH.fullmatch(str(header)):
         return int(header)
-    return None
+    return UNKNOWN
 
 
 def _extra_label(dotted_path: str, request: HttpRequest) -> str:
@@ -194,10 +246,9 @@ def _language(request: HttpRequest) -> str:
     return language if is_used else ""
 
 
+def _is_file(response: StreamingHttpResponse) -> bool:
+    return isinstance(response, FileResponse) and response.file_to_stream is not None
+
+
 def _is_bodiless(status: int) -> bool:
     return status < 200 or status in (204, 304)
-
-
-def _is_sent_by_server(response: StreamingHttpResponse, request: HttpRequest) -> bool:
-    is_file = isinstance(response, FileResponse) and response.file_to_stream is not None
-    return is_file and "wsgi.file_wrapper" in request.META

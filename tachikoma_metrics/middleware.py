@@ -6,6 +6,7 @@ Native in sync and async: a request takes no extra thread hop under either.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from enum import Enum
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -13,10 +14,16 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.measurement import Measurement
-from tachikoma_metrics.page import respond
+from tachikoma_metrics.measurement import Measurement, settle
+from tachikoma_metrics.page import respond, respond_in_thread
 
-respond_in_thread = sync_to_async(respond, thread_sensitive=False)
+
+class Kind(Enum):
+    """What the middleware does with a request."""
+
+    SCRAPE = "answers it with the page"
+    MEASURED = "measures it"
+    UNMEASURED = "lets it pass"
 
 
 class MetricsMiddleware:
@@ -39,28 +46,32 @@ class MetricsMiddleware:
         """Return the response, or an awaitable of it under ASGI."""
         if self.is_async:
             return self._answer(request)
-        if is_scrape(request):
+        kind = kind_of(request)
+        if kind is Kind.SCRAPE:
             return respond(request)
-        if not is_measured(request):
+        if kind is Kind.UNMEASURED:
             return self.get_response(request)  # type: ignore[no-any-return]
         with Measurement(request) as measurement:
             return measurement.follow(self.get_response(request))
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        if is_scrape(request):
-            return await respond_in_thread(request)
-        if not is_measured(request):
+        kind = kind_of(request)
+        if kind is Kind.SCRAPE:
+            return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
+        if kind is Kind.UNMEASURED:
             return await self.get_response(request)  # type: ignore[no-any-return]
         with Measurement(request) as measurement:
             return measurement.follow(await self.get_response(request))
 
 
-def is_scrape(request: HttpRequest) -> bool:
-    """Tell whether the middleware itself answers ``request``."""
-    return config().enabled and request.path_info == config().path
-
-
-def is_measured(request: HttpRequest) -> bool:
-    """Tell whether the settings have ``request`` measured."""
-    excluded = config().exclude_paths
-    return config().enabled and not any(pattern.search(request.path_info) for pattern in excluded)
+def kind_of(request: HttpRequest) -> Kind:
+    """Return what is to be done with ``request``, as the settings have it."""
+    settings = config()
+    if not settings.enabled:
+        return Kind.UNMEASURED
+    settle()
+    if request.path_info == settings.path:
+        return Kind.SCRAPE
+    if any(pattern.search(request.path_info) for pattern in settings.exclude_paths):
+        return Kind.UNMEASURED
+    return Kind.MEASURED

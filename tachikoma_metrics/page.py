@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import gzip
 
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    HttpResponseNotAllowed,
-    HttpResponseNotFound,
-)
+from django.core.exceptions import SuspiciousOperation
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.exposition import accepts_gzip, choose_format
+from tachikoma_metrics.exposition import TEXT, Format, accepts_gzip, choose_format
 from tachikoma_metrics.registry import METRICS
 
 # Level 9, the default, would take longer than gathering and rendering do.
@@ -26,19 +22,54 @@ def respond(request: HttpRequest) -> HttpResponseBase:
     Text 0.0.4 unless OpenMetrics is asked for, compressed if the scraper accepts
     gzip; ``?name[]=`` keeps the families and samples so named.
     """
+    response = _answer(request)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def respond_in_thread(request: HttpRequest) -> HttpResponseBase:
+    """Answer as ``respond`` does, in a thread that no request of the app's shares.
+
+    A collector of the project's may ask the database; what its connection would
+    otherwise wait for, the end of a request, never comes in this thread.
+    """
+    try:
+        return respond(request)
+    finally:
+        close_old_connections()
+
+
+def _answer(request: HttpRequest) -> HttpResponse:
     if not config().enabled:
-        return HttpResponseNotFound("Metrics are disabled: `ENABLED` is False.\n")
+        return _text("Metrics are disabled: `ENABLED` is False.\n", 404)
     if request.method not in ("GET", "HEAD"):
-        return HttpResponseNotAllowed(["GET", "HEAD"])
-    format = choose_format(request.accepted_types)
-    page = METRICS.page(format, frozenset(request.GET.getlist("name[]"))).encode()
-    return _response(page, format.content_type, request.headers.get("Accept-Encoding", ""))
+        refusal = _text("The metrics page answers GET and HEAD.\n", 405)
+        refusal.headers["Allow"] = "GET, HEAD"
+        return refusal
+    try:
+        names = frozenset(request.GET.getlist("name[]"))
+    except SuspiciousOperation:
+        return _text("There are too many parameters.\n", 400)
+    return _page(_format(request), names, request.headers.get("Accept-Encoding", ""))
 
 
-def _response(page: bytes, content_type: str, accept_encoding: str) -> HttpResponse:
-    headers = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding"}
+def _text(body: str, status: int) -> HttpResponse:
+    return HttpResponse(body, status=status, content_type="text/plain; charset=utf-8")
+
+
+def _format(request: HttpRequest) -> Format:
+    try:
+        return choose_format(request.accepted_types)
+    except ValueError:
+        # Django's parser raises for what is no header at all.
+        return TEXT
+
+
+def _page(format: Format, names: frozenset[str], accept_encoding: str) -> HttpResponse:
+    page = METRICS.page(format, names).encode()
+    headers = {"Vary": "Accept, Accept-Encoding"}
     if accepts_gzip(accept_encoding):
         page = gzip.compress(page, _COMPRESSION_LEVEL, mtime=0)
         headers["Content-Encoding"] = "gzip"
     headers["Content-Length"] = str(len(page))
-    return HttpResponse(page, content_type=content_type, headers=headers)
+    return HttpResponse(page, content_type=format.content_type, headers=headers)

@@ -59,14 +59,15 @@ def record_http_request(
     facts: tuple[str, ...],
     seconds: float,
     *,
-    request_bytes: int | None,
-    response_bytes: int | None,
-    first_byte_seconds: float | None,
+    request_bytes: float,
+    response_bytes: float,
+    first_byte_seconds: float,
 ) -> None:
     """Record one HTTP request that was answered, or given up.
 
     ``facts`` are method, path (a route), status, view, scheme and the values of
-    ``EXTRA_LABELS``, in this order; None stands for a size or time nobody knows.
+    ``EXTRA_LABELS`` in use, in this order; ``UNKNOWN`` stands for a size that nobody
+    knows.
     """
     _http_request.record(facts, (1, seconds, request_bytes, response_bytes, first_byte_seconds))
 
@@ -139,6 +140,7 @@ class Timer:
     block; it is read at ``stop()``, or at the end of the block if not stopped. As a
     decorator it times each call of a function, sync or async.
 
+    Of a generator function it would time no more than the making of the generator.
     A callback that raises is counted in ``tachikoma_metrics_errors_total``.
 
         with Timer(lambda seconds: record_db_query("select", "orders", seconds)):

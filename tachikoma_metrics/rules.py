@@ -60,9 +60,10 @@ def read_buckets(value: Any) -> tuple[float, ...]:
     """Return bucket boundaries as a tuple; raise ``Unmet`` unless they rise."""
     require(isinstance(value, Sequence) and not isinstance(value, (str, bytes)))
     require(len(value) > 0 and all(_is_number(bound) for bound in value))
-    require(all(0 < bound < math.inf for bound in value))
-    require(all(low < high for low, high in itertools.pairwise(value)))
-    return tuple(float(bound) for bound in value)
+    bounds = tuple(float(bound) for bound in value)
+    require(all(0 < bound < math.inf for bound in bounds))
+    require(all(low < high for low, high in itertools.pairwise(bounds)))
+    return bounds
 
 
 def _buckets_by_family(value: Any) -> dict[str, tuple[float, ...]]:

@@ -25,6 +25,9 @@ class Follower(Protocol):
     def break_off(self, error: BaseException) -> None:
         """Be told that making the next chunk failed."""
 
+    def drop(self) -> None:
+        """Be told, by a finaliser, that the body is gone."""
+
 
 class MeasuredStream:
     """Hand on the chunks of an iterator unchanged."""
@@ -52,6 +55,10 @@ class MeasuredStream:
         """Tell that nobody asks for more."""
         self._follower.close()
 
+    def __del__(self) -> None:
+        # Not every server closes a response that it failed to send.
+        self._follower.drop()
+
 
 class MeasuredAsyncStream:
     """Hand on the chunks of an async iterator unchanged."""
@@ -78,3 +85,7 @@ class MeasuredAsyncStream:
     def close(self) -> None:
         """Tell that nobody asks for more."""
         self._follower.close()
+
+    def __del__(self) -> None:
+        # Not every server closes a response that it failed to send.
+        self._follower.drop()

@@ -24,7 +24,7 @@ def samples() -> dict[Series, float]:
     return parse_text(METRICS.encode())
 
 
-def sample_value(name: str, **labels: str) -> float | None:
+def sample_value(name: str, /, **labels: str) -> float | None:
     """Return the value of the sample that has exactly these labels; None without one."""
     return samples().get((name, frozenset(labels.items())))
 
@@ -37,7 +37,7 @@ class Increase:
 
 
 @contextmanager
-def increase_of(name: str, **labels: str) -> Iterator[Increase]:
+def increase_of(name: str, /, **labels: str) -> Iterator[Increase]:
     """Measure how much a sample rises in the block; one that is missing counts as 0."""
     increase = Increase()
     before = sample_value(name, **labels) or 0.0

@@ -9,6 +9,7 @@ from hypothesis import settings
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from tachikoma_metrics import testing
+from tachikoma_metrics.registry.families import GuardedMetric
 
 # How long an example takes is no property of the code.
 settings.register_profile("untimed", deadline=None)
@@ -37,7 +38,7 @@ def registry() -> Iterator[CollectorRegistry]:
     before = set(REGISTRY._collector_to_names)
     yield REGISTRY
     for collector in set(REGISTRY._collector_to_names) - before:
-        if not type(collector).__name__.startswith(("Guarded", "Latest")):
+        if not isinstance(collector, GuardedMetric):
             REGISTRY.unregister(collector)
 
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.test import override_settings
+from django.test import Client, override_settings
 from prometheus_client import CollectorRegistry, Counter
 
-from tachikoma_metrics import checks, conf
+from tachikoma_metrics import METRICS, catalogue, checks, conf, record_db_query
 from tachikoma_metrics.middleware import MetricsMiddleware
+from tachikoma_metrics.testing import sample_value
 from tests.conftest import found
 
 NAN = float("nan")
@@ -128,18 +130,17 @@ def test_the_example_has_nothing_to_complain_of():
 
 WRONG_NAMES: list[tuple[str, dict[str, Any], str, str]] = [
     ("E001", "ENABLED", "should be a dictionary", "Write it like"),  # type: ignore[list-item]
+    ("E001", [("TOKENS", ["secret"])], "got a list.", "Write it like"),  # type: ignore[list-item]
     ("E002", {"LATENCY_BUCKET": [1]}, "'LATENCY_BUCKET'", "`LATENCY_BUCKETS`"),
     ("E002", {"enabled": True}, "'enabled'", "`ENABLED`"),
     ("E002", {7: True}, "7", "Choose from"),  # type: ignore[dict-item]
-    (
-        "E003",
-        {"DISABLED_METRICS": ["http_request_total"]},
-        "'http_request_total'",
-        "`http_requests_total`",
-    ),
-    ("E003", {"EXTRA_METRICS": ["http_requests_total"]}, "'http_requests_total'", ""),
-    ("E003", {"BUCKETS": {"http_requests_total": [1]}}, "'http_requests_total'", ""),
-    ("E003", {"LABELS": {"nothing": []}}, "'nothing'", "Choose from"),
+    ("E003", {"BUCKETS": {"http_requests_total": [1]}}, "name histograms", ""),
+    ("E003", {"BUCKETS": {"executions_duration_seconds": [1]}}, "", "`execution_duration_seconds`"),
+    ("E008", {"LABELS": {"nothing": []}}, "'nothing'", "Choose from"),
+    ("E008", {"LABELS": {"tachikoma_metrics_info": []}}, "'tachikoma_metrics_info'", ""),
+    ("E009", {"EXTRA_METRICS": ["http_requests_total"]}, "opt-in", "It is on already"),
+    ("E009", {"EXTRA_METRICS": ["ws_disconnect_total"]}, "opt-in", "`ws_disconnects_total`"),
+    ("E010", {"DISABLED_METRICS": ["http_request_total"]}, "", "`http_requests_total`"),
     ("E004", {"LABELS": {"http_requests_total": ["metod"]}}, "'metod'", "`method`"),
     ("E004", {"LABELS": {"cache_hits_total": ["method"]}}, "'method'", "Choose from: cache."),
     ("E004", {"LABELS": {"missions_total": ["team"]}}, "'team'", "none is defined"),
@@ -160,6 +161,13 @@ def test_a_wrong_name_is_an_error_with_a_hint(id: str, declared: object, says: s
     assert says in message.msg
     assert hints in (message.hint or "")
     assert message.is_serious()
+
+
+def test_the_ids_are_those_that_the_docstrings_tell():
+    told = set(re.findall(r'"""([EW]\d{3})', Path(checks.__file__).read_text()))
+    emitted = {id for id, *_ in WRONG_NAMES} | {f"W00{number}" for number in range(1, 8)}
+
+    assert told | {"E002"} == emitted
 
 
 def test_a_global_label_may_have_the_name_of_a_label_that_was_dropped():
@@ -253,9 +261,26 @@ def test_a_reserved_setting_is_not_ignored_silently():
     assert "`TOKENS`" in messages["W005"].msg
 
 
-def test_the_ids_in_the_docstrings_are_those_of_the_messages():
-    source = Path(checks.__file__).read_text()
+def test_a_middleware_that_cannot_be_imported_does_not_stop_the_checks():
+    with override_settings(MIDDLEWARE=["tests.raising.Middleware", OURS]):
+        assert checks.check_middleware_is_installed() == []
+        assert [message.id for message in checks.check_middleware_is_first()] == [
+            "tachikoma_metrics.W002"
+        ]
 
-    for id in [*(f"E00{n}" for n in range(1, 8)), *(f"W00{n}" for n in range(1, 7))]:
-        assert source.count(f'"{id}"') == 1
-        assert source.count(f'"""{id}: ') == 1
+
+def test_an_extra_label_that_no_family_gets_is_pointed_out():
+    with override_settings(TACHIKOMA_METRICS={"EXTRA_LABELS": {"tenant": "tests.views.tenant"}}):
+        message = found()["W007"]
+
+    assert "'tenant'" in message.msg
+
+
+@pytest.mark.parametrize("name", [n for n in catalogue.FAMILIES if "tachikoma" in n])
+def test_the_labels_of_our_own_health_cannot_be_taken_from_it(name: str, client: Client):
+    with override_settings(TACHIKOMA_METRICS={"LABELS": {name: []}, "MAX_SERIES": 1}):
+        METRICS.file_changes_total.labels("modify", "applied").inc()
+        record_db_query("select", "orders", float("nan"))
+
+        assert client.get("/metrics").status_code == 200
+        assert sample_value("tachikoma_metrics_errors_total", source="database") == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from django.test import override_settings
 
 from tachikoma_metrics import METRICS, catalogue, conf, record_cache_hit
+from tachikoma_metrics.definitions import Histogram
 from tachikoma_metrics.testing import sample_value
 
 
@@ -30,10 +32,33 @@ def test_settings_are_read_when_used():
     assert conf.config().path == "/metrics"
 
 
-@pytest.mark.parametrize("declared", [None, "ENABLED", ["ENABLED"], 1])
-def test_anything_but_a_mapping_leaves_the_defaults(declared: object):
+@pytest.mark.parametrize("declared", [None, "ENABLED", ["secret-token"], 1])
+def test_anything_but_a_mapping_leaves_the_defaults_and_is_counted(
+    declared: object, caplog: pytest.LogCaptureFixture
+):
     with override_settings(TACHIKOMA_METRICS=declared):
-        assert conf.config() == conf.Config()
+        assert dataclasses.replace(conf.config(), faults=()) == conf.Config()
+        assert sample_value("tachikoma_metrics_errors_total", source="settings") == 1
+
+    assert "`TACHIKOMA_METRICS` should be a dictionary" in caplog.text
+    assert "secret-token" not in caplog.text
+
+
+def test_every_wrong_setting_is_logged_and_counted(caplog: pytest.LogCaptureFixture):
+    declared = {"LATENCY_BUCKETS": [1, 0.5], "NAMESPACE": "1st", "NAMESPCE": "shop"}
+    with override_settings(TACHIKOMA_METRICS=declared):
+        assert sample_value("tachikoma_metrics_errors_total", source="settings") == 3
+
+    for text in ("`LATENCY_BUCKETS`", "`NAMESPACE`", "'NAMESPCE'"):
+        assert text in caplog.text
+
+
+def test_every_default_meets_its_own_rule():
+    for setting in conf.SETTINGS.values():
+        assert conf.read({setting.key: setting.default}).faults == ()
+    for family in catalogue.FAMILIES.values():
+        if isinstance(family, Histogram):
+            assert conf.read({"BUCKETS": {family.name: family.buckets}}).faults == ()
 
 
 @override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1, 0.5], "NAMESPACE": "shop"})
@@ -45,7 +70,7 @@ def test_a_wrong_value_leaves_the_default_and_is_counted(caplog: pytest.LogCaptu
 
 def test_a_wrong_value_is_logged_with_what_it_should_be(caplog: pytest.LogCaptureFixture):
     with override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1, 0.5]}):
-        METRICS.bind()
+        METRICS.encode()
 
     assert (
         "`LATENCY_BUCKETS` should be a sorted list of positive numbers; got [1, 0.5]."
@@ -86,9 +111,9 @@ def test_a_legal_value_is_read(key: str, value: object, read: object):
 def test_a_value_in_a_message_is_short_and_a_token_is_not_shown():
     config = conf.read({"TOKENS": "secret-token", "NAMESPACE": "1" * 1000})
 
-    messages = {fault.setting.key: fault.message for fault in config.faults}
-    assert "secret-token" not in messages["TOKENS"]
-    assert len(messages["NAMESPACE"]) < 400
+    messages = {fault.id: fault.message for fault in config.faults}
+    assert "secret-token" not in messages["E125"]
+    assert len(messages["E107"]) < 400
 
 
 @override_settings(TACHIKOMA_METRICS={"ENABLED": False})
@@ -126,6 +151,54 @@ def test_importing_the_package_starts_no_thread_and_needs_no_apps():
         "import tachikoma_metrics\n"
         "assert threading.active_count() == 1\n"
         "assert 'django.contrib.auth.models' not in sys.modules"
+    )
+
+    assert run(script).stderr == ""
+
+
+def test_what_was_recorded_before_the_settings_were_known_does_not_freeze_them():
+    script = (
+        "from tachikoma_metrics import METRICS, record_cache_hit\n"
+        "record_cache_hit()\n"
+        "import django; from django.conf import settings\n"
+        "settings.configure(INSTALLED_APPS=['tachikoma_metrics'],\n"
+        "    TACHIKOMA_METRICS={'NAMESPACE': 'shop'}); django.setup()\n"
+        "assert 'shop_cache_hits_total' in METRICS.encode()\n"
+        "assert '\\ncache_hits_total' not in METRICS.encode()"
+    )
+
+    assert run(script).stderr == ""
+
+
+def test_a_collector_that_records_while_it_is_registered_does_not_hang_the_start():
+    script = (
+        "from prometheus_client import REGISTRY\n"
+        "from prometheus_client.core import GaugeMetricFamily\n"
+        "from tachikoma_metrics import METRICS, record_cache_hit\n"
+        "class Jobs:\n"
+        "    def collect(self):\n"
+        "        record_cache_hit()\n"
+        "        yield GaugeMetricFamily('jobs', 'Jobs.', value=3)\n"
+        "REGISTRY.register(Jobs())\n"
+        "page = METRICS.encode()\n"
+        "assert 'cache_hits_total 2.0' in page\n"
+        "assert 'jobs 3.0' in page"
+    )
+
+    assert run(script).stderr == ""
+
+
+def test_a_directory_of_prometheus_client_that_is_missing_does_not_stop_the_start():
+    script = (
+        "import os\n"
+        "from prometheus_client import values\n"
+        "os.environ['PROMETHEUS_MULTIPROC_DIR'] = '/nowhere/at/all'\n"
+        "values.ValueClass = values.get_value_class()\n"
+        "import django; from django.conf import settings\n"
+        "settings.configure(INSTALLED_APPS=['tachikoma_metrics']); django.setup()\n"
+        "from tachikoma_metrics import METRICS, record_cache_hit\n"
+        "record_cache_hit()\n"
+        "assert 'cache_hits_total 1.0' in METRICS.encode()"
     )
 
     assert run(script).stderr == ""

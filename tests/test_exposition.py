@@ -26,7 +26,6 @@ from prometheus_client.registry import Collector
 from tachikoma_metrics import METRICS, record_cache_hit, record_execution
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, gather
 from tachikoma_metrics.exposition.parse import parse_text
-from tachikoma_metrics.testing import sample_value
 
 Faults = list[tuple[str, str]]
 
@@ -198,8 +197,13 @@ class Failing(Yielding):
         raise RuntimeError("database is down")
 
 
-def errors(source: str) -> float | None:
-    return sample_value("tachikoma_metrics_errors_total", source=source)
+def errors(page: str) -> dict[str, float]:
+    """Return the faults that a page tells of; its own are among them."""
+    return {
+        dict(labels)["source"]: value
+        for (name, labels), value in parse_text(page).items()
+        if name == "tachikoma_metrics_errors_total"
+    }
 
 
 def test_a_collector_that_raises_costs_what_it_had_still_to_yield(
@@ -209,11 +213,12 @@ def test_a_collector_that_raises_costs_what_it_had_still_to_yield(
     registry.register(Yielding(GaugeMetricFamily("after", "After.", value=2)))
 
     first = METRICS.encode()
-    METRICS.encode()
+    second = METRICS.encode()
 
     assert "before 1.0" in first
     assert "after 2.0" in first
-    assert errors("collector") == 2
+    assert errors(first) == {"collector": 1}
+    assert errors(second) == {"collector": 2}
     assert caplog.text.count("Fault in collector") == 1
     assert "Failing" in caplog.text
 
@@ -228,15 +233,17 @@ def test_a_value_that_cannot_be_written_costs_itself_alone(registry: CollectorRe
 
     assert 'things{kind="good"} 1.0' in page
     assert "bad" not in page
-    assert errors("render") == 1
+    assert errors(page) == {"render": 1}
 
 
 def test_a_family_that_cannot_be_written_costs_itself_alone(registry: CollectorRegistry):
     registry.register(Yielding(GaugeMetricFamily("things", None, value=1)))  # type: ignore[arg-type]
     record_cache_hit()
 
-    assert "cache_hits_total 1.0" in METRICS.encode()
-    assert errors("render") == 1
+    page = METRICS.encode()
+
+    assert "cache_hits_total 1.0" in page
+    assert errors(page) == {"render": 1}
 
 
 def test_a_family_that_is_yielded_twice_is_on_the_page_once(registry: CollectorRegistry):
@@ -247,7 +254,7 @@ def test_a_family_that_is_yielded_twice_is_on_the_page_once(registry: CollectorR
 
     assert page.count("# TYPE things gauge") == 1
     assert "things 1.0" in page
-    assert errors("duplicate") == 1
+    assert errors(page) == {"duplicate": 1}
 
 
 def test_labels_of_other_collectors_are_made_printable(registry: CollectorRegistry):
@@ -261,3 +268,72 @@ def test_labels_of_other_collectors_are_made_printable(registry: CollectorRegist
     page.encode()
     assert 'models_total{model="gpt\ufffd"} 1.0' in page
     assert 'numbered_total{number="7"} 1.0' in page
+
+
+LISTED = GaugeMetricFamily("listed", "Listed.")
+LISTED.name = ["listed"]  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("yielded", [None, "text", object(), LISTED])
+def test_what_is_no_family_costs_its_collector_alone(yielded: Any, registry: CollectorRegistry):
+    registry.register(Yielding(yielded))
+    record_cache_hit()
+
+    page = METRICS.encode()
+
+    assert "cache_hits_total 1.0" in page
+    assert errors(page) == {"collector": 1}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "line"),
+    [
+        (Gauge("q.r", "Own.", registry=None), Gauge("q_r", "Own.", registry=None), "q_r"),
+        (Gauge("q_total", "Own.", registry=None), Counter("q", "Own.", registry=None), "q_total"),
+    ],
+)
+def test_families_that_would_have_one_name_on_the_page_are_one(
+    first: Collector, second: Collector, line: str, registry: CollectorRegistry
+):
+    for metric in (first, second):
+        registry.register(Yielding(*metric.collect()))
+
+    page = METRICS.encode()
+
+    assert page.count(f"# TYPE {line} ") == 1
+    assert errors(page) == {"duplicate": 1}
+
+
+@pytest.mark.parametrize("names", [["a.b", "a_b"], [""]])
+def test_a_sample_whose_labels_would_have_one_name_is_left_out(
+    names: list[str], registry: CollectorRegistry
+):
+    family = GaugeMetricFamily("things", "Things.", labels=names)
+    family.add_metric(["x"] * len(names), 1)
+    registry.register(Yielding(family))
+
+    page = METRICS.encode()
+
+    assert "\nthings{" not in page
+    assert errors(page) == {"render": 1}
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        CounterMetricFamily("cache_hits", "Own.", value=9),
+        GaugeMetricFamily("cache.hits.total", "Own.", value=9),
+    ],
+)
+def test_our_family_gives_way_to_one_that_a_collector_makes_up(
+    family: Metric, registry: CollectorRegistry
+):
+    record_cache_hit()
+    registry.register(Yielding(family))
+
+    page = METRICS.encode()
+
+    assert page.count("cache_hits_total 9.0") == 1
+    assert page.count("cache_hits_total ") == 3
+    assert "cache_misses_total 0.0" in page
+    assert errors(page) == {"duplicate": 1}

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import gc
+import pickle
 import re
 import tempfile
+import time
 import uuid
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper
@@ -17,6 +22,7 @@ from django.urls import set_script_prefix
 
 from tachikoma_metrics.measurement import content_length
 from tachikoma_metrics.middleware import MetricsMiddleware
+from tachikoma_metrics.registry import UNKNOWN
 from tachikoma_metrics.testing import sample_value, samples
 from tests import views
 
@@ -109,6 +115,13 @@ def test_a_language_prefix_is_a_placeholder(client: Client, language: str):
     assert requests() == {("GET", "/:language/about/", "200"): 1}
 
 
+def test_a_route_that_looks_like_a_language_is_left_alone_without_i18n_patterns(client: Client):
+    with override_settings(MIDDLEWARE=[OURS, LOCALE], ROOT_URLCONF="tests.plain_urls"):
+        client.get("/en/plain/")
+
+    assert requests() == {("GET", "/en/plain/", "200"): 1}
+
+
 def test_a_script_prefix_is_no_part_of_the_path():
     try:
         serve("/hello/", SCRIPT_NAME="/mounted").close()
@@ -133,7 +146,8 @@ def test_other_methods_are_one(client: Client):
 
 
 @pytest.mark.parametrize(
-    ("url", "status"), [("/fail/", "500"), ("/missing/", "404"), ("/no-content/", "204")]
+    ("url", "status"),
+    [("/fail/", "500"), ("/missing/", "404"), ("/no-content/", "204"), ("/teapot/", "418")],
 )
 def test_the_status_is_the_code_of_the_answer(forgiving: Client, url: str, status: str):
     response = forgiving.get(url)
@@ -166,6 +180,13 @@ def test_whatever_stops_a_worker_passes_through(exception: type[BaseException]):
         MetricsMiddleware(stop)(RequestFactory().get("/"))
 
     assert requests() == {("GET", "<unmatched>", "500"): 1}
+
+
+@override_settings(MIDDLEWARE=[OURS, "tests.views.as_delete"])
+def test_the_method_is_the_one_that_arrived(client: Client):
+    client.get("/hello/")
+
+    assert requests() == {("GET", "/hello/", "200"): 1}
 
 
 @override_settings(MIDDLEWARE=[OURS, "tests.views.refuse"])
@@ -206,29 +227,38 @@ def test_the_request_size_is_its_content_length(client: Client):
 @pytest.mark.parametrize(
     ("header", "length"),
     [
+        (13, 13),
         ("0", 0),
         ("12", 12),
         ("007", 7),
-        (None, None),
-        ("", None),
-        ("-1", None),
-        ("+1", None),
-        (" 1", None),
-        ("1 ", None),
-        ("1\n", None),
-        ("1_0", None),
-        ("1.0", None),
-        ("5, 5", None),
-        ("5,5", None),
-        ("١٢", None),
-        ("²", None),
+        (None, UNKNOWN),
+        ([5], UNKNOWN),
+        ("", UNKNOWN),
+        ("-1", UNKNOWN),
+        ("+1", UNKNOWN),
+        (" 1", UNKNOWN),
+        ("1 ", UNKNOWN),
+        ("1\n", UNKNOWN),
+        ("1_0", UNKNOWN),
+        ("1.0", UNKNOWN),
+        ("5, 5", UNKNOWN),
+        ("5,5", UNKNOWN),
+        ("١٢", UNKNOWN),
+        ("²", UNKNOWN),
         ("9" * 18, 10**18 - 1),
-        ("9" * 19, None),
-        ("9" * 5000, None),
+        ("9" * 19, UNKNOWN),
+        ("9" * 5000, UNKNOWN),
     ],
 )
-def test_only_ascii_digits_are_a_length(header: str | None, length: int | None):
-    assert content_length(header) == length
+def test_only_ascii_digits_are_a_length(header: object, length: float):
+    assert content_length(header) is length or content_length(header) == length
+
+
+def test_the_response_to_head_has_no_size(client: Client):
+    client.head("/hello/")
+
+    assert total("http_response_size_bytes_sum", "/hello/", "HEAD") == 0
+    assert total("http_response_size_bytes_count", "/hello/", "HEAD") == 1
 
 
 def test_a_malformed_length_changes_nothing(client: Client):
@@ -292,6 +322,39 @@ def test_a_head_request_for_a_stream_is_complete_without_its_body():
     response.close()
 
     assert requests() == {("HEAD", "/stream/", "200"): 1}
+
+
+def test_an_answer_that_has_no_body_is_complete_unread():
+    serve("/not-modified/").close()
+
+    assert requests() == {("GET", "/not-modified/", "304"): 1}
+
+
+@pytest.mark.parametrize("url", ["/stream/", "/async-stream/"])
+def test_a_response_that_the_server_fails_to_send_is_a_client_that_got_nothing(url: str):
+    response = serve(url)
+    assert in_flight() == 1
+    del response
+    gc.collect()
+    serve("/hello/").close()
+
+    assert requests() == {("GET", url, "499"): 1, ("GET", "/hello/", "200"): 1}
+
+
+async def test_a_connection_that_breaks_in_the_middle_is_recorded(async_client: AsyncClient):
+    def break_off(number: int) -> None:
+        if number == 2:
+            raise OSError("broken pipe")
+
+    with pytest.raises(OSError, match="broken pipe"):
+        await call_asgi("/async-stream/", break_off)
+    gc.collect()
+    await async_client.get("/hello/")
+
+    assert requests() == {
+        ("GET", "/async-stream/", "499"): 1,
+        ("GET", "/hello/", "200"): 1,
+    }
 
 
 def test_a_stream_that_fails_is_an_error_and_the_exception_passes_through():
@@ -403,6 +466,33 @@ def test_a_file_that_the_server_sends_itself_stays_so():
 
     assert requests() == {("GET", "/file/", "200"): 1}
     assert total("http_response_size_bytes_sum", "/file/") == size
+
+
+def test_a_file_of_unknown_size_that_the_server_sends_has_no_size():
+    wrapped = serve("/piped-file/", **{"wsgi.file_wrapper": FileWrapper})
+    assert len(b"".join(wrapped)) == 500
+    wrapped.close()
+
+    assert requests() == {("GET", "/piped-file/", "200"): 1}
+    assert total("http_response_size_bytes_count", "/piped-file/") in (0, None)
+
+
+def test_the_first_byte_comes_before_the_last():
+    name = "http_response_time_to_first_byte_seconds"
+    with override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": [name]}):
+        response = serve("/stream/")
+        body = iter(response)
+        next(body)
+        time.sleep(0.05)
+        list(body)
+        response.close()
+
+        first = total(f"{name}_sum", "/stream/")
+        last = total("http_request_duration_seconds_sum", "/stream/")
+
+    assert first is not None
+    assert last is not None
+    assert first < last - 0.04
 
 
 def test_the_time_to_the_first_byte_is_there_when_switched_on(client: Client):
@@ -542,14 +632,54 @@ def test_a_response_that_cannot_be_measured_is_returned(response: Any):
     assert faults() >= 1
 
 
-def test_a_request_whose_facts_cannot_be_read_is_answered():
+def test_a_request_whose_facts_cannot_be_read_is_answered_and_counted():
     request = RequestFactory().get("/")
     request.resolver_match = object()  # type: ignore[assignment]
 
     answer: Any = MetricsMiddleware(lambda request: HttpResponse("fine"))(request)
 
     assert answer.content == b"fine"
+    assert requests() == {("GET", "<unmatched>", "200"): 1}
     assert faults() == 1
+
+
+def test_a_request_can_be_copied_and_pickled_as_without_the_middleware():
+    copied = []
+
+    def copy_it(request: HttpRequest) -> HttpResponse:
+        copied.extend([copy.deepcopy(request), pickle.loads(pickle.dumps(request))])  # noqa: S301
+        return HttpResponse()
+
+    request = RequestFactory().get("/")
+    for stream in ("wsgi.input", "wsgi.errors"):
+        request.META[stream] = None
+    request._stream = None  # type: ignore[assignment]
+    request.environ = {}
+    MetricsMiddleware(copy_it)(request)
+
+    assert len(copied) == 2
+
+
+def test_a_request_is_let_go_of_when_it_is_answered():
+    request = RequestFactory().get("/")
+    reference = weakref.ref(request)
+
+    gc.disable()
+    try:
+        MetricsMiddleware(lambda request: HttpResponse())(request)
+        del request
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+def test_an_extra_label_that_no_family_has_is_not_asked_for(client: Client):
+    declared = {"EXTRA_LABELS": {"tenant": "tests.views.failing_label"}}
+    with override_settings(TACHIKOMA_METRICS=declared):
+        client.get("/hello/")
+
+        assert faults() == 0
+        assert requests() == {("GET", "/hello/", "200"): 1}
 
 
 def test_the_chunks_of_a_stream_are_not_read_ahead():

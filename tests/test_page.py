@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import threading
 from typing import Any
@@ -12,6 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from tachikoma_metrics import METRICS, record_cache_hit
 from tachikoma_metrics.exposition.parse import parse_text
+from tests import views
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -44,6 +46,8 @@ def door(request: pytest.FixtureRequest) -> Any:
         ("application/json", TEXT),
         ("text/plain;version=0.0.4", TEXT),
         ("garbage", TEXT),
+        ("text/plain; a*=bogus''x", TEXT),
+        ("application/openmetrics-text;q=0, text/plain", TEXT),
         ("application/openmetrics-text", OPENMETRICS),
         ("application/openmetrics-text; version=1.0.0", OPENMETRICS),
         ("application/openmetrics-text;version=0.0.1", TEXT),
@@ -135,19 +139,23 @@ def test_a_collector_without_the_name_is_not_asked(client: Client, registry: Col
 
     Slow("slow_total", "Own.", registry=registry)
 
-    client.get("/metrics?name[]=cache_hits_total")
+    page = client.get("/metrics?name[]=cache_hits_total").content.decode()
+    assert page.count("# TYPE") == 1
 
-    page = client.get("/metrics").content.decode()
-    assert "tachikoma_metrics_errors_total{" not in page
+    asked = client.get("/metrics?name[]=tachikoma_metrics_errors_total&name[]=slow_total")
+    assert "was asked" not in asked.content.decode()
+    assert b'source="collector"} 1.0' in asked.content
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
 @pytest.mark.usefixtures("door")
 def test_only_get_and_head_are_allowed(client: Client, method: str):
-    response = client.generic(method, "/metrics")
+    for asker in (client, Client(enforce_csrf_checks=True)):
+        response = asker.generic(method, "/metrics")
 
-    assert response.status_code == 405
-    assert response["Allow"] == "GET, HEAD"
+        assert response.status_code == 405
+        assert response["Allow"] == "GET, HEAD"
+        assert response["Cache-Control"] == "no-store"
 
 
 @pytest.mark.usefixtures("door")
@@ -163,7 +171,18 @@ def test_head_has_the_headers_and_no_body(client: Client):
 @pytest.mark.parametrize("declared", BOTH_DOORS)
 def test_the_page_is_gone_where_disabled(client: Client, declared: dict[str, Any]):
     with override_settings(TACHIKOMA_METRICS={**declared, "ENABLED": False}):
-        assert client.get("/metrics").status_code == 404
+        response = client.get("/metrics")
+
+    assert response.status_code == 404
+    assert response["Cache-Control"] == "no-store"
+
+
+@pytest.mark.usefixtures("door")
+def test_too_many_names_are_a_bad_request(client: Client):
+    with override_settings(DATA_UPLOAD_MAX_NUMBER_FIELDS=3):
+        response = client.get("/metrics", {"name[]": ["a"] * 9})
+
+    assert response.status_code == 400
 
 
 @pytest.mark.usefixtures("door")
@@ -222,3 +241,14 @@ def test_the_duration_of_the_previous_scrape_is_on_the_page(client: Client):
 
     assert name not in parse_text(client.get("/metrics").content.decode())
     assert parse_text(client.get("/metrics").content.decode())[name] > 0
+
+
+async def test_a_view_that_blocks_does_not_keep_the_page(async_client: AsyncClient):
+    views.gate.clear()
+    blocked = asyncio.ensure_future(async_client.get("/blocking/"))
+    try:
+        response = await asyncio.wait_for(AsyncClient().get("/metrics"), timeout=10)
+        assert b"http_requests_in_flight 1.0" in response.content
+    finally:
+        views.gate.set()
+    assert (await blocked).status_code == 200

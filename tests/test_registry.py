@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from tachikoma_metrics import (
     record_cache_hit,
     record_db_query,
     record_file_change,
+    testing,
 )
 from tachikoma_metrics.testing import sample_value, samples
 
@@ -169,6 +172,24 @@ def test_no_door_leads_past_the_limit():
 
 
 @override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+def test_every_event_that_finds_no_place_is_counted():
+    record_file_change("modify", "applied")
+    for _ in range(3):
+        record_file_change("create", "applied")
+
+    assert sample_value("tachikoma_metrics_overflow_total", family="file_changes_total") == 3
+
+
+def test_more_label_sets_than_are_remembered_are_all_counted():
+    with override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 100_000}):
+        for number in [*range(5000), *range(5000)]:
+            record_file_change(f"type-{number}", "applied")
+
+        recorded = [value for (name, _), value in samples().items() if name == "file_changes_total"]
+        assert recorded == [2] * 5000
+
+
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
 def test_a_full_family_is_logged_once(caplog: pytest.LogCaptureFixture):
     for number in range(5):
         record_file_change(f"type-{number}", "applied")
@@ -179,15 +200,23 @@ def test_a_full_family_is_logged_once(caplog: pytest.LogCaptureFixture):
 
 @override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 5})
 def test_threads_do_not_exceed_the_limit():
+    barrier = threading.Barrier(8)
+
     def record(thread: int) -> None:
+        barrier.wait()
         for number in range(20):
             record_file_change(f"{thread}-{number}", "applied")
 
-    threads = [threading.Thread(target=record, args=(thread,)) for thread in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=record, args=(thread,)) for thread in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
 
     recorded = {
         labels: value for (name, labels), value in samples().items() if name == "file_changes_total"
@@ -212,6 +241,99 @@ def test_a_removed_label_set_starts_anew():
         METRICS.file_changes_total.clear()
 
 
+def test_a_label_set_is_removed_by_the_values_it_was_made_with():
+    METRICS.file_changes_total.labels("z" * 300, "applied").inc()
+    METRICS.file_changes_total.remove("z" * 300, "applied")
+
+    assert label_sets("file_changes_total") == set()
+
+
+def test_a_gauge_whose_latest_value_wins_can_be_counted_with_too():
+    METRICS.missions_total.inc(3)
+    METRICS.missions_total.dec()
+
+    assert sample_value("missions_total") == 2
+
+
+def test_a_reference_outlives_other_settings_and_a_reset():
+    family = METRICS.cache_hits_total
+    family.inc()
+    with override_settings(TACHIKOMA_METRICS={"NAMESPACE": "shop"}):
+        record_cache_hit()
+        assert sample_value("shop_cache_hits_total") == 1
+    family.inc()
+    assert sample_value("cache_hits_total") == 2
+
+    testing.reset()
+    family.inc()
+    assert sample_value("cache_hits_total") == 1
+
+
+def test_a_registry_that_was_emptied_is_filled_again(registry: CollectorRegistry):
+    emptied = list(registry._collector_to_names)
+    for collector in emptied:
+        registry.unregister(collector)
+    try:
+        with override_settings(TACHIKOMA_METRICS={"NAMESPACE": "shop"}):
+            record_cache_hit()
+            assert sample_value("shop_cache_hits_total") == 1
+    finally:
+        for collector in emptied:
+            if collector not in registry._collector_to_names:
+                registry.register(collector)
+
+
+class Recording:
+    """Something whose end is recorded, wherever the collection of garbage finds it."""
+
+    def __init__(self, change_type: str) -> None:
+        self.change_type = change_type
+        self.itself = self
+
+    def __del__(self) -> None:
+        record_file_change(self.change_type, "finalised")
+
+
+def test_a_finaliser_that_records_does_not_hang():
+    threshold = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for number in range(300):
+            Recording(f"type-{number % 50}")
+            record_file_change(f"other-{number % 50}", "recorded")
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+
+    recorded = {dict(k[1])["status"]: 0.0 for k in samples() if k[0] == "file_changes_total"}
+    for (name, labels), value in samples().items():
+        if name == "file_changes_total":
+            recorded[dict(labels)["status"]] += value
+    assert recorded == {"finalised": 300, "recorded": 300}
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
+def test_a_signal_handler_that_records_neither_hangs_nor_loses_anything():
+    caught = 0
+
+    def record(number: int, frame: object) -> None:
+        nonlocal caught
+        caught += 1
+        METRICS.cache_hits_total.inc()
+
+    before = signal.signal(signal.SIGALRM, record)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for _ in range(100_000):
+            METRICS.cache_hits_total.inc()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert caught > 0
+    assert sample_value("cache_hits_total") == 100_000 + caught
+
+
 @pytest.mark.parametrize("labels", [("a",), ("a", "b", "c")])
 def test_a_wrong_number_of_labels_is_an_error_as_in_prometheus_client(labels: tuple[str, ...]):
     with pytest.raises(ValueError, match="Incorrect label count"):
@@ -228,6 +350,12 @@ def test_a_child_has_no_label_sets_of_its_own():
 
     with pytest.raises(ValueError, match="already has labels set"):
         child.labels("modify", "applied")
+
+
+@pytest.mark.parametrize("labels", [(), ("a",)])
+def test_a_family_without_labels_has_no_children(labels: tuple[str, ...]):
+    with pytest.raises(ValueError, match="No label names were set"):
+        METRICS.cache_hits_total.labels(*labels)
 
 
 # --- names that are taken ---------------------------------------------------

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from django.http import (
 )
 
 CHUNKS = (b"one ", b"two ", b"three")
+gate = threading.Event()
 
 
 def hello(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -77,6 +81,28 @@ def file(request: HttpRequest) -> FileResponse:
     return FileResponse(Path(__file__).open("rb"))
 
 
+def piped_file(request: HttpRequest) -> FileResponse:
+    reader, writer = os.pipe()
+    os.write(writer, b"x" * 500)
+    os.close(writer)
+    return FileResponse(os.fdopen(reader, "rb"))
+
+
+def not_modified(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(chunks(), status=304)
+
+
+def teapot(request: HttpRequest) -> HttpResponse:
+    response = HttpResponse("short and stout")
+    response.status_code = HTTPStatus.IM_A_TEAPOT
+    return response
+
+
+def blocking(request: HttpRequest) -> HttpResponse:
+    gate.wait(30)
+    return HttpResponse("at last")
+
+
 def no_content(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
@@ -95,6 +121,17 @@ def no_label(request: HttpRequest) -> None:
 
 async def coroutine_label(request: HttpRequest) -> str:
     return ""
+
+
+def as_delete(get_response: Any) -> Any:
+    """Make a middleware that overrides the method of a request."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.method = "DELETE"
+        response: HttpResponse = get_response(request)
+        return response
+
+    return middleware
 
 
 def refuse(get_response: Any) -> Any:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from tachikoma_metrics.exposition.names import names_of
+
 OnFault = Callable[[str, Exception, object], None]
 """Told the source of a fault, the exception, and what raised it."""
 
@@ -22,41 +24,40 @@ def gather(
     *,
     names: frozenset[str] = frozenset(),
     is_wanted: Callable[[Collector], bool] = lambda collector: True,
+    gives_way: Callable[[Collector], bool] = lambda collector: False,
 ) -> Iterator[Metric]:
     """Yield the families of ``registry`` in the order of registration.
 
     ``names`` keeps the families and the samples so named; empty keeps all. A
     collector that is not wanted, or that says it has none of the names, is not
-    asked. A family that was yielded before is left out as a fault: no format
-    allows a family twice.
+    asked; those that give way come last. A family that has a name of one before it
+    is left out as a fault: no format allows a family twice.
     """
-    seen: set[str] = set()
-    for metric in _guarded(registry, on_fault, names, is_wanted):
-        if metric.name in seen:
-            on_fault("duplicate", ValueError(f"{metric.name} is collected twice"), metric.name)
-            continue
-        seen.add(metric.name)
-        kept = _restricted(metric, names) if names else metric
-        if kept is not None:
-            yield kept
-
-
-def _guarded(
-    registry: CollectorRegistry,
-    on_fault: OnFault,
-    names: frozenset[str],
-    is_wanted: Callable[[Collector], bool],
-) -> Iterator[Metric]:
     target = registry.get_target_info()
     if target:
         yield _target_info(target)
-    for collector, known_names in _collectors(registry):
+    taken: set[str] = set()
+    for collector, known_names in sorted(
+        _collectors(registry), key=lambda pair: gives_way(pair[0])
+    ):
         if not is_wanted(collector) or _has_none_of(known_names, names):
             continue
         try:
-            yield from collector.collect()
+            for metric in collector.collect():
+                if _takes_names(metric, taken, on_fault):
+                    yield from _restricted(metric, names)
         except Exception as error:
             on_fault("collector", error, collector)
+
+
+def _takes_names(metric: Metric, taken: set[str], on_fault: OnFault) -> bool:
+    own_names = names_of(metric)
+    clashing = taken & own_names
+    if clashing:
+        on_fault("duplicate", ValueError(f"{min(clashing)} is collected twice."), metric.name)
+        return False
+    taken |= own_names
+    return True
 
 
 def _collectors(registry: CollectorRegistry) -> Iterable[tuple[Collector, list[str]]]:
@@ -70,15 +71,15 @@ def _has_none_of(known_names: list[str], names: frozenset[str]) -> bool:
     return bool(names and known_names) and names.isdisjoint(known_names)
 
 
-def _restricted(metric: Metric, names: frozenset[str]) -> Metric | None:
-    if metric.name in names:
-        return metric
+def _restricted(metric: Metric, names: frozenset[str]) -> Iterator[Metric]:
+    if not names or metric.name in names:
+        yield metric
+        return
     samples = [sample for sample in metric.samples if sample.name in names]
-    if not samples:
-        return None
-    kept = Metric(metric.name, metric.documentation, metric.type, metric.unit)
-    kept.samples = samples
-    return kept
+    if samples:
+        kept = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+        kept.samples = samples
+        yield kept
 
 
 def _target_info(labels: dict[str, str]) -> Metric:

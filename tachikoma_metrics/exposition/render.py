@@ -9,7 +9,6 @@ that cannot be written costs itself alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,9 +17,8 @@ from prometheus_client.samples import Exemplar, Sample
 from prometheus_client.utils import floatToGoString
 
 from tachikoma_metrics.exposition.gather import OnFault
+from tachikoma_metrics.exposition.names import label_name, metric_name
 
-_ILLEGAL_IN_NAME = re.compile(r"^[0-9]|[^a-zA-Z0-9_:]")
-_ILLEGAL_IN_LABEL = re.compile(r"^[0-9]|[^a-zA-Z0-9_]")
 _WITH_CREATED = frozenset({"counter", "histogram", "summary"})
 
 _TEXT_TYPES = {
@@ -107,7 +105,7 @@ def _names_of_apart(metric: Metric) -> tuple[str, ...]:
 
 def _text_header(name: str, documentation: str, type: str) -> Iterator[str]:
     text = documentation.replace("\\", r"\\").replace("\n", r"\n")
-    yield f"# HELP {_metric_name(name)} {text}\n# TYPE {_metric_name(name)} {type}\n"
+    yield f"# HELP {metric_name(name)} {text}\n# TYPE {metric_name(name)} {type}\n"
 
 
 def _text_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str]) -> str:
@@ -116,7 +114,7 @@ def _text_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str
 
 
 def _openmetrics_family(metric: Metric, line: Callable[[Sample], str]) -> Iterator[str]:
-    name = _metric_name(metric.name)
+    name = metric_name(metric.name)
     yield f"# HELP {name} {_escaped(metric.documentation)}\n# TYPE {name} {metric.type}\n"
     if metric.unit:
         yield f"# UNIT {name} {metric.unit}\n"
@@ -139,14 +137,21 @@ def _exemplar(exemplar: Exemplar) -> str:
 
 def _series(sample: Sample, global_labels: Mapping[str, str]) -> str:
     labels = {**global_labels, **sample.labels} if global_labels else sample.labels
-    name = _metric_name(sample.name)
+    name = metric_name(sample.name)
     return f"{name}{{{_label_pairs(labels)}}}" if labels else name
 
 
 def _label_pairs(labels: Mapping[str, str]) -> str:
-    return ",".join(
-        f'{_label_name(name)}="{_escaped(str(labels[name]))}"' for name in sorted(labels)
-    )
+    """Return labels in the order of their names.
+
+    Raises ``ValueError`` for names that no longer differ once they are legal, or that
+    are empty: Prometheus would refuse the whole page for one of them.
+    """
+    pairs = [(label_name(name), _escaped(str(labels[name]))) for name in sorted(labels)]
+    names = {name for name, _ in pairs}
+    if len(names) < len(pairs) or "" in names:
+        raise ValueError(f"Label names should differ and not be empty; got {list(labels)}.")
+    return ",".join(f'{name}="{value}"' for name, value in pairs)
 
 
 def _number(value: float) -> str:
@@ -155,14 +160,6 @@ def _number(value: float) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-def _metric_name(name: str) -> str:
-    return _ILLEGAL_IN_NAME.sub("_", name)
-
-
-def _label_name(name: str) -> str:
-    return _ILLEGAL_IN_LABEL.sub("_", name)
 
 
 def _encodable(page: str) -> str:

@@ -6,7 +6,7 @@ that ``METRICS`` has under a family's name.
 
 from __future__ import annotations
 
-from tachikoma_metrics.registry.events import Event
+from tachikoma_metrics.registry.events import UNKNOWN, Event
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
 
-__all__ = ["METRICS", "Event", "Metrics"]
+__all__ = ["METRICS", "UNKNOWN", "Event", "Metrics"]

@@ -18,6 +18,9 @@ from tachikoma_metrics.registry.metrics import METRICS, Metrics
 
 Step = Callable[[float], Any]
 
+UNKNOWN = float("nan")
+"""Stands for an amount that nobody knows, and is told by its identity."""
+
 _MOST_REMEMBERED = 4096
 
 
@@ -43,10 +46,10 @@ class Event:
         self._has_request = has_request
         self._metrics = metrics
         self._remembered: dict[tuple[object, ...], list[Step | None]] = {}
-        metrics.when_forgotten(self)
+        metrics.when_forgotten(self.forget)
 
-    def record(self, facts: tuple[object, ...], amounts: tuple[float | None, ...]) -> None:
-        """Add one amount to each family; None adds nothing to that one.
+    def record(self, facts: tuple[object, ...], amounts: tuple[float, ...]) -> None:
+        """Add one amount to each family; ``UNKNOWN`` adds nothing to that one.
 
         Never raises. An amount that is not a finite number of at least zero is
         counted as a fault, and the others are recorded.
@@ -57,7 +60,7 @@ class Event:
             self._metrics.fault(self.source, error)
             return
         for place, amount in enumerate(amounts):
-            if amount is None:
+            if amount is UNKNOWN:
                 continue
             try:
                 step = steps[place] or self._find(place, facts, steps)
@@ -72,7 +75,9 @@ class Event:
     def _remember(self, facts: tuple[object, ...]) -> list[Step | None]:
         steps: list[Step | None] = [None] * len(self._families)
         is_lasting = all(type(fact) is str and clean(fact) == fact for fact in facts)
-        if is_lasting and len(self._remembered) < _MOST_REMEMBERED:
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self.forget()
+        if is_lasting:
             self._remembered[facts] = steps
         return steps
 
@@ -92,7 +97,7 @@ class Event:
         return step
 
     def _values(self, label_names: tuple[str, ...], facts: tuple[object, ...]) -> tuple[str, ...]:
-        extra = conf.config().extra_labels if self._has_request else ()
+        extra = conf.config().request_labels if self._has_request else ()
         named = dict(zip((*self._offered, *extra), facts, strict=False))
         return tuple(clean(named.get(name, "")) for name in label_names)
 

@@ -7,6 +7,7 @@ through the same guard, so that no door leads past ``MAX_SERIES``.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,11 +18,13 @@ from prometheus_client.samples import Sample
 
 from tachikoma_metrics import labels
 from tachikoma_metrics.definitions import Counter, Family, Gauge, Histogram
+from tachikoma_metrics.registry.cells import Cell
 
 
 class Guard:
-    """Hold what a family's label sets have to comply with.
+    """Hold the rules for a family's label sets.
 
+    ``is_shadowed`` tells whether the family has to leave the page to another;
     ``when_full`` is called for each label set that found no place, ``when_removed``
     after label sets were removed.
     """
@@ -37,7 +40,8 @@ class Guard:
         self.is_shadowed = is_shadowed
         self.when_full = when_full
         self.when_removed = when_removed
-        self.lock = threading.Lock()
+        # Re-entrant, for a finaliser or a signal handler may record anywhere.
+        self.lock = threading.RLock()
 
 
 class GuardedMetric(MetricWrapperBase):
@@ -71,7 +75,9 @@ class GuardedMetric(MetricWrapperBase):
         """
         if labelkwargs and not labelvalues and set(labelkwargs) == set(self._labelnames):
             labelvalues = tuple(labelkwargs[name] for name in self._labelnames)
-        elif labelkwargs or len(labelvalues) != len(self._labelnames):
+            labelkwargs = {}
+        is_wrong = labelkwargs or len(labelvalues) != len(self._labelnames)
+        if self.guard is None or is_wrong or not self._labelnames:
             return super().labels(*labelvalues, **labelkwargs)
         return self.child(tuple(map(labels.clean, labelvalues)))[0]
 
@@ -81,14 +87,33 @@ class GuardedMetric(MetricWrapperBase):
         It is not if the family is full: then it is the overflow child, and the guard
         is told.
         """
-        if self.guard is None:
-            return super().labels(*values), True
-        with self.guard.lock:
-            if labels.fits(values, self._metrics.keys(), self.guard.limit):
-                return super().labels(*values), True
-            overflow = super().labels(*labels.overflow(len(values)))
-        self.guard.when_full()
-        return overflow, False
+        found = self._metrics.get(values) or self._admit(values)
+        if found is not None:
+            return found, True
+        overflow = labels.overflow(len(values))
+        found = self._metrics.get(overflow) or self._admit(overflow)
+        if self.guard is not None:
+            self.guard.when_full()
+        return found, False
+
+    def _admit(self, values: tuple[str, ...]) -> Any:
+        """Return the new child for ``values``, or None if there is no room for it."""
+        guard = self.guard
+        if guard is None or not labels.fits(values, self._metrics.keys(), guard.limit):
+            return None
+        # Made outside the lock: making it may run a finaliser that records.
+        made: Any = type(self)(
+            self._name,
+            self._documentation,
+            self._labelnames,
+            registry=None,
+            _labelvalues=values,
+            **self._kwargs,
+        )
+        with guard.lock:
+            if labels.fits(values, self._metrics.keys(), guard.limit):
+                return self._metrics.setdefault(values, made)
+        return None
 
     @property
     def series(self) -> int:
@@ -97,7 +122,7 @@ class GuardedMetric(MetricWrapperBase):
 
     def remove(self, *labelvalues: Any) -> None:
         """Remove a label set."""
-        super().remove(*labelvalues)
+        super().remove(*map(labels.clean, labelvalues))
         self._tell_of_removal()
 
     def remove_by_labels(self, labels: dict[str, str]) -> None:
@@ -107,8 +132,15 @@ class GuardedMetric(MetricWrapperBase):
 
     def clear(self) -> None:
         """Remove all label sets."""
-        super().clear()
+        self.reset_series()
         self._tell_of_removal()
+
+    def reset_series(self) -> None:
+        """Start anew: without a label set, or from zero."""
+        if self._labelnames:
+            self._metrics = {}
+        else:
+            self._metric_init()  # type: ignore[no-untyped-call]  # Its base has no types.
 
     def _tell_of_removal(self) -> None:
         if self.guard is not None:
@@ -118,48 +150,61 @@ class GuardedMetric(MetricWrapperBase):
 class GuardedCounter(GuardedMetric, prometheus_client.Counter):
     """A counter behind the guard."""
 
+    def _metric_init(self) -> None:
+        self._value = Cell()
+        self._created = time.time()
+
 
 class GuardedHistogram(GuardedMetric, prometheus_client.Histogram):
     """A histogram behind the guard."""
+
+    def _metric_init(self) -> None:
+        self._sum = Cell()
+        self._buckets = [Cell() for _ in self._upper_bounds]
+        self._created = time.time()
 
 
 class GuardedGauge(GuardedMetric, prometheus_client.Gauge):
     """A gauge behind the guard."""
 
+    def _metric_init(self) -> None:
+        self._value = Cell()
+
 
 class LatestGauge(GuardedGauge):
-    """A gauge that is set, not counted, and has no sample before that."""
+    """A gauge that has no sample before its first value."""
 
-    _has_been_set = False
+    def _metric_init(self) -> None:
+        super()._metric_init()
+        self._has_value = False
 
     def set(self, value: float) -> None:
-        """Set the gauge; its sample appears with the first value."""
+        """Set the gauge to ``value``."""
         super().set(value)
-        self._has_been_set = True
+        self._has_value = True
+
+    def inc(self, amount: float = 1) -> None:
+        """Add ``amount``."""
+        super().inc(amount)
+        self._has_value = True
+
+    def dec(self, amount: float = 1) -> None:
+        """Subtract ``amount``."""
+        super().dec(amount)
+        self._has_value = True
 
     def _child_samples(self) -> Iterable[Sample]:
-        return super()._child_samples() if self._has_been_set else ()
+        return super()._child_samples() if self._has_value else ()
 
 
 def make(
     family: Family, name: str, label_names: tuple[str, ...], buckets: tuple[float, ...]
 ) -> GuardedMetric:
     """Return the metric that holds the values of ``family``, registered nowhere yet."""
-    match family:
-        case Counter():
-            return GuardedCounter(name, family.help, label_names, registry=None)
-        case Histogram():
-            return GuardedHistogram(name, family.help, label_names, registry=None, buckets=buckets)
-        case Gauge(latest_wins=True):
-            return LatestGauge(
-                name,
-                family.help,
-                label_names,
-                registry=None,
-                multiprocess_mode="mostrecent",
-            )
-        case Gauge():
-            return GuardedGauge(
-                name, family.help, label_names, registry=None, multiprocess_mode="livesum"
-            )
-    raise TypeError(f"{family!r} should be a Counter, a Gauge or a Histogram.")
+    if isinstance(family, Histogram):
+        return GuardedHistogram(name, family.help, label_names, registry=None, buckets=buckets)
+    kinds: dict[type[Family], type[GuardedMetric]] = {
+        Counter: GuardedCounter,
+        Gauge: LatestGauge if getattr(family, "latest_wins", False) else GuardedGauge,
+    }
+    return kinds[type(family)](name, family.help, label_names, registry=None)

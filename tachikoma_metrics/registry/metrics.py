@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,15 +49,17 @@ class Metrics:
     """Hold one prometheus_client object per family, as an attribute of the family's name.
 
     ``registry`` is the ``CollectorRegistry`` they are in. The objects are made when
-    first asked for and made anew when a changed setting gives them another shape. A
-    family that is switched off keeps its attribute, but is in no registry.
+    first asked for, and others take their place while a changed setting gives them
+    another shape. A family that is switched off keeps its attribute, but is in no
+    registry.
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
         self._bound: dict[str, Bound] = {}
+        self._made: dict[tuple[str, Shape], GuardedMetric] = {}
         self._lock = threading.RLock()
-        self._forgetful: list[Any] = []
+        self._when_forgotten: list[Callable[[], None]] = []
         self._logged: set[object] = set()
         conf.when_changed(self._rebind)
 
@@ -81,41 +83,39 @@ class Metrics:
         """
         started_at = time.perf_counter()
         config = conf.config()
+        self._register()
         self._observe_ourselves()
         gathered = exposition.gather(
             self.registry,
             self.fault,
             names=names,
             is_wanted=_wanted(config),
+            # Where a project's collector yields a family of ours, ours stays out.
+            gives_way=lambda collector: isinstance(collector, GuardedMetric),
         )
         page = format.render(gathered, self.fault, dict(config.global_labels))
         self.tachikoma_metrics_scrape_duration_seconds.set(time.perf_counter() - started_at)
         return page
 
-    def bind(self) -> None:
-        """Make the families and register those that are switched on."""
-        with self._lock:
-            if not self._bound:
-                self._rebind()
-
     def bound(self, name: str) -> Bound:
         """Return a family of the catalogue with its metric."""
         if name not in self._bound:
-            self.bind()
+            self._bind()
         return self._bound[name]
 
     def all_bound(self) -> Iterator[Bound]:
         """Yield every family of the catalogue with its metric."""
-        self.bind()
+        self._bind()
         yield from list(self._bound.values())
 
     def owner(self, bound: Bound) -> Collector | None:
         """Return another collector that has one of the family's names, if there is one."""
-        with self.registry._lock:
-            taken = self.registry._names_to_collectors
-            for name in sorted(bound.family.reserved_names(bound.shape.full_name)):
-                if name in taken:
-                    return taken[name]
+        # No lock: a look-up is atomic, and the registry holds its lock while it
+        # asks a new collector for its names, which may lead here.
+        taken = self.registry._names_to_collectors
+        for name in sorted(bound.family.reserved_names(bound.shape.full_name)):
+            if name in taken:
+                return taken[name]
         return None
 
     def fault(self, source: str, error: Exception, about: object = None) -> None:
@@ -134,48 +134,68 @@ class Metrics:
         except Exception:
             logger.exception("A fault in %s could not be counted.", source)
 
-    def when_forgotten(self, forgetful: Any) -> None:
-        """Have ``forgetful.forget()`` called when remembered series have gone."""
-        self._forgetful.append(forgetful)
+    def when_forgotten(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called when remembered series are no longer the right ones."""
+        self._when_forgotten.append(call)
 
     def reset(self) -> None:
         """Start all families anew, without a series. For tests."""
         with self._lock:
-            for bound in self._bound.values():
-                self._unregister(bound)
-            self._bound = {}
+            for metric in self._made.values():
+                metric.reset_series()
             self._logged.clear()
             self._rebind()
+
+    def _bind(self) -> None:
+        with self._lock:
+            if not self._bound:
+                self._rebind()
 
     def _rebind(self) -> None:
         config = conf.config()
         with self._lock:
-            for family in catalogue.FAMILIES.values():
-                self._bound[family.name] = self._bind(family, config)
-        self.tachikoma_metrics_series.clear()
+            before = self._bound
+            self._bound = {
+                family.name: self._bound_as(family, config)
+                for family in catalogue.FAMILIES.values()
+            }
+            self._unregister(before)
+            self._register()
+        self._bound["tachikoma_metrics_series"].metric.reset_series()
         self._forget()
         self.tachikoma_metrics_info.labels(__version__).set(1)
         for fault in config.faults:
-            self.fault("settings", ValueError(fault.message))
+            self.fault("settings", ValueError(fault.message), fault.id)
 
-    def _bind(self, family: Family, config: Config) -> Bound:
-        before = self._bound.get(family.name)
+    def _bound_as(self, family: Family, config: Config) -> Bound:
         shape = shape_of(family, config)
-        if before is not None and before.shape == shape:
-            metric = before.metric
-        else:
+        metric = self._made.get((family.name, shape))
+        if metric is None:
             metric = families.make(family, shape.full_name, shape.label_names, shape.buckets)
+            self._made[family.name, shape] = metric
         bound = Bound(family, shape, metric, is_on(family, config))
         metric.guard = self._guard(bound, config)
-        if before is not None:
-            self._unregister(before)
-        if bound.is_on:
-            self.registry.register(metric)
         return bound
 
-    def _unregister(self, bound: Bound) -> None:
-        if bound.is_on:
-            self.registry.unregister(bound.metric)
+    def _register(self) -> None:
+        """Register what is switched on, unless the registry is busy registering.
+
+        It holds its lock, which is not re-entrant, while it asks a new collector for
+        its names; if that collector records something, this is called with the lock
+        held. The next page makes up for it.
+        """
+        if self.registry._lock.locked():
+            return
+        with self._lock:
+            for bound in self._bound.values():
+                if bound.is_on and bound.metric not in self.registry._collector_to_names:
+                    self.registry.register(bound.metric)
+
+    def _unregister(self, before: dict[str, Bound]) -> None:
+        for name, bound in before.items():
+            is_kept = self._bound[name].is_on and self._bound[name].metric is bound.metric
+            if not is_kept and bound.metric in self.registry._collector_to_names:
+                self.registry.unregister(bound.metric)
 
     def _guard(self, bound: Bound, config: Config) -> Guard:
         # What we say of ourselves is bounded by our own code.
@@ -204,8 +224,8 @@ class Metrics:
             logger.log(level, message, *details, **how)
 
     def _forget(self) -> None:
-        for forgetful in self._forgetful:
-            forgetful.forget()
+        for call in self._when_forgotten:
+            call()
 
     def _observe_ourselves(self) -> None:
         # Values live in this process alone.
@@ -216,7 +236,7 @@ class Metrics:
                 series.labels(bound.family.name).set(bound.metric.series)
 
 
-def _wanted(config: Config) -> Any:
+def _wanted(config: Config) -> Callable[[Collector], bool]:
     if config.include_process_metrics:
         return lambda collector: True
     return lambda collector: not isinstance(collector, _PROCESS_COLLECTORS)
@@ -240,7 +260,7 @@ def _full_name(family: Family, config: Config) -> str:
 
 
 def _label_names(family: Family, config: Config) -> tuple[str, ...]:
-    if family.name not in config.labels:
+    if family.name not in config.labels or family.is_own_health:
         return family.label_names
     possible = possible_labels(family, config)
     return tuple(name for name in config.labels[family.name] if name in possible)

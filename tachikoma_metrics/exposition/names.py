@@ -1,0 +1,37 @@
+"""Names as the formats allow them.
+
+prometheus_client allows any UTF-8; text 0.0.4 and OpenMetrics 1.0 do not.
+https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
+"""
+
+from __future__ import annotations
+
+import re
+
+from prometheus_client import Metric
+
+_ILLEGAL_IN_METRIC = re.compile(r"^[0-9]|[^a-zA-Z0-9_:]")
+_ILLEGAL_IN_LABEL = re.compile(r"^[0-9]|[^a-zA-Z0-9_]")
+_SUFFIXES = {
+    "counter": ("", "_total"),
+    "gaugehistogram": ("", "_bucket", "_gcount", "_gsum"),
+    "histogram": ("", "_bucket", "_count", "_sum"),
+    "info": ("", "_info"),
+    "summary": ("", "_count", "_sum"),
+}
+
+
+def metric_name(name: str) -> str:
+    """Return ``name`` with an underscore in place of each character that is not allowed."""
+    return _ILLEGAL_IN_METRIC.sub("_", name)
+
+
+def label_name(name: str) -> str:
+    """Return ``name`` with an underscore in place of each character that is not allowed."""
+    return _ILLEGAL_IN_LABEL.sub("_", name)
+
+
+def names_of(metric: Metric) -> frozenset[str]:
+    """Return every name the family takes on a page."""
+    name = metric_name(metric.name)
+    return frozenset(name + suffix for suffix in _SUFFIXES.get(metric.type, ("",)))
