@@ -6,8 +6,8 @@ TOX = .venv/bin/tox
 .PHONY: demo test clean
 
 demo: $(TOX)
-	$(TOX) run -qq -e demo --notest
-	exec .tox/demo/bin/python example_project/demo.py
+	@$(TOX) run -qq -e demo --notest
+	@exec .tox/demo/bin/python example_project/demo.py
 
 test: $(TOX)
 	$(TOX) run-parallel --parallel auto --parallel-no-spinner

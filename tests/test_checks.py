@@ -215,7 +215,7 @@ class Subclass(MetricsMiddleware):
     pass
 
 
-def test_a_missing_middleware_is_no_matter_where_disabled():
+def test_where_disabled_a_missing_middleware_does_not_matter():
     with override_settings(MIDDLEWARE=[], TACHIKOMA_METRICS={"ENABLED": False}):
         assert found() == {}
 

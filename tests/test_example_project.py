@@ -25,6 +25,7 @@ CALLS: list[tuple[str, str, object]] = [
     ("POST", "/missions/", {"id": MISSION, "name": "Twice"}),
     ("POST", "/missions/", {"name": ""}),
     ("POST", "/missions/", "not an object"),
+    ("POST", "/missions/", {"name": "half a character: \ud800"}),
     ("GET", "/missions/", None),
     ("PUT", "/missions/", None),
     ("GET", f"/missions/{MISSION}/", None),
@@ -90,7 +91,7 @@ def test_every_call_is_counted_by_route_and_status(client: Client):
         return sample_value("http_requests_total", **labels)
 
     assert requests("POST", "/missions/", 201) == 1
-    assert requests("POST", "/missions/", 400) == 3
+    assert requests("POST", "/missions/", 400) == 4
     assert requests("GET", "/missions/", 200) == 2
     assert requests("GET", "/missions/:id/", 200) == 1
     assert requests("GET", "/missions/:id/", 404) == 1

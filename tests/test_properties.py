@@ -97,18 +97,19 @@ def test_no_request_changes_a_response_raises_or_exceeds_the_limit(
 
 @many
 @given(requests)
-def test_no_request_under_asgi_raises_or_exceeds_the_limit(
+def test_no_request_under_asgi_changes_a_response_raises_or_exceeds_the_limit(
     sequence: list[tuple[str, str, dict[str, str], bytes]],
 ):
-    async def send_all() -> None:
-        handler = ASGIHandler()
-        for method, path, sent, body in sequence:
-            await serve(handler, method, path, sent, body)
+    async def send_all(middleware: list[str]) -> list[list[Any]]:
+        with override_settings(MIDDLEWARE=middleware):
+            handler = ASGIHandler()
+            return [await serve(handler, *request) for request in sequence]
 
     testing.reset()
-    declared = {**DECLARED, "PATH": "/metrics"}
-    with override_settings(TACHIKOMA_METRICS=declared, MIDDLEWARE=WITH):
-        asyncio.run(send_all())
+    with override_settings(TACHIKOMA_METRICS=DECLARED):
+        without, with_ours = (asyncio.run(send_all(chain)) for chain in (WITHOUT, WITH))
+        for (_, path, _, _), *answers in zip(sequence, without, with_ours, strict=True):
+            assert path.startswith("/metrics") or answers[0] == answers[1]
 
         assert is_within_bounds()
         assert testing.sample_value("http_requests_in_flight") == 0
@@ -116,8 +117,10 @@ def test_no_request_under_asgi_raises_or_exceeds_the_limit(
 
 async def serve(
     handler: ASGIHandler, method: str, path: str, sent: dict[str, str], body: bytes
-) -> None:
+) -> list[Any]:
+    """Serve one request as an ASGI server does; return the messages it was sent."""
     incoming = [{"type": "http.request", "body": body, "more_body": False}]
+    messages: list[Any] = []
 
     async def receive() -> Any:
         if incoming:
@@ -125,7 +128,7 @@ async def serve(
         await asyncio.sleep(3600)
 
     async def send(message: Any) -> None:
-        pass
+        messages.append(message)
 
     scope = {
         "type": "http",
@@ -135,3 +138,4 @@ async def serve(
         "headers": [(k.lower().encode(), v.encode("latin1")) for k, v in sent.items()],
     }
     await handler(scope, receive, send)
+    return messages

@@ -43,7 +43,7 @@ def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals
     assert not is_listening(port)
 
 
-def test_a_taken_port_is_said_so(tmp_path: Path):
+def test_the_demo_says_that_a_port_is_taken(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
