@@ -7,7 +7,6 @@ import re
 import time
 from collections import deque
 from contextvars import ContextVar
-from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +19,7 @@ from tachikoma_metrics.conf import config, root_urlconf
 from tachikoma_metrics.labels import UNMATCHED, method_name, route_template
 from tachikoma_metrics.recorders import record_http_request
 from tachikoma_metrics.registry import METRICS, UNKNOWN
-from tachikoma_metrics.streams import MeasuredAsyncStream, MeasuredStream
+from tachikoma_metrics.streams import MeasuredAsyncStream, MeasuredStream, ServerSentBody
 
 CLIENT_LEFT = 499
 """The status of a request whose client left before the answer was complete.
@@ -161,13 +160,12 @@ class Measurement:
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:
         if self._is_left_to_server and _is_file(response):
-            # The server reads the file itself and closes the response afterwards;
-            # wrapping the body would take this way from it. How much of it was sent,
-            # nobody knows: it counts as all of it.
+            # Wrapping the body would take the server's way to send it.
             length = content_length(response.headers.get("Content-Length"))
+            body = ServerSentBody(0 if self._is_bodiless else length, self)
             # Where Django itself puts the close() of a body; there is no other way to
-            # hear of the end of a body without wrapping it.
-            response._resource_closers.append(partial(self.end, 0 if self._is_bodiless else length))  # type: ignore[attr-defined]
+            # hear of the end of one that is not wrapped.
+            response._resource_closers.append(body.close)  # type: ignore[attr-defined]
             return
         chunks: Any = response.streaming_content
         stream = MeasuredAsyncStream if response.is_async else MeasuredStream
@@ -208,14 +206,17 @@ def discard_current() -> None:
 def facts_of(request: HttpRequest, method: str | None, status: int) -> tuple[str, ...]:
     """Return method, path, status, view, scheme and extra labels of a request."""
     match = request.resolver_match
-    return (
+    facts = (
         method_name(method),
         UNMATCHED if match is None else route_template(match.route, _language(request)),
         str(int(status)),
         UNMATCHED if match is None else match.view_name,
         request.scheme or "",
-        *(_extra_label(dotted_path, request) for dotted_path in config().request_labels.values()),
     )
+    dotted_paths = config().request_labels.values()
+    if not dotted_paths:
+        return facts
+    return (*facts, *(_extra_label(path, request) for path in dotted_paths))
 
 
 def content_length(header: object) -> float:

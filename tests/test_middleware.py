@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import gc
 import pickle
@@ -157,7 +158,7 @@ def test_other_methods_are_one(client: Client):
 def test_the_status_is_the_code_of_the_answer(forgiving: Client, url: str, status: str):
     response = forgiving.get(url)
 
-    assert str(response.status_code) == status
+    assert int(response.status_code) == int(status)
     assert requests() == {("GET", url, status): 1}
 
 
@@ -335,15 +336,18 @@ def test_an_answer_that_has_no_body_is_complete_unread():
     assert requests() == {("GET", "/not-modified/", "304"): 1}
 
 
-@pytest.mark.parametrize("url", ["/stream/", "/async-stream/"])
-def test_a_response_that_the_server_fails_to_send_is_a_client_that_got_nothing(url: str):
-    response = serve(url)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # The file.
+@pytest.mark.parametrize(
+    ("url", "status"), [("/stream/", "499"), ("/async-stream/", "499"), ("/file/", "200")]
+)
+def test_a_response_that_the_server_fails_to_send_is_recorded(url: str, status: str):
+    response = serve(url, **{"wsgi.file_wrapper": FileWrapper})
     assert in_flight() == 1
     del response
     gc.collect()
     serve("/hello/").close()
 
-    assert requests() == {("GET", url, "499"): 1, ("GET", "/hello/", "200"): 1}
+    assert requests() == {("GET", url, status): 1, ("GET", "/hello/", "200"): 1}
 
 
 # Django leaves the body of such a request to the garbage collector.
@@ -351,9 +355,10 @@ def test_a_response_that_the_server_fails_to_send_is_a_client_that_got_nothing(u
 async def test_a_connection_that_breaks_in_the_middle_is_recorded(async_client: AsyncClient):
     def break_off(number: int) -> None:
         if number == 2:
-            raise OSError("broken pipe")
+            raise BrokenPipeError
 
-    with pytest.raises(OSError, match="broken pipe"):
+    # Not pytest.raises: it would keep the frames of the traceback, and so the response.
+    with contextlib.suppress(BrokenPipeError):
         await call_asgi("/async-stream/", break_off)
     gc.collect()
     await async_client.get("/hello/")

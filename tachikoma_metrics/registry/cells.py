@@ -38,7 +38,8 @@ class Cell:
             self._is_busy = True
             try:
                 self._value += amount
-                self._settle()
+                if self._waiting:
+                    self._settle()
             finally:
                 self._is_busy = False
 
