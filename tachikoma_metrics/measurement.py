@@ -41,10 +41,10 @@ class Measurement:
     """
 
     __slots__ = (
+        "_counts_as_read",
         "_facts",
         "_first_byte_at",
         "_in_flight",
-        "_is_bodiless",
         "_is_left_to_server",
         "_is_over",
         "_method",
@@ -62,8 +62,8 @@ class Measurement:
         self._facts: tuple[str, ...] = ()
         self._request_bytes: float = UNKNOWN
         self._is_left_to_server = False
-        self._is_bodiless = False
-        self._sent = 0
+        self._counts_as_read = False
+        self._sent: float = 0
         self._first_byte_at: float | None = None
         self._in_flight = METRICS.http_requests_in_flight
         self._started_at = time.perf_counter()
@@ -89,10 +89,10 @@ class Measurement:
         try:
             status = response.status_code
             self._take_facts(status)
-            self._is_bodiless = self._method == "HEAD" or _is_bodiless(status)
+            self._counts_as_read = self._method == "HEAD" or _is_bodiless(status)
             if isinstance(response, StreamingHttpResponse):
                 self._follow_stream(response)
-            elif self._is_bodiless:
+            elif self._counts_as_read:
                 self.end(0)
             else:
                 self.end(len(response.content) if isinstance(response, HttpResponse) else UNKNOWN)
@@ -116,7 +116,7 @@ class Measurement:
 
         Unless there was none to read, the client has left.
         """
-        if not self._is_over and not self._is_bodiless:
+        if not self._is_over and not self._counts_as_read:
             self._change_status(CLIENT_LEFT)
         self.end(self._sent)
 
@@ -160,9 +160,12 @@ class Measurement:
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:
         if self._is_left_to_server and _is_file(response):
-            # Wrapping the body would take the server's way to send it.
+            # Wrapping the body would take the server's way to send it. How much of it
+            # was sent, nobody knows: it counts as all of it.
             length = content_length(response.headers.get("Content-Length"))
-            body = ServerSentBody(0 if self._is_bodiless else length, self)
+            self._sent = 0 if self._counts_as_read else length
+            self._counts_as_read = True
+            body = ServerSentBody(self)
             # Where Django itself puts the close() of a body; there is no other way to
             # hear of the end of one that is not wrapped.
             response._resource_closers.append(body.close)  # type: ignore[attr-defined]

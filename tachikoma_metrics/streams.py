@@ -19,9 +19,6 @@ class Follower(Protocol):
     def complete(self) -> None:
         """Be told that the last chunk has gone."""
 
-    def end(self, response_bytes: float) -> None:
-        """Be told that a body of this size has gone, or of one that nobody knows."""
-
     def close(self) -> None:
         """Be told that nobody asks for more, at the end or before it."""
 
@@ -95,18 +92,14 @@ class MeasuredAsyncStream:
 
 
 class ServerSentBody:
-    """Stand beside a file that the server reads and sends by itself.
+    """Stand beside a file that the server reads and sends by itself."""
 
-    How much of it was sent, nobody knows: it counts as all of it.
-    """
-
-    def __init__(self, size: float, follower: Follower) -> None:
-        self._size = size
+    def __init__(self, follower: Follower) -> None:
         self._follower = follower
 
     def close(self) -> None:
         """Tell that the server is done with it."""
-        self._follower.end(self._size)
+        self._follower.close()
 
     def __del__(self) -> None:
         self._follower.drop()

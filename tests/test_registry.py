@@ -278,9 +278,10 @@ def test_a_registry_that_was_emptied_is_filled_again(registry: CollectorRegistry
             record_cache_hit()
             assert sample_value("shop_cache_hits_total") == 1
     finally:
+        for collector in list(registry._collector_to_names):
+            registry.unregister(collector)
         for collector in emptied:
-            if collector not in registry._collector_to_names:
-                registry.register(collector)
+            registry.register(collector)
 
 
 class Recording:

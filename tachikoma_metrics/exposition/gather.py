@@ -24,22 +24,20 @@ def gather(
     *,
     names: frozenset[str] = frozenset(),
     is_wanted: Callable[[Collector], bool] = lambda collector: True,
-    gives_way: Callable[[Collector], bool] = lambda collector: False,
+    rank: Callable[[Collector], int] = lambda collector: 0,
 ) -> Iterator[Metric]:
-    """Yield the families of ``registry`` in the order of registration.
+    """Yield the families of ``registry`` by rank, then in the order of registration.
 
     ``names`` keeps the families and the samples so named; empty keeps all. A
     collector that is not wanted, or that says it has none of the names, is not
-    asked; those that give way come last. A family that has a name of one before it
-    is left out as a fault: no format allows a family twice.
+    asked. A family that has a name of one before it is left out as a fault: no
+    format allows a family twice.
     """
     target = registry.get_target_info()
     if target:
         yield _target_info(target)
     taken: set[str] = set()
-    for collector, known_names in sorted(
-        _collectors(registry), key=lambda pair: gives_way(pair[0])
-    ):
+    for collector, known_names in sorted(_collectors(registry), key=lambda pair: rank(pair[0])):
         if not is_wanted(collector) or _has_none_of(known_names, names):
             continue
         try:

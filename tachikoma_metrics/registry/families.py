@@ -24,7 +24,8 @@ from tachikoma_metrics.registry.cells import Cell
 class Guard:
     """Hold the rules for a family's label sets.
 
-    ``is_shadowed`` tells whether the family has to leave the page to another;
+    ``is_own_health`` tells whether the family is about tachikoma_metrics itself,
+    ``is_shadowed`` whether it has to leave the page to another;
     ``when_full`` is called for each label set that found no place, ``when_removed``
     after label sets were removed.
     """
@@ -32,11 +33,13 @@ class Guard:
     def __init__(
         self,
         limit: float,
+        is_own_health: bool,
         is_shadowed: Callable[[], bool],
         when_full: Callable[[], None],
         when_removed: Callable[[], None],
     ) -> None:
         self.limit = limit
+        self.is_own_health = is_own_health
         self.is_shadowed = is_shadowed
         self.when_full = when_full
         self.when_removed = when_removed

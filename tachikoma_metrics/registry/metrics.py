@@ -90,8 +90,7 @@ class Metrics:
             self.fault,
             names=names,
             is_wanted=_wanted(config),
-            # Where a project's collector yields a family of ours, ours stays out.
-            gives_way=lambda collector: isinstance(collector, GuardedMetric),
+            rank=_rank,
         )
         page = format.render(gathered, self.fault, dict(config.global_labels))
         self.tachikoma_metrics_scrape_duration_seconds.set(time.perf_counter() - started_at)
@@ -199,9 +198,10 @@ class Metrics:
 
     def _guard(self, bound: Bound, config: Config) -> Guard:
         # What we say of ourselves is bounded by our own code.
-        limit = math.inf if bound.family.is_own_health else config.max_series
+        is_own_health = bound.family.is_own_health
         return Guard(
-            limit,
+            math.inf if is_own_health else config.max_series,
+            is_own_health=is_own_health,
             is_shadowed=lambda: self.owner(bound) is not None,
             when_full=lambda: self._overflowed(bound.family.name, config.max_series),
             when_removed=self._forget,
@@ -240,6 +240,16 @@ def _wanted(config: Config) -> Callable[[Collector], bool]:
     if config.include_process_metrics:
         return lambda collector: True
     return lambda collector: not isinstance(collector, _PROCESS_COLLECTORS)
+
+
+def _rank(collector: Collector) -> int:
+    """Put ours last: where a project's collector yields a family of ours, ours stays out.
+
+    And of ours our own health: it tells of the faults of the others.
+    """
+    if not isinstance(collector, GuardedMetric) or collector.guard is None:
+        return 0
+    return 2 if collector.guard.is_own_health else 1
 
 
 def is_on(family: Family, config: Config) -> bool:
