@@ -170,9 +170,11 @@ class Measurement:
             # hear of the end of one that is not wrapped.
             response._resource_closers.append(body.close)  # type: ignore[attr-defined]
             return
-        chunks: Any = response.streaming_content
+        # Not streaming_content: it refers back to the response, and a response that the
+        # server drops unclosed would wait for the garbage collector.
+        chunks: Any = response._iterator  # type: ignore[attr-defined]
         stream = MeasuredAsyncStream if response.is_async else MeasuredStream
-        response.streaming_content = stream(chunks, self)
+        response.streaming_content = stream(chunks, response.charset, self)
 
     def _take_facts(self, status: int) -> None:
         """Read the request, once, and let go of it: it refers to us."""

@@ -29,11 +29,19 @@ class Follower(Protocol):
         """Be told, by a finaliser, that the body is gone."""
 
 
-class MeasuredStream:
-    """Hand on the chunks of an iterator unchanged."""
+def as_bytes(chunk: object, charset: str) -> bytes:
+    """Return a chunk as ``HttpResponseBase.make_bytes`` would, which then leaves it alone."""
+    if isinstance(chunk, (bytes, memoryview)):
+        return bytes(chunk)
+    return str(chunk).encode(charset)
 
-    def __init__(self, chunks: Iterator[bytes], follower: Follower) -> None:
+
+class MeasuredStream:
+    """Hand on the chunks of an iterator, as bytes."""
+
+    def __init__(self, chunks: Iterator[object], charset: str, follower: Follower) -> None:
         self._chunks = chunks
+        self._charset = charset
         self._follower = follower
 
     def __iter__(self) -> Iterator[bytes]:
@@ -41,7 +49,7 @@ class MeasuredStream:
 
     def __next__(self) -> bytes:
         try:
-            chunk = next(self._chunks)
+            chunk = as_bytes(next(self._chunks), self._charset)
         except StopIteration:
             self._follower.complete()
             raise
@@ -61,10 +69,11 @@ class MeasuredStream:
 
 
 class MeasuredAsyncStream:
-    """Hand on the chunks of an async iterator unchanged."""
+    """Hand on the chunks of an async iterator, as bytes."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], follower: Follower) -> None:
+    def __init__(self, chunks: AsyncIterator[object], charset: str, follower: Follower) -> None:
         self._chunks = chunks
+        self._charset = charset
         self._follower = follower
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -72,7 +81,7 @@ class MeasuredAsyncStream:
 
     async def __anext__(self) -> bytes:
         try:
-            chunk = await anext(self._chunks)
+            chunk = as_bytes(await anext(self._chunks), self._charset)
         except StopAsyncIteration:
             self._follower.complete()
             raise
