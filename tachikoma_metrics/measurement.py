@@ -177,7 +177,7 @@ class Measurement:
         response.streaming_content = stream(chunks, response.charset, self)
 
     def _take_facts(self, status: int) -> None:
-        """Read the request, once, and let go of it: it refers to us."""
+        """Read the request, once, and let go of it: a stream may go on for hours."""
         request = self._request
         if request is None:
             return
