@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import gzip
 import threading
 from typing import Any
@@ -13,7 +12,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from tachikoma_metrics import METRICS, record_cache_hit
 from tachikoma_metrics.exposition.parse import parse_text
-from tests import views
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -241,14 +239,3 @@ def test_the_duration_of_the_previous_scrape_is_on_the_page(client: Client):
 
     assert name not in parse_text(client.get("/metrics").content.decode())
     assert parse_text(client.get("/metrics").content.decode())[name] > 0
-
-
-async def test_a_view_that_blocks_does_not_keep_the_page(async_client: AsyncClient):
-    views.gate.clear()
-    blocked = asyncio.ensure_future(async_client.get("/blocking/"))
-    try:
-        response = await asyncio.wait_for(AsyncClient().get("/metrics"), timeout=10)
-        assert b"http_requests_in_flight 1.0" in response.content
-    finally:
-        views.gate.set()
-    assert (await blocked).status_code == 200

@@ -35,7 +35,6 @@ urlpatterns = [
     path("piped-file/", views.piped_file),
     path("not-modified/", views.not_modified),
     path("teapot/", views.teapot),
-    path("blocking/", views.blocking),
     path("en/plain/", views.hello),
     path("no-content/", views.no_content),
     path("login-free/", views.hello),

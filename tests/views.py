@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -17,7 +16,6 @@ from django.http import (
 )
 
 CHUNKS = (b"one ", b"two ", b"three")
-gate = threading.Event()
 
 
 def hello(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -96,11 +94,6 @@ def teapot(request: HttpRequest) -> HttpResponse:
     response = HttpResponse("short and stout")
     response.status_code = HTTPStatus.IM_A_TEAPOT
     return response
-
-
-def blocking(request: HttpRequest) -> HttpResponse:
-    gate.wait(30)
-    return HttpResponse("at last")
 
 
 def no_content(request: HttpRequest) -> HttpResponse:
