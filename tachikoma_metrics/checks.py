@@ -6,7 +6,7 @@ it in ``conf``); warnings are W001 to W019.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -58,7 +58,13 @@ def check_labelled_names(**kwargs: Any) -> list[CheckMessage]:
 def check_opt_in_names(**kwargs: Any) -> list[CheckMessage]:
     """E009: ``EXTRA_METRICS`` names opt-in families."""
     named = conf.config().extra_metrics
-    return _unknown_names("E009", "EXTRA_METRICS", "opt-in families", named, OPT_IN)
+    return _unknown_names("E009", "EXTRA_METRICS", "opt-in families", named, OPT_IN, _opt_in_hint)
+
+
+def _opt_in_hint(name: str, possible: Collection[str]) -> str:
+    if name in catalogue.FAMILIES:
+        return "It is on already, unless switched off."
+    return conf.did_you_mean(name, possible)
 
 
 @register
@@ -69,15 +75,18 @@ def check_disabled_names(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _unknown_names(
-    id: str, key: str, kind: str, names: Iterable[str], possible: Collection[str]
+    id: str,
+    key: str,
+    kind: str,
+    names: Iterable[str],
+    possible: Collection[str],
+    hint: Callable[[str, Collection[str]], str] = conf.did_you_mean,
 ) -> list[CheckMessage]:
     return [
         error(
             id,
             f"`{key}` should name {kind}; got {name!r}.",
-            "It is on already, unless switched off."
-            if key == "EXTRA_METRICS" and name in catalogue.FAMILIES
-            else conf.did_you_mean(name, possible),
+            hint(name, possible),
         )
         for name in names
         if name not in possible
