@@ -16,8 +16,9 @@ class TachikomaMetricsConfig(AppConfig):
         from tachikoma_metrics import (
             checks,  # noqa: F401  # Importing registers them.
             conf,
-            registry,  # noqa: F401  # It listens to reload().
+            registry,
         )
 
+        registry.install()
         # Whatever was recorded before may have read half of the settings.
         conf.reload()

@@ -316,6 +316,7 @@ INFO = Gauge(
     "The installed tachikoma_metrics; always 1.",
     (VERSION,),
     latest_wins=True,
+    is_about_the_page=True,
     fed_by=_OURSELVES,
 )
 ERRORS = Counter(
@@ -334,6 +335,7 @@ PROCESSES = Gauge(
     "tachikoma_metrics_processes",
     "Living processes whose values the page shows.",
     latest_wins=True,
+    is_about_the_page=True,
     fed_by=_OURSELVES,
 )
 BUSINESS_TIMESTAMP = Gauge(
@@ -344,9 +346,10 @@ BUSINESS_TIMESTAMP = Gauge(
 )
 SERIES = Gauge(
     "tachikoma_metrics_series",
-    "Label sets a family has in this process; MAX_SERIES is the most.",
+    "Label sets a family has on the page; MAX_SERIES is the most of one process.",
     (FAMILY,),
     latest_wins=True,
+    is_about_the_page=True,
     fed_by=_OURSELVES,
 )
 SCRAPE_DURATION = Gauge(

@@ -13,6 +13,7 @@ import dataclasses
 import difflib
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,8 +128,10 @@ class Config:
         "auto",
         rules.STORE_DIR,
         "E115",
-        "Where processes share values; `None` for the memory of each process alone.",
-        acted_on=False,
+        "The directory in which the processes of a service share values: `auto` for a "
+        "private one, named after user and settings module, in `/dev/shm`, "
+        "`XDG_RUNTIME_DIR` or the temporary directory; an absolute path; or `None` for the "
+        "memory of each process alone. In a test run, `auto` is memory.",
     )
     instrument_databases: bool | tuple[str, ...] = _setting(
         True,
@@ -273,6 +276,29 @@ def root_urlconf() -> str:
 def middleware() -> tuple[str, ...]:
     """Return the dotted paths in ``MIDDLEWARE``."""
     return tuple(settings.MIDDLEWARE)
+
+
+def service() -> str | None:
+    """Return what tells this service from others of the same user; None without settings.
+
+    Its processes, web workers, Celery workers and commands alike, load the same settings
+    module from the same place.
+    """
+    if not settings.configured:
+        return None
+    name = getattr(settings, "SETTINGS_MODULE", None)
+    if name:
+        file = getattr(sys.modules.get(name), "__file__", None) or os.getcwd()
+        return f"{name}:{os.path.realpath(file)}"
+    return f"{getattr(settings, 'ROOT_URLCONF', '')}:{os.getcwd()}:{sys.argv[0]}"
+
+
+def is_test_run() -> bool:
+    """Tell whether Django's test environment is set up: mail goes to an outbox then.
+
+    https://docs.djangoproject.com/en/stable/topics/testing/tools/#email-services
+    """
+    return hasattr(sys.modules.get("django.core.mail"), "outbox")
 
 
 def read(values: object) -> Config:

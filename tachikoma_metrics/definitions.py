@@ -96,11 +96,13 @@ class Gauge(Family):
     ``latest_wins`` says how several processes become one value: the most
     recently set value if true, the sum over living processes if not. A gauge
     whose latest value wins has no sample before it is first set: zero would be
-    a claim that nobody made.
+    a claim that nobody made. A gauge that ``is_about_the_page`` is found out for
+    each page, and kept by nobody.
     """
 
     type: ClassVar[str] = "gauge"
     latest_wins: bool = field(default=False, kw_only=True)
+    is_about_the_page: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections import deque
 from contextvars import ContextVar
+from time import perf_counter
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +17,11 @@ from django.utils.module_loading import import_string
 
 from tachikoma_metrics.conf import config, root_urlconf
 from tachikoma_metrics.labels import UNMATCHED, method_name, route_template
-from tachikoma_metrics.recorders import record_http_request
+from tachikoma_metrics.recorders import (
+    abandon_http_request,
+    begin_http_request,
+    record_http_request,
+)
 from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.streams import MeasuredAsyncStream, MeasuredStream, ServerSentBody
 
@@ -41,10 +45,10 @@ class Measurement:
     """
 
     __slots__ = (
+        "_begun",
         "_counts_as_read",
         "_facts",
         "_first_byte_at",
-        "_in_flight",
         "_is_left_to_server",
         "_is_over",
         "_method",
@@ -65,11 +69,10 @@ class Measurement:
         self._counts_as_read = False
         self._sent: float = 0
         self._first_byte_at: float | None = None
-        self._in_flight = METRICS.http_requests_in_flight
-        self._started_at = time.perf_counter()
+        self._started_at = perf_counter()
+        self._begun = begin_http_request(self._started_at)
 
     def __enter__(self) -> Measurement:
-        self._in_flight.inc()
         _current.set(self)
         return self
 
@@ -104,7 +107,7 @@ class Measurement:
     def pass_chunk(self, size: int) -> None:
         """Take note of ``size`` bytes of a streamed body that are on their way."""
         if self._first_byte_at is None:
-            self._first_byte_at = time.perf_counter()
+            self._first_byte_at = perf_counter()
         self._sent += size
 
     def complete(self) -> None:
@@ -140,22 +143,23 @@ class Measurement:
         if not self._is_over:
             self._is_over = True
             self._request = None
-            self._in_flight.dec()
+            abandon_http_request(self._begun)
 
     def end(self, response_bytes: float) -> None:
         """Record the request, once."""
         if self._is_over:
             return
         self._is_over = True
-        ended_at = time.perf_counter()
-        self._in_flight.dec()
+        ended_at = perf_counter()
         self._take_facts(500)
         record_http_request(
+            self._begun,
             self._facts,
             ended_at - self._started_at,
             request_bytes=self._request_bytes,
             response_bytes=response_bytes,
             first_byte_seconds=(self._first_byte_at or ended_at) - self._started_at,
+            now=ended_at,
         )
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:

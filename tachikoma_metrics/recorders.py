@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from asgiref.sync import iscoroutinefunction
 
 from tachikoma_metrics import catalogue
-from tachikoma_metrics.registry import METRICS, Event
+from tachikoma_metrics.registry import METRICS, Cell, Event
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,6 +28,7 @@ _http_request = Event(
     catalogue.HTTP_REQUEST_SIZE,
     catalogue.HTTP_RESPONSE_SIZE,
     catalogue.HTTP_RESPONSE_TIME_TO_FIRST_BYTE,
+    in_progress=catalogue.HTTP_REQUESTS_IN_FLIGHT,
     has_request=True,
 )
 _execution = Event(
@@ -55,21 +56,37 @@ _backend_error = Event("backend", ("backend", "error_type"), catalogue.BACKEND_E
 _file_change = Event("file_change", ("change_type", "status"), catalogue.FILE_CHANGES)
 
 
+def begin_http_request(now: float) -> Cell | None:
+    """Count an HTTP request that arrived; return what is to be ended with it.
+
+    ``now`` is the time of ``perf_counter``.
+    """
+    return _http_request.begin(now)
+
+
+def abandon_http_request(begun: Cell | None) -> None:
+    """End an HTTP request without a record."""
+    _http_request.abandon(begun)
+
+
 def record_http_request(
+    begun: Cell | None,
     facts: tuple[str, ...],
     seconds: float,
     *,
     request_bytes: float,
     response_bytes: float,
     first_byte_seconds: float,
+    now: float,
 ) -> None:
     """Record one HTTP request that was answered, or given up.
 
     ``facts`` are method, path (a route), status, view, scheme and the values of
     ``EXTRA_LABELS`` in use, in this order; ``UNKNOWN`` stands for a size that nobody
-    knows.
+    knows; ``begun`` is what ``begin_http_request`` returned.
     """
-    _http_request.record(facts, (1, seconds, request_bytes, response_bytes, first_byte_seconds))
+    amounts = (1, seconds, request_bytes, response_bytes, first_byte_seconds)
+    _http_request.record(facts, amounts, begun, now)
 
 
 def record_execution(

@@ -7,7 +7,19 @@ counts faults are handed in, so that the same code serves any of them.
 from __future__ import annotations
 
 from tachikoma_metrics.exposition.gather import gather
+from tachikoma_metrics.exposition.merged import MergedMetric, number
 from tachikoma_metrics.exposition.negotiation import accepts_gzip, choose_format
 from tachikoma_metrics.exposition.render import OPENMETRICS, TEXT, Format
+from tachikoma_metrics.exposition.turns import Turns
 
-__all__ = ["OPENMETRICS", "TEXT", "Format", "accepts_gzip", "choose_format", "gather"]
+__all__ = [
+    "OPENMETRICS",
+    "TEXT",
+    "Format",
+    "MergedMetric",
+    "Turns",
+    "accepts_gzip",
+    "choose_format",
+    "gather",
+    "number",
+]

@@ -25,13 +25,16 @@ def gather(
     names: frozenset[str] = frozenset(),
     is_wanted: Callable[[Collector], bool] = lambda collector: True,
     rank: Callable[[Collector], int] = lambda collector: 0,
+    collect: Callable[[Collector], Iterable[Metric]] = lambda collector: collector.collect(),
+    rest: Callable[[], Iterable[Metric]] = tuple,
 ) -> Iterator[Metric]:
     """Yield the families of ``registry`` by rank, then in the order of registration.
 
     ``names`` keeps the families and the samples so named; empty keeps all. A
     collector that is not wanted, or that says it has none of the names, is not
     asked. A family that has a name of one before it is left out as a fault: no
-    format allows a family twice.
+    format allows a family twice. ``collect`` asks a collector; ``rest`` returns the
+    families that no collector has, and is called when all have been asked.
     """
     target = registry.get_target_info()
     if target:
@@ -41,11 +44,14 @@ def gather(
         if not is_wanted(collector) or _has_none_of(known_names, names):
             continue
         try:
-            for metric in collector.collect():
+            for metric in collect(collector):
                 if _takes_names(metric, taken, on_fault):
                     yield from _restricted(metric, names)
         except Exception as error:
             on_fault("collector", error, collector)
+    for metric in rest():
+        if _takes_names(metric, taken, on_fault):
+            yield from _restricted(metric, names)
 
 
 def _takes_names(metric: Metric, taken: set[str], on_fault: OnFault) -> bool:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from prometheus_client import Metric
 from prometheus_client.samples import Exemplar, Sample
-from prometheus_client.utils import floatToGoString
 
 from tachikoma_metrics.exposition.gather import OnFault
+from tachikoma_metrics.exposition.merged import MergedMetric, number
 from tachikoma_metrics.exposition.names import label_name, metric_name
 
 _WITH_CREATED = frozenset({"counter", "histogram", "summary"})
@@ -57,10 +57,25 @@ class Format:
         for metric in families:
             lines = _Lines(metric, self._write, on_fault, global_labels)
             try:
-                parts.append("".join(self._families(metric, lines.line)))
+                parts.append(self._quick(metric, lines) or self._slow(metric, lines))
             except Exception as error:
                 on_fault("render", error, metric.name)
         return _encodable("".join(parts) + self._end)
+
+    def _slow(self, metric: Metric, lines: _Lines) -> str:
+        return "".join(self._families(metric, lines.line))
+
+    def _quick(self, metric: Metric, lines: _Lines) -> str | None:
+        if not isinstance(metric, MergedMetric) or metric.exemplars:
+            return None
+        global_labels = lines.global_labels
+        text = metric.quick_text(
+            lambda sample: _series(sample, global_labels), tuple(global_labels.items())
+        )
+        if text is None:
+            return None
+        header = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+        return "".join([self._slow(header, lines), text, *map(lines.line, metric.extra)])
 
 
 @dataclass(frozen=True)
@@ -110,7 +125,7 @@ def _text_header(name: str, documentation: str, type: str) -> Iterator[str]:
 
 def _text_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str]) -> str:
     stamp = "" if sample.timestamp is None else f" {int(float(sample.timestamp) * 1000)}"
-    return f"{_series(sample, global_labels)} {_number(sample.value)}{stamp}\n"
+    return f"{_series(sample, global_labels)} {number(float(sample.value))}{stamp}\n"
 
 
 def _openmetrics_family(metric: Metric, line: Callable[[Sample], str]) -> Iterator[str]:
@@ -126,13 +141,13 @@ def _openmetrics_family(metric: Metric, line: Callable[[Sample], str]) -> Iterat
 def _openmetrics_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str]) -> str:
     stamp = "" if sample.timestamp is None else f" {sample.timestamp}"
     exemplar = "" if sample.exemplar is None else _exemplar(sample.exemplar)
-    value = _number(sample.value)
+    value = number(float(sample.value))
     return f"{_series(sample, global_labels)} {value}{stamp}{exemplar}\n"
 
 
 def _exemplar(exemplar: Exemplar) -> str:
     stamp = "" if exemplar.timestamp is None else f" {exemplar.timestamp}"
-    return f" # {{{_label_pairs(exemplar.labels)}}} {_number(exemplar.value)}{stamp}"
+    return f" # {{{_label_pairs(exemplar.labels)}}} {number(float(exemplar.value))}{stamp}"
 
 
 def _series(sample: Sample, global_labels: Mapping[str, str]) -> str:
@@ -152,10 +167,6 @@ def _label_pairs(labels: Mapping[str, str]) -> str:
     if len(names) < len(pairs) or "" in names:
         raise ValueError(f"Label names should differ and not be empty; got {list(labels)}.")
     return ",".join(f'{name}="{value}"' for name, value in pairs)
-
-
-def _number(value: float) -> str:
-    return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # It has no types.
 
 
 def _escaped(text: str) -> str:

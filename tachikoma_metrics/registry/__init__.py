@@ -1,4 +1,4 @@
-"""The catalogue, bound to prometheus_client: the one place that knows where values live.
+"""The catalogue, bound to prometheus_client and to the store.
 
 Everyone else records through an ``Event`` or through the prometheus_client object
 that ``METRICS`` has under a family's name.
@@ -6,7 +6,8 @@ that ``METRICS`` has under a family's name.
 
 from __future__ import annotations
 
-from tachikoma_metrics.registry.events import UNKNOWN, Event
-from tachikoma_metrics.registry.metrics import METRICS, Metrics
+from tachikoma_metrics.registry.events import Event
+from tachikoma_metrics.registry.metrics import METRICS, Metrics, install
+from tachikoma_metrics.store import UNKNOWN, Cell
 
-__all__ = ["METRICS", "UNKNOWN", "Event", "Metrics"]
+__all__ = ["METRICS", "UNKNOWN", "Cell", "Event", "Metrics", "install"]

@@ -8,18 +8,13 @@ one look-up.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from time import perf_counter
 
 from tachikoma_metrics import conf
-from tachikoma_metrics.definitions import Counter, Family
+from tachikoma_metrics.definitions import Family
 from tachikoma_metrics.labels import clean
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
-
-Step = Callable[[float], Any]
-
-UNKNOWN = float("nan")
-"""Stands for an amount that nobody knows, and is told by its identity."""
+from tachikoma_metrics.store import Cell, record
 
 _MOST_REMEMBERED = 4096
 
@@ -37,64 +32,107 @@ class Event:
         source: str,
         offered: tuple[str, ...],
         *families: Family,
+        in_progress: Family | None = None,
         has_request: bool = False,
         metrics: Metrics = METRICS,
     ) -> None:
         self.source = source
         self._offered = offered
         self._families = families
+        self._in_progress = in_progress
         self._has_request = has_request
         self._metrics = metrics
-        self._remembered: dict[tuple[object, ...], list[Step | None]] = {}
+        self._begun: Cell | None = None
+        self._remembered: dict[tuple[object, ...], list[Cell | None]] = {}
         metrics.when_forgotten(self.forget)
 
-    def record(self, facts: tuple[object, ...], amounts: tuple[float, ...]) -> None:
-        """Add one amount to each family; ``UNKNOWN`` adds nothing to that one.
+    def begin(self, now: float) -> Cell | None:
+        """Count one more in progress; return what ``record`` or ``abandon`` is to end.
 
-        Never raises. An amount that is not a finite number of at least zero is
-        counted as a fault, and the others are recorded.
+        ``now`` is the time of ``perf_counter``. Never raises.
         """
         try:
-            steps = self._remembered.get(facts) or self._remember(facts)
+            cell = self._begun or self._find_begun()
+            cell.add(1, now)
         except Exception as error:
             self._metrics.fault(self.source, error)
-            return
-        for place, amount in enumerate(amounts):
-            if amount is UNKNOWN:
-                continue
-            try:
-                step = steps[place] or self._find(place, facts, steps)
-                step(_sound(amount))
-            except Exception as error:
-                self._metrics.fault(self.source, error)
+            return None
+        return cell
+
+    def abandon(self, begun: Cell | None) -> None:
+        """Count one less in progress, and nothing else."""
+        if begun is not None:
+            begun.inc(-1)
+
+    def record(
+        self,
+        facts: tuple[object, ...],
+        amounts: tuple[float, ...],
+        begun: Cell | None = None,
+        now: float | None = None,
+    ) -> None:
+        """Add one amount to each family; ``UNKNOWN`` adds nothing to that one.
+
+        ``begun`` is what ``begin`` returned, and is over. Never raises: an amount that
+        is not a finite number of at least zero is counted as a fault, and the others
+        are recorded.
+        """
+        try:
+            cells = self._remembered.get(facts) or self._remember(facts)
+            record(cells, amounts, now or perf_counter(), begun, self._record_left, facts)
+        except Exception as error:
+            self._metrics.fault(self.source, error)
+            self.abandon(begun)
 
     def forget(self) -> None:
         """Forget which series the facts lead to; they are found anew."""
         self._remembered = {}
+        self._begun = None
 
-    def _remember(self, facts: tuple[object, ...]) -> list[Step | None]:
-        steps: list[Step | None] = [None] * len(self._families)
+    def _remember(self, facts: tuple[object, ...]) -> list[Cell | None]:
+        cells: list[Cell | None] = [None] * len(self._families)
         is_lasting = all(type(fact) is str and clean(fact) == fact for fact in facts)
         if len(self._remembered) >= _MOST_REMEMBERED:
             self.forget()
         if is_lasting:
-            self._remembered[facts] = steps
-        return steps
+            self._remembered[facts] = cells
+        return cells
 
-    def _find(self, place: int, facts: tuple[object, ...], steps: list[Step | None]) -> Step:
-        family = self._families[place]
-        bound = self._metrics.bound(family.name)
+    def _record_left(
+        self,
+        facts: tuple[object, ...],
+        cells: list[Cell | None],
+        amounts: tuple[float, ...],
+        places: list[int],
+    ) -> None:
+        """Record what could not be at once: in a series to be found, or unsound."""
+        for place in places:
+            try:
+                cell = cells[place] or self._find(place, facts, cells)
+                change = cell.inc if cell.bounds is None else cell.observe
+                change(_sound(amounts[place]))
+            except Exception as error:
+                self._metrics.fault(self.source, error)
+
+    def _find(self, place: int, facts: tuple[object, ...], cells: list[Cell | None]) -> Cell:
+        bound = self._metrics.bound(self._families[place].name)
         if not bound.is_on:
-            steps[place] = _ignore
-            return _ignore
-        child: Any = bound.metric
-        is_own = True
-        if bound.shape.label_names:
-            child, is_own = bound.metric.child(self._values(bound.shape.label_names, facts))
-        step: Step = child.inc if isinstance(family, Counter) else child.observe
+            cells[place] = _IGNORED
+            return _IGNORED
+        if not bound.shape.label_names:
+            cells[place] = bound.metric.cell
+            return bound.metric.cell
+        child, is_own = bound.metric.child(self._values(bound.shape.label_names, facts))
         # Overflow is found anew each time, for the guard counts it each time.
-        steps[place] = step if is_own else None
-        return step
+        cells[place] = child.cell if is_own else None
+        return child.cell  # type: ignore[no-any-return]  # The base has no types.
+
+    def _find_begun(self) -> Cell:
+        if self._in_progress is None:
+            raise TypeError(f"Events of {self.source} have no gauge of what is in progress.")
+        bound = self._metrics.bound(self._in_progress.name)
+        self._begun = bound.metric.cell if bound.is_on else _IGNORED
+        return self._begun
 
     def _values(self, label_names: tuple[str, ...], facts: tuple[object, ...]) -> tuple[str, ...]:
         extra = conf.config().request_labels if self._has_request else ()
@@ -102,8 +140,8 @@ class Event:
         return tuple(clean(named.get(name, "")) for name in label_names)
 
 
-def _ignore(amount: float) -> None:
-    """Record nothing: the family is switched off."""
+_IGNORED = Cell(None)
+"""Takes what is recorded in a family that is switched off."""
 
 
 def _sound(amount: float) -> float:

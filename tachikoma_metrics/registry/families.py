@@ -6,19 +6,24 @@ through the same guard, so that no door leads past ``MAX_SERIES``.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import Any
 
 import prometheus_client
 from prometheus_client import Metric
+from prometheus_client import metrics as client_metrics
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.samples import Sample
+from prometheus_client.samples import Exemplar, Sample
 
 from tachikoma_metrics import labels
 from tachikoma_metrics.definitions import Counter, Family, Gauge, Histogram
-from tachikoma_metrics.registry.cells import Cell
+from tachikoma_metrics.exposition import number
+from tachikoma_metrics.store import STORE, Cell, Declaration, GaugeCell, Series
 
 
 class Guard:
@@ -51,10 +56,47 @@ class GuardedMetric(MetricWrapperBase):
     """Keep the label sets of a prometheus_client metric few and printable.
 
     The children of a metric are of its class too; they have no guard, for they have
-    no label sets.
+    no label sets. What ``is_about_the_page`` is shared with no other process.
     """
 
     guard: Guard | None = None
+    cell: Cell
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        is_about_the_page: bool = False,
+        parent: GuardedMetric | None = None,
+        values: tuple[str, ...] = (),
+        **details: Any,
+    ) -> None:
+        self.declaration = declaration
+        self.is_about_the_page = is_about_the_page
+        self._parent = parent or self
+        self._details = details
+        super().__init__(
+            declaration.name,
+            declaration.help,
+            declaration.labels,
+            registry=None,
+            _labelvalues=values,
+            **details,
+        )
+
+    def is_full(self) -> None:
+        """Be told that a label set found no room."""
+        if self.guard is not None:
+            self.guard.when_full()
+
+    @property
+    def limit(self) -> float:
+        """Return the number of label sets a process may have."""
+        return math.inf if self.guard is None else self.guard.limit
+
+    def _series(self) -> Series | None:
+        if self.is_about_the_page:
+            return None
+        return Series(self.declaration, self._labelvalues)
 
     def describe(self) -> Iterable[Metric]:
         """Reserve no names.
@@ -106,12 +148,7 @@ class GuardedMetric(MetricWrapperBase):
             return None
         # Made outside the lock: making it may run a finaliser that records.
         made: Any = type(self)(
-            self._name,
-            self._documentation,
-            self._labelnames,
-            registry=None,
-            _labelvalues=values,
-            **self._kwargs,
+            self.declaration, self.is_about_the_page, self, values, **self._details
         )
         with guard.lock:
             if labels.fits(values, self._metrics.keys(), guard.limit):
@@ -124,37 +161,75 @@ class GuardedMetric(MetricWrapperBase):
         return len(self._metrics) if self._labelnames else 1
 
     def remove(self, *labelvalues: Any) -> None:
-        """Remove a label set."""
-        super().remove(*map(labels.clean, labelvalues))
-        self._tell_of_removal()
+        """Remove a label set: what this process has of it, and processes that are over.
+
+        Raises ``ValueError`` for a wrong number of labels, as prometheus_client does.
+        """
+        if not self._labelnames or len(labelvalues) != len(self._labelnames):
+            super().remove(*labelvalues)
+        child = self._metrics.pop(tuple(map(labels.clean, labelvalues)), None)
+        self._let_go([] if child is None else [child])
 
     def remove_by_labels(self, labels: dict[str, str]) -> None:
         """Remove the label sets that have all of ``labels``."""
+        before = self._metrics.copy() if self._labelnames else {}
         super().remove_by_labels(labels)
-        self._tell_of_removal()
+        self._let_go([before[values] for values in before.keys() - self._metrics.keys()])
 
     def clear(self) -> None:
         """Remove all label sets."""
-        self.reset_series()
-        self._tell_of_removal()
+        if self._labelnames:
+            self.reset_series()
 
     def reset_series(self) -> None:
         """Start anew: without a label set, or from zero."""
         if self._labelnames:
+            children = list(self._metrics.values())
             self._metrics = {}
+            self._let_go(children)
         else:
-            self._metric_init()  # type: ignore[no-untyped-call]  # Its base has no types.
+            self.cell.remove()
 
-    def _tell_of_removal(self) -> None:
+    def _let_go(self, children: list[Any]) -> None:
+        STORE.remove(*(Series(self.declaration, child._labelvalues) for child in children))
+        for child in children:
+            # Whoever still has it counts for himself alone.
+            child.cell.series = None
         if self.guard is not None:
             self.guard.when_removed()
+
+
+class _GuardedCell(Cell):
+    """The values of a metric's label set, behind its guard."""
+
+    __slots__ = ("metric",)
+
+    def __init__(self, series: Series | None, metric: GuardedMetric) -> None:
+        super().__init__(series, width=metric.declaration.width)
+        self.metric = metric
+        self.bounds = metric.declaration.bounds or None
+
+    @property
+    def limit(self) -> float:
+        """Return the number of label sets the family may have in a slot."""
+        return self.metric.limit
+
+    def when_full(self) -> None:
+        """Tell the guard that the label set found no room."""
+        self.metric.is_full()
+
+
+class _GuardedGaugeCell(_GuardedCell, GaugeCell):
+    """The value of a gauge that is told when it got it."""
+
+    __slots__ = ()
 
 
 class GuardedCounter(GuardedMetric, prometheus_client.Counter):
     """A counter behind the guard."""
 
     def _metric_init(self) -> None:
-        self._value = Cell()
+        self._value = self.cell = _GuardedCell(self._series(), self._parent)
         self._created = time.time()
 
 
@@ -162,52 +237,67 @@ class GuardedHistogram(GuardedMetric, prometheus_client.Histogram):
     """A histogram behind the guard."""
 
     def _metric_init(self) -> None:
-        self._sum = Cell()
-        self._buckets = [Cell() for _ in self._upper_bounds]
+        self.cell = _GuardedCell(self._series(), self._parent)
+        self._exemplars: dict[int, Exemplar] = {}
         self._created = time.time()
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Observe ``amount``; ``exemplar`` are labels of an example of it.
+
+        Raises ``ValueError`` for an exemplar that no format allows.
+        """
+        self._raise_if_not_observable()  # type: ignore[no-untyped-call]  # Its base has no types.
+        self.cell.observe(amount)
+        if exemplar:
+            client_metrics._validate_exemplar(exemplar)  # type: ignore[attr-defined,no-untyped-call]
+            place = bisect_left(self.declaration.bounds, amount)
+            self._exemplars[place] = Exemplar(exemplar, amount, time.time())
+            self.cell.set_exemplar(self._exemplars[place])
+
+    def _child_samples(self) -> Iterable[Sample]:
+        total, *counts = self.cell.values()
+        for place, count in enumerate(accumulate(counts)):
+            bound = number(self.declaration.bounds[place])
+            yield Sample("_bucket", {"le": bound}, count, None, self._exemplars.get(place))
+        yield Sample("_count", {}, sum(counts), None, None)
+        yield Sample("_sum", {}, total, None, None)
 
 
 class GuardedGauge(GuardedMetric, prometheus_client.Gauge):
-    """A gauge behind the guard."""
+    """A gauge behind the guard: the sum over the processes that live."""
 
     def _metric_init(self) -> None:
-        self._value = Cell()
+        self._value = self.cell = _GuardedCell(self._series(), self._parent)
 
 
-class LatestGauge(GuardedGauge):
-    """A gauge that has no sample before its first value."""
+class LatestGauge(GuardedMetric, prometheus_client.Gauge):
+    """A gauge behind the guard: what was set last, and no sample before that."""
 
     def _metric_init(self) -> None:
-        super()._metric_init()
-        self._has_value = False
-
-    def set(self, value: float) -> None:
-        """Set the gauge to ``value``."""
-        super().set(value)
-        self._has_value = True
-
-    def inc(self, amount: float = 1) -> None:
-        """Add ``amount``."""
-        super().inc(amount)
-        self._has_value = True
-
-    def dec(self, amount: float = 1) -> None:
-        """Subtract ``amount``."""
-        super().dec(amount)
-        self._has_value = True
+        self._value = self.cell = _GuardedGaugeCell(self._series(), self._parent)
 
     def _child_samples(self) -> Iterable[Sample]:
-        return super()._child_samples() if self._has_value else ()
+        return super()._child_samples() if self._value.is_set else ()
 
 
 def make(
     family: Family, name: str, label_names: tuple[str, ...], buckets: tuple[float, ...]
 ) -> GuardedMetric:
     """Return the metric that holds the values of ``family``, registered nowhere yet."""
+    latest_wins = getattr(family, "latest_wins", False)
+    declaration = Declaration(
+        type=family.type,
+        name=name.removesuffix("_total") if isinstance(family, Counter) else name,
+        help=family.help,
+        labels=label_names,
+        bounds=(*buckets, math.inf) if buckets else (),
+        mode=("mostrecent" if latest_wins else "livesum") if isinstance(family, Gauge) else "",
+        is_ours=True,
+    )
     if isinstance(family, Histogram):
-        return GuardedHistogram(name, family.help, label_names, registry=None, buckets=buckets)
+        return GuardedHistogram(declaration, buckets=declaration.bounds)
     kinds: dict[type[Family], type[GuardedMetric]] = {
         Counter: GuardedCounter,
-        Gauge: LatestGauge if getattr(family, "latest_wins", False) else GuardedGauge,
+        Gauge: LatestGauge if latest_wins else GuardedGauge,
     }
-    return kinds[type(family)](name, family.help, label_names, registry=None)
+    return kinds[type(family)](declaration, getattr(family, "is_about_the_page", False))

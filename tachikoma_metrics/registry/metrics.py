@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +18,10 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from tachikoma_metrics import catalogue, conf, exposition
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Family, Histogram
-from tachikoma_metrics.registry import families
+from tachikoma_metrics.registry import families, runtime, values
 from tachikoma_metrics.registry.families import Guard, GuardedMetric
+from tachikoma_metrics.registry.snapshot import Snapshot
+from tachikoma_metrics.store import LAYOUT_VERSION, STORE, Merger, default_paths
 from tachikoma_metrics.version import __version__
 
 logger = logging.getLogger("tachikoma_metrics")
@@ -61,6 +65,8 @@ class Metrics:
         self._lock = threading.RLock()
         self._when_forgotten: list[Callable[[], None]] = []
         self._logged: set[object] = set()
+        self._merger = Merger()
+        self._turns: exposition.Turns[str] = exposition.Turns()
         conf.when_changed(self._rebind)
 
     def __getattr__(self, name: str) -> Any:
@@ -81,20 +87,32 @@ class Metrics:
         Never raises for a collector's sake: the rest is served, the fault is counted
         in ``tachikoma_metrics_errors_total``.
         """
+        return self._turns.take((format, names), lambda: self._page(format, names))
+
+    def _page(self, format: exposition.Format, names: frozenset[str]) -> str:
         started_at = time.perf_counter()
         config = conf.config()
         self._register()
-        self._observe_ourselves()
+        STORE.claim()
+        readings = STORE.readings()
+        snapshot = Snapshot(readings, self._merger.merge(readings, self.damage))
+        self._observe_ourselves(snapshot)
         gathered = exposition.gather(
             self.registry,
             self.fault,
             names=names,
             is_wanted=_wanted(config),
             rank=_rank,
+            collect=snapshot.collect,
+            rest=snapshot.rest,
         )
         page = format.render(gathered, self.fault, dict(config.global_labels))
         self.tachikoma_metrics_scrape_duration_seconds.set(time.perf_counter() - started_at)
         return page
+
+    def damage(self, error: Exception, about: object) -> None:
+        """Count a fault of the store, and log it once."""
+        self.fault("store", error, about)
 
     def bound(self, name: str) -> Bound:
         """Return a family of the catalogue with its metric."""
@@ -136,6 +154,14 @@ class Metrics:
     def when_forgotten(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when remembered series are no longer the right ones."""
         self._when_forgotten.append(call)
+
+    def renew_locks(self) -> None:
+        """Make all locks anew, in a forked child: a thread of the parent's may hold one."""
+        self._lock = threading.RLock()
+        self._turns.renew()
+        self.registry._lock = type(self.registry._lock)()
+        for collector in list(self.registry._collector_to_names):
+            values.renew_lock(collector)
 
     def reset(self) -> None:
         """Start all families anew, without a series. For tests."""
@@ -195,6 +221,7 @@ class Metrics:
             is_kept = self._bound[name].is_on and self._bound[name].metric is bound.metric
             if not is_kept and bound.metric in self.registry._collector_to_names:
                 self.registry.unregister(bound.metric)
+                bound.metric.reset_series()
 
     def _guard(self, bound: Bound, config: Config) -> Guard:
         # What we say of ourselves is bounded by our own code.
@@ -227,13 +254,13 @@ class Metrics:
         for call in self._when_forgotten:
             call()
 
-    def _observe_ourselves(self) -> None:
-        # Values live in this process alone.
-        self.tachikoma_metrics_processes.set(1)
+    def _observe_ourselves(self, snapshot: Snapshot) -> None:
+        self.tachikoma_metrics_processes.set(snapshot.living)
         series = self.tachikoma_metrics_series
         for bound in self.all_bound():
             if bound.is_on and bound.shape.label_names and not bound.family.is_own_health:
-                series.labels(bound.family.name).set(bound.metric.series)
+                count = snapshot.label_sets(bound.metric.declaration)
+                series.labels(bound.family.name).set(count)
 
 
 def _wanted(config: Config) -> Callable[[Collector], bool]:
@@ -294,3 +321,35 @@ def _buckets(family: Family, config: Config) -> tuple[float, ...]:
 
 METRICS = Metrics()
 """The families of this process, in prometheus_client's own registry."""
+
+
+def _store_directories() -> tuple[str, ...]:
+    """Return where the slots of this service may be; nowhere if memory is to do."""
+    config = conf.config()
+    if config.store_dir is None or not config.enabled:
+        return ()
+    if config.store_dir != "auto":
+        return (config.store_dir,)
+    service = conf.service()
+    if service is None or conf.is_test_run():
+        return ()
+    digest = hashlib.sha256(f"{LAYOUT_VERSION}:{service}".encode()).hexdigest()[:16]
+    return default_paths(f"tachikoma_metrics-{os.geteuid()}-{digest}")
+
+
+def _count_collections() -> None:
+    if conf.config().include_process_metrics and STORE.is_shared:
+        runtime.count_collections()
+
+
+def install() -> None:
+    """Have the values of all metrics of this process where other processes see them."""
+    values.install()
+
+
+STORE.where = _store_directories
+STORE.on_fault = METRICS.damage
+STORE.when_tended(_count_collections)
+STORE.when_forked(METRICS.renew_locks)
+STORE.when_forked(runtime.leave_collections_to_parent)
+conf.when_changed(STORE.revisit)

@@ -1,0 +1,137 @@
+"""A family that was merged from the values of several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from prometheus_client import Metric
+from prometheus_client.samples import Exemplar, Sample
+from prometheus_client.utils import floatToGoString
+
+from tachikoma_metrics.store import Declaration
+from tachikoma_metrics.store.layout import GAUGE, HISTOGRAM
+from tachikoma_metrics.store.merge import Family, Line, Lines
+
+ExemplarKey = tuple[str, frozenset[tuple[str, str]]]
+
+_SMALLEST_WITH_EXPONENT = 1e6
+"""From here on Go, whose numbers the formats have, writes an exponent."""
+
+
+class MergedMetric(Metric):
+    """A family of prometheus_client's whose samples are made only if they are asked for.
+
+    ``families`` are of one name and type; more than one if processes disagree on its
+    labels or buckets, as old and new ones do in the middle of a deployment. ``extra``
+    are samples that are not in the store.
+    """
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        families: Sequence[Family],
+        extra: Sequence[Sample] = (),
+        exemplars: Mapping[ExemplarKey, Exemplar] | None = None,
+    ) -> None:
+        self._families = families
+        self.extra = extra
+        self.exemplars = exemplars or {}
+        self._samples: list[Sample] | None = None
+        super().__init__(declaration.name, declaration.help, declaration.type, declaration.unit)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """Return all samples, as prometheus_client has them."""
+        if self._samples is None:
+            self._samples = [*map(self._sample, *self._folded()), *self.extra]
+        return self._samples
+
+    @samples.setter
+    def samples(self, samples: list[Sample]) -> None:
+        if samples:
+            self._samples = samples
+
+    def _folded(self) -> tuple[Iterable[Line], Iterable[float]]:
+        if len(self._families) == 1:
+            return self._families[0].lines.lines, self._families[0].values
+        folded = _folded(self._families)
+        return folded.keys(), folded.values()
+
+    def _sample(self, line: Line, value: float) -> Sample:
+        labels = dict(line.labels)
+        if line.bound is not None:
+            labels["le"] = number(line.bound)
+        exemplar = self.exemplars.get((line.suffix, frozenset(labels.items())))
+        return Sample(self.name + line.suffix, labels, value, None, exemplar)
+
+    def quick_text(self, series_of: Callable[[Sample], str], key: object) -> str | None:
+        """Return the lines of what is in the store, from what was remembered of them.
+
+        ``series_of`` writes name and labels of a sample, and may raise for one that
+        cannot be written; ``key`` tells what else its answer depends on. None if the
+        lines have to be written one by one.
+        """
+        if len(self._families) != 1:
+            return None
+        family = self._families[0]
+        rendered = family.lines.rendered
+        if (self.name, key) not in rendered:
+            rendered[self.name, key] = self._template(family.lines, series_of)
+        template = rendered[self.name, key]
+        return None if template is None else template % tuple(map(number, family.values))
+
+    def _template(self, lines: Lines, series_of: Callable[[Sample], str]) -> str | None:
+        try:
+            series = [series_of(self._sample(line, 0.0)) for line in lines.lines]
+        except ValueError:
+            return None
+        return "".join(f"{one.replace('%', '%%')} %s\n" for one in series)
+
+
+def number(value: float) -> str:
+    """Return a number as the formats have it, which is as Go writes it."""
+    if 0 <= value < _SMALLEST_WITH_EXPONENT:
+        return repr(value)
+    return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # It has no types.
+
+
+def _folded(families: Sequence[Family]) -> dict[Line, float]:
+    """Return the lines of families that differ, with what is the same in them added up."""
+    folded: dict[Line, float] = {}
+    for family in families:
+        for line, value in _uncumulated(family):
+            is_sum = family.declaration.type != GAUGE or "sum" in family.declaration.mode
+            folded[line] = (folded.get(line, 0.0) if is_sum else 0.0) + value
+    if families and families[0].declaration.type == HISTOGRAM:
+        return _cumulated(folded)
+    return folded
+
+
+def _uncumulated(family: Family) -> Iterable[tuple[Line, float]]:
+    below = 0.0
+    for line, value in zip(family.lines.lines, family.values, strict=True):
+        if line.bound is None:
+            below = 0.0
+            yield line, value
+        else:
+            yield line, value - below
+            below = value
+
+
+def _cumulated(folded: dict[Line, float]) -> dict[Line, float]:
+    buckets: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
+    for line, value in folded.items():
+        if line.bound is not None:
+            buckets.setdefault(line.labels, []).append((line.bound, value))
+    cumulated: dict[Line, float] = {}
+    for labels, counts in buckets.items():
+        total = 0.0
+        for bound, count in sorted(counts):
+            total += count
+            cumulated[Line("_bucket", labels, bound)] = total
+        cumulated |= {line: folded[line] for line in _ends(labels) if line in folded}
+    return cumulated
+
+
+def _ends(labels: tuple[tuple[str, str], ...]) -> tuple[Line, Line]:
+    return Line("_count", labels), Line("_sum", labels)

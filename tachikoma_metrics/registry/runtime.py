@@ -1,0 +1,101 @@
+"""What prometheus_client tells of its own process, told of all processes of the service."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+
+from prometheus_client import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+from tachikoma_metrics.store import STORE, Cell, Declaration, Reading, Series
+from tachikoma_metrics.store.system import Usage, namespace, usage_of
+
+_GC = {
+    "collected": ("python_gc_objects_collected", "Objects collected during gc"),
+    "uncollectable": ("python_gc_objects_uncollectable", "Uncollectable objects found during GC"),
+    "collections": ("python_gc_collections", "Number of times this generation was collected"),
+}
+
+GC_FAMILIES = {
+    fact: Declaration("counter", name, help_, labels=("generation",), is_ours=True)
+    for fact, (name, help_) in _GC.items()
+}
+"""The families of prometheus_client's ``GCCollector``, by the key in ``gc.get_stats``."""
+
+_gc_cells = {
+    (generation, fact): Cell(Series(declaration, (str(generation),)))
+    for fact, declaration in GC_FAMILIES.items()
+    for generation in range(len(gc.get_stats()))
+}
+_gc_counted = dict.fromkeys(_gc_cells, 0)
+
+
+def count_collections() -> None:
+    """Count what the garbage collector did since this was called last."""
+    for key, total in _gc_totals():
+        _gc_cells[key].inc(total - _gc_counted[key])
+        _gc_counted[key] = total
+
+
+def leave_collections_to_parent() -> None:
+    """Count, in a forked child, what the child does."""
+    _gc_counted.update(_gc_totals())
+
+
+def _gc_totals() -> Iterator[tuple[tuple[int, str], int]]:
+    for generation, facts in enumerate(gc.get_stats()):
+        for fact in GC_FAMILIES:
+            yield (generation, fact), facts[fact]
+
+
+def process_families(readings: Sequence[Reading]) -> Iterable[Metric]:
+    """Return the ``process_*`` families, summed over the processes that hold a slot.
+
+    CPU seconds are those of all processes there were. Of a process that another
+    container has in a shared directory, nothing else is known.
+    https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics
+    """
+    living = [(reading, usage) for reading, usage in map(_usage, readings) if usage is not None]
+    usages = [usage for _, usage in living]
+    if usages:
+        yield from _gauges(usages)
+    yield CounterMetricFamily(
+        "process_cpu_seconds",
+        "Total user and system CPU time spent in seconds.",
+        value=sum(_cpu_seconds(reading, usage) for reading, usage in map(_usage, readings)),
+    )
+
+
+def _usage(reading: Reading) -> tuple[Reading, Usage | None]:
+    header = reading.header
+    is_near = reading.is_held and header.pid and header.namespace == namespace()
+    return reading, usage_of(header.pid, header.started) if is_near else None
+
+
+def _cpu_seconds(reading: Reading, usage: Usage | None) -> float:
+    header = reading.header
+    seconds = header.cpu_seen
+    if usage is not None and usage.cpu_seconds > seconds:
+        # What was shown once is remembered: it must not fall when the process ends.
+        seconds = usage.cpu_seconds
+        STORE.note_cpu(reading, seconds)
+    return header.cpu_left + seconds
+
+
+def _gauges(usages: list[Usage]) -> Iterator[Metric]:
+    sums = {
+        "virtual_memory_bytes": ("Virtual memory size in bytes.", "virtual_bytes"),
+        "resident_memory_bytes": ("Resident memory size in bytes.", "resident_bytes"),
+        "open_fds": ("Number of open file descriptors.", "open_fds"),
+        "max_fds": ("Maximum number of open file descriptors.", "max_fds"),
+    }
+    for name, (help_, fact) in sums.items():
+        values = [getattr(usage, fact) for usage in usages]
+        if None not in values:
+            yield GaugeMetricFamily(f"process_{name}", help_, value=sum(values))
+    yield GaugeMetricFamily(
+        "process_start_time_seconds",
+        "Start time of the oldest process since unix epoch in seconds.",
+        value=min(usage.started_at for usage in usages),
+    )

@@ -1,0 +1,118 @@
+"""One scrape's look at the store, in the shape of collectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar, Sample
+
+from tachikoma_metrics.exposition import MergedMetric
+from tachikoma_metrics.registry import runtime
+from tachikoma_metrics.registry.families import GuardedMetric
+from tachikoma_metrics.registry.values import declaration_of, is_shared
+from tachikoma_metrics.store import Cell, Declaration, Family, Reading
+
+
+class Snapshot:
+    """Hold what the slots said at one moment, for the collectors of one page."""
+
+    def __init__(self, readings: Sequence[Reading], families: Iterable[Family]) -> None:
+        self._readings = readings
+        self._families: dict[tuple[bool, str], list[Family]] = {}
+        self._shown: set[tuple[bool, str]] = set()
+        for family in families:
+            declaration = family.declaration
+            key = (declaration.is_ours, declaration.name)
+            self._families.setdefault(key, []).append(family)
+
+    @property
+    def living(self) -> int:
+        """Return the number of living processes."""
+        return len({reading.number for reading in self._readings if reading.is_held})
+
+    def label_sets(self, declaration: Declaration) -> int:
+        """Return the number of label sets of a family of ours."""
+        found = self._families.get((True, declaration.name), [])
+        return len({labels for family in found for labels in family.label_sets})
+
+    def collect(self, collector: Collector) -> Iterable[Metric]:
+        """Return what ``collector`` collects, of all processes if it is in the store."""
+        if isinstance(collector, GuardedMetric):
+            return self._ours(collector)
+        if is_shared(collector):
+            return [self._merged(collector, declaration_of(collector))]
+        if not any(reading.header.pid for reading in self._readings):
+            return collector.collect()
+        if collector is PROCESS_COLLECTOR:
+            return runtime.process_families(self._readings)
+        if collector is GC_COLLECTOR:
+            return [
+                MergedMetric(declaration, self._take(declaration))
+                for declaration in runtime.GC_FAMILIES.values()
+            ]
+        return collector.collect()
+
+    def rest(self) -> Iterable[Metric]:
+        """Yield the families that no collector of this process has.
+
+        A metric of a module that only Celery imports is one. Of our own families, every
+        process has those that are to be shown.
+        """
+        for key, families in self._families.items():
+            if key not in self._shown and not families[0].declaration.is_ours:
+                yield MergedMetric(families[0].declaration, self._take(families[0].declaration))
+
+    def _ours(self, metric: GuardedMetric) -> Iterable[Metric]:
+        if metric.is_about_the_page or (metric.guard is not None and metric.guard.is_shadowed()):
+            return metric.collect()
+        return [self._merged(metric, metric.declaration)]
+
+    def _take(self, declaration: Declaration) -> list[Family]:
+        key = (declaration.is_ours, declaration.name)
+        self._shown.add(key)
+        found = self._families.get(key, [])
+        return [family for family in found if family.declaration.type == declaration.type]
+
+    def _merged(self, metric: Any, declaration: Declaration) -> Metric:
+        families = self._take(declaration)
+        if not metric._labelnames and "_child_samples" in vars(metric):
+            # Its value is a function's, which nobody else can call.
+            families = []
+        extra = [_named(metric, sample) for sample in _unshared(metric, families)]
+        return MergedMetric(declaration, families, extra, _exemplars(metric))
+
+
+def _unshared(metric: Any, families: Sequence[Family]) -> Iterable[Sample]:
+    """Yield the samples of the label sets that no slot has, zero ones as a rule."""
+    if not metric._labelnames:
+        if not any(family.label_sets for family in families):
+            yield from metric._samples()
+        return
+    children = metric._metrics.copy()
+    for values in children.keys() - _label_sets(families, metric._labelnames):
+        own = dict(zip(metric._labelnames, values, strict=True))
+        for sample in children[values]._samples():
+            yield sample._replace(labels={**own, **sample.labels})
+
+
+def _label_sets(families: Sequence[Family], names: Iterable[str]) -> set[tuple[str, ...]]:
+    alike = [family for family in families if family.declaration.labels == tuple(names)]
+    return {labels for family in alike for labels in family.label_sets}
+
+
+def _named(metric: Any, sample: Sample) -> Sample:
+    return sample._replace(name=metric._name + sample.name)
+
+
+def _exemplars(metric: Any) -> dict[tuple[str, frozenset[tuple[str, str]]], Exemplar]:
+    """Return the examples this process has seen; they are in no slot."""
+    if not Cell.has_exemplars:
+        return {}
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.exemplar
+        for sample in metric._samples()
+        if sample.exemplar is not None
+    }

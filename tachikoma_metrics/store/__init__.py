@@ -1,0 +1,34 @@
+"""The store: values that all processes of a service share, exact to the last increment.
+
+Knows neither Django nor prometheus_client. Each living process writes a slot of its
+own, a file of doubles that it has mapped and locked; everybody reads all of them. A
+process that starts takes the lowest slot that nobody holds and goes on from its
+totals, so that there are as many files as there ever were processes at once, and no
+total falls when a process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+from tachikoma_metrics.store.cells import UNKNOWN, Cell, GaugeCell, record
+from tachikoma_metrics.store.directory import Reading, default_paths
+from tachikoma_metrics.store.layout import LAYOUT_VERSION, Declaration, Series
+from tachikoma_metrics.store.merge import Family, Line, Lines, Merger
+from tachikoma_metrics.store.writer import STORE, Store
+
+__all__ = [
+    "LAYOUT_VERSION",
+    "STORE",
+    "UNKNOWN",
+    "Cell",
+    "Declaration",
+    "Family",
+    "GaugeCell",
+    "Line",
+    "Lines",
+    "Merger",
+    "Reading",
+    "Series",
+    "Store",
+    "default_paths",
+    "record",
+]

@@ -1,0 +1,103 @@
+"""How the gauges of several processes become one, by prometheus_client's modes.
+
+https://prometheus.github.io/client_python/multiprocess/#metrics-tuning-gauge
+
+``live`` modes know the processes that live; the others remember what those left that
+are over. Without a mode, a gauge is what it is in one process: the sum over the living
+if anybody counts with it, else what was set last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tachikoma_metrics.store.layout import LEFT_SET_AT, LEFT_VALUE, SET_AT, VALUE, WAS_CHANGED
+
+BY_WORKER = frozenset({"all", "liveall"})
+"""Modes that have a sample for each process."""
+
+
+class Part(NamedTuple):
+    """What one slot knows of a gauge's label set."""
+
+    slot: int
+    is_held: bool
+    values: Sequence[float]
+
+    @property
+    def is_set(self) -> bool:
+        """Tell whether the slot's last holder gave the gauge a value."""
+        return self.values[SET_AT] != 0
+
+
+def merged(mode: str, parts: Sequence[Part]) -> float | None:
+    """Return the value of a gauge; None if there is none."""
+    if not parts:
+        return None
+    if mode == "livesum" or (mode == "" and any(part.values[WAS_CHANGED] for part in parts)):
+        return sum((part.values[VALUE] for part in parts if part.is_held), 0.0)
+    if mode == "sum":
+        return sum((part.values[VALUE] + part.values[LEFT_VALUE] for part in parts), 0.0)
+    if mode in ("livemin", "livemax"):
+        living = [part.values[VALUE] for part in parts if part.is_held and part.is_set]
+        return _extreme(mode, living)
+    if mode in ("min", "max"):
+        return _extreme(mode, [value for value, _ in _known(parts)])
+    if mode == "livemostrecent":
+        parts = [part for part in parts if part.is_held]
+    return _latest(_known(parts))
+
+
+def by_worker(mode: str, parts: Sequence[Part]) -> dict[int, float]:
+    """Return the values of a gauge by the number of the slot."""
+    values = {}
+    for part in parts:
+        if part.is_set and (part.is_held or mode == "all"):
+            values[part.slot] = part.values[VALUE]
+        elif part.values[LEFT_SET_AT] and mode == "all":
+            values[part.slot] = part.values[LEFT_VALUE]
+    return values
+
+
+def left_behind(mode: str, values: Sequence[float]) -> list[float]:
+    """Return what becomes of a record when another process takes the slot over."""
+    value, set_at, was_changed, left_value, left_set_at = values
+    if mode.startswith("live") or (mode == "" and was_changed) or not set_at:
+        kept = (left_value, left_set_at) if not mode.startswith("live") else (0.0, 0.0)
+        return [0.0, 0.0, 0.0, *kept]
+    if mode == "sum":
+        return [0.0, 0.0, 0.0, left_value + value, set_at]
+    if mode in ("min", "max") and left_set_at:
+        value = min(value, left_value) if mode == "min" else max(value, left_value)
+    return [0.0, 0.0, 0.0, value, set_at]
+
+
+def absorbed(mode: str, own: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Return what becomes of a record when its process brings values from another slot.
+
+    ``own`` is that of the slot it claimed, where it has set nothing yet.
+    """
+    later = max(own[SET_AT], other[SET_AT])
+    left = [own[LEFT_VALUE], own[LEFT_SET_AT]]
+    if other[LEFT_SET_AT] > left[1]:
+        left = [other[LEFT_VALUE], other[LEFT_SET_AT]]
+    changed = max(own[WAS_CHANGED], other[WAS_CHANGED])
+    return [own[VALUE] + other[VALUE], later, changed, *left]
+
+
+def _known(parts: Sequence[Part]) -> list[tuple[float, float]]:
+    """Return values with the time at which they were set."""
+    known = [(part.values[VALUE], part.values[SET_AT]) for part in parts]
+    known += [(part.values[LEFT_VALUE], part.values[LEFT_SET_AT]) for part in parts]
+    return [(value, set_at) for value, set_at in known if set_at]
+
+
+def _latest(known: list[tuple[float, float]]) -> float | None:
+    return max(known, key=lambda pair: pair[1])[0] if known else None
+
+
+def _extreme(mode: str, values: list[float]) -> float | None:
+    if not values:
+        return None
+    return min(values) if mode.endswith("min") else max(values)

@@ -1,0 +1,287 @@
+"""The bytes of a slot: a header, then records, each a few words and some doubles.
+
+Everything is aligned to eight bytes and in the byte order of the machine, so that a
+value is one double that one process stores and every other reads whole. A record is
+complete before the header counts it in, and never moves, except under an odd
+generation (as in a seqlock: https://www.kernel.org/doc/html/latest/locking/seqlock.html).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+MAGIC = b"tmslot\x00\x01"
+"""What a slot begins with: its name, and the version of this layout."""
+
+LAYOUT_VERSION = MAGIC[-1]
+
+DOUBLE = 8
+
+COUNTER, GAUGE, HISTOGRAM, SUMMARY = "counter", "gauge", "histogram", "summary"
+
+# Of a gauge's record.
+VALUE, SET_AT, WAS_CHANGED, LEFT_VALUE, LEFT_SET_AT = range(5)
+GAUGE_WIDTH = 5
+
+
+class Damaged(ValueError):
+    """Raised for bytes that are no slot, or no slot any more."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """Tell a family from all others, and how the values of processes become one.
+
+    ``name`` is prometheus_client's: a counter's is without ``_total``. ``bounds`` are
+    a histogram's upper bounds with ``+Inf``; ``mode`` is a gauge's multi-process mode
+    or "" (see ``merge``). ``is_ours`` keeps a family of the catalogue apart from one
+    of the project's with the same name.
+    """
+
+    type: str
+    name: str
+    help: str = ""
+    unit: str = ""
+    labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+    mode: str = ""
+    is_ours: bool = False
+
+    @cached_property
+    def width(self) -> int:
+        """Return the number of doubles in the record of a label set.
+
+        A counter has its total, a summary its count and sum, a histogram its sum and
+        the count of each bucket alone.
+        """
+        widths = {COUNTER: 1, SUMMARY: 2, GAUGE: GAUGE_WIDTH, HISTOGRAM: 1 + len(self.bounds)}
+        return widths[self.type]
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.type, self.name, self.labels, self.mode, self.is_ours))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+class Series(NamedTuple):
+    """Name one label set of a family."""
+
+    declaration: Declaration
+    labels: tuple[str, ...]
+
+
+class Header(NamedTuple):
+    """What a slot says of itself and of the process that holds it.
+
+    ``started`` and ``parent_started`` are in clock ticks since the machine started
+    (field 22 of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); the
+    parent is 0 unless it is a server that outlives its workers. ``cpu_left`` are the
+    CPU seconds of those who held the slot before, ``cpu_seen`` those of the holder
+    as last seen.
+    """
+
+    magic: bytes = MAGIC
+    used: int = 0
+    generation: int = 0
+    claimed_at: float = 0.0
+    pid: int = 0
+    started: int = 0
+    parent: int = 0
+    parent_started: int = 0
+    namespace: int = 0
+    boot: int = 0
+    cpu_left: float = 0.0
+    cpu_seen: float = 0.0
+    always_zero: float = 0.0
+
+
+_HEADER = struct.Struct("=8sQQdQQQQQQddd24x")
+HEADER_SIZE = _HEADER.size
+_OFFSETS = {name: DOUBLE * place for place, name in enumerate(Header._fields)}
+ZERO_AT = _OFFSETS["always_zero"] // DOUBLE
+"""Where every slot has a double that is zero, for whatever it has no record of."""
+
+
+def pack_header(header: Header) -> bytes:
+    """Return the bytes of a header."""
+    return _HEADER.pack(*header)
+
+
+def unpack_header(buffer: bytes | memoryview) -> Header:
+    """Return the header a slot begins with; raise ``Damaged`` if it has none."""
+    if len(buffer) < HEADER_SIZE:
+        raise Damaged(f"A slot should have a header of {HEADER_SIZE} bytes; got {len(buffer)}.")
+    header = Header(*_HEADER.unpack_from(buffer))
+    if header.magic != MAGIC:
+        raise Damaged(f"A slot should begin with {MAGIC!r}; got {header.magic!r}.")
+    return header
+
+
+def pack_field(buffer: memoryview, field: str, value: float) -> None:
+    """Change one field of the header at the beginning of ``buffer``."""
+    kind = "=d" if isinstance(Header._field_defaults[field], float) else "=Q"
+    struct.pack_into(kind, buffer, _OFFSETS[field], value)
+
+
+def offset_of(field: str) -> int:
+    """Return where a field of the header is, in bytes."""
+    return _OFFSETS[field]
+
+
+class Kind:
+    """What a record is."""
+
+    DECLARATION = 1
+    SERIES = 2
+    REMOVED = 3
+
+
+_RECORD = struct.Struct("=4I")
+
+
+class Record(NamedTuple):
+    """Where one record is, and what it is about.
+
+    ``at`` is its beginning in bytes, ``first`` its first value in doubles.
+    """
+
+    kind: int
+    at: int
+    first: int
+    width: int
+    subject: Declaration | Series
+    end: int
+
+    @property
+    def series(self) -> Series:
+        """Return the label set whose values these are; raise ``TypeError`` for a family."""
+        if isinstance(self.subject, Declaration):
+            raise TypeError(f"{self.subject.name} has no values of its own.")
+        return self.subject
+
+
+def _aligned(size: int) -> int:
+    return -(-size // DOUBLE) * DOUBLE
+
+
+def encode_declaration(declaration: Declaration) -> bytes:
+    """Return the record of a family, which stands before those of its label sets."""
+    return _encoded(Kind.DECLARATION, _words_of(declaration), width=0, ordinal=0)
+
+
+def encode_series(series: Series, ordinal: int) -> bytes:
+    """Return the record of a label set, its values zero.
+
+    ``ordinal`` is the place of its family among the slot's families.
+    """
+    words = json.dumps(series.labels).encode()
+    return _encoded(Kind.SERIES, words, width=series.declaration.width, ordinal=ordinal)
+
+
+def _encoded(kind: int, words: bytes, *, width: int, ordinal: int) -> bytes:
+    head = _RECORD.pack(kind, len(words), width, ordinal)
+    return head + words.ljust(_aligned(len(words)), b" ") + bytes(width * DOUBLE)
+
+
+def record_of(subject: Declaration | Series, encoded: bytes, at: int) -> Record:
+    """Return what ``encoded``, at byte ``at`` of a slot, is."""
+    kind, length, width, _ = _RECORD.unpack_from(encoded)
+    index = (at + _RECORD.size + _aligned(length)) // DOUBLE
+    return Record(kind, at, index, width, subject, at + len(encoded))
+
+
+def pack_kind(kind: int) -> bytes:
+    """Return the bytes that say, at the beginning of a record, what it is."""
+    return struct.pack("=I", kind)
+
+
+def mark(buffer: memoryview, at: int, kind: int) -> None:
+    """Change what the record at ``at`` is."""
+    buffer[at : at + 4] = pack_kind(kind)
+
+
+def _words_of(declaration: Declaration) -> bytes:
+    fields = (getattr(declaration, name) for name in Declaration.__dataclass_fields__)
+    return json.dumps(list(fields)).encode()
+
+
+@lru_cache(1024)
+def _declaration(words: bytes) -> Declaration:
+    type_, name, help_, unit, labels, bounds, mode, is_ours = json.loads(words)
+    declaration = Declaration(
+        str(type_),
+        str(name),
+        str(help_),
+        str(unit),
+        _strings(labels),
+        tuple(float(bound) for bound in bounds),
+        str(mode),
+        bool(is_ours),
+    )
+    if declaration.type not in (COUNTER, GAUGE, HISTOGRAM, SUMMARY):
+        raise Damaged(f"A family should be of a known type; got {type_!r}.")
+    return declaration
+
+
+@lru_cache(16384)
+def _label_values(words: bytes) -> tuple[str, ...]:
+    return _strings(json.loads(words))
+
+
+def _strings(values: list[Any]) -> tuple[str, ...]:
+    return tuple(str(value) for value in values)
+
+
+def parse(buffer: bytes | memoryview, used: int) -> Iterator[Record]:
+    """Yield the records of a slot that has ``used`` bytes.
+
+    Raises ``Damaged`` where the bytes are no record; what was yielded before is sound.
+    """
+    if used > len(buffer):
+        raise Damaged(f"A slot should have the {used} bytes it says; got {len(buffer)}.")
+    declarations: list[Declaration] = []
+    at = HEADER_SIZE
+    while at < used:
+        record = _record_at(buffer, at, used, declarations)
+        if isinstance(record.subject, Declaration):
+            declarations.append(record.subject)
+        yield record
+        at = record.end
+
+
+def _record_at(
+    buffer: bytes | memoryview, at: int, used: int, declarations: list[Declaration]
+) -> Record:
+    if at + _RECORD.size > used:
+        raise Damaged(f"A record should begin at byte {at}; the slot ends before.")
+    kind, length, width, ordinal = _RECORD.unpack_from(buffer, at)
+    begin = at + _RECORD.size
+    values_at = begin + _aligned(length)
+    end = values_at + width * DOUBLE
+    if end > used:
+        raise Damaged(f"The record at byte {at} should end by byte {used}; got {end}.")
+    subject = _subject(kind, bytes(buffer[begin : begin + length]), width, ordinal, declarations)
+    return Record(kind, at, values_at // DOUBLE, width, subject, end)
+
+
+def _subject(
+    kind: int, words: bytes, width: int, ordinal: int, declarations: list[Declaration]
+) -> Declaration | Series:
+    try:
+        if kind == Kind.DECLARATION and width == 0:
+            return _declaration(words)
+        series = Series(declarations[ordinal], _label_values(words))
+    except Exception as error:
+        raise Damaged(f"A record should have readable words; got {words[:80]!r}.") from error
+    declaration = series.declaration
+    fits = width == declaration.width and len(series.labels) == len(declaration.labels)
+    if kind not in (Kind.SERIES, Kind.REMOVED) or not fits:
+        raise Damaged(f"A record should fit its family {declaration.name}; got kind {kind}.")
+    return series

@@ -1,0 +1,271 @@
+"""What all slots together say, family by family.
+
+What is the same from one scrape to the next, which record of which slot belongs to
+which label set, is found out once: then a scrape picks the doubles out of each slot
+and adds them up, with no work in Python for a single value.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import add, itemgetter
+from typing import Any, NamedTuple
+
+from tachikoma_metrics.store import gauges, layout
+from tachikoma_metrics.store.directory import Reading
+from tachikoma_metrics.store.gauges import Part
+from tachikoma_metrics.store.layout import (
+    COUNTER,
+    DOUBLE,
+    GAUGE,
+    HISTOGRAM,
+    ZERO_AT,
+    Damaged,
+    Declaration,
+    Series,
+)
+
+OnDamage = Callable[[Exception, object], None]
+
+Identity = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a slot has its values, as long as nothing in it moved."""
+
+    identity: Identity
+    firsts: dict[Series, int]
+
+
+class Line(NamedTuple):
+    """What one line of a family is, apart from its value.
+
+    ``suffix`` is added to the family's name, ``bound`` is the ``le`` of a bucket.
+    """
+
+    suffix: str
+    labels: tuple[tuple[str, str], ...]
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of a family; the same object for as long as they stay the same.
+
+    ``rendered`` is for whoever renders them: what was made of them, to be used again.
+    """
+
+    lines: list[Line]
+    rendered: dict[object, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family as all slots together have it: its lines, and the value of each."""
+
+    declaration: Declaration
+    label_sets: Collection[tuple[str, ...]]
+    lines: Lines
+    values: Sequence[float]
+
+
+class Merger:
+    """Merge readings, remembering what the last ones had in common with the next."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[Identity, Layout] = {}
+        self._plan = _Plan([])
+
+    def merge(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
+        """Return the families that any of the slots has.
+
+        Damaged parts of a slot are left out, and told of.
+        """
+        layouts = [self._layout(reading, on_damage) for reading in readings]
+        self._layouts = {layout.identity: layout for layout in layouts}
+        if [layout.identity for layout in layouts] != self._plan.identities:
+            self._plan = _Plan(layouts)
+        return self._plan.families(readings)
+
+    def _layout(self, reading: Reading, on_damage: OnDamage) -> Layout:
+        header = reading.header
+        identity = (
+            *reading.identity,
+            reading.number,
+            header.generation,
+            header.claimed_at,
+            header.used,
+            len(reading.content),
+        )
+        if identity in self._layouts:
+            return self._layouts[identity]
+        firsts = {}
+        try:
+            for record in layout.parse(reading.content, header.used):
+                if record.kind == layout.Kind.SERIES:
+                    firsts[record.series] = record.first
+        except Damaged as error:
+            on_damage(error, f"slot {reading.number}")
+        return Layout(identity, firsts)
+
+
+class _Plan:
+    """Where the values of each label set are, in readings of the same layouts."""
+
+    def __init__(self, layouts: list[Layout]) -> None:
+        self.identities = [layout.identity for layout in layouts]
+        self._totals: list[_Totals] = []
+        self._gauges: list[_Gauges] = []
+        order: list[Series] = []
+        first = 0
+        for declaration, named in _by_declaration(layouts).items():
+            if declaration.type == GAUGE:
+                self._gauges.append(_Gauges(declaration, named, layouts))
+                continue
+            self._totals.append(_Totals(declaration, named, first))
+            first += declaration.width * len(named)
+            order += named
+        self._picks = [_pick(order, layout.firsts) for layout in layouts]
+
+    def families(self, readings: Sequence[Reading]) -> list[Family]:
+        rows = [_doubles(reading.content) for reading in readings]
+        totals = self._added(rows)
+        return [
+            *(part.family(totals) for part in self._totals),
+            *(part.family(readings, rows) for part in self._gauges),
+        ]
+
+    def _added(self, rows: list[array[float]]) -> Sequence[float]:
+        # In the order of the slots, each time: in another order a sum may be rounded
+        # another way, and one that falls by its last bit is a reset to Prometheus.
+        totals: Sequence[float] = ()
+        for pick, row in zip(self._picks, rows, strict=True):
+            totals = list(map(add, totals, pick(row))) if totals else pick(row)
+        return totals
+
+
+def _by_declaration(layouts: list[Layout]) -> dict[Declaration, list[Series]]:
+    named: dict[Declaration, dict[Series, None]] = {}
+    for layout_ in layouts:
+        for series in layout_.firsts:
+            named.setdefault(series.declaration, {})[series] = None
+    return {declaration: list(found) for declaration, found in named.items()}
+
+
+def _pick(order: list[Series], firsts: dict[Series, int]) -> Callable[[Any], tuple[float, ...]]:
+    indexes: list[int] = []
+    for series in order:
+        first = firsts.get(series)
+        width = series.declaration.width
+        indexes += [ZERO_AT] * width if first is None else range(first, first + width)
+    # With fewer than two indexes it would return no tuple.
+    return itemgetter(*indexes, ZERO_AT, ZERO_AT)
+
+
+def _doubles(content: bytes) -> array[float]:
+    doubles = array("d")
+    doubles.frombytes(content[: len(content) // DOUBLE * DOUBLE])
+    return doubles
+
+
+def _pairs(series: Series) -> tuple[tuple[str, str], ...]:
+    return tuple(zip(series.declaration.labels, series.labels, strict=True))
+
+
+class _Totals:
+    """Counters, histograms or summaries of one declaration, which add up."""
+
+    def __init__(self, declaration: Declaration, named: list[Series], first: int) -> None:
+        self._declaration = declaration
+        self._label_sets = {series.labels: None for series in named}.keys()
+        self._first = first
+        self._end = first + len(named) * declaration.width
+        endings = list(_endings(declaration))
+        self._lines = Lines(
+            [Line(suffix, _pairs(series), bound) for series in named for suffix, bound in endings]
+        )
+
+    def family(self, totals: Sequence[float]) -> Family:
+        values = totals[self._first : self._end]
+        if self._declaration.type == HISTOGRAM:
+            values = self._cumulated(values)
+        return Family(self._declaration, self._label_sets, self._lines, values)
+
+    def _cumulated(self, values: Sequence[float]) -> list[float]:
+        width = self._declaration.width
+        has_sum = _has_sum(self._declaration)
+        cumulated: list[float] = []
+        for first in range(0, len(values), width):
+            cumulated += accumulate(values[first + 1 : first + width])
+            cumulated.append(cumulated[-1])
+            if has_sum:
+                cumulated.append(values[first])
+        return cumulated
+
+
+def _has_sum(declaration: Declaration) -> bool:
+    # Where negative observations are to be expected, a sum may fall, and is left out.
+    return declaration.bounds[0] >= 0
+
+
+def _endings(declaration: Declaration) -> Iterator[tuple[str, float | None]]:
+    """Yield suffix and bound of each line of a label set."""
+    if declaration.type == COUNTER:
+        yield "_total", None
+        return
+    for bound in declaration.bounds:
+        yield "_bucket", bound
+    yield "_count", None
+    if declaration.type != HISTOGRAM or _has_sum(declaration):
+        yield "_sum", None
+
+
+class _Gauges:
+    """Gauges of one declaration, which become one by their mode."""
+
+    def __init__(
+        self, declaration: Declaration, named: list[Series], layouts: list[Layout]
+    ) -> None:
+        self._declaration = declaration
+        self._named = named
+        self._firsts = [[layout.firsts.get(series) for layout in layouts] for series in named]
+        self._lines = Lines([])
+
+    def family(self, readings: Sequence[Reading], rows: list[array[float]]) -> Family:
+        found: dict[Line, float] = {}
+        label_sets: dict[tuple[str, ...], None] = {}
+        for series, firsts in zip(self._named, self._firsts, strict=True):
+            values = self._values(series, _parts(firsts, readings, rows))
+            found.update(values)
+            if values:
+                label_sets[series.labels] = None
+        lines = list(found)
+        if lines != self._lines.lines:
+            self._lines = Lines(lines)
+        return Family(self._declaration, label_sets.keys(), self._lines, list(found.values()))
+
+    def _values(self, series: Series, parts: list[Part]) -> dict[Line, float]:
+        mode = self._declaration.mode
+        pairs = _pairs(series)
+        if mode in gauges.BY_WORKER:
+            name = "worker" if "worker" not in self._declaration.labels else "worker_slot"
+            return {
+                Line("", (*pairs, (name, str(slot)))): value
+                for slot, value in gauges.by_worker(mode, parts).items()
+            }
+        value = gauges.merged(mode, parts)
+        return {} if value is None else {Line("", pairs): value}
+
+
+def _parts(
+    firsts: list[int | None], readings: Sequence[Reading], rows: list[array[float]]
+) -> list[Part]:
+    return [
+        Part(reading.number, reading.is_held, row[first : first + layout.GAUGE_WIDTH])
+        for first, reading, row in zip(firsts, readings, rows, strict=True)
+        if first is not None
+    ]

@@ -1,0 +1,336 @@
+"""A slot as the process that writes it has it: in a file that others read, or in memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from tachikoma_metrics.store import gauges, layout
+from tachikoma_metrics.store.files import TemporaryFile
+from tachikoma_metrics.store.layout import (
+    GAUGE,
+    HEADER_SIZE,
+    Damaged,
+    Declaration,
+    Header,
+    Kind,
+    Record,
+    Series,
+)
+
+FIRST_SIZE = 64 * 1024
+"""Bytes a slot has at first; RAM-backed directories are small in containers."""
+
+LARGEST_SIZE = 1 << 30
+
+
+class Slot(ABC):
+    """Hold the records of one writer; ``memory`` shows the same bytes as doubles.
+
+    ``memory`` is released whenever a record may have moved. Whoever remembers a place
+    in it gets ``ValueError`` then, and asks for the place anew.
+    """
+
+    memory: memoryview[float]
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._raw = memoryview(b"")
+        self.memory = _doubles(self._raw)
+        self.records: dict[Series, Record] = {}
+        self._ordinals: dict[Declaration, int] = {}
+        self._declared_at: dict[Declaration, int] = {}
+        self._label_sets: dict[Declaration, int] = {}
+        self._removed: dict[tuple[int, int], list[Record]] = {}
+        self.used = HEADER_SIZE
+
+    # --- what a slot is backed by -------------------------------------------
+
+    @abstractmethod
+    def _grow(self, size: int) -> None:
+        """Make room for ``size`` bytes; raise ``OSError`` if there is none."""
+
+    @property
+    def raw(self) -> memoryview:
+        """Return the bytes of the slot."""
+        return self._raw
+
+    def _show(self, raw: memoryview) -> None:
+        self.hide()
+        self._raw = raw
+        self.memory = _doubles(raw)
+
+    def hide(self) -> None:
+        """Release all views, so that every remembered place is asked for anew."""
+        self.memory.release()
+        self._raw.release()
+
+    # --- header -------------------------------------------------------------
+
+    def header(self) -> Header:
+        """Return what the slot says of itself."""
+        return layout.unpack_header(self._raw)
+
+    def set_header(self, **fields: float) -> None:
+        """Change fields of the header, each with one store."""
+        for name, value in fields.items():
+            layout.pack_field(self._raw, name, value)
+
+    @contextmanager
+    def rewriting(self) -> Iterator[None]:
+        """Have readers look again while records change what they are."""
+        generation = self.header().generation
+        self.set_header(generation=generation + 1 + generation % 2)
+        try:
+            yield
+        finally:
+            self.set_header(generation=self.header().generation + 1)
+
+    # --- records ------------------------------------------------------------
+
+    def adopt(self) -> Damaged | None:
+        """Take over the records that are there; return what was wrong after the last."""
+        damage = None
+        self.used = HEADER_SIZE
+        try:
+            for record in layout.parse(self._raw, self.header().used):
+                self._remember(record)
+        except Damaged as error:
+            damage = error
+        self._publish()
+        return damage
+
+    def has_room(self, series: Series, limit: float) -> bool:
+        """Tell whether ``series`` is here, or its family has fewer than ``limit`` label sets."""
+        return series in self.records or self._label_sets.get(series.declaration, 0) < limit
+
+    def place(self, series: Series) -> int:
+        """Return where the values of ``series`` begin, in doubles.
+
+        Raises ``OSError`` if the slot should grow for them and cannot.
+        """
+        record = self.records.get(series) or self._add(series)
+        return record.first
+
+    def zero(self, series: Series) -> None:
+        """Set the values of ``series``, which has a place here, to zero."""
+        record = self.records[series]
+        self.write(record, [0.0] * record.width)
+
+    def values(self, record: Record) -> list[float]:
+        """Return the values of a record."""
+        return list(self.memory[record.first : record.first + record.width])
+
+    def write(self, record: Record, values: Sequence[float]) -> None:
+        """Replace the values of a record."""
+        for index, value in enumerate(values, record.first):
+            self.memory[index] = value
+
+    def absorb(self, series: Series, values: Sequence[float]) -> None:
+        """Add values of another slot to those of ``series``, which has a place here."""
+        record = self.records[series]
+        own = self.values(record)
+        if series.declaration.type == GAUGE:
+            self.write(record, gauges.absorbed(series.declaration.mode, own, values))
+        else:
+            self.write(record, [mine + other for mine, other in zip(own, values, strict=True)])
+
+    def leave_behind(self) -> None:
+        """Have the gauges tell of a holder that is over; totals are continued."""
+        for series, record in self.records.items():
+            if series.declaration.type == GAUGE:
+                mode = series.declaration.mode
+                self.write(record, gauges.left_behind(mode, self.values(record)))
+
+    def remove(self, series: Series) -> None:
+        """Remove the record of ``series``, if there is one."""
+        record = self.records.pop(series, None)
+        if record is None:
+            return
+        with self.rewriting():
+            layout.mark(self._raw, record.at, Kind.REMOVED)
+        self._forget(record)
+        # Whoever remembers the place must not write there any more.
+        self.memory.release()
+        self.memory = _doubles(self._raw)
+
+    def _add(self, series: Series) -> Record:
+        encoded = layout.encode_series(series, self._ordinal(series.declaration))
+        removed = self._removed_like(series.declaration, len(encoded))
+        if removed is not None:
+            return self._reuse(removed, series, encoded)
+        begin = self._append(encoded)
+        record = layout.record_of(series, encoded, begin)
+        self._remember(record)
+        self._publish()
+        return record
+
+    def _ordinal(self, declaration: Declaration) -> int:
+        """Return the place of a family among those of the slot; declare it if it is new."""
+        if declaration not in self._ordinals:
+            encoded = layout.encode_declaration(declaration)
+            self._remember(layout.record_of(declaration, encoded, self._append(encoded)))
+            self._publish()
+        return self._ordinals[declaration]
+
+    def _append(self, encoded: bytes) -> int:
+        end = self.used + len(encoded)
+        if end > self.size:
+            self._grow_for(end)
+        self._raw[self.used : end] = encoded
+        return self.used
+
+    def _removed_like(self, declaration: Declaration, size: int) -> Record | None:
+        """Return, and forget, a removed record of this size, if one will do."""
+        candidates = self._removed.get((size, declaration.width), [])
+        for place, record in enumerate(candidates):
+            # Who reads the slot from the beginning has to know the family by then.
+            if record.at > self._declared_at[declaration]:
+                return candidates.pop(place)
+        return None
+
+    def _reuse(self, removed: Record, series: Series, encoded: bytes) -> Record:
+        """Write a record where one of the same size was removed."""
+        record = layout.record_of(series, encoded, removed.at)
+        with self.rewriting():
+            # What it is comes last: a process may be killed at any line.
+            kind = len(encoded[:4])
+            self._raw[removed.at + kind : removed.end] = encoded[kind:]
+            layout.mark(self._raw, removed.at, Kind.SERIES)
+        self._note(record)
+        return record
+
+    def _remember(self, record: Record) -> None:
+        self.used = record.end
+        if isinstance(record.subject, Declaration):
+            self._ordinals.setdefault(record.subject, len(self._ordinals))
+            self._declared_at.setdefault(record.subject, record.at)
+        elif record.kind == Kind.REMOVED:
+            self._removed.setdefault((record.end - record.at, record.width), []).append(record)
+        else:
+            self._note(record)
+
+    def _note(self, record: Record) -> None:
+        series = record.series
+        self.records[series] = record
+        self._label_sets[series.declaration] = self._label_sets.get(series.declaration, 0) + 1
+
+    def _forget(self, record: Record) -> None:
+        self._label_sets[record.series.declaration] -= 1
+        self._removed.setdefault((record.end - record.at, record.width), []).append(record)
+
+    def _publish(self) -> None:
+        self.set_header(used=self.used)
+
+    def _grow_for(self, size: int) -> None:
+        wanted = self.size
+        while wanted < size:
+            wanted *= 2
+        if wanted > LARGEST_SIZE:
+            raise OSError(f"A slot should have at most {LARGEST_SIZE} bytes.")
+        self._grow(wanted)
+        self.size = wanted
+
+
+def _doubles(raw: memoryview) -> memoryview[float]:
+    return raw.cast("d")
+
+
+class MemorySlot(Slot):
+    """A slot that no other process reads."""
+
+    def __init__(self) -> None:
+        super().__init__(FIRST_SIZE)
+        self._bytes = bytearray(FIRST_SIZE)
+        self._bytes[:HEADER_SIZE] = layout.pack_header(Header(used=HEADER_SIZE))
+        self._show(memoryview(self._bytes))
+
+    def _grow(self, size: int) -> None:
+        grown = bytearray(size)
+        grown[: self.used] = self._bytes[: self.used]
+        self._bytes = grown
+        self._show(memoryview(grown))
+
+
+class FileSlot(Slot):
+    """A slot in a file, which others read while this process writes it.
+
+    ``file`` is locked, which tells others that this process lives; the slot keeps it.
+    Raises ``OSError`` if the file system has no room.
+    """
+
+    def __init__(self, file: TemporaryFile, path: str, size: int) -> None:
+        super().__init__(size)
+        self.path = path
+        self._map: mmap.mmap | None = None
+        self._descriptor = file.descriptor
+        status = os.fstat(file.descriptor)
+        self._identity = (status.st_dev, status.st_ino)
+        self._grow(size)
+        file.keep()
+
+    @property
+    def directory(self) -> str:
+        """Return the path of the directory the slot is in."""
+        return os.path.dirname(self.path)
+
+    @property
+    def number(self) -> int:
+        """Return the number of the slot among those of the service."""
+        return int(self.path.rpartition("-")[2])
+
+    def _grow(self, size: int) -> None:
+        reserve(self._descriptor, size)
+        mapped = mmap.mmap(self._descriptor, size)
+        self._show(memoryview(mapped))
+        if self._map is not None:
+            self._map.close()
+        self._map = mapped
+
+    def is_in_place(self) -> bool:
+        """Tell whether others find this slot where it was, as it was."""
+        try:
+            status = os.stat(self.path, follow_symlinks=False)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity and (
+            bytes(self._raw[: len(layout.MAGIC)]) == layout.MAGIC
+        )
+
+    def note_cpu(self, seconds: float) -> None:
+        """Write down the CPU seconds of this process; they never fall."""
+        self.set_header(cpu_seen=max(seconds, self.header().cpu_seen))
+
+    def close(self) -> None:
+        """Let go of the file; the lock goes with the last process that has it.
+
+        A forked child calls this too: a descriptor or a mapping it kept would hold its
+        parent's lock after the parent's death. It must not unlock: that would unlock
+        the parent.
+        """
+        self.hide()
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Have the file system set ``size`` bytes aside; raise ``OSError`` if it cannot.
+
+    A write to a mapped page that the disk has no room for would end the process with
+    SIGBUS.
+    """
+    current = os.fstat(descriptor).st_size
+    if current >= size and not hasattr(os, "posix_fallocate"):
+        return
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    os.pwrite(descriptor, bytes(size - current), current)

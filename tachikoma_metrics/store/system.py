@@ -1,0 +1,161 @@
+"""What the system says of processes, where it has ``/proc``; elsewhere it says nothing.
+
+https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+PROC = Path("/proc")
+
+
+class Stat(NamedTuple):
+    """Facts about one process; times are in clock ticks, the start since the machine's."""
+
+    parent: int
+    cpu_ticks: int
+    started: int
+    virtual_bytes: int
+    resident_pages: int
+    code_at: int
+    stack_at: int
+
+
+def stat_of(pid: int) -> Stat | None:
+    """Return the facts about a process; None if it is over, or nobody knows."""
+    try:
+        line = (PROC / str(pid) / "stat").read_bytes()
+        # The name, in parentheses, may hold spaces and parentheses itself.
+        fields = line[line.rindex(b")") + 2 :].split()
+        if fields[0] in (b"Z", b"X"):
+            return None
+        parent, user, system, started, virtual, resident, code, stack = (
+            int(fields[place]) for place in (1, 11, 12, 19, 20, 21, 23, 25)
+        )
+    except (OSError, ValueError, IndexError):
+        return None
+    return Stat(parent, user + system, started, virtual, resident, code, stack)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one process takes; ``started_at`` is in Unix time."""
+
+    cpu_seconds: float
+    virtual_bytes: float
+    resident_bytes: float
+    started_at: float
+    open_fds: float | None
+    max_fds: float | None
+
+
+def usage_of(pid: int, started: int) -> Usage | None:
+    """Return what the process takes that started at ``started``; None if it is no more."""
+    stat = stat_of(pid)
+    if stat is None or stat.started != started:
+        return None
+    return Usage(
+        cpu_seconds=stat.cpu_ticks / ticks_per_second(),
+        virtual_bytes=float(stat.virtual_bytes),
+        resident_bytes=float(stat.resident_pages * os.sysconf("SC_PAGE_SIZE")),
+        started_at=_machine_started_at() + started / ticks_per_second(),
+        open_fds=_open_fds(pid),
+        max_fds=_max_fds(pid),
+    )
+
+
+@lru_cache(1)
+def ticks_per_second() -> float:
+    """Return how many clock ticks make a second."""
+    return float(os.sysconf("SC_CLK_TCK"))
+
+
+@lru_cache(1)
+def _machine_started_at() -> float:
+    for line in (PROC / "stat").read_bytes().splitlines():
+        if line.startswith(b"btime "):
+            return float(line.split()[1])
+    return 0.0
+
+
+def _open_fds(pid: int) -> float | None:
+    with suppress(OSError):
+        return float(len(os.listdir(PROC / str(pid) / "fd")))
+    return None
+
+
+def _max_fds(pid: int) -> float | None:
+    with suppress(OSError):
+        for line in (PROC / str(pid) / "limits").read_bytes().splitlines():
+            if line.startswith(b"Max open files"):
+                with suppress(ValueError):
+                    return float(line.split()[3])
+    return None
+
+
+def namespace() -> int:
+    """Return which set of pids this process lives in; 0 if nobody knows."""
+    with suppress(OSError):
+        return os.stat(PROC / "self/ns/pid").st_ino
+    return 0
+
+
+@lru_cache(1)
+def boot() -> int:
+    """Return a number that is another after each start of the machine; 0 if nobody knows."""
+    with suppress(OSError, ValueError):
+        text = (PROC / "sys/kernel/random/boot_id").read_text()
+        return int(text.replace("-", "")[:15], 16)
+    return 0
+
+
+def lives(pid: int, started: int) -> bool:
+    """Tell whether the process that started at ``started`` runs still."""
+    stat = stat_of(pid) if pid else None
+    return stat is not None and stat.started == started
+
+
+def server() -> tuple[int, int]:
+    """Return the pid and start of the server that made this process, or (0, 0).
+
+    A server outlives its workers and makes new ones: gunicorn's arbiter, Celery's main
+    process. The shell, or the machine's init, is none.
+    """
+    pid = os.getppid()
+    mine, parents = stat_of(os.getpid()), stat_of(pid)
+    if mine is None or parents is None:
+        return 0, 0
+    if _is_fork_of(mine, parents) or _was_spawned_by(pid) or _has_same_command(pid):
+        return pid, parents.started
+    return 0, 0
+
+
+def _is_fork_of(mine: Stat, parents: Stat) -> bool:
+    # Where code and stack are is copied by a fork, and chosen anew for a program; who
+    # may not know reads 0 or 1.
+    known = mine.code_at > 1 and mine.stack_at > 1
+    return known and (mine.code_at, mine.stack_at) == (parents.code_at, parents.stack_at)
+
+
+def _was_spawned_by(pid: int) -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.pid == pid
+
+
+def _has_same_command(pid: int) -> bool:
+    # Django's autoreloader runs itself again, by the interpreter's full path.
+    mine, parents = _arguments(os.getpid()), _arguments(pid)
+    return len(mine) > 1 and mine[1:] == parents[1:]
+
+
+def _arguments(pid: int) -> list[bytes]:
+    with suppress(OSError):
+        return (PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    return []

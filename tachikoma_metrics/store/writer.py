@@ -1,0 +1,370 @@
+"""This process's part in the store: which slot it writes, and what becomes of it.
+
+A process claims a slot when one of its values changes for the first time, a forked
+child one of its own. What a slot has no room for, or is not to be shared, is in an
+annex in memory.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import mmap
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, MutableSequence
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from tachikoma_metrics.labels import overflow
+from tachikoma_metrics.store import system
+from tachikoma_metrics.store.directory import Directory, Reading
+from tachikoma_metrics.store.files import close_inherited
+from tachikoma_metrics.store.layout import Series
+from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot
+
+if TYPE_CHECKING:
+    from tachikoma_metrics.store.cells import Cell
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN})
+_WIPE_ON_FORK = 18  # https://man7.org/linux/man-pages/man2/madvise.2.html
+
+OnFault = Callable[[Exception, object], None]
+"""Told the exception, and what it was about."""
+
+
+def _fork_mark() -> MutableSequence[int]:
+    """Return a byte that is 1, and 0 in a forked child.
+
+    Some servers fork without Python's hooks. Where the system cannot do it, the byte
+    stays 1, and the hooks are all there is.
+    """
+    try:
+        page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        page.madvise(_WIPE_ON_FORK)
+    except (AttributeError, OSError, ValueError, TypeError):
+        return bytearray(b"\x01")
+    page[0] = 1
+    return page  # type: ignore[return-value]  # Its items are bytes, as a bytearray's are.
+
+
+class Store:
+    """Hold the values of this process, where others read them if that is possible.
+
+    ``where`` names the directories that may be used, the best first; none keeps the
+    values in memory. ``busy``, ``lock``, ``waiting``, ``alive`` and ``due`` are for the
+    cells, which change values without a call to here.
+    """
+
+    def __init__(self, where: Callable[[], tuple[str, ...]] = tuple) -> None:
+        self.where = where
+        self.on_fault: OnFault = lambda error, about: None
+        self.lock = threading.RLock()
+        self.busy = False
+        self.waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self.dropped: deque[tuple[Series, int]] = deque()
+        self.alive = _fork_mark()
+        self.due = 0.0
+        self._reports: deque[Callable[[], object]] = deque()
+        self._when_tended: list[Callable[[], None]] = []
+        self._when_forked: list[Callable[[], None]] = []
+        self._owners: dict[Series, int] = {}
+        self._slot: FileSlot | None = None
+        self._annex = MemorySlot()
+        self._try_at = 0.0
+
+    # --- changes ------------------------------------------------------------
+
+    def change(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call ``function`` where nothing else changes a value: now, or a little later."""
+        if self.busy:
+            self.defer(function, *arguments)
+            return
+        now = perf_counter()
+        with self.lock:
+            self.busy = True
+            try:
+                if now >= self.due or not self.alive[0]:
+                    self.tend(now)
+                function(*arguments)
+            finally:
+                self.busy = False
+        if self.waiting:
+            self.settle()
+
+    def defer(self, function: Callable[..., object], *arguments: object) -> None:
+        """Leave a change to whoever is about to make one."""
+        self.waiting.append((function, arguments))
+        # Whoever was busy looks at the queue when it is not any more; so do we.
+        if not self.busy:
+            self.settle()
+
+    def settle(self) -> None:
+        """Make the changes that wait, unless somebody is busy and will."""
+        while self.waiting and not self.busy:
+            with self.lock:
+                self.busy = True
+                try:
+                    self._settle()
+                finally:
+                    self.busy = False
+        while self._reports:
+            self._reports.popleft()()
+
+    def _settle(self) -> None:
+        while self.waiting:
+            function, arguments = self.waiting.popleft()
+            try:
+                function(*arguments)
+            except Exception as error:
+                self.report(error)
+
+    def afterwards(self, call: Callable[[], object]) -> None:
+        """Have ``call`` called when nothing is held that it could wait for."""
+        self._reports.append(call)
+        self.waiting.append((_nothing, ()))
+
+    def report(self, error: Exception, about: object = None) -> None:
+        """Tell of a fault, once nothing is held."""
+        self.afterwards(partial(self.on_fault, error, about))
+
+    # --- places -------------------------------------------------------------
+
+    def attach(self, cell: Cell) -> None:
+        """Give ``cell`` the place of its values. Called by a change."""
+        self._drop_the_dropped()
+        series = cell.locate()
+        if series is None:
+            cell.stay_apart()
+            return
+        cell.memory, index = self._place(cell, series)
+        cell.index = index + cell.offset
+
+    def _place(self, cell: Cell, series: Series) -> tuple[memoryview[float], int]:
+        slot = self._claimed() or self._annex
+        if not slot.has_room(series, cell.limit):
+            self.afterwards(cell.when_full)
+            series = Series(series.declaration, overflow(len(series.labels)))
+        home = self._home_of(series)
+        index = home.place(series)
+        before = self._owners.get(series, cell.owner)
+        self._owners[series] = cell.owner
+        if before != cell.owner:
+            # Another metric of this name was made in the place of that one.
+            home.zero(series)
+        return home.memory, index
+
+    def remove(self, *removed: Series) -> None:
+        """Remove values: this process's, and those of processes that are over."""
+        self.change(self._remove, removed)
+
+    def _remove(self, removed: Collection[Series]) -> None:
+        for series in removed:
+            self._owners.pop(series, None)
+            self._annex.remove(series)
+            if self._slot is not None:
+                self._slot.remove(series)
+        if self._slot is not None and removed:
+            directory = Directory(self._slot.directory)
+            self.afterwards(partial(directory.remove, frozenset(removed)))
+
+    def _drop_the_dropped(self) -> None:
+        removed = []
+        while self.dropped:
+            series, owner = self.dropped.popleft()
+            if self._owners.get(series) == owner:
+                removed.append(series)
+        self._remove(removed)
+
+    # --- slots --------------------------------------------------------------
+
+    def claim(self) -> None:
+        """Claim a slot, if one is to be had and this process has none."""
+        self.change(self._claimed)
+
+    def _claimed(self) -> FileSlot | None:
+        if self._slot is None and perf_counter() >= self._try_at:
+            paths = self.where()
+            if paths:
+                self._claim(paths)
+            else:
+                self._try_at = perf_counter() + _SECONDS_BETWEEN_LOOKS
+        return self._slot
+
+    def _claim(self, paths: tuple[str, ...]) -> None:
+        for path in paths:
+            try:
+                self._hold(Directory(path).claim(self.report))
+                return
+            except OSError as error:
+                if error.errno in _NO_ROOM or path == paths[-1]:
+                    self._try_later(error, path)
+                    return
+
+    def _try_later(self, error: OSError, path: str) -> None:
+        self._try_at = perf_counter() + _SECONDS_BETWEEN_LOOKS
+        self.report(error, path)
+
+    def _hold(self, slot: FileSlot) -> None:
+        header = slot.header()
+        parent, parent_started = system.server()
+        stat = system.stat_of(os.getpid())
+        with slot.rewriting():
+            slot.leave_behind()
+            slot.set_header(
+                claimed_at=time.time(),
+                pid=os.getpid(),
+                started=stat.started if stat else 0,
+                parent=parent,
+                parent_started=parent_started,
+                namespace=system.namespace(),
+                boot=system.boot(),
+                cpu_left=header.cpu_left + header.cpu_seen,
+                cpu_seen=0.0,
+            )
+        self._slot = slot
+        self._owners.clear()
+        self._take_from(self._annex)
+
+    def _take_from(self, source: Slot) -> None:
+        """Add the values of ``source`` to those of the slot, as far as there is room."""
+        for series, record in list(source.records.items()):
+            home = self._home_of(series)
+            if home is not source:
+                home.absorb(series, source.values(record))
+                source.remove(series)
+
+    def _home_of(self, series: Series) -> Slot:
+        slot = self._slot
+        if slot is not None and (series in slot.records or perf_counter() >= self._try_at):
+            try:
+                slot.place(series)
+                return slot
+            except OSError as error:
+                self._try_later(error, slot.path)
+        return self._annex
+
+    # --- from time to time --------------------------------------------------
+
+    def when_tended(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called with the first change of each second."""
+        self._when_tended.append(call)
+
+    def when_forked(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called in each forked child."""
+        self._when_forked.append(call)
+
+    def tend(self, now: float) -> None:
+        """Look after the slot; called by a change, at ``now``. Never raises."""
+        try:
+            if not self.alive[0]:
+                self.after_fork()
+                self.busy = True
+            if now >= self.due:
+                self.due = now + _SECONDS_BETWEEN_LOOKS
+                self._look_after()
+        except Exception as error:
+            self.report(error)
+
+    def _look_after(self) -> None:
+        self._drop_the_dropped()
+        slot = self._slot
+        if slot is not None and (not slot.is_in_place() or slot.directory not in self.where()):
+            self._move(slot)
+        elif self._annex.records and self._claimed() is slot:
+            self._take_from(self._annex)
+        if self._slot is not None:
+            self._slot.note_cpu(time.process_time())
+        for call in self._when_tended:
+            call()
+
+    def _move(self, slot: FileSlot) -> None:
+        """Take the values of a slot that others no longer find to another."""
+        self._slot = None
+        self._try_at = 0.0
+        self._claimed()
+        self._take_from(slot)
+        slot.close()
+
+    def revisit(self) -> None:
+        """Look, with the next change, whether this is still the right place."""
+        self.due = self._try_at = 0.0
+
+    def after_fork(self) -> None:
+        """Start from zero in a forked child, with nothing of the parent's held."""
+        close_inherited()
+        self.lock = threading.RLock()
+        self.busy = False
+        self.waiting.clear()
+        self.dropped.clear()
+        self._reports.clear()
+        self._owners.clear()
+        if self._slot is not None:
+            self._slot.close()
+            self._slot = None
+        self._annex.hide()
+        self._annex = MemorySlot()
+        self._try_at = 0.0
+        self.alive[0] = 1
+        for call in self._when_forked:
+            call()
+
+    def finish(self) -> None:
+        """Make the changes that wait, at the end of the process."""
+        self.due = 0.0
+        self.change(_nothing)
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether other processes see the values of this one."""
+        return self._slot is not None
+
+    # --- readings -----------------------------------------------------------
+
+    def readings(self) -> list[Reading]:
+        """Return what is in the slots of all processes, and in this one's annex."""
+        self.settle()
+        found = [] if self._path() is None else self._found(self._path() or "")
+        with self.lock:
+            annex = self._annex
+            if annex.records or not found:
+                content = bytes(annex.raw[: annex.used])
+                number = -1 if self._slot is None else self._slot.number
+                found.append(Reading(number, (0, 0), annex.header(), content, is_held=True))
+        return found
+
+    def _found(self, path: str) -> list[Reading]:
+        try:
+            return list(Directory(path).readings(self.report))
+        except OSError as error:
+            self.report(error, path)
+            return []
+        finally:
+            self.settle()
+
+    def _path(self) -> str | None:
+        if self._slot is not None:
+            return self._slot.directory
+        return next(filter(os.path.isdir, self.where()), None)
+
+    def note_cpu(self, reading: Reading, seconds: float) -> None:
+        """Write down the CPU seconds of a slot's holder, for the time after its death."""
+        path = self._path()
+        if path is not None:
+            Directory(path).note_cpu(reading, seconds)
+
+
+def _nothing() -> None:
+    """Change nothing: whoever waits for the end of a change gets one."""
+
+
+STORE = Store()
+"""The store of this process."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=STORE.after_fork)
+atexit.register(STORE.finish)
