@@ -290,7 +290,7 @@ def make(
         name=name.removesuffix("_total") if isinstance(family, Counter) else name,
         help=family.help,
         labels=label_names,
-        bounds=(*buckets, math.inf) if buckets else (),
+        bounds=(*map(float, buckets), math.inf) if buckets else (),
         mode=("mostrecent" if latest_wins else "livesum") if isinstance(family, Gauge) else "",
         is_ours=True,
     )

@@ -8,11 +8,11 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import REGISTRY, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import REGISTRY, GCCollector, Metric, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from tachikoma_metrics import catalogue, conf, exposition
@@ -21,7 +21,16 @@ from tachikoma_metrics.definitions import Family, Histogram
 from tachikoma_metrics.registry import families, runtime, values
 from tachikoma_metrics.registry.families import Guard, GuardedMetric
 from tachikoma_metrics.registry.snapshot import Snapshot
-from tachikoma_metrics.store import LAYOUT_VERSION, STORE, Merger, default_paths
+from tachikoma_metrics.store import (
+    LAYOUT_VERSION,
+    STORE,
+    Merger,
+    Reading,
+    default_paths,
+)
+from tachikoma_metrics.store import (
+    Family as MergedFamily,
+)
 from tachikoma_metrics.version import __version__
 
 logger = logging.getLogger("tachikoma_metrics")
@@ -65,6 +74,7 @@ class Metrics:
         self._lock = threading.RLock()
         self._when_forgotten: list[Callable[[], None]] = []
         self._logged: set[object] = set()
+        self._faults = 0
         self._merger = Merger()
         self._turns: exposition.Turns[str] = exposition.Turns()
         conf.when_changed(self._rebind)
@@ -93,22 +103,30 @@ class Metrics:
         started_at = time.perf_counter()
         config = conf.config()
         self._register()
-        STORE.claim()
-        readings = STORE.readings()
-        snapshot = Snapshot(readings, self._merger.merge(readings, self.damage))
-        self._observe_ourselves(snapshot)
+        snapshot = Snapshot(self._merged, lambda: self._faults)
         gathered = exposition.gather(
             self.registry,
             self.fault,
             names=names,
             is_wanted=_wanted(config),
             rank=_rank,
-            collect=snapshot.collect,
+            collect=lambda collector: self._collected(snapshot, collector),
             rest=snapshot.rest,
         )
         page = format.render(gathered, self.fault, dict(config.global_labels))
         self.tachikoma_metrics_scrape_duration_seconds.set(time.perf_counter() - started_at)
         return page
+
+    def _merged(self) -> tuple[list[Reading], list[MergedFamily]]:
+        STORE.claim()
+        readings = STORE.readings()
+        return readings, self._merger.merge(readings, self.damage)
+
+    def _collected(self, snapshot: Snapshot, collector: Collector) -> Iterable[Metric]:
+        if _rank(collector) == _OWN_HEALTH:
+            snapshot.renew()
+            self._observe_ourselves(snapshot)
+        return snapshot.collect(collector)
 
     def damage(self, error: Exception, about: object) -> None:
         """Count a fault of the store, and log it once."""
@@ -138,6 +156,7 @@ class Metrics:
     def fault(self, source: str, error: Exception, about: object = None) -> None:
         """Count a fault; log the first of its kind and source. Never raises."""
         try:
+            self._faults += 1
             self.tachikoma_metrics_errors_total.labels(source).inc()
             self._log_once(
                 (source, type(error), repr(about)[:200]),
@@ -221,7 +240,6 @@ class Metrics:
             is_kept = self._bound[name].is_on and self._bound[name].metric is bound.metric
             if not is_kept and bound.metric in self.registry._collector_to_names:
                 self.registry.unregister(bound.metric)
-                bound.metric.reset_series()
 
     def _guard(self, bound: Bound, config: Config) -> Guard:
         # What we say of ourselves is bounded by our own code.
@@ -269,14 +287,18 @@ def _wanted(config: Config) -> Callable[[Collector], bool]:
     return lambda collector: not isinstance(collector, _PROCESS_COLLECTORS)
 
 
-def _rank(collector: Collector) -> int:
-    """Put ours last: where a project's collector yields a family of ours, ours stays out.
+_ELSEWHERE, _SHARED, _OURS, _OWN_HEALTH = range(4)
 
+
+def _rank(collector: Collector) -> int:
+    """Put first who collects from elsewhere, for what he records belongs on the page.
+
+    Ours come later: where a project's collector yields a family of ours, ours stays out.
     And of ours our own health: it tells of the faults of the others.
     """
-    if not isinstance(collector, GuardedMetric) or collector.guard is None:
-        return 0
-    return 2 if collector.guard.is_own_health else 1
+    if isinstance(collector, GuardedMetric) and collector.guard is not None:
+        return _OWN_HEALTH if collector.guard.is_own_health else _OURS
+    return _SHARED if Snapshot.has(collector) else _ELSEWHERE
 
 
 def is_on(family: Family, config: Config) -> bool:

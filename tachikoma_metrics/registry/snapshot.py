@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, Metric
@@ -15,27 +15,69 @@ from tachikoma_metrics.registry.families import GuardedMetric
 from tachikoma_metrics.registry.values import declaration_of, is_shared
 from tachikoma_metrics.store import Cell, Declaration, Family, Reading
 
+Look = Callable[[], tuple[Sequence[Reading], Iterable[Family]]]
+"""Returns what is in the slots, and what was merged of it."""
+
 
 class Snapshot:
-    """Hold what the slots said at one moment, for the collectors of one page."""
+    """Hold what the slots said at one moment, for the collectors of one page.
 
-    def __init__(self, readings: Sequence[Reading], families: Iterable[Family]) -> None:
-        self._readings = readings
+    That is the first moment at which anybody asks. ``faults`` returns how many there
+    were so far.
+    """
+
+    def __init__(self, look: Look, faults: Callable[[], int]) -> None:
+        self._look = look
+        self._faults = faults
+        self._readings: Sequence[Reading] | None = None
         self._families: dict[tuple[bool, str], list[Family]] = {}
         self._shown: set[tuple[bool, str]] = set()
-        for family in families:
-            declaration = family.declaration
-            key = (declaration.is_ours, declaration.name)
-            self._families.setdefault(key, []).append(family)
+        self._seen_faults = 0
+
+    @staticmethod
+    def has(collector: Collector) -> bool:
+        """Tell whether what ``collector`` collects is in the store."""
+        return is_shared(collector) or collector in (PROCESS_COLLECTOR, GC_COLLECTOR)
+
+    def renew(self) -> None:
+        """Look again, if a fault was counted since."""
+        if self._readings is None or self._faults() != self._seen_faults:
+            self._seen_faults = self._faults()
+            self._readings, families = self._look()
+            self._families = {}
+            for family in families:
+                declaration = family.declaration
+                key = (declaration.is_ours, declaration.name)
+                self._families.setdefault(key, []).append(family)
 
     @property
     def living(self) -> int:
         """Return the number of living processes."""
-        return len({reading.number for reading in self._readings if reading.is_held})
+        return len({reading.number for reading in self.readings if reading.is_held})
+
+    @property
+    def readings(self) -> Sequence[Reading]:
+        """Return what was in the slots."""
+        self._look_once()
+        return self._readings or ()
+
+    @property
+    def _found(self) -> Mapping[tuple[bool, str], list[Family]]:
+        self._look_once()
+        return self._families
+
+    def _look_once(self) -> None:
+        if self._readings is None:
+            self.renew()
+
+    @property
+    def is_of_many(self) -> bool:
+        """Tell whether the slots are those of processes, and not this one's memory."""
+        return any(reading.header.pid for reading in self.readings)
 
     def label_sets(self, declaration: Declaration) -> int:
         """Return the number of label sets of a family of ours."""
-        found = self._families.get((True, declaration.name), [])
+        found = self._found.get((True, declaration.name), [])
         return len({labels for family in found for labels in family.label_sets})
 
     def collect(self, collector: Collector) -> Iterable[Metric]:
@@ -44,16 +86,14 @@ class Snapshot:
             return self._ours(collector)
         if is_shared(collector):
             return [self._merged(collector, declaration_of(collector))]
-        if not any(reading.header.pid for reading in self._readings):
+        if not self.has(collector) or not self.is_of_many:
             return collector.collect()
         if collector is PROCESS_COLLECTOR:
-            return runtime.process_families(self._readings)
-        if collector is GC_COLLECTOR:
-            return [
-                MergedMetric(declaration, self._take(declaration))
-                for declaration in runtime.GC_FAMILIES.values()
-            ]
-        return collector.collect()
+            return runtime.process_families(self.readings)
+        return [
+            MergedMetric(declaration, self._take(declaration))
+            for declaration in runtime.GC_FAMILIES.values()
+        ]
 
     def rest(self) -> Iterable[Metric]:
         """Yield the families that no collector of this process has.
@@ -61,7 +101,7 @@ class Snapshot:
         A metric of a module that only Celery imports is one. Of our own families, every
         process has those that are to be shown.
         """
-        for key, families in self._families.items():
+        for key, families in self._found.items():
             if key not in self._shown and not families[0].declaration.is_ours:
                 yield MergedMetric(families[0].declaration, self._take(families[0].declaration))
 
@@ -73,8 +113,11 @@ class Snapshot:
     def _take(self, declaration: Declaration) -> list[Family]:
         key = (declaration.is_ours, declaration.name)
         self._shown.add(key)
-        found = self._families.get(key, [])
-        return [family for family in found if family.declaration.type == declaration.type]
+        found = self._found.get(key, [])
+        if self.is_of_many:
+            return [family for family in found if family.declaration.type == declaration.type]
+        # Of one process it is another form of the family, from before a change of settings.
+        return [family for family in found if family.declaration == declaration]
 
     def _merged(self, metric: Any, declaration: Declaration) -> Metric:
         families = self._take(declaration)

@@ -160,7 +160,9 @@ class Cell:
         try:
             return list(self.memory[self.index : self.index + self.width])
         except ValueError:
-            return [0.0] * self.width
+            # Looking claims nothing; but what was changed before may have moved.
+            found = self.store.find(self)
+            return [0.0] * self.width if found is None else found
 
     def set_exemplar(self, exemplar: Any) -> None:
         """Keep an example of what was counted."""

@@ -144,6 +144,15 @@ class Store:
         cell.memory, index = self._place(cell, series)
         cell.index = index + cell.offset
 
+    def find(self, cell: Cell) -> list[float] | None:
+        """Return the values of ``cell`` if it has a record, without giving it one."""
+        series = cell.locate()
+        for home in (self._slot, self._annex):
+            if home is not None and series in home.records:
+                first = home.records[series].first + cell.offset
+                return list(home.memory[first : first + cell.width])
+        return None
+
     def _place(self, cell: Cell, series: Series) -> tuple[memoryview[float], int]:
         slot = self._claimed() or self._annex
         if not slot.has_room(series, cell.limit):
