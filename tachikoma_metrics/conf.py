@@ -229,6 +229,15 @@ class Config:
         }
         return {label: path for label, path in self.extra_labels.items() if label in wanted}
 
+    def excludes(self, path: str) -> bool:
+        """Tell whether requests to ``path`` are not measured."""
+        return any(pattern.search(path) for pattern in self.exclude_paths)
+
+    @cached_property
+    def shows_scheme(self) -> bool:
+        """Tell whether a family that knows the request has the label ``scheme``."""
+        return any("scheme" in self.labels.get(name, ()) for name in catalogue.FED_BY_REQUESTS)
+
 
 @dataclass(frozen=True)
 class Setting:

@@ -7,8 +7,7 @@ import re
 from collections import deque
 from contextvars import ContextVar
 from time import perf_counter
-from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -16,12 +15,8 @@ from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics.conf import config, root_urlconf
-from tachikoma_metrics.labels import UNMATCHED, method_name, route_template
-from tachikoma_metrics.recorders import (
-    abandon_http_request,
-    begin_http_request,
-    record_http_request,
-)
+from tachikoma_metrics.labels import OTHER, STANDARD_METHODS, UNMATCHED, method_name
+from tachikoma_metrics.recorders import HTTP_REQUEST, HttpFacts
 from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.streams import MeasuredAsyncStream, MeasuredStream, ServerSentBody
 
@@ -31,59 +26,38 @@ CLIENT_LEFT = 499
 nginx's: https://nginx.org/en/docs/dev/development_guide.html#http_response
 """
 
+_WITHOUT_BODY = frozenset({204, 304})
+
 _LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 
-_dropped: deque[Measurement] = deque()
+dropped: deque[Measurement] = deque()
+"""Measurements whose streamed body was dropped, for ``settle`` to end."""
 _current: ContextVar[Measurement | None] = ContextVar("measurement", default=None)
 
 
 class Measurement:
-    """Measure the request in whose ``with`` block it stands.
+    """Measure a request, from now on.
 
-    Ends when the body of the answer is complete, is closed, or when the block is
-    left by an exception: then in-flight goes down and the request is recorded.
+    Ends when the body of the answer is complete, is closed, or when making the answer
+    is broken off: then in-flight goes down and the request is recorded.
     """
 
-    __slots__ = (
-        "_begun",
-        "_counts_as_read",
-        "_facts",
-        "_first_byte_at",
-        "_is_left_to_server",
-        "_is_over",
-        "_method",
-        "_request",
-        "_request_bytes",
-        "_sent",
-        "_started_at",
-    )
+    # Most requests end without a change of these.
+    _is_over = False
+    _facts: HttpFacts | None = None
+    _request_bytes: float = UNKNOWN
+    _is_left_to_server = False
+    _counts_as_read = False
+    _sent: float = 0
+    _first_byte_at: float | None = None
 
     def __init__(self, request: HttpRequest) -> None:
         self._request: HttpRequest | None = request
         # A middleware of the project's may change it on the way to the view.
         self._method = request.method
-        self._is_over = False
-        self._facts: tuple[str, ...] = ()
-        self._request_bytes: float = UNKNOWN
-        self._is_left_to_server = False
-        self._counts_as_read = False
-        self._sent: float = 0
-        self._first_byte_at: float | None = None
-        self._started_at = perf_counter()
-        self._begun = begin_http_request(self._started_at)
-
-    def __enter__(self) -> Measurement:
+        self._started_at = now = perf_counter()
+        self._begun = HTTP_REQUEST.begin(now)
         _current.set(self)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self.break_off(error)
 
     def follow(self, response: HttpResponseBase) -> HttpResponseBase:
         """Return ``response``, having measured it or made sure that it will be."""
@@ -91,10 +65,14 @@ class Measurement:
             return response
         try:
             status = response.status_code
+            is_stream = isinstance(response, StreamingHttpResponse)
+            if is_stream and self._request is not None:
+                self._is_left_to_server = "wsgi.file_wrapper" in self._request.META
             self._take_facts(status)
-            self._counts_as_read = self._method == "HEAD" or _is_bodiless(status)
-            if isinstance(response, StreamingHttpResponse):
-                self._follow_stream(response)
+            if self._method == "HEAD" or status < 200 or status in _WITHOUT_BODY:
+                self._counts_as_read = True
+            if is_stream:
+                self._follow_stream(cast(StreamingHttpResponse, response))
             elif self._counts_as_read:
                 self.end(0)
             else:
@@ -130,7 +108,7 @@ class Measurement:
         held that recording needs: the next request or scrape does it.
         """
         if not self._is_over:
-            _dropped.append(self)
+            dropped.append(self)
 
     def break_off(self, error: BaseException) -> None:
         """End with an exception: of a cancelled request, or of the app's own."""
@@ -143,24 +121,20 @@ class Measurement:
         if not self._is_over:
             self._is_over = True
             self._request = None
-            abandon_http_request(self._begun)
+            HTTP_REQUEST.abandon(self._begun)
 
     def end(self, response_bytes: float) -> None:
         """Record the request, once."""
         if self._is_over:
             return
         self._is_over = True
-        ended_at = perf_counter()
-        self._take_facts(500)
-        record_http_request(
-            self._begun,
-            self._facts,
-            ended_at - self._started_at,
-            request_bytes=self._request_bytes,
-            response_bytes=response_bytes,
-            first_byte_seconds=(self._first_byte_at or ended_at) - self._started_at,
-            now=ended_at,
-        )
+        now = perf_counter()
+        facts = self._facts or self._take_facts(500)
+        seconds = now - self._started_at
+        amounts: tuple[float, ...] = (1, seconds, self._request_bytes, response_bytes)
+        if config().extra_metrics:
+            amounts = (*amounts, (self._first_byte_at or now) - self._started_at)
+        HTTP_REQUEST.record(facts, amounts, self._begun, now)
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:
         if self._is_left_to_server and _is_file(response):
@@ -180,29 +154,31 @@ class Measurement:
         stream = MeasuredAsyncStream if response.is_async else MeasuredStream
         response.streaming_content = stream(chunks, response.charset, self)
 
-    def _take_facts(self, status: int) -> None:
+    def _take_facts(self, status: int) -> HttpFacts:
         """Read the request, once, and let go of it: a stream may go on for hours."""
         request = self._request
         if request is None:
-            return
+            return self._facts or _no_facts(self._method, status)
         self._request = None
+        length = request.META.get("CONTENT_LENGTH")
+        if length:
+            self._request_bytes = content_length(length)
         try:
-            self._facts = facts_of(request, self._method, status)
+            self._facts = facts = facts_of(request, self._method, status)
         except Exception as error:
             METRICS.fault("http", error)
-            self._facts = (method_name(self._method), UNMATCHED, str(status), UNMATCHED, "")
-        self._request_bytes = content_length(request.META.get("CONTENT_LENGTH"))
-        self._is_left_to_server = "wsgi.file_wrapper" in request.META
+            self._facts = facts = _no_facts(self._method, status)
+        return facts
 
     def _change_status(self, status: int) -> None:
-        self._take_facts(status)
-        self._facts = (*self._facts[:2], str(status), *self._facts[3:])
+        facts = self._take_facts(status)
+        self._facts = (*facts[:2], status, *facts[3:])
 
 
 def settle() -> None:
     """End the measurements whose streamed body was dropped: nobody got all of it."""
-    while _dropped:
-        _dropped.popleft().close()
+    while dropped:
+        dropped.popleft().close()
 
 
 def discard_current() -> None:
@@ -212,20 +188,28 @@ def discard_current() -> None:
         measurement.discard()
 
 
-def facts_of(request: HttpRequest, method: str | None, status: int) -> tuple[str, ...]:
-    """Return method, path, status, view, scheme and extra labels of a request."""
+def facts_of(request: HttpRequest, method: str | None, status: int) -> HttpFacts:
+    """Return what a request and the status of its answer are."""
+    settings = config()
     match = request.resolver_match
-    facts = (
-        method_name(method),
-        UNMATCHED if match is None else route_template(match.route, _language(request)),
-        str(int(status)),
-        UNMATCHED if match is None else match.view_name,
-        request.scheme or "",
+    route, view = (None, UNMATCHED) if match is None else (match.route, match.view_name)
+    return (
+        method if method in STANDARD_METHODS else OTHER,
+        route,
+        status,
+        view,
+        (request.scheme or "") if settings.shows_scheme else "",
+        _language(request) if hasattr(request, "LANGUAGE_CODE") else "",
+        _extra_labels(request) if settings.extra_labels else (),
     )
-    dotted_paths = config().request_labels.values()
-    if not dotted_paths:
-        return facts
-    return (*facts, *(_extra_label(path, request) for path in dotted_paths))
+
+
+def _no_facts(method: str | None, status: int) -> HttpFacts:
+    return method_name(method), None, status, UNMATCHED, "", "", ()
+
+
+def _extra_labels(request: HttpRequest) -> tuple[str, ...]:
+    return tuple(_extra_label(path, request) for path in config().request_labels.values())
 
 
 def content_length(header: object) -> float:
@@ -258,7 +242,3 @@ def _language(request: HttpRequest) -> str:
 
 def _is_file(response: StreamingHttpResponse) -> bool:
     return isinstance(response, FileResponse) and response.file_to_stream is not None
-
-
-def _is_bodiless(status: int) -> bool:
-    return status < 200 or status in (204, 304)

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.measurement import Measurement, settle
+from tachikoma_metrics.measurement import Measurement, dropped, settle
 from tachikoma_metrics.page import respond, respond_in_thread
 
 
@@ -51,8 +51,13 @@ class MetricsMiddleware:
             return respond(request)
         if kind is Kind.UNMEASURED:
             return self.get_response(request)  # type: ignore[no-any-return]
-        with Measurement(request) as measurement:
-            return measurement.follow(self.get_response(request))
+        measurement = Measurement(request)
+        try:
+            response = self.get_response(request)
+        except BaseException as error:
+            measurement.break_off(error)
+            raise
+        return measurement.follow(response)
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
         kind = kind_of(request)
@@ -60,8 +65,13 @@ class MetricsMiddleware:
             return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
         if kind is Kind.UNMEASURED:
             return await self.get_response(request)  # type: ignore[no-any-return]
-        with Measurement(request) as measurement:
-            return measurement.follow(await self.get_response(request))
+        measurement = Measurement(request)
+        try:
+            response = await self.get_response(request)
+        except BaseException as error:
+            measurement.break_off(error)
+            raise
+        return measurement.follow(response)
 
 
 def kind_of(request: HttpRequest) -> Kind:
@@ -69,9 +79,11 @@ def kind_of(request: HttpRequest) -> Kind:
     settings = config()
     if not settings.enabled:
         return Kind.UNMEASURED
-    settle()
-    if request.path_info == settings.path:
+    if dropped:
+        settle()
+    path = request.path_info
+    if path == settings.path:
         return Kind.SCRAPE
-    if any(pattern.search(request.path_info) for pattern in settings.exclude_paths):
+    if settings.exclude_paths and settings.excludes(path):
         return Kind.UNMEASURED
     return Kind.MEASURED

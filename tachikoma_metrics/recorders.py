@@ -16,11 +16,24 @@ from typing import Any, TypeVar
 from asgiref.sync import iscoroutinefunction
 
 from tachikoma_metrics import catalogue
-from tachikoma_metrics.registry import METRICS, Cell, Event
+from tachikoma_metrics.labels import UNMATCHED, route_template
+from tachikoma_metrics.registry import METRICS, Event
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_http_request = Event(
+
+HttpFacts = tuple[str, str | None, int, str, str, str, tuple[str, ...]]
+"""Method, route, status, view, scheme, the language prefix of the route, and the values
+of ``EXTRA_LABELS``, as they come."""
+
+
+def _named(facts: HttpFacts) -> tuple[str, ...]:
+    method, route, status, view, scheme, language, extra = facts
+    path = UNMATCHED if route is None else route_template(route, language)
+    return (method, path, str(int(status)), view, scheme, *extra)
+
+
+HTTP_REQUEST = Event(
     "http",
     ("method", "path", "status", "view", "scheme"),
     catalogue.HTTP_REQUESTS,
@@ -29,8 +42,12 @@ _http_request = Event(
     catalogue.HTTP_RESPONSE_SIZE,
     catalogue.HTTP_RESPONSE_TIME_TO_FIRST_BYTE,
     in_progress=catalogue.HTTP_REQUESTS_IN_FLIGHT,
+    named=_named,
     has_request=True,
 )
+"""A request: its amounts are 1, seconds, bytes of its body and of the answer's, and the
+seconds to the first of these. ``UNKNOWN`` stands for a size that nobody knows."""
+
 _execution = Event(
     "execution",
     ("backend", "model", "status"),
@@ -54,39 +71,6 @@ _backend_request = Event(
 )
 _backend_error = Event("backend", ("backend", "error_type"), catalogue.BACKEND_ERRORS)
 _file_change = Event("file_change", ("change_type", "status"), catalogue.FILE_CHANGES)
-
-
-def begin_http_request(now: float) -> Cell | None:
-    """Count an HTTP request that arrived; return what is to be ended with it.
-
-    ``now`` is the time of ``perf_counter``.
-    """
-    return _http_request.begin(now)
-
-
-def abandon_http_request(begun: Cell | None) -> None:
-    """End an HTTP request without a record."""
-    _http_request.abandon(begun)
-
-
-def record_http_request(
-    begun: Cell | None,
-    facts: tuple[str, ...],
-    seconds: float,
-    *,
-    request_bytes: float,
-    response_bytes: float,
-    first_byte_seconds: float,
-    now: float,
-) -> None:
-    """Record one HTTP request that was answered, or given up.
-
-    ``facts`` are method, path (a route), status, view, scheme and the values of
-    ``EXTRA_LABELS`` in use, in this order; ``UNKNOWN`` stands for a size that nobody
-    knows; ``begun`` is what ``begin_http_request`` returned.
-    """
-    amounts = (1, seconds, request_bytes, response_bytes, first_byte_seconds)
-    _http_request.record(facts, amounts, begun, now)
 
 
 def record_execution(

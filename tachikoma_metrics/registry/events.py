@@ -8,7 +8,9 @@ one look-up.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.definitions import Family
@@ -23,8 +25,10 @@ class Event:
     """Record one kind of event in all families that it changes.
 
     ``offered`` names the facts, in the order in which ``record`` takes them; the
-    labels of ``EXTRA_LABELS`` follow if the event ``has_request``. ``source`` names
-    the event in ``tachikoma_metrics_errors_total``.
+    labels of ``EXTRA_LABELS`` follow if the event ``has_request``. ``named`` returns
+    them for facts that come in another form, which is asked for once. ``source`` names
+    the event in ``tachikoma_metrics_errors_total``, ``in_progress`` is the gauge of those
+    that have begun.
     """
 
     def __init__(
@@ -33,17 +37,20 @@ class Event:
         offered: tuple[str, ...],
         *families: Family,
         in_progress: Family | None = None,
+        named: Callable[[Any], tuple[str, ...]] | None = None,
         has_request: bool = False,
         metrics: Metrics = METRICS,
     ) -> None:
         self.source = source
         self._offered = offered
+        self._named = named
         self._families = families
         self._in_progress = in_progress
         self._has_request = has_request
         self._metrics = metrics
         self._begun: Cell | None = None
         self._remembered: dict[tuple[object, ...], list[Cell | None]] = {}
+        self._when_left = self._record_left
         metrics.when_forgotten(self.forget)
 
     def begin(self, now: float) -> Cell | None:
@@ -69,7 +76,7 @@ class Event:
         facts: tuple[object, ...],
         amounts: tuple[float, ...],
         begun: Cell | None = None,
-        now: float | None = None,
+        now: float = 0.0,
     ) -> None:
         """Add one amount to each family; ``UNKNOWN`` adds nothing to that one.
 
@@ -79,7 +86,7 @@ class Event:
         """
         try:
             cells = self._remembered.get(facts) or self._remember(facts)
-            record(cells, amounts, now or perf_counter(), begun, self._record_left, facts)
+            record(cells, amounts, now or perf_counter(), begun, self._when_left, facts)
         except Exception as error:
             self._metrics.fault(self.source, error)
             self.abandon(begun)
@@ -91,7 +98,8 @@ class Event:
 
     def _remember(self, facts: tuple[object, ...]) -> list[Cell | None]:
         cells: list[Cell | None] = [None] * len(self._families)
-        is_lasting = all(type(fact) is str and clean(fact) == fact for fact in facts)
+        named = facts if self._named is None else self._named(facts)
+        is_lasting = all(type(fact) is str and clean(fact) == fact for fact in named)
         if len(self._remembered) >= _MOST_REMEMBERED:
             self.forget()
         if is_lasting:
@@ -136,6 +144,8 @@ class Event:
 
     def _values(self, label_names: tuple[str, ...], facts: tuple[object, ...]) -> tuple[str, ...]:
         extra = conf.config().request_labels if self._has_request else ()
+        if self._named is not None:
+            facts = self._named(facts)
         named = dict(zip((*self._offered, *extra), facts, strict=False))
         return tuple(clean(named.get(name, "")) for name in label_names)
 

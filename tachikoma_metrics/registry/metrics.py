@@ -178,7 +178,7 @@ class Metrics:
         """Make all locks anew, in a forked child: a thread of the parent's may hold one."""
         self._lock = threading.RLock()
         self._turns.renew()
-        self.registry._lock = type(self.registry._lock)()
+        self.registry._lock = threading.Lock()
         for collector in list(self.registry._collector_to_names):
             values.renew_lock(collector)
 

@@ -13,7 +13,7 @@ from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.registry import runtime
 from tachikoma_metrics.registry.families import GuardedMetric
 from tachikoma_metrics.registry.values import declaration_of, is_shared
-from tachikoma_metrics.store import Cell, Declaration, Family, Reading
+from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Reading
 
 Look = Callable[[], tuple[Sequence[Reading], Iterable[Family]]]
 """Returns what is in the slots, and what was merged of it."""
@@ -99,11 +99,13 @@ class Snapshot:
         """Yield the families that no collector of this process has.
 
         A metric of a module that only Celery imports is one. Of our own families, every
-        process has those that are to be shown.
+        process has those that are to be shown; what this process has and registered
+        nowhere is not to be shown.
         """
-        for key, families in self._found.items():
-            if key not in self._shown and not families[0].declaration.is_ours:
-                yield MergedMetric(families[0].declaration, self._take(families[0].declaration))
+        for key, families in list(self._found.items()):
+            declaration = families[0].declaration
+            if key not in self._shown and not declaration.is_ours and not STORE.owns(declaration):
+                yield MergedMetric(declaration, self._take(declaration))
 
     def _ours(self, metric: GuardedMetric) -> Iterable[Metric]:
         if metric.is_about_the_page or (metric.guard is not None and metric.guard.is_shadowed()):

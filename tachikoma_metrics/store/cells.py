@@ -111,7 +111,10 @@ class Cell:
             try:
                 if now >= store.due or not store.alive[0]:
                     store.tend(now)
-                self._add(amount)
+                try:
+                    self.memory[self.index] += amount
+                except ValueError:
+                    self._add(amount)
             finally:
                 store.busy = False
         if store.waiting:
@@ -184,6 +187,10 @@ class GaugeCell(Cell):
         """Tell whether this process gave the gauge a value."""
         return self.values()[SET_AT] != 0
 
+    def add(self, amount: float, now: float) -> None:
+        """Add ``amount``, and tell when."""
+        self.store.change(self._add, amount)
+
     def _add(self, amount: float) -> None:
         super()._add(amount)
         self.memory[self.index + WAS_CHANGED] = 1
@@ -198,6 +205,8 @@ class GaugeCell(Cell):
 UNKNOWN = float("nan")
 """Stands for an amount that nobody knows, and is told by its identity."""
 
+
+_INFINITY = math.inf
 
 WhenLeft = Callable[[Any, Any, Any, list[int]], None]
 """Told the context and the places of what could not be recorded."""
@@ -252,20 +261,26 @@ def _record(
 ) -> list[int] | None:
     left = None
     if ended is not None:
-        ended._add(-1)
-    for place, amount in enumerate(amounts):
+        try:
+            ended.memory[ended.index] -= 1
+        except ValueError:
+            ended._add(-1)
+    for place in range(len(amounts)):
+        amount = amounts[place]
         if amount is UNKNOWN:
             continue
+        cell = cells[place]
         try:
-            cell = cells[place]
-            if cell is not None and 0 <= amount < math.inf:
+            if cell is not None and 0 <= amount < _INFINITY:
+                index = cell.index
                 try:
-                    cell.memory[cell.index] += amount
+                    cell.memory[index] += amount
                 except ValueError:
                     cell.store.attach(cell)
-                    cell.memory[cell.index] += amount
+                    index = cell.index
+                    cell.memory[index] += amount
                 if cell.bounds is not None:
-                    cell.memory[cell.index + 1 + bisect_left(cell.bounds, amount)] += 1
+                    cell.memory[index + 1 + bisect_left(cell.bounds, amount)] += 1
                 continue
         except Exception:  # noqa: S110  # Whoever is told finds out, where it may take longer.
             pass

@@ -25,7 +25,6 @@ from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
 
 _NAME = re.compile(r"slot-([0-9]{1,6})")
 _UNFINISHED = "unfinished"
-_SECONDS_TO_WAIT = 0.1
 _SECONDS_A_READER_LOOKS = 0.002
 _MOST_LOOKS = 5
 
@@ -63,13 +62,14 @@ class Directory:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def claim(self, on_damage: OnDamage) -> FileSlot:
+    def claim(self, on_damage: OnDamage, patience: float) -> FileSlot:
         """Return the lowest slot that nobody holds, with the totals it has.
 
         A slot is made if there is none; of a service that is over, nothing is left.
-        Raises ``OSError`` if the directory, the lock or room for the slot cannot be had.
+        Raises ``OSError`` if the directory or room for the slot cannot be had, or if
+        other processes claim slots for more than ``patience`` seconds.
         """
-        with self._opened(make=True) as directory, self._locked(directory):
+        with self._opened(make=True) as directory, self._locked(directory, patience):
             slot = self._inherited(directory.descriptor, on_damage)
             return slot or self._created(directory.descriptor)
 
@@ -117,8 +117,8 @@ class Directory:
             yield directory
 
     @contextmanager
-    def _locked(self, directory: TemporaryFile) -> Iterator[None]:
-        give_up_at = time.monotonic() + _SECONDS_TO_WAIT
+    def _locked(self, directory: TemporaryFile, patience: float) -> Iterator[None]:
+        give_up_at = time.monotonic() + patience
         while not directory.lock():
             if time.monotonic() > give_up_at:
                 raise BlockingIOError(errno.EAGAIN, "other processes claim slots", self.path)

@@ -104,8 +104,11 @@ class Slot(ABC):
         return damage
 
     def has_room(self, series: Series, limit: float) -> bool:
-        """Tell whether ``series`` is here, or its family has fewer than ``limit`` label sets."""
-        return series in self.records or self._label_sets.get(series.declaration, 0) < limit
+        """Tell whether a family may have ``limit`` label sets here, with this one.
+
+        The last place is kept for the label set ``overflow``.
+        """
+        return series in self.records or self._label_sets.get(series.declaration, 0) < limit - 1
 
     def place(self, series: Series) -> int:
         """Return where the values of ``series`` begin, in doubles.

@@ -23,13 +23,14 @@ from tachikoma_metrics.labels import overflow
 from tachikoma_metrics.store import system
 from tachikoma_metrics.store.directory import Directory, Reading
 from tachikoma_metrics.store.files import close_inherited
-from tachikoma_metrics.store.layout import Series
+from tachikoma_metrics.store.layout import Declaration, Series
 from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot
 
 if TYPE_CHECKING:
     from tachikoma_metrics.store.cells import Cell
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_TO_WAIT = 0.5
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN})
 _WIPE_ON_FORK = 18  # https://man7.org/linux/man-pages/man2/madvise.2.html
 
@@ -76,6 +77,7 @@ class Store:
         self._slot: FileSlot | None = None
         self._annex = MemorySlot()
         self._try_at = 0.0
+        self._has_tried = False
 
     # --- changes ------------------------------------------------------------
 
@@ -155,9 +157,10 @@ class Store:
 
     def _place(self, cell: Cell, series: Series) -> tuple[memoryview[float], int]:
         slot = self._claimed() or self._annex
-        if not slot.has_room(series, cell.limit):
+        full = Series(series.declaration, overflow(len(series.labels)))
+        if series != full and not slot.has_room(series, cell.limit):
             self.afterwards(cell.when_full)
-            series = Series(series.declaration, overflow(len(series.labels)))
+            series = full
         home = self._home_of(series)
         index = home.place(series)
         before = self._owners.get(series, cell.owner)
@@ -166,6 +169,11 @@ class Store:
             # Another metric of this name was made in the place of that one.
             home.zero(series)
         return home.memory, index
+
+    def owns(self, declaration: Declaration) -> bool:
+        """Tell whether the family is of a metric that was made in this process."""
+        owners = self._owners.copy().items()
+        return any(owner and series.declaration == declaration for series, owner in owners)
 
     def remove(self, *removed: Series) -> None:
         """Remove values: this process's, and those of processes that are over."""
@@ -205,9 +213,12 @@ class Store:
         return self._slot
 
     def _claim(self, paths: tuple[str, ...]) -> None:
+        # The first time there is much to lose: many values, and a life that may be short.
+        patience = 0.0 if self._has_tried else _SECONDS_TO_WAIT
+        self._has_tried = True
         for path in paths:
             try:
-                self._hold(Directory(path).claim(self.report))
+                self._hold(Directory(path).claim(self.report, patience))
                 return
             except OSError as error:
                 if error.errno in _NO_ROOM or path == paths[-1]:
@@ -318,9 +329,13 @@ class Store:
         self._annex.hide()
         self._annex = MemorySlot()
         self._try_at = 0.0
+        self._has_tried = False
         self.alive[0] = 1
         for call in self._when_forked:
-            call()
+            try:
+                call()
+            except Exception as error:
+                self.report(error)
 
     def finish(self) -> None:
         """Make the changes that wait, at the end of the process."""
