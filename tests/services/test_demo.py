@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.conftest import EXAMPLE, ROOT, answers, eventually, free_port, get, running
-
-
-def is_listening(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+from tests.services.conftest import EXAMPLE
+from tests.services.processes import (
+    ROOT,
+    answers,
+    eventually,
+    free_port,
+    get,
+    is_listening,
+    running,
+)
 
 
 @pytest.mark.parametrize("stop_by", [signal.SIGINT, signal.SIGTERM])

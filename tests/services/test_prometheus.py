@@ -15,7 +15,8 @@ from django.test import override_settings
 
 from tachikoma_metrics import METRICS
 from tachikoma_metrics.catalogue import FAMILIES
-from tests.services.conftest import Server, answers, eventually, free_port, get, program, running
+from tests.services.conftest import Server
+from tests.services.processes import answers, eventually, free_port, get, program, running
 
 CONFIGURATION = """
 global:

@@ -11,7 +11,8 @@ import uuid
 import pytest
 
 from tachikoma_metrics.exposition.parse import parse_text
-from tests.services.conftest import Server, eventually, get
+from tests.services.conftest import Server
+from tests.services.processes import eventually, get
 
 MISSIONS = "/api/v1/missions/"
 

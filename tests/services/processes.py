@@ -1,0 +1,87 @@
+"""Programs, ports and answers: what every test with real processes needs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECONDS_TO_START = 30
+
+
+def program(name: str) -> str:
+    """Return where a program is; skip without it, or fail where services are required."""
+    path = shutil.which(name)
+    if path is None:
+        reason = f"{name} is not installed; Debian's package has it"
+        if os.environ.get("REQUIRE_SERVICES") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def get(url: str, **headers: str) -> tuple[int, bytes]:
+    """Return the status and body of an answer."""
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def eventually(is_so: Callable[[], bool], seconds: float = SECONDS_TO_START) -> None:
+    """Return once ``is_so``; fail after ``seconds``."""
+    give_up_at = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > give_up_at:
+            pytest.fail(f"{is_so} was not so within {seconds} seconds")
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    with contextlib.suppress(OSError):
+        return get(url)[0] == 200
+    return False
+
+
+@contextlib.contextmanager
+def running(
+    command: list[str], log: Path, stop_by: signal.Signals = signal.SIGTERM, **options: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command for the time of the block, its output in ``log``."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, **options)  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.send_signal(stop_by)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
