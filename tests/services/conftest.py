@@ -2,85 +2,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.services.processes import (
+    ROOT,
+    answers,
+    eventually,
+    free_port,
+    get,
+    is_listening,
+    program,
+    running,
+)
+from tests.services.sites import Site
+
 EXAMPLE = ROOT / "example_project"
-SECONDS_TO_START = 30
-
-
-def program(name: str) -> str:
-    """Return where a program is; skip without it, or fail where services are required."""
-    path = shutil.which(name)
-    if path is None:
-        reason = f"{name} is not installed; Debian's package has it"
-        if os.environ.get("REQUIRE_SERVICES") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return path
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def get(url: str, **headers: str) -> tuple[int, bytes]:
-    """Return the status and body of an answer."""
-    request = urllib.request.Request(url, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
-
-
-def eventually(is_so: Callable[[], bool], seconds: float = SECONDS_TO_START) -> None:
-    """Return once ``is_so``; fail after ``seconds``."""
-    give_up_at = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > give_up_at:
-            pytest.fail(f"{is_so} was not so within {seconds} seconds")
-        time.sleep(0.05)
-
-
-def answers(url: str) -> bool:
-    with contextlib.suppress(OSError):
-        return get(url)[0] == 200
-    return False
-
-
-@contextlib.contextmanager
-def running(
-    command: list[str], log: Path, stop_by: signal.Signals = signal.SIGTERM, **options: object
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command for the time of the block, its output in ``log``."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, **options)  # type: ignore[call-overload]
-        try:
-            yield process
-        finally:
-            process.send_signal(stop_by)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @dataclass(frozen=True)
@@ -152,3 +94,32 @@ def server(
 ) -> Iterator[Server]:
     with serving(request.param, environment, tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+def new_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Lend a maker of sites; what is in their environment is told by keyword."""
+    with contextlib.ExitStack() as stack:
+
+        def new(name: str = "site", **environment: str) -> Site:
+            site = Site(tmp_path.resolve() / name, **environment)
+            stack.callback(site.clear)
+            return site
+
+        yield new
+
+
+@pytest.fixture
+def site(new_site: Callable[..., Site]) -> Site:
+    return new_site()
+
+
+@pytest.fixture
+def broker(site: Site, tmp_path: Path) -> Iterator[None]:
+    """Run a Redis server that the site's tasks go through."""
+    port = free_port()
+    alone = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(tmp_path)]
+    with running([program("redis-server"), *alone], tmp_path / "redis.log"):
+        eventually(lambda: is_listening(port))
+        site.environment["BROKER"] = f"redis://127.0.0.1:{port}/0"
+        yield

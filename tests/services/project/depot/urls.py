@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from django.urls import include, path
+
+from depot import views
+
+urlpatterns = [
+    path("", views.plain),
+    path("wait/", views.wait),
+    path("burn/", views.burn),
+    path("sell/<slug:seller>/", views.sell),
+    path("deliver/", views.deliver),
+    path("metrics", include("tachikoma_metrics.urls")),
+]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from django.http import HttpRequest, HttpResponse
+
+from depot import metrics, models
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    """Say who answers."""
+    return HttpResponse(str(os.getpid()))
+
+
+def wait(request: HttpRequest) -> HttpResponse:
+    """Tell the file ``waiting`` who waits, and wait for it to go."""
+    waiting = Path("waiting")
+    waiting.write_text(str(os.getpid()))
+    while waiting.exists():
+        time.sleep(0.01)
+    return HttpResponse(str(os.getpid()))
+
+
+def burn(request: HttpRequest) -> HttpResponse:
+    """Use half a second of a processor."""
+    enough = time.process_time() + 0.5
+    while time.process_time() < enough:
+        sum(range(1000))
+    return HttpResponse(str(os.getpid()))
+
+
+def sell(request: HttpRequest, seller: str) -> HttpResponse:
+    """Sell one thing."""
+    models.visits.inc()
+    metrics.sell(seller)
+    return HttpResponse("sold")
+
+
+def deliver(request: HttpRequest) -> HttpResponse:
+    """Leave a delivery to the worker, by name: its module stays unknown here."""
+    # It takes longer to import than all the rest, and most processes never need it.
+    from depot.celery import app
+
+    app.send_task("depot.tasks.deliver")
+    return HttpResponse("soon")

@@ -1,0 +1,287 @@
+"""Sites: copies of a small project, run by real servers, workers and commands."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tachikoma_metrics.exposition.parse import parse_text
+from tests.services.processes import ROOT, answers, eventually, free_port, get, running
+
+PROJECT = Path(__file__).resolve().parent / "project"
+
+Page = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def total(page: Page, name: str, **labels: str) -> float:
+    """Return the sum of the samples that have this name and at least these labels."""
+    wanted = set(labels.items())
+    return sum(value for (found, has), value in page.items() if found == name and wanted <= has)
+
+
+def requests(page: Page, **labels: str) -> float:
+    """Return how many requests the page tells of."""
+    return total(page, "http_requests_total", **labels)
+
+
+def falls(pages: list[Page]) -> list[str]:
+    """Return what went down, or away, from one page to the next, and must not."""
+    return [
+        f"{name}{sorted(labels)}: {value}, then {after.get((name, labels))}"
+        for before, after in itertools.pairwise(pages)
+        for (name, labels), value in before.items()
+        if name.endswith(("_total", "_count", "_sum", "_bucket"))
+        and after.get((name, labels), -1) < value
+    ]
+
+
+class Site:
+    """A copy of the project, which shares its values with nothing but itself."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home = home
+        self.port = 0
+        self.environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "depot.settings",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONWARNINGS": "default",
+            **environment,
+        }
+        self._stores: set[Path] = set()
+        shutil.copytree(PROJECT, home, ignore=shutil.ignore_patterns("__pycache__"))
+
+    # --- what runs of it ----------------------------------------------------
+
+    @contextlib.contextmanager
+    def running(self, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a program of Python's for the time of the block."""
+        full = [sys.executable, "-m", *command]
+        log = self.log(name)
+        with running(full, log, cwd=self.home, env=self.environment) as process:
+            try:
+                yield process
+            except BaseException:
+                print(f"--- {name}\n{log.read_text()[-20_000:]}")
+                raise
+            finally:
+                self.store_dirs()
+
+    @contextlib.contextmanager
+    def gunicorn(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Serve the site by gunicorn."""
+        self.port = free_port()
+        bind = f"127.0.0.1:{self.port}"
+        command = ["gunicorn", "depot.wsgi", "--bind", bind, "--log-level", "warning", *options]
+        with self.running("gunicorn", *command) as process:
+            eventually(lambda: answers(f"{self.url}/metrics"))
+            yield process
+
+    @contextlib.contextmanager
+    def uvicorn(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Serve the site by uvicorn."""
+        self.port = free_port()
+        command = ["uvicorn", "depot.asgi:application", "--port", str(self.port)]
+        with self.running("uvicorn", *command, "--lifespan", "off", *options) as process:
+            eventually(lambda: answers(f"{self.url}/metrics"))
+            yield process
+
+    @contextlib.contextmanager
+    def celery(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Work through the queue of the site by Celery."""
+        command = ["celery", "--app", "depot.celery", "worker", "--loglevel", "info", *options]
+        with self.running("celery", *command) as process:
+            eventually(lambda: " ready." in self.log("celery").read_text())
+            yield process
+
+    def command(self, *arguments: str) -> None:
+        """Run a management command to its end."""
+        subprocess.run(
+            [sys.executable, "-m", "django", *arguments],
+            cwd=self.home,
+            env=self.environment,
+            check=True,
+            timeout=60,
+        )
+
+    def log(self, name: str) -> Path:
+        """Return where the output of what runs under this name goes."""
+        return self.home / f"{name}.log"
+
+    # --- what its clients see -----------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """Return where the site is served."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str = "/") -> str:
+        """Return the answer to a request, which is to succeed."""
+        status, body = get(self.url + path)
+        assert status == 200
+        return body.decode()
+
+    def page(self) -> Page:
+        """Return the metrics page, from whichever process answers."""
+        return parse_text(self.get("/metrics"))
+
+    # --- what the machine knows of it ---------------------------------------
+
+    def store_dirs(self) -> set[Path]:
+        """Return the directories in which processes of this site were seen to share values."""
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+                    mapped = Path(line.partition("/")[1] + line.partition("/")[2])
+                    if mapped.name.startswith("slot-") and "(deleted)" not in mapped.name:
+                        self._stores.add(mapped.parent)
+        return self._stores
+
+    def store_dir(self) -> Path:
+        """Return the one directory in which the processes share values."""
+        (directory,) = self.store_dirs()
+        return directory
+
+    def slots(self) -> list[str]:
+        """Return the names of the files in which the processes share values."""
+        return sorted(path.name for path in self.store_dir().glob("slot-*"))
+
+    def pids(self) -> list[int]:
+        """Return the ids of all living processes of this site."""
+        return [int(path.name) for path in Path("/proc").glob("[0-9]*") if self._is_ours(path)]
+
+    def _is_ours(self, process: Path) -> bool:
+        with contextlib.suppress(OSError):
+            return (process / "cwd").readlink() == self.home
+        return False
+
+    def clear(self) -> None:
+        """End what is left of the site, and remove what it shared."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for directory in self._stores:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def children(process: subprocess.Popen[bytes]) -> list[int]:
+    """Return the ids of a server's workers."""
+    pids = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # After the command's name, which may hold anything: state and parent.
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == process.pid and state != "Z":
+                pids.append(int(status.parent.name))
+    return pids
+
+
+def has_children(process: subprocess.Popen[bytes], count: int) -> bool:
+    """Tell whether a server has so many workers."""
+    return len(children(process)) == count
+
+
+class Visitor(threading.Thread):
+    """Do something again and again, until told to stop."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.stopped = threading.Event()
+
+
+class Client(Visitor):
+    """Send requests, over one connection as long as the server keeps it."""
+
+    def __init__(self, port: int, path: str, count: float) -> None:
+        super().__init__()
+        self.port = port
+        self.path = path
+        self.count = count
+        self.sent = 0
+        self.answered = 0
+
+    def run(self) -> None:
+        """Send the requests."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with contextlib.closing(connection):
+            while self.answered < self.count and not self.stopped.is_set():
+                self.sent += 1
+                try:
+                    connection.request("GET", self.path)
+                    with connection.getresponse() as answer:
+                        answer.read()
+                        self.answered += answer.status == 200
+                except (OSError, http.client.HTTPException):
+                    # The next request opens another connection.
+                    connection.close()
+
+
+class Scraper(Visitor):
+    """Read the page."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__()
+        self.site = site
+        self.texts: list[str] = []
+
+    def run(self) -> None:
+        """Read the pages."""
+        while not self.stopped.wait(0.1):
+            # Whoever answers may be killed on the way.
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.texts.append(self.site.get("/metrics"))
+
+
+class Load:
+    """Several clients and a scraper at work on a site."""
+
+    def __init__(self, site: Site, path: str = "/", count: float = float("inf")) -> None:
+        self.clients = [Client(site.port, path, count / 4) for _ in range(4)]
+        self.scraper = Scraper(site)
+
+    def __enter__(self) -> Load:
+        for visitor in self._visitors():
+            visitor.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def join(self) -> None:
+        """Wait until all requests are answered."""
+        for client in self.clients:
+            client.join(60)
+            assert not client.is_alive()
+
+    def stop(self) -> None:
+        """End the load."""
+        for visitor in self._visitors():
+            visitor.stopped.set()
+            visitor.join(20)
+
+    def _visitors(self) -> list[Visitor]:
+        return [*self.clients, self.scraper]
+
+    @property
+    def sent(self) -> int:
+        """Return how many requests were sent, answered or not."""
+        return sum(client.sent for client in self.clients)
+
+    @property
+    def answered(self) -> int:
+        """Return how many requests were answered as they should be."""
+        return sum(client.answered for client in self.clients)
+
+    @property
+    def pages(self) -> list[Page]:
+        """Return the pages, as scraped one after the other."""
+        return [parse_text(text) for text in self.scraper.texts]
