@@ -1,0 +1,168 @@
+"""Processes come and go; the page of any of them tells of all of them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.services.processes import eventually
+from tests.services.sites import Load, Site, falls, requests, total
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        pytest.param(["--preload"], 5000, id="sync-preloaded"),
+        pytest.param(["--preload", "--threads", "4"], 2500, id="threads-preloaded"),
+        # Each worker takes most of a second of a processor to start.
+        pytest.param([], 1000, id="sync"),
+        pytest.param(["--threads", "4"], 1000, id="threads"),
+    ],
+)
+def test_no_request_is_lost_and_none_counted_twice_while_workers_change(
+    site: Site, options: list[str], count: int
+):
+    with site.gunicorn("-w", "4", "--max-requests", "50", *options) as server:
+        with Load(site, count=count) as load:
+            eventually(lambda: load.answered > count / 2)
+            server.send_signal(signal.SIGHUP)
+            load.join()
+        pages = [site.page() for _ in range(20)]
+        slots = site.slots()
+
+    assert {requests(page) for page in pages} == {load.answered}
+    assert {total(page, "http_requests_in_flight") for page in pages} == {0}
+    assert falls([*load.pages, *pages]) == []
+    # At a HUP old and new workers live side by side; the server itself may have a slot.
+    assert len(slots) <= 2 * 4 + 1
+
+
+def test_one_worker_counts_on_however_often_it_is_replaced(site: Site):
+    with site.gunicorn("-w", "1", "--max-requests", "20"):
+        for _ in range(100):
+            site.get()
+
+        assert requests(site.page()) == 100
+
+
+def test_workers_of_uvicorn_share_one_page(site: Site):
+    with site.uvicorn("--workers", "2"):
+        with Load(site, count=400) as load:
+            load.join()
+        pages = [site.page() for _ in range(20)]
+
+    assert {requests(page) for page in pages} == {load.answered}
+    assert {total(page, "http_requests_in_flight") for page in pages} == {0}
+    assert falls(load.pages) == []
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_site_its_workers_and_its_commands_share_one_page(site: Site):
+    with site.uvicorn("--workers", "2"), site.celery("-c", "2", "--max-tasks-per-child", "3"):
+        for _ in range(20):
+            site.get("/deliver/")
+            site.get("/sell/site/")
+        for _ in range(2):
+            site.command("sell")
+
+        # Whose counter is known to the worker alone.
+        eventually(lambda: total(site.page(), "depot_deliveries_total") == 20)
+        page = site.page()
+
+    assert requests(page) == 40
+    assert page["depot_sales_total", frozenset({("seller", "worker")})] == 20
+    assert page["depot_sales_total", frozenset({("seller", "site")})] == 20
+    assert page["depot_sales_total", frozenset({("seller", "command")})] == 2
+
+
+@pytest.mark.usefixtures("broker")
+def test_a_worker_keeps_the_totals_while_the_site_starts_anew(site: Site):
+    with site.celery("-c", "1"):
+        with site.gunicorn("-w", "2"):
+            for _ in range(10):
+                site.get("/deliver/")
+            eventually(lambda: total(site.page(), "depot_deliveries_total") == 10)
+        with site.gunicorn("-w", "2"):
+            for _ in range(3):
+                site.get()
+            page = site.page()
+
+    assert total(page, "depot_deliveries_total") == 10
+    assert requests(page, path="/deliver/") == 10
+    assert requests(page, path="/") == 3
+
+
+def test_what_a_project_makes_with_prometheus_client_is_shared_too(site: Site):
+    with site.gunicorn("-w", "4", "--max-requests", "10"):
+        with Load(site, "/sell/site/", count=100) as load:
+            load.join()
+        page = site.page()
+
+    assert total(page, "depot_sales_total") == load.answered
+    assert total(page, "depot_price_count") == load.answered
+    assert total(page, "depot_price_bucket", le="1.0") == 0
+    assert total(page, "depot_price_bucket", le="10.0") == load.answered
+    assert total(page, "depot_price_sum") == 5 * load.answered
+    assert total(page, "depot_weight_count") == load.answered
+    assert total(page, "depot_weight_sum") == load.answered / 2
+    assert falls(load.pages) == []
+
+
+def test_a_counter_that_is_made_with_the_models_is_shared_too(site: Site):
+    with site.gunicorn("-w", "4"):
+        with Load(site, "/sell/site/", count=100) as load:
+            load.join()
+        pages = [site.page() for _ in range(10)]
+
+    assert {total(page, "depot_visits_total") for page in pages} == {load.answered}
+
+
+def test_collectors_of_others_are_on_the_page(site: Site):
+    with site.gunicorn("-w", "2"):
+        site.get("/sell/site/")
+        page = site.page()
+
+    assert total(page, "depot_stock") == 42
+    assert total(page, "python_info") == 1
+    assert total(page, "process_cpu_seconds_total") > 0
+    assert total(page, "process_resident_memory_bytes") > 1_000_000
+
+
+def test_the_page_tells_how_many_processes_live(site: Site):
+    with site.gunicorn("-w", "1"):
+        site.get()
+        assert total(site.page(), "tachikoma_metrics_processes") == 1
+    with site.gunicorn("-w", "3"):
+
+        def all_are_seen() -> bool:
+            site.get()
+            return total(site.page(), "tachikoma_metrics_processes") == 3
+
+        eventually(all_are_seen)
+
+
+def test_a_site_that_is_started_again_starts_afresh(site: Site):
+    with site.gunicorn("-w", "2"):
+        for _ in range(10):
+            site.get()
+        assert requests(site.page()) == 10
+
+    with site.gunicorn("-w", "2"):
+        for _ in range(7):
+            site.get()
+
+        assert requests(site.page()) == 7
+
+
+def test_two_sites_on_a_machine_do_not_mix(new_site: Callable[..., Site]):
+    one, other = new_site("one"), new_site("other")
+    with one.gunicorn("-w", "2"), other.gunicorn("-w", "2"):
+        for _ in range(5):
+            one.get()
+        for _ in range(3):
+            other.get()
+
+        assert requests(one.page()) == 5
+        assert requests(other.page()) == 3
