@@ -47,7 +47,7 @@ def get(url: str, **headers: str) -> tuple[int, bytes]:
     """Return the status and body of an answer."""
     request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:

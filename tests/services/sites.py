@@ -211,7 +211,7 @@ class Client(Visitor):
 
     def run(self) -> None:
         """Send the requests."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with contextlib.closing(connection):
             while self.answered < self.count and not self.stopped.is_set():
                 self.sent += 1
@@ -259,14 +259,14 @@ class Load:
     def join(self) -> None:
         """Wait until all requests are answered."""
         for client in self.clients:
-            client.join(60)
+            client.join(120)
             assert not client.is_alive()
 
     def stop(self) -> None:
         """End the load."""
         for visitor in self._visitors():
             visitor.stopped.set()
-            visitor.join(20)
+            visitor.join(60)
 
     def _visitors(self) -> list[Visitor]:
         return [*self.clients, self.scraper]

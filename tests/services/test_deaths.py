@@ -29,7 +29,7 @@ def test_a_killed_worker_loses_no_finished_request_and_nothing_in_flight(site: S
         eventually(lambda: waiting.exists() and waiting.read_text() != "")
         before = site.page()
         os.kill(int(waiting.read_text()), signal.SIGKILL)
-        client.join(20)
+        client.join(60)
         after = [site.page() for _ in range(5)]
 
     assert total(before, "http_requests_in_flight") == 1

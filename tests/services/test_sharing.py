@@ -26,7 +26,7 @@ def test_no_request_is_lost_and_none_counted_twice_while_workers_change(
 ):
     with site.gunicorn("-w", "4", "--max-requests", "50", *options) as server:
         with Load(site, count=count) as load:
-            eventually(lambda: load.answered > count / 2)
+            eventually(lambda: load.answered > count / 2, seconds=60)
             server.send_signal(signal.SIGHUP)
             load.join()
         pages = [site.page() for _ in range(20)]
