@@ -36,9 +36,9 @@ def test_a_removed_directory_comes_back_with_all_that_living_processes_counted(s
         eventually(all_are_there)
         pages = [site.page() for _ in range(10)]
 
-    sent = next(answered) - 1
-    assert {requests(page) for page in pages} == {sent}
-    assert {total(page, "depot_price_count") for page in pages} == {sent}
+        sent = next(answered) - 1
+        assert {requests(page) for page in pages} == {sent}
+        assert {total(page, "depot_price_count") for page in pages} == {sent}
 
 
 def test_without_a_usable_directory_a_process_counts_alone(
@@ -51,10 +51,10 @@ def test_without_a_usable_directory_a_process_counts_alone(
             site.get("/sell/site/")
         page = site.page()
 
-    assert requests(page) == 10
-    assert total(page, "depot_sales_total") == 10
-    assert faults(page) >= 1
-    assert site.log("gunicorn").read_text().count("Fault in store") == 1
+        assert requests(page) == 10
+        assert total(page, "depot_sales_total") == 10
+        assert faults(page) >= 1
+        assert site.log("gunicorn").read_text().count("Fault in store") == 1
 
 
 @pytest.fixture
@@ -90,9 +90,9 @@ def test_a_full_disk_loses_no_answer_and_no_older_series(
             site.get("/sell/old/")
         page = site.page()
 
-    assert page["depot_sales_total", old] == 101
-    assert requests(page) == 101 + next(numbers)
-    assert total(page, "depot_price_count") == 101 + next(numbers) - 1
+        assert page["depot_sales_total", old] == 101
+        assert requests(page) == 101 + next(numbers)
+        assert total(page, "depot_price_count") == 101 + next(numbers) - 1
 
 
 def test_damaged_files_hide_nothing_else(new_site: Callable[..., Site]):
@@ -128,14 +128,14 @@ def test_damaged_files_hide_nothing_else(new_site: Callable[..., Site]):
             eventually(lambda: total(site.page(), "tachikoma_metrics_processes") == count)
         taken = [site.page() for _ in range(10)]
 
-    for page in beside:
-        assert requests(page, path="/") == 20
-        assert total(page, "depot_sales_total", seller="site") == 20
-        assert faults(page) >= 1
-    for page in taken:
-        assert requests(page, path="/") == 20
-        assert total(page, "depot_sales_total", seller="site") == 20 + load.answered
-    assert falls(load.pages) == []
+        for page in beside:
+            assert requests(page, path="/") == 20
+            assert total(page, "depot_sales_total", seller="site") == 20
+            assert faults(page) >= 1
+        for page in taken:
+            assert requests(page, path="/") == 20
+            assert total(page, "depot_sales_total", seller="site") == 20 + load.answered
+        assert falls(load.pages) == []
 
 
 def test_a_damaged_file_is_logged_once(site: Site):
@@ -144,5 +144,5 @@ def test_a_damaged_file_is_logged_once(site: Site):
         (site.store_dir() / "slot-7").write_bytes(b"no slot" * 1000)
         pages = [site.page() for _ in range(10)]
 
-    assert faults(pages[-1]) >= 1
-    assert site.log("gunicorn").read_text().count("Fault in store") == 1
+        assert faults(pages[-1]) >= 1
+        assert site.log("gunicorn").read_text().count("Fault in store") == 1
