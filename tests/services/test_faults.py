@@ -112,7 +112,7 @@ def test_damaged_files_hide_nothing_else(new_site: Callable[..., Site]):
         "broken records": sound[:128] + b"\xff" * 2000 + sound[2128:],
     }
     site = new_site("site")
-    with site.gunicorn("-w", "2") as server:
+    with site.gunicorn("-w", "2", "--preload") as server:
         for _ in range(20):
             site.get()
             site.get("/sell/site/")

@@ -14,11 +14,11 @@ from tests.services.sites import Load, Site, falls, requests, total
 @pytest.mark.parametrize(
     ("options", "count"),
     [
-        pytest.param(["--preload"], 5000, id="sync-preloaded"),
-        pytest.param(["--preload", "--threads", "4"], 2500, id="threads-preloaded"),
+        pytest.param(["--preload"], 4000, id="sync-preloaded"),
+        pytest.param(["--preload", "--threads", "4"], 2000, id="threads-preloaded"),
         # Each worker takes most of a second of a processor to start.
-        pytest.param([], 1000, id="sync"),
-        pytest.param(["--threads", "4"], 1000, id="threads"),
+        pytest.param([], 800, id="sync"),
+        pytest.param(["--threads", "4"], 800, id="threads"),
     ],
 )
 def test_no_request_is_lost_and_none_counted_twice_while_workers_change(
@@ -96,7 +96,7 @@ def test_a_worker_keeps_the_totals_while_the_site_starts_anew(site: Site):
 
 
 def test_what_a_project_makes_with_prometheus_client_is_shared_too(site: Site):
-    with site.gunicorn("-w", "4", "--max-requests", "10"):
+    with site.gunicorn("-w", "4", "--max-requests", "30"):
         with Load(site, "/sell/site/", count=100) as load:
             load.join()
         page = site.page()
