@@ -8,7 +8,8 @@ one look-up.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -16,7 +17,7 @@ from tachikoma_metrics import conf
 from tachikoma_metrics.definitions import Family
 from tachikoma_metrics.labels import clean
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
-from tachikoma_metrics.store import Cell, record
+from tachikoma_metrics.store import IGNORED, Cell, Joint
 
 _MOST_REMEMBERED = 4096
 
@@ -49,8 +50,7 @@ class Event:
         self._has_request = has_request
         self._metrics = metrics
         self._begun: Cell | None = None
-        self._remembered: dict[tuple[object, ...], list[Cell | None]] = {}
-        self._when_left = self._record_left
+        self._remembered: dict[tuple[object, ...], Joint] = {}
         metrics.when_forgotten(self.forget)
 
     def begin(self, now: float) -> Cell | None:
@@ -85,8 +85,8 @@ class Event:
         are recorded.
         """
         try:
-            cells = self._remembered.get(facts) or self._remember(facts)
-            record(cells, amounts, now or perf_counter(), begun, self._when_left, facts)
+            joint = self._remembered.get(facts) or self._remember(facts)
+            joint.add(amounts, now or perf_counter(), begun)
         except Exception as error:
             self._metrics.fault(self.source, error)
             self.abandon(begun)
@@ -96,62 +96,52 @@ class Event:
         self._remembered = {}
         self._begun = None
 
-    def _remember(self, facts: tuple[object, ...]) -> list[Cell | None]:
-        cells: list[Cell | None] = [None] * len(self._families)
+    def _remember(self, facts: tuple[object, ...]) -> Joint:
         named = facts if self._named is None else self._named(facts)
-        is_lasting = all(type(fact) is str and clean(fact) == fact for fact in named)
+        joint = Joint(len(self._families), partial(self._record_left, named))
         if len(self._remembered) >= _MOST_REMEMBERED:
             self.forget()
-        if is_lasting:
-            self._remembered[facts] = cells
-        return cells
+        if all(type(fact) is str and clean(fact) == fact for fact in named):
+            self._remembered[facts] = joint
+        return joint
 
     def _record_left(
-        self,
-        facts: tuple[object, ...],
-        cells: list[Cell | None],
-        amounts: tuple[float, ...],
-        places: list[int],
+        self, named: tuple[object, ...], joint: Joint, amounts: Sequence[float], places: list[int]
     ) -> None:
         """Record what could not be at once: in a series to be found, or unsound."""
         for place in places:
             try:
-                cell = cells[place] or self._find(place, facts, cells)
-                change = cell.inc if cell.bounds is None else cell.observe
-                change(_sound(amounts[place]))
+                cell = joint.cells[place] or self._find(place, named, joint)
+                if cell is not IGNORED:
+                    change = cell.inc if cell.bounds is None else cell.observe
+                    change(_sound(amounts[place]))
             except Exception as error:
                 self._metrics.fault(self.source, error)
 
-    def _find(self, place: int, facts: tuple[object, ...], cells: list[Cell | None]) -> Cell:
+    def _find(self, place: int, named: tuple[object, ...], joint: Joint) -> Cell:
         bound = self._metrics.bound(self._families[place].name)
-        if not bound.is_on:
-            cells[place] = _IGNORED
-            return _IGNORED
-        if not bound.shape.label_names:
-            cells[place] = bound.metric.cell
-            return bound.metric.cell
-        child, is_own = bound.metric.child(self._values(bound.shape.label_names, facts))
+        is_lasting = True
+        cell: Cell = IGNORED
+        if bound.is_on and bound.shape.label_names:
+            child, is_lasting = bound.metric.child(self._values(bound.shape.label_names, named))
+            cell = child.cell
+        elif bound.is_on:
+            cell = bound.metric.cell
         # Overflow is found anew each time, for the guard counts it each time.
-        cells[place] = child.cell if is_own else None
-        return child.cell  # type: ignore[no-any-return]  # The base has no types.
+        joint.cells[place] = cell if is_lasting else None
+        return cell
 
     def _find_begun(self) -> Cell:
         if self._in_progress is None:
             raise TypeError(f"Events of {self.source} have no gauge of what is in progress.")
         bound = self._metrics.bound(self._in_progress.name)
-        self._begun = bound.metric.cell if bound.is_on else _IGNORED
+        self._begun = bound.metric.cell if bound.is_on else Cell(None)
         return self._begun
 
-    def _values(self, label_names: tuple[str, ...], facts: tuple[object, ...]) -> tuple[str, ...]:
+    def _values(self, label_names: tuple[str, ...], named: tuple[object, ...]) -> tuple[str, ...]:
         extra = conf.config().request_labels if self._has_request else ()
-        if self._named is not None:
-            facts = self._named(facts)
-        named = dict(zip((*self._offered, *extra), facts, strict=False))
-        return tuple(clean(named.get(name, "")) for name in label_names)
-
-
-_IGNORED = Cell(None)
-"""Takes what is recorded in a family that is switched off."""
+        facts = dict(zip((*self._offered, *extra), named, strict=False))
+        return tuple(clean(facts.get(name, "")) for name in label_names)
 
 
 def _sound(amount: float) -> float:

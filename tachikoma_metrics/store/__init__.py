@@ -9,13 +9,15 @@ total falls when a process ends, however it ends.
 
 from __future__ import annotations
 
-from tachikoma_metrics.store.cells import UNKNOWN, Cell, GaugeCell, record
+from tachikoma_metrics.store.cells import Cell, GaugeCell
 from tachikoma_metrics.store.directory import Reading, default_paths
+from tachikoma_metrics.store.joint import IGNORED, UNKNOWN, Joint
 from tachikoma_metrics.store.layout import LAYOUT_VERSION, Declaration, Series
 from tachikoma_metrics.store.merge import Family, Line, Lines, Merger
 from tachikoma_metrics.store.writer import STORE, Store
 
 __all__ = [
+    "IGNORED",
     "LAYOUT_VERSION",
     "STORE",
     "UNKNOWN",
@@ -23,6 +25,7 @@ __all__ = [
     "Declaration",
     "Family",
     "GaugeCell",
+    "Joint",
     "Line",
     "Lines",
     "Merger",
@@ -30,5 +33,4 @@ __all__ = [
     "Series",
     "Store",
     "default_paths",
-    "record",
 ]

@@ -11,16 +11,16 @@ import math
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, ClassVar
 
 from tachikoma_metrics.store.layout import SET_AT, VALUE, WAS_CHANGED, Series
 from tachikoma_metrics.store.writer import STORE, Store
 
-_NOWHERE = memoryview(b"")
-_NOWHERE.release()
+NOWHERE = memoryview(b"")
+"""Memory in which nothing has a place: any access raises ``ValueError``."""
+NOWHERE.release()
 
 
 class Cell:
@@ -59,7 +59,7 @@ class Cell:
             self.bounds = series.declaration.bounds
         self.offset = 0
         self.width = width if series is None else series.declaration.width
-        self.memory: Any = _NOWHERE
+        self.memory: Any = NOWHERE
         self.index = 0
         self._exemplar: Any = None
 
@@ -82,7 +82,7 @@ class Cell:
     def remove(self) -> None:
         """Start from zero, and have no record."""
         if self.series is None:
-            self.memory = _NOWHERE
+            self.memory = NOWHERE
         else:
             self.store.remove(self.series)
 
@@ -104,7 +104,7 @@ class Cell:
         """Add ``amount``; ``now`` is the time of ``perf_counter``."""
         store = self.store
         if store.busy:
-            store.defer(self._add, amount)
+            store.defer(self.add_at_once, amount)
             return
         with store.lock:
             store.busy = True
@@ -114,13 +114,14 @@ class Cell:
                 try:
                     self.memory[self.index] += amount
                 except ValueError:
-                    self._add(amount)
+                    self.add_at_once(amount)
             finally:
                 store.busy = False
         if store.waiting:
             store.settle()
 
-    def _add(self, amount: float) -> None:
+    def add_at_once(self, amount: float) -> None:
+        """Add ``amount``, in the midst of a change."""
         try:
             self.memory[self.index] += amount
         except ValueError:
@@ -129,10 +130,11 @@ class Cell:
 
     def observe(self, amount: float) -> None:
         """Add an observation to a histogram."""
-        self.store.change(self._observe, amount)
+        self.store.change(self.observe_at_once, amount)
 
-    def _observe(self, amount: float) -> None:
-        self._add(amount)
+    def observe_at_once(self, amount: float) -> None:
+        """Add an observation, in the midst of a change."""
+        self.add_at_once(amount)
         bounds = self.bounds or ()
         place = bisect_left(bounds, amount)
         # NaN is below no bound; bisecting says it is below the first.
@@ -144,7 +146,7 @@ class Cell:
         self.store.change(self._set, value)
 
     def _set(self, value: float) -> None:
-        self._add(0.0)
+        self.add_at_once(0.0)
         self.memory[self.index] = value
 
     # --- readings -----------------------------------------------------------
@@ -189,100 +191,15 @@ class GaugeCell(Cell):
 
     def add(self, amount: float, now: float) -> None:
         """Add ``amount``, and tell when."""
-        self.store.change(self._add, amount)
+        self.store.change(self.add_at_once, amount)
 
-    def _add(self, amount: float) -> None:
-        super()._add(amount)
+    def add_at_once(self, amount: float) -> None:
+        """Add ``amount``, in the midst of a change, and tell when."""
+        super().add_at_once(amount)
         self.memory[self.index + WAS_CHANGED] = 1
         self.memory[self.index + SET_AT] = time.time()
 
     def _set(self, value: float) -> None:
-        super()._add(0.0)
+        super().add_at_once(0.0)
         self.memory[self.index + VALUE] = value
         self.memory[self.index + SET_AT] = time.time()
-
-
-UNKNOWN = float("nan")
-"""Stands for an amount that nobody knows, and is told by its identity."""
-
-
-_INFINITY = math.inf
-
-WhenLeft = Callable[[Any, Any, Any, list[int]], None]
-"""Told the context and the places of what could not be recorded."""
-
-
-def record(
-    cells: Sequence[Cell | None],
-    amounts: Sequence[float],
-    now: float,
-    ended: Cell | None,
-    when_left: WhenLeft,
-    context: object,
-) -> None:
-    """Add to each cell its amount, in one change; ``UNKNOWN`` adds nothing.
-
-    ``now`` is the time of ``perf_counter``, ``ended`` the gauge of what was in progress,
-    which becomes one less. ``when_left`` is called with context, cells, amounts and the
-    places that have no cell, or an amount that is no finite number of at least zero.
-    """
-    store = STORE
-    if store.busy:
-        store.defer(_record_later, cells, amounts, ended, when_left, context)
-        return
-    with store.lock:
-        store.busy = True
-        try:
-            if now >= store.due or not store.alive[0]:
-                store.tend(now)
-            left = _record(cells, amounts, ended)
-        finally:
-            store.busy = False
-    if store.waiting:
-        store.settle()
-    if left:
-        when_left(context, cells, amounts, left)
-
-
-def _record_later(
-    cells: Sequence[Cell | None],
-    amounts: Sequence[float],
-    ended: Cell | None,
-    when_left: WhenLeft,
-    context: object,
-) -> None:
-    left = _record(cells, amounts, ended)
-    if left:
-        STORE.afterwards(partial(when_left, context, cells, amounts, left))
-
-
-def _record(
-    cells: Sequence[Cell | None], amounts: Sequence[float], ended: Cell | None
-) -> list[int] | None:
-    left = None
-    if ended is not None:
-        try:
-            ended.memory[ended.index] -= 1
-        except ValueError:
-            ended._add(-1)
-    for place in range(len(amounts)):
-        amount = amounts[place]
-        if amount is UNKNOWN:
-            continue
-        cell = cells[place]
-        try:
-            if cell is not None and 0 <= amount < _INFINITY:
-                index = cell.index
-                try:
-                    cell.memory[index] += amount
-                except ValueError:
-                    cell.store.attach(cell)
-                    index = cell.index
-                    cell.memory[index] += amount
-                if cell.bounds is not None:
-                    cell.memory[index + 1 + bisect_left(cell.bounds, amount)] += 1
-                continue
-        except Exception:  # noqa: S110  # Whoever is told finds out, where it may take longer.
-            pass
-        left = [*(left or ()), place]
-    return left
