@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -28,7 +27,7 @@ nginx's: https://nginx.org/en/docs/dev/development_guide.html#http_response
 
 _WITHOUT_BODY = frozenset({204, 304})
 
-_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
+_MOST_DIGITS = 18
 
 dropped: deque[Measurement] = deque()
 """Measurements whose streamed body was dropped, for ``settle`` to end."""
@@ -46,7 +45,6 @@ class Measurement:
     _is_over = False
     _facts: HttpFacts | None = None
     _request_bytes: float = UNKNOWN
-    _is_left_to_server = False
     _counts_as_read = False
     _sent: float = 0
     _first_byte_at: float | None = None
@@ -65,18 +63,11 @@ class Measurement:
             return response
         try:
             status = response.status_code
-            is_stream = isinstance(response, StreamingHttpResponse)
-            if is_stream and self._request is not None:
-                self._is_left_to_server = "wsgi.file_wrapper" in self._request.META
-            self._take_facts(status)
-            if self._method == "HEAD" or status < 200 or status in _WITHOUT_BODY:
-                self._counts_as_read = True
-            if is_stream:
-                self._follow_stream(cast(StreamingHttpResponse, response))
-            elif self._counts_as_read:
-                self.end(0)
+            if isinstance(response, StreamingHttpResponse):
+                self._follow_stream(response, status)
             else:
-                self.end(len(response.content) if isinstance(response, HttpResponse) else UNKNOWN)
+                self._take_facts(status)
+                self.end(self._size_of(response, status))
         except Exception as error:
             METRICS.fault("http", error)
             self.end(UNKNOWN)
@@ -136,8 +127,17 @@ class Measurement:
             amounts = (*amounts, (self._first_byte_at or now) - self._started_at)
         HTTP_REQUEST.record(facts, amounts, self._begun, now)
 
-    def _follow_stream(self, response: StreamingHttpResponse) -> None:
-        if self._is_left_to_server and _is_file(response):
+    def _size_of(self, response: HttpResponseBase, status: int) -> float:
+        if self._method == "HEAD" or status < 200 or status in _WITHOUT_BODY:
+            return 0
+        return len(response.content) if isinstance(response, HttpResponse) else UNKNOWN
+
+    def _follow_stream(self, response: StreamingHttpResponse, status: int) -> None:
+        request = self._request
+        is_left_to_server = request is not None and "wsgi.file_wrapper" in request.META
+        self._take_facts(status)
+        self._counts_as_read = self._method == "HEAD" or status < 200 or status in _WITHOUT_BODY
+        if is_left_to_server and _is_file(response):
             # Wrapping the body would take the server's way to send it. How much of it
             # was sent, nobody knows: it counts as all of it.
             length = content_length(response.headers.get("Content-Length"))
@@ -218,9 +218,9 @@ def content_length(header: object) -> float:
     Only ASCII digits are a length (RFC 9110, section 8.6): Python's ``int`` would
     also take signs, underscores and the digits of other scripts.
     """
-    if isinstance(header, (str, int)) and _LENGTH.fullmatch(str(header)):
-        return int(header)
-    return UNKNOWN
+    text = str(header)
+    is_length = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if is_length else UNKNOWN
 
 
 def _extra_label(dotted_path: str, request: HttpRequest) -> str:

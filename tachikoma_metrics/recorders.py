@@ -43,6 +43,7 @@ HTTP_REQUEST = Event(
     catalogue.HTTP_RESPONSE_TIME_TO_FIRST_BYTE,
     in_progress=catalogue.HTTP_REQUESTS_IN_FLIGHT,
     named=_named,
+    is_sound=True,
     has_request=True,
 )
 """A request: its amounts are 1, seconds, bytes of its body and of the answer's, and the

@@ -17,7 +17,7 @@ from tachikoma_metrics import conf
 from tachikoma_metrics.definitions import Family
 from tachikoma_metrics.labels import clean
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
-from tachikoma_metrics.store import IGNORED, Cell, Joint
+from tachikoma_metrics.store import IGNORED, UNKNOWN, Cell, Joint
 
 _MOST_REMEMBERED = 4096
 
@@ -27,7 +27,8 @@ class Event:
 
     ``offered`` names the facts, in the order in which ``record`` takes them; the
     labels of ``EXTRA_LABELS`` follow if the event ``has_request``. ``named`` returns
-    them for facts that come in another form, which is asked for once. ``source`` names
+    them for facts that come in another form, which is asked for once. Amounts are looked
+    at unless they are known to be finite and at least zero: ``is_sound``. ``source`` names
     the event in ``tachikoma_metrics_errors_total``, ``in_progress`` is the gauge of those
     that have begun.
     """
@@ -39,6 +40,7 @@ class Event:
         *families: Family,
         in_progress: Family | None = None,
         named: Callable[[Any], tuple[str, ...]] | None = None,
+        is_sound: bool = False,
         has_request: bool = False,
         metrics: Metrics = METRICS,
     ) -> None:
@@ -47,6 +49,7 @@ class Event:
         self._named = named
         self._families = families
         self._in_progress = in_progress
+        self._is_sound = is_sound
         self._has_request = has_request
         self._metrics = metrics
         self._begun: Cell | None = None
@@ -86,6 +89,8 @@ class Event:
         """
         try:
             joint = self._remembered.get(facts) or self._remember(facts)
+            if not self._is_sound:
+                amounts = tuple(map(self._sound, amounts))
             joint.add(amounts, now or perf_counter(), begun)
         except Exception as error:
             self._metrics.fault(self.source, error)
@@ -98,7 +103,11 @@ class Event:
 
     def _remember(self, facts: tuple[object, ...]) -> Joint:
         named = facts if self._named is None else self._named(facts)
-        joint = Joint(len(self._families), partial(self._record_left, named))
+        bounds = (self._metrics.bound(family.name) for family in self._families)
+        joint = Joint(
+            [None if bound.is_on else IGNORED for bound in bounds],
+            partial(self._record_left, named),
+        )
         if len(self._remembered) >= _MOST_REMEMBERED:
             self.forget()
         if all(type(fact) is str and clean(fact) == fact for fact in named):
@@ -108,28 +117,38 @@ class Event:
     def _record_left(
         self, named: tuple[object, ...], joint: Joint, amounts: Sequence[float], places: list[int]
     ) -> None:
-        """Record what could not be at once: in a series to be found, or unsound."""
+        """Record what could not be at once, for the series had to be found."""
         for place in places:
             try:
                 cell = joint.cells[place] or self._find(place, named, joint)
                 if cell is not IGNORED:
                     change = cell.inc if cell.bounds is None else cell.observe
-                    change(_sound(amounts[place]))
+                    change(amounts[place])
             except Exception as error:
                 self._metrics.fault(self.source, error)
 
     def _find(self, place: int, named: tuple[object, ...], joint: Joint) -> Cell:
         bound = self._metrics.bound(self._families[place].name)
+        cell: Cell = bound.metric.cell if not bound.shape.label_names else IGNORED
         is_lasting = True
-        cell: Cell = IGNORED
-        if bound.is_on and bound.shape.label_names:
+        if bound.shape.label_names:
             child, is_lasting = bound.metric.child(self._values(bound.shape.label_names, named))
             cell = child.cell
-        elif bound.is_on:
-            cell = bound.metric.cell
         # Overflow is found anew each time, for the guard counts it each time.
         joint.cells[place] = cell if is_lasting else None
         return cell
+
+    def _sound(self, amount: float) -> float:
+        """Return the amount, or ``UNKNOWN`` and a fault if nothing can be added of it."""
+        try:
+            if amount is UNKNOWN:
+                return UNKNOWN
+            if 0 <= amount < math.inf:
+                return float(amount)
+            raise ValueError(f"An amount should be a finite number of at least 0; got {amount!r}.")
+        except Exception as error:
+            self._metrics.fault(self.source, error)
+            return UNKNOWN
 
     def _find_begun(self) -> Cell:
         if self._in_progress is None:
@@ -142,9 +161,3 @@ class Event:
         extra = conf.config().request_labels if self._has_request else ()
         facts = dict(zip((*self._offered, *extra), named, strict=False))
         return tuple(clean(facts.get(name, "")) for name in label_names)
-
-
-def _sound(amount: float) -> float:
-    if 0 <= amount < math.inf:
-        return float(amount)
-    raise ValueError(f"An amount should be a finite number of at least 0; got {amount!r}.")

@@ -1,8 +1,8 @@
 """Values that may be changed from anywhere: threads, signal handlers, finalisers, forks.
 
-A change takes one lock, and no more than a few instructions under it. Whoever finds
-another change under way, in another thread or in the very frame it interrupted, leaves
-its own in a queue for the other to make: nobody waits, and nothing is lost.
+Whoever finds another change under way, in another thread or in the very frame it
+interrupted, leaves its own in a queue for the other to make: nobody waits, and nothing
+is lost.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, ClassVar
 
+from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.layout import SET_AT, VALUE, WAS_CHANGED, Series
 from tachikoma_metrics.store.writer import STORE, Store
 
@@ -100,22 +101,24 @@ class Cell:
         """Add ``amount``."""
         self.add(amount, perf_counter())
 
+    @one_at_a_time
     def add(self, amount: float, now: float) -> None:
         """Add ``amount``; ``now`` is the time of ``perf_counter``."""
         store = self.store
-        if store.busy:
-            store.defer(self.add_at_once, amount)
-            return
-        with store.lock:
-            store.busy = True
-            try:
+        was_busy = True
+        try:
+            was_busy, store.busy = store.busy, True
+            if was_busy:
+                store.waiting.append((self.add_at_once, (amount,)))
+            else:
                 if now >= store.due or not store.alive[0]:
                     store.tend(now)
                 try:
                     self.memory[self.index] += amount
                 except ValueError:
                     self.add_at_once(amount)
-            finally:
+        finally:
+            if not was_busy:
                 store.busy = False
         if store.waiting:
             store.settle()
@@ -158,10 +161,6 @@ class Cell:
     def values(self) -> list[float]:
         """Return all numbers of the cell."""
         self.store.settle()
-        with self.store.lock:
-            return self._now()
-
-    def _now(self) -> list[float]:
         try:
             return list(self.memory[self.index : self.index + self.width])
         except ValueError:

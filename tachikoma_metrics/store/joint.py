@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from tachikoma_metrics.store.cells import NOWHERE, Cell
-from tachikoma_metrics.store.layout import SCRATCH_AT
+from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.writer import STORE
 
 UNKNOWN = float("nan")
 """Stands for an amount that nobody knows, and is told by its identity."""
 
-_INFINITY = math.inf
-
-Step = tuple[int, "Sequence[float] | None"]
-"""The index of a value, and the bounds of the buckets that follow it."""
+Step = tuple[int, "int | None", int, "Sequence[float] | None"]
+"""The place of an amount, the index of its value if there is one here, and the index and
+the bounds of the buckets it is counted in."""
 
 
 class Joint:
-    """Change several cells under one lock, each by an amount of its own.
+    """Change several cells in one change, each by an amount of its own.
 
-    ``when_left`` is called with the joint, the amounts and the places of those that were
-    not added: there is no cell in that place, or the amount is no finite number of at
-    least zero.
+    Amounts are finite numbers of at least zero. ``when_left`` is called with the joint,
+    the amounts and the places of those that were not added, for there is no cell.
     """
 
     __slots__ = ("_memory", "_steps", "_when_left", "cells")
 
     def __init__(
-        self, size: int, when_left: Callable[[Joint, Sequence[float], list[int]], None]
+        self,
+        cells: list[Cell | None],
+        when_left: Callable[[Joint, Sequence[float], list[int]], None],
     ) -> None:
-        self.cells: list[Cell | None] = [None] * size
+        self.cells = cells
         self._when_left = when_left
         self._memory: Any = NOWHERE
-        self._steps: list[Step | None] = [None] * size
+        self._steps: list[Step] = []
+        self._prepare()
 
+    @one_at_a_time
     def add(self, amounts: Sequence[float], now: float, ended: Cell | None = None) -> None:
         """Add each amount to the cell in its place; ``UNKNOWN`` adds nothing.
 
@@ -46,16 +47,18 @@ class Joint:
         which becomes one less.
         """
         store = STORE
-        if store.busy:
-            store.defer(self._add_later, amounts, ended)
-            return
-        with store.lock:
-            store.busy = True
-            try:
+        left = None
+        was_busy = True
+        try:
+            was_busy, store.busy = store.busy, True
+            if was_busy:
+                store.waiting.append((self._add_later, (amounts, ended)))
+            else:
                 if now >= store.due or not store.alive[0]:
                     store.tend(now)
                 left = self._add(amounts, ended)
-            finally:
+        finally:
+            if not was_busy:
                 store.busy = False
         if store.waiting:
             store.settle()
@@ -76,16 +79,13 @@ class Joint:
         memory = self._memory
         place = 0
         try:
-            for step, amount in zip(self._steps, amounts):  # noqa: B905  # That costs a third more.
-                if 0 <= amount < _INFINITY:
-                    index, bounds = step  # type: ignore[misc]  # None leads to the slow way.
-                    memory[index] += amount
+            for place, index, first_bucket, bounds in self._steps:
+                amount = amounts[place]
+                if amount is not UNKNOWN:
+                    memory[index] += amount  # None is no index, and leads to the slow way.
                     if bounds is not None:
-                        memory[index + 1 + bisect_left(bounds, amount)] += 1
-                elif amount is not UNKNOWN:
-                    return self._add_slowly(amounts, place)
-                place += 1  # Counting here costs less than enumerate().
-        except Exception:
+                        memory[first_bucket + bisect_left(bounds, amount)] += 1
+        except (TypeError, ValueError, IndexError):
             return self._add_slowly(amounts, place)
         return None
 
@@ -97,7 +97,7 @@ class Joint:
             if amount is UNKNOWN or cell is IGNORED:
                 continue
             try:
-                if cell is None or not 0 <= amount < _INFINITY:
+                if cell is None:
                     left.append(place)
                 elif cell.bounds is None:
                     cell.add_at_once(amount)
@@ -112,14 +112,14 @@ class Joint:
         """Find out once where the values are, for as long as they stay there."""
         memories = [cell.memory for cell in self.cells if cell is not None and cell is not IGNORED]
         self._memory = memories[0] if memories else NOWHERE
-        self._steps = [self._step(cell) for cell in self.cells]
+        self._steps = [
+            self._step(place, cell) for place, cell in enumerate(self.cells) if cell is not IGNORED
+        ]
 
-    def _step(self, cell: Cell | None) -> Step | None:
-        if cell is IGNORED:
-            return SCRATCH_AT, None
+    def _step(self, place: int, cell: Cell | None) -> Step:
         if cell is None or cell.memory is not self._memory:
-            return None
-        return cell.index, cell.bounds
+            return place, None, 0, None
+        return place, cell.index, cell.index + 1, cell.bounds
 
 
 IGNORED = Cell(None)

@@ -100,17 +100,13 @@ class Header(NamedTuple):
     cpu_left: float = 0.0
     cpu_seen: float = 0.0
     always_zero: float = 0.0
-    scratch: float = 0.0
 
 
-_HEADER = struct.Struct("=8sQQdQQQQQQdddd16x")
+_HEADER = struct.Struct("=8sQQdQQQQQQddd24x")
 HEADER_SIZE = _HEADER.size
 _OFFSETS = {name: DOUBLE * place for place, name in enumerate(Header._fields)}
 ZERO_AT = _OFFSETS["always_zero"] // DOUBLE
 """Where every slot has a double that is zero, for whatever it has no record of."""
-
-SCRATCH_AT = _OFFSETS["scratch"] // DOUBLE
-"""Where every slot has a double that nobody reads, for whatever is not to be kept."""
 
 
 def pack_header(header: Header) -> bytes:

@@ -251,6 +251,15 @@ class MemorySlot(Slot):
         self._bytes[:HEADER_SIZE] = layout.pack_header(Header(used=HEADER_SIZE))
         self._show(memoryview(self._bytes))
 
+    def copy(self) -> tuple[Header, bytes]:
+        """Return the header and all bytes in use."""
+        while True:
+            try:
+                return self.header(), bytes(self.raw[: self.header().used])
+            except ValueError:
+                # It grew in another thread while this one looked.
+                continue
+
     def _grow(self, size: int) -> None:
         grown = bytearray(size)
         grown[: self.used] = self._bytes[: self.used]

@@ -11,7 +11,6 @@ import atexit
 import errno
 import mmap
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, MutableSequence
@@ -20,8 +19,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from tachikoma_metrics.labels import overflow
-from tachikoma_metrics.store import system
+from tachikoma_metrics.store import exclusion, system
 from tachikoma_metrics.store.directory import Directory, Reading
+from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.files import close_inherited
 from tachikoma_metrics.store.layout import Declaration, Series
 from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot
@@ -57,14 +57,13 @@ class Store:
     """Hold the values of this process, where others read them if that is possible.
 
     ``where`` names the directories that may be used, the best first; none keeps the
-    values in memory. ``busy``, ``lock``, ``waiting``, ``alive`` and ``due`` are for the
+    values in memory. ``busy``, ``waiting``, ``alive`` and ``due`` are for the
     cells, which change values without a call to here.
     """
 
     def __init__(self, where: Callable[[], tuple[str, ...]] = tuple) -> None:
         self.where = where
         self.on_fault: OnFault = lambda error, about: None
-        self.lock = threading.RLock()
         self.busy = False
         self.waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self.dropped: deque[tuple[Series, int]] = deque()
@@ -81,38 +80,40 @@ class Store:
 
     # --- changes ------------------------------------------------------------
 
+    @one_at_a_time
     def change(self, function: Callable[..., object], *arguments: object) -> None:
         """Call ``function`` where nothing else changes a value: now, or a little later."""
-        if self.busy:
-            self.defer(function, *arguments)
-            return
         now = perf_counter()
-        with self.lock:
-            self.busy = True
-            try:
+        was_busy = True
+        try:
+            was_busy, self.busy = self.busy, True
+            if was_busy:
+                self.waiting.append((function, arguments))
+            else:
                 if now >= self.due or not self.alive[0]:
                     self.tend(now)
                 function(*arguments)
-            finally:
+        finally:
+            if not was_busy:
                 self.busy = False
         if self.waiting:
             self.settle()
 
-    def defer(self, function: Callable[..., object], *arguments: object) -> None:
-        """Leave a change to whoever is about to make one."""
-        self.waiting.append((function, arguments))
-        # Whoever was busy looks at the queue when it is not any more; so do we.
-        if not self.busy:
-            self.settle()
-
+    @one_at_a_time
     def settle(self) -> None:
-        """Make the changes that wait, unless somebody is busy and will."""
+        """Make the changes that wait, unless somebody is busy: he will.
+
+        Whoever leaves a change in the queue looks after it here, once he has, and so
+        does whoever was busy, once he is not: one of the two finds it.
+        """
         while self.waiting and not self.busy:
-            with self.lock:
-                self.busy = True
-                try:
+            was_busy = True
+            try:
+                was_busy, self.busy = self.busy, True
+                if not was_busy:
                     self._settle()
-                finally:
+            finally:
+                if not was_busy:
                     self.busy = False
         while self._reports:
             self._reports.popleft()()
@@ -317,7 +318,7 @@ class Store:
     def after_fork(self) -> None:
         """Start from zero in a forked child, with nothing of the parent's held."""
         close_inherited()
-        self.lock = threading.RLock()
+        exclusion.renew()
         self.busy = False
         self.waiting.clear()
         self.dropped.clear()
@@ -353,12 +354,10 @@ class Store:
         """Return what is in the slots of all processes, and in this one's annex."""
         self.settle()
         found = [] if self._path() is None else self._found(self._path() or "")
-        with self.lock:
-            annex = self._annex
-            if annex.records or not found:
-                content = bytes(annex.raw[: annex.used])
-                number = -1 if self._slot is None else self._slot.number
-                found.append(Reading(number, (0, 0), annex.header(), content, is_held=True))
+        annex = self._annex
+        if annex.records or not found:
+            number = -1 if self._slot is None else self._slot.number
+            found.append(Reading(number, (0, 0), *annex.copy(), is_held=True))
         return found
 
     def _found(self, path: str) -> list[Reading]:
