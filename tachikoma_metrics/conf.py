@@ -234,9 +234,12 @@ class Config:
         return any(pattern.search(path) for pattern in self.exclude_paths)
 
     @cached_property
-    def shows_scheme(self) -> bool:
-        """Tell whether a family that knows the request has the label ``scheme``."""
-        return any("scheme" in self.labels.get(name, ()) for name in catalogue.FED_BY_REQUESTS)
+    def asks_requests(self) -> bool:
+        """Tell whether a family has a label that takes more than a look at the request."""
+        shown = {
+            name for family in catalogue.FED_BY_REQUESTS for name in self.labels.get(family, ())
+        }
+        return "scheme" in shown or bool(self.request_labels)
 
 
 @dataclass(frozen=True)

@@ -122,9 +122,9 @@ class Measurement:
         now = perf_counter()
         facts = self._facts or self._take_facts(500)
         seconds = now - self._started_at
-        amounts: tuple[float, ...] = (1, seconds, self._request_bytes, response_bytes)
-        if config().extra_metrics:
-            amounts = (*amounts, (self._first_byte_at or now) - self._started_at)
+        first_byte = self._first_byte_at
+        to_first_byte = seconds if first_byte is None else first_byte - self._started_at
+        amounts = (1, seconds, self._request_bytes, response_bytes, to_first_byte)
         HTTP_REQUEST.record(facts, amounts, self._begun, now)
 
     def _size_of(self, response: HttpResponseBase, status: int) -> float:
@@ -190,18 +190,16 @@ def discard_current() -> None:
 
 def facts_of(request: HttpRequest, method: str | None, status: int) -> HttpFacts:
     """Return what a request and the status of its answer are."""
-    settings = config()
+    if method not in STANDARD_METHODS:
+        method = OTHER
     match = request.resolver_match
     route, view = (None, UNMATCHED) if match is None else (match.route, match.view_name)
-    return (
-        method if method in STANDARD_METHODS else OTHER,
-        route,
-        status,
-        view,
-        (request.scheme or "") if settings.shows_scheme else "",
-        _language(request) if hasattr(request, "LANGUAGE_CODE") else "",
-        _extra_labels(request) if settings.extra_labels else (),
-    )
+    language = _language(request) if hasattr(request, "LANGUAGE_CODE") else ""
+    settings = config()
+    if not settings.asks_requests:
+        return method, route, status, view, "", language, ()
+    scheme = request.scheme or ""
+    return method, route, status, view, scheme, language, _extra_labels(request)
 
 
 def _no_facts(method: str | None, status: int) -> HttpFacts:
