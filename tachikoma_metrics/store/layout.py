@@ -9,6 +9,7 @@ generation (as in a seqlock: https://www.kernel.org/doc/html/latest/locking/seql
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class Header(NamedTuple):
     """
 
     magic: bytes = MAGIC
-    used: int = 0
+    used: int = 128  # Its own size.
     generation: int = 0
     claimed_at: float = 0.0
     pid: int = 0
@@ -121,7 +122,19 @@ def unpack_header(buffer: bytes | memoryview) -> Header:
     header = Header(*_HEADER.unpack_from(buffer))
     if header.magic != MAGIC:
         raise Damaged(f"A slot should begin with {MAGIC!r}; got {header.magic!r}.")
+    if not _is_sound(header):
+        raise Damaged(f"A slot should have a header that can be; got {header}.")
     return header
+
+
+def _is_sound(header: Header) -> bool:
+    times = (header.claimed_at, header.cpu_left, header.cpu_seen)
+    return (
+        header.always_zero == 0
+        and header.used >= HEADER_SIZE
+        and header.used % DOUBLE == 0
+        and all(0 <= seconds < math.inf for seconds in times)
+    )
 
 
 def pack_field(buffer: memoryview, field: str, value: float) -> None:

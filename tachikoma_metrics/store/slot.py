@@ -308,9 +308,13 @@ class FileSlot(Slot):
             status = os.stat(self.path, follow_symlinks=False)
         except OSError:
             return False
-        return (status.st_dev, status.st_ino) == self._identity and (
-            bytes(self._raw[: len(layout.MAGIC)]) == layout.MAGIC
-        )
+        return (status.st_dev, status.st_ino) == self._identity and self._is_sound()
+
+    def _is_sound(self) -> bool:
+        try:
+            return self.header().used == self.used
+        except Damaged:
+            return False
 
     def note_cpu(self, seconds: float) -> None:
         """Write down the CPU seconds of this process; they never fall."""

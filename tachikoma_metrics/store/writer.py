@@ -339,8 +339,12 @@ class Store:
                 self.report(error)
 
     def finish(self) -> None:
-        """Make the changes that wait, at the end of the process."""
-        self.due = 0.0
+        """Make the changes that wait, at the end of the process.
+
+        What could not be shared so far is now, if that takes no longer than to claim.
+        """
+        self.due = self._try_at = 0.0
+        self._has_tried = False
         self.change(_nothing)
 
     @property
