@@ -137,12 +137,6 @@ def _is_sound(header: Header) -> bool:
     )
 
 
-def pack_field(buffer: memoryview, field: str, value: float) -> None:
-    """Change one field of the header at the beginning of ``buffer``."""
-    kind = "=d" if isinstance(Header._field_defaults[field], float) else "=Q"
-    struct.pack_into(kind, buffer, _OFFSETS[field], value)
-
-
 def offset_of(field: str) -> int:
     """Return where a field of the header is, in bytes."""
     return _OFFSETS[field]

@@ -7,10 +7,12 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from tachikoma_metrics.store import gauges, layout
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.layout import (
+    DOUBLE,
     GAUGE,
     HEADER_SIZE,
     Damaged,
@@ -39,6 +41,7 @@ class Slot(ABC):
     def __init__(self, size: int) -> None:
         self.size = size
         self._raw = memoryview(b"")
+        self._words = self._raw.cast("Q")
         self.memory = _doubles(self._raw)
         self.records: dict[Series, Record] = {}
         self._ordinals: dict[Declaration, int] = {}
@@ -61,11 +64,14 @@ class Slot(ABC):
     def _show(self, raw: memoryview) -> None:
         self.hide()
         self._raw = raw
+        # Each item is stored by one instruction, as struct.pack_into() would not.
+        self._words = raw.cast("Q")
         self.memory = _doubles(raw)
 
     def hide(self) -> None:
         """Release all views, so that every remembered place is asked for anew."""
         self.memory.release()
+        self._words.release()
         self._raw.release()
 
     # --- header -------------------------------------------------------------
@@ -74,10 +80,11 @@ class Slot(ABC):
         """Return what the slot says of itself."""
         return layout.unpack_header(self._raw)
 
-    def set_header(self, **fields: float) -> None:
+    def set_header(self, **fields: Any) -> None:
         """Change fields of the header, each with one store."""
         for name, value in fields.items():
-            layout.pack_field(self._raw, name, value)
+            words = self.memory if isinstance(value, float) else self._words
+            words[layout.offset_of(name) // DOUBLE] = value
 
     @contextmanager
     def rewriting(self) -> Iterator[None]:

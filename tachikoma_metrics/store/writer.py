@@ -70,6 +70,7 @@ class Store:
         self.alive = _fork_mark()
         self.due = 0.0
         self._reports: deque[Callable[[], object]] = deque()
+        self._is_reporting = False
         self._when_tended: list[Callable[[], None]] = []
         self._when_forked: list[Callable[[], None]] = []
         self._owners: dict[Series, int] = {}
@@ -115,8 +116,19 @@ class Store:
             finally:
                 if not was_busy:
                     self.busy = False
-        while self._reports:
-            self._reports.popleft()()
+        while self._reports and not self._is_reporting:
+            self._report_all()
+
+    def _report_all(self) -> None:
+        # A report may lead back here; its own reports are for the loop it came from.
+        was_reporting = True
+        try:
+            was_reporting, self._is_reporting = self._is_reporting, True
+            while self._reports and not was_reporting:
+                self._reports.popleft()()
+        finally:
+            if not was_reporting:
+                self._is_reporting = False
 
     def _settle(self) -> None:
         while self.waiting:
@@ -250,6 +262,7 @@ class Store:
         self._slot = slot
         self._owners.clear()
         self._take_from(self._annex)
+        self._tell()
 
     def _take_from(self, source: Slot) -> None:
         """Add the values of ``source`` to those of the slot, as far as there is room."""
@@ -267,12 +280,13 @@ class Store:
                 return slot
             except OSError as error:
                 self._try_later(error, slot.path)
+        self._annex.place(series)
         return self._annex
 
     # --- from time to time --------------------------------------------------
 
     def when_tended(self, call: Callable[[], None]) -> None:
-        """Have ``call`` called with the first change of each second."""
+        """Have ``call`` called with the first change of each second, and with a new slot."""
         self._when_tended.append(call)
 
     def when_forked(self, call: Callable[[], None]) -> None:
@@ -300,6 +314,9 @@ class Store:
             self._take_from(self._annex)
         if self._slot is not None:
             self._slot.note_cpu(time.process_time())
+        self._tell()
+
+    def _tell(self) -> None:
         for call in self._when_tended:
             call()
 
@@ -323,6 +340,7 @@ class Store:
         self.waiting.clear()
         self.dropped.clear()
         self._reports.clear()
+        self._is_reporting = False
         self._owners.clear()
         if self._slot is not None:
             self._slot.close()
@@ -356,7 +374,7 @@ class Store:
 
     def readings(self) -> list[Reading]:
         """Return what is in the slots of all processes, and in this one's annex."""
-        self.settle()
+        self.change(self._drop_the_dropped)
         found = [] if self._path() is None else self._found(self._path() or "")
         annex = self._annex
         if annex.records or not found:
