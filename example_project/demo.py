@@ -74,8 +74,8 @@ def manage(*arguments: str) -> None:
 
 def serve_and_send(port: int) -> None:
     """Start gunicorn and send it requests until told to stop."""
-    # One process with threads: each process has a page of its own.
-    command = ["-m", "gunicorn", "tachikoma.wsgi", "--threads", "4", "--log-level", "warning"]
+    # Several processes: whichever answers, the page is that of all.
+    command = ["-m", "gunicorn", "tachikoma.wsgi", "--workers", "3", "--log-level", "warning"]
     server = subprocess.Popen([sys.executable, *command, "--bind", f"{HOST}:{port}"], cwd=HERE)
     try:
         wait_until_it_answers(server, port)

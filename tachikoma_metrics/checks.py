@@ -6,6 +6,7 @@ it in ``conf``); warnings are W001 to W019.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -19,7 +20,9 @@ from tachikoma_metrics.definitions import Histogram
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.registry.metrics import possible_labels
+from tachikoma_metrics.store import STORE
 
+STOCK_MODE_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 MIDDLEWARE = "tachikoma_metrics.middleware.MetricsMiddleware"
 HISTOGRAMS = tuple(n for n, family in catalogue.FAMILIES.items() if isinstance(family, Histogram))
 LABELLED = tuple(n for n, family in catalogue.FAMILIES.items() if not family.is_own_health)
@@ -303,4 +306,35 @@ def check_settings_are_acted_on(**kwargs: Any) -> list[CheckMessage]:
         )
         for setting in conf.SETTINGS.values()
         if setting.key in keys and not setting.acted_on
+    ]
+
+
+@register
+def check_store_can_be_had(**kwargs: Any) -> list[CheckMessage]:
+    """W008: the processes of the service have a directory to share values in."""
+    obstacle = STORE.obstacle()
+    if obstacle is None:
+        return []
+    return [
+        warning(
+            "W008",
+            f"`STORE_DIR` should be a directory that this service can have for itself: {obstacle} "
+            "Each process shows its own values alone.",
+            'Leave it at "auto", or set it to the path of a directory that is to be made.',
+        )
+    ]
+
+
+@register
+def check_stock_mode_is_not_set_up(**kwargs: Any) -> list[CheckMessage]:
+    """W009: nobody relies on prometheus_client's own multi-process mode."""
+    names = [name for name in STOCK_MODE_VARIABLES if name in os.environ]
+    if not names or not conf.config().enabled:
+        return []
+    return [
+        warning(
+            "W009",
+            f"{names[0]} is set, and has no effect: all processes share their values without it.",
+            "Remove it from the environment, and the server's hooks that belong to it.",
+        )
     ]

@@ -165,7 +165,7 @@ def test_a_wrong_name_is_an_error_with_a_hint(id: str, declared: object, says: s
 
 def test_the_ids_are_those_that_the_docstrings_tell():
     told = set(re.findall(r'"""([EW]\d{3})', Path(checks.__file__).read_text()))
-    emitted = {id for id, *_ in WRONG_NAMES} | {f"W00{number}" for number in range(1, 8)}
+    emitted = {id for id, *_ in WRONG_NAMES} | {f"W00{number}" for number in range(1, 10)}
 
     assert told | {"E002"} == emitted
 
@@ -284,3 +284,33 @@ def test_the_labels_of_our_own_health_cannot_be_taken_from_it(name: str, client:
 
         assert client.get("/metrics").status_code == 200
         assert sample_value("tachikoma_metrics_errors_total", source="database") == 1
+
+
+def test_a_directory_that_cannot_be_had_is_pointed_out(tmp_path: Path):
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    (tmp_path / "file").touch()
+
+    messages = {}
+    for path in (open_to_all, tmp_path / "file" / "store"):
+        with override_settings(TACHIKOMA_METRICS={"STORE_DIR": str(path)}):
+            messages[path.name] = found()["W008"].msg
+
+    assert "Change it to 700" in messages["open"]
+    assert "should be in a directory" in messages["store"]
+
+
+@pytest.mark.parametrize("name", [None, "auto", "missing/store"])
+def test_a_directory_that_can_be_had_is_not_made_by_the_checks(tmp_path: Path, name: str | None):
+    path = str(tmp_path / name) if name == "missing/store" else name
+    with override_settings(TACHIKOMA_METRICS={"STORE_DIR": path}):
+        assert found() == {}
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_environment_of_the_stock_mode_is_pointed_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/anywhere")
+
+    assert "has no effect" in found()["W009"].msg

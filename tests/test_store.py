@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
+from array import array
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tachikoma_metrics.exposition import Turns
+from tachikoma_metrics.store import Declaration, Series, exclusion
+from tachikoma_metrics.store.layout import (
+    HEADER_SIZE,
+    Damaged,
+    Header,
+    Kind,
+    pack_header,
+    parse,
+    unpack_header,
+)
+from tachikoma_metrics.store.slot import MemorySlot
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
 
@@ -705,3 +726,128 @@ def test_values_of_a_process_that_ends_before_it_could_claim_are_there_all_the_s
     assert sample_value("cache_hits_total") == 3
     """
     run(script, directory, before=FAULT)
+
+
+# --- what a slot may hold ---------------------------------------------------
+
+SERIES = st.builds(
+    Series,
+    st.sampled_from(
+        [
+            Declaration("counter", "a", labels=("x",)),
+            Declaration("gauge", "b", "Help \ud800.", labels=("x",), mode="max"),
+            Declaration("histogram", "c", labels=("x",), bounds=(0.5, math.inf)),
+            Declaration("summary", "d", labels=("x",), is_ours=True),
+        ]
+    ),
+    st.tuples(st.text(max_size=20)),
+)
+
+
+@given(st.lists(st.tuples(SERIES, st.booleans()), max_size=60))
+def test_a_slot_says_what_was_written_to_it(changes: list[tuple[Series, bool]]):
+    slot = MemorySlot()
+    expected: dict[Series, float] = {}
+    for number, (series, is_removed) in enumerate(changes, 1):
+        if is_removed:
+            slot.remove(series)
+            expected.pop(series, None)
+        else:
+            slot.memory[slot.place(series)] = expected[series] = float(number)
+
+    header, content = slot.copy()
+    values = array("d", content)
+    records = [r for r in parse(content, header.used) if r.kind == Kind.SERIES]
+    assert {record.series: values[record.first] for record in records} == expected
+    assert len(records) == len(expected)
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**40))
+def test_any_bytes_are_a_slot_or_damaged(content: bytes, used: int):
+    header = pack_header(Header(used=used))
+    for whole in (content, header + content):
+        with suppress(Damaged):
+            list(parse(whole, unpack_header(whole).used))
+
+
+@given(st.data())
+def test_what_is_changed_in_a_slot_costs_what_comes_after_it_alone(data: st.DataObject):
+    slot = MemorySlot()
+    for letter in "abcdef":
+        slot.memory[slot.place(Series(Declaration("counter", letter), ()))] = 1
+    header, sound = slot.copy()
+    at = data.draw(st.integers(HEADER_SIZE, len(sound) - 1))
+    damaged = sound[:at] + bytes([sound[at] ^ data.draw(st.integers(1, 255))]) + sound[at + 1 :]
+
+    def names(content: bytes) -> list[str]:
+        found = []
+        with suppress(Damaged):
+            for record in parse(content, header.used):
+                if record.end <= at:
+                    found.append(str(record.subject))
+        return found
+
+    assert names(damaged) == names(sound)
+
+
+# --- taking turns -----------------------------------------------------------
+
+
+def test_those_who_wait_share_what_is_done_after_they_asked():
+    turns: Turns[int] = Turns()
+    done: list[int] = []
+    is_begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> int:
+        is_begun.set()
+        may_end.wait(20)
+        done.append(len(done) + 1)
+        return done[-1]
+
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(turns.take, "page", work)
+        is_begun.wait(20)
+        others = [pool.submit(turns.take, "page", work) for _ in range(5)]
+        while len(turns.waiting) < 1:
+            time.sleep(0.001)
+        time.sleep(0.1)
+        may_end.set()
+
+        assert first.result() == 1
+        assert {other.result() for other in others} == {2}
+
+
+def test_work_that_fails_is_tried_by_each_who_waited():
+    turns: Turns[int] = Turns()
+    calls: list[int] = []
+
+    def work() -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ValueError
+        return len(calls)
+
+    with pytest.raises(ValueError):  # noqa: PT011  # It has no words.
+        turns.take("page", work)
+    assert turns.take("page", work) == 2
+
+
+def test_work_that_asks_for_itself_does_not_wait():
+    turns: Turns[str] = Turns()
+
+    assert turns.take("page", lambda: turns.take("page", lambda: "inner")) == "inner"
+
+
+def test_where_there_is_no_global_lock_there_is_one_here(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(exclusion, "HAS_GIL", False)
+    inside: list[int] = []
+
+    @exclusion.one_at_a_time
+    def work() -> int:
+        inside.append(1)
+        time.sleep(0.001)
+        return len(inside) - (inside.pop() - 1)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert {pool.submit(work).result() for _ in range(20)} == {1}
+        assert {future.result() for future in [pool.submit(work) for _ in range(20)]} == {1}

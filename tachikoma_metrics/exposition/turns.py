@@ -29,7 +29,7 @@ class Turns(Generic[Result]):
         """Forget who waits: after a fork, in the child, nobody does."""
         self._lock = threading.Lock()
         self._work = threading.Lock()
-        self._waiting: dict[Hashable, _Turn[Result]] = {}
+        self.waiting: dict[Hashable, _Turn[Result]] = {}
         self._working = threading.local()
 
     def take(self, key: Hashable, work: Callable[[], Result]) -> Result:
@@ -60,11 +60,11 @@ class Turns(Generic[Result]):
 
     def _join(self, key: Hashable) -> tuple[_Turn[Result], bool]:
         with self._lock:
-            is_first = key not in self._waiting
-            return self._waiting.setdefault(key, _Turn()), is_first
+            is_first = key not in self.waiting
+            return self.waiting.setdefault(key, _Turn()), is_first
 
     def _worked(self, key: Hashable, work: Callable[[], Result]) -> Result:
         with self._work:
             with self._lock:
-                del self._waiting[key]
+                del self.waiting[key]
             return work()

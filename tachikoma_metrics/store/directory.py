@@ -62,6 +62,20 @@ class Directory:
     def __init__(self, path: str) -> None:
         self.path = path
 
+    def look(self) -> None:
+        """Raise ``OSError`` if the directory, or what is to hold it, cannot be had.
+
+        Makes nothing.
+        """
+        if os.path.lexists(self.path):
+            with self._opened(make=False):
+                return
+        above = os.path.dirname(self.path)
+        while not os.path.lexists(above):
+            above = os.path.dirname(above)
+        if not os.path.isdir(above) or not os.access(above, os.W_OK | os.X_OK):
+            raise Unavailable(f"{self.path} should be in a directory that can be written to.")
+
     def claim(self, on_damage: OnDamage, patience: float) -> FileSlot:
         """Return the lowest slot that nobody holds, with the totals it has.
 

@@ -238,6 +238,17 @@ class Store:
                     self._try_later(error, path)
                     return
 
+    def obstacle(self) -> OSError | None:
+        """Return why no directory can be had, if that is so; makes and claims nothing."""
+        obstacle = None
+        for path in self.where():
+            try:
+                Directory(path).look()
+                return None
+            except OSError as error:
+                obstacle = error
+        return obstacle
+
     def _try_later(self, error: OSError, path: str) -> None:
         self._try_at = perf_counter() + _SECONDS_BETWEEN_LOOKS
         self.report(error, path)
