@@ -22,6 +22,7 @@ from tachikoma_metrics.registry import families, runtime, values
 from tachikoma_metrics.registry.families import Guard, GuardedMetric
 from tachikoma_metrics.registry.snapshot import Snapshot
 from tachikoma_metrics.store import (
+    HAS_LOCKS,
     LAYOUT_VERSION,
     STORE,
     Merger,
@@ -348,7 +349,7 @@ METRICS = Metrics()
 def _store_directories() -> tuple[str, ...]:
     """Return where the slots of this service may be; nowhere if memory is to do."""
     config = conf.config()
-    if config.store_dir is None or not config.enabled:
+    if config.store_dir is None or not config.enabled or not HAS_LOCKS:
         return ()
     if config.store_dir != "auto":
         return (config.store_dir,)

@@ -162,7 +162,8 @@ class Cell:
         """Return all numbers of the cell."""
         self.store.settle()
         try:
-            return list(self.memory[self.index : self.index + self.width])
+            memory, index = self.memory, self.index
+            return [memory[place] for place in range(index, index + self.width)]
         except ValueError:
             # Looking claims nothing; but what was changed before may have moved.
             found = self.store.find(self)

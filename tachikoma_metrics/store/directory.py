@@ -101,9 +101,14 @@ class Directory:
         except FileNotFoundError:
             return
 
-    def remove(self, removed: Collection[Series]) -> None:
+    def remove(self, removed: Collection[Series], patience: float) -> None:
         """Remove label sets from the slots that nobody holds; as far as they can be read."""
-        with suppress(OSError), self._opened(make=False) as directory, ExitStack() as stack:
+        with (
+            suppress(OSError),
+            self._opened(make=False) as directory,
+            self._locked(directory, patience),
+            ExitStack() as stack,
+        ):
             for file in _free_slots(directory.descriptor, stack)[0].values():
                 with suppress(OSError, Damaged):
                     _remove_from(file.descriptor, removed)

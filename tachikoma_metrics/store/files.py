@@ -11,6 +11,9 @@ try:
 except ImportError:  # Windows has none: there, no directory can be had.
     fcntl = None  # type: ignore[assignment]
 
+HAS_LOCKS = fcntl is not None
+"""Whether this system can tell by a lock whether a process lives."""
+
 _open: set[TemporaryFile] = set()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -132,7 +133,8 @@ class Slot(ABC):
 
     def values(self, record: Record) -> list[float]:
         """Return the values of a record."""
-        return list(self.memory[record.first : record.first + record.width])
+        # No slice: a child forked meanwhile could not close the map for it.
+        return list(struct.unpack_from(f"={record.width}d", self._raw, record.first * DOUBLE))
 
     def write(self, record: Record, values: Sequence[float]) -> None:
         """Replace the values of a record."""
@@ -336,7 +338,8 @@ class FileSlot(Slot):
         """
         self.hide()
         if self._map is not None:
-            self._map.close()
+            with suppress(BufferError):
+                self._map.close()
             self._map = None
         if self._descriptor >= 0:
             with suppress(OSError):

@@ -150,22 +150,25 @@ class Store:
     # --- places -------------------------------------------------------------
 
     def attach(self, cell: Cell) -> None:
-        """Give ``cell`` the place of its values. Called by a change."""
-        self._drop_the_dropped()
-        series = cell.locate()
-        if series is None:
-            cell.stay_apart()
-            return
-        cell.memory, index = self._place(cell, series)
-        cell.index = index + cell.offset
+        """Give ``cell`` the place of its values. Called by a change; never raises."""
+        try:
+            self._drop_the_dropped()
+            series = cell.locate()
+            if series is not None:
+                cell.memory, index = self._place(cell, series)
+                cell.index = index + cell.offset
+                return
+        except Exception as error:
+            self.report(error)
+        cell.stay_apart()
 
     def find(self, cell: Cell) -> list[float] | None:
         """Return the values of ``cell`` if it has a record, without giving it one."""
         series = cell.locate()
         for home in (self._slot, self._annex):
             if home is not None and series in home.records:
-                first = home.records[series].first + cell.offset
-                return list(home.memory[first : first + cell.width])
+                values = home.values(home.records[series])
+                return values[cell.offset : cell.offset + cell.width]
         return None
 
     def _place(self, cell: Cell, series: Series) -> tuple[memoryview[float], int]:
@@ -200,7 +203,7 @@ class Store:
                 self._slot.remove(series)
         if self._slot is not None and removed:
             directory = Directory(self._slot.directory)
-            self.afterwards(partial(directory.remove, frozenset(removed)))
+            self.afterwards(partial(directory.remove, frozenset(removed), _SECONDS_TO_WAIT))
 
     def _drop_the_dropped(self) -> None:
         removed = []
@@ -233,8 +236,8 @@ class Store:
             try:
                 self._hold(Directory(path).claim(self.report, patience))
                 return
-            except OSError as error:
-                if error.errno in _NO_ROOM or path == paths[-1]:
+            except Exception as error:
+                if getattr(error, "errno", None) in _NO_ROOM or path == paths[-1]:
                     self._try_later(error, path)
                     return
 
@@ -249,7 +252,7 @@ class Store:
                 obstacle = error
         return obstacle
 
-    def _try_later(self, error: OSError, path: str) -> None:
+    def _try_later(self, error: Exception, path: str) -> None:
         self._try_at = perf_counter() + _SECONDS_BETWEEN_LOOKS
         self.report(error, path)
 
@@ -353,11 +356,11 @@ class Store:
         self._reports.clear()
         self._is_reporting = False
         self._owners.clear()
-        if self._slot is not None:
-            self._slot.close()
-            self._slot = None
-        self._annex.hide()
-        self._annex = MemorySlot()
+        slot, annex = self._slot, self._annex
+        self._slot, self._annex = None, MemorySlot()
+        annex.hide()
+        if slot is not None:
+            slot.close()
         self._try_at = 0.0
         self._has_tried = False
         self.alive[0] = 1
