@@ -124,8 +124,7 @@ class Metrics:
         return readings, self._merger.merge(readings, self.damage)
 
     def _collected(self, snapshot: Snapshot, collector: Collector) -> Iterable[Metric]:
-        if _rank(collector) == _OWN_HEALTH:
-            snapshot.renew()
+        if _rank(collector) == _OWN_HEALTH and snapshot.is_to_be_observed():
             self._observe_ourselves(snapshot)
         return snapshot.collect(collector)
 

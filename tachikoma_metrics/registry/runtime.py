@@ -56,14 +56,14 @@ def process_families(readings: Sequence[Reading]) -> Iterable[Metric]:
     container has in a shared directory, nothing else is known.
     https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics
     """
-    living = [(reading, usage) for reading, usage in map(_usage, readings) if usage is not None]
-    usages = [usage for _, usage in living]
+    found = list(map(_usage, readings))
+    usages = [usage for _, usage in found if usage is not None]
     if usages:
         yield from _gauges(usages)
     yield CounterMetricFamily(
         "process_cpu_seconds",
         "Total user and system CPU time spent in seconds.",
-        value=sum(_cpu_seconds(reading, usage) for reading, usage in map(_usage, readings)),
+        value=sum(_cpu_seconds(reading, usage) for reading, usage in found),
     )
 
 

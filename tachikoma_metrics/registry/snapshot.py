@@ -33,15 +33,17 @@ class Snapshot:
         self._families: dict[tuple[bool, str], list[Family]] = {}
         self._shown: set[tuple[bool, str]] = set()
         self._seen_faults = 0
+        self._was_observed = False
 
     @staticmethod
     def has(collector: Collector) -> bool:
         """Tell whether what ``collector`` collects is in the store."""
         return is_shared(collector) or collector in (PROCESS_COLLECTOR, GC_COLLECTOR)
 
-    def renew(self) -> None:
-        """Look again, if a fault was counted since."""
-        if self._readings is None or self._faults() != self._seen_faults:
+    def renew(self) -> bool:
+        """Look again, if nobody did or a fault was counted since; tell whether that was so."""
+        is_old = self._readings is None or self._faults() != self._seen_faults
+        if is_old:
             self._seen_faults = self._faults()
             self._readings, families = self._look()
             self._families = {}
@@ -49,6 +51,13 @@ class Snapshot:
                 declaration = family.declaration
                 key = (declaration.is_ours, declaration.name)
                 self._families.setdefault(key, []).append(family)
+        return is_old
+
+    def is_to_be_observed(self) -> bool:
+        """Look again if a fault was counted; tell whether that, or the first look, is news."""
+        is_news = self.renew() or not self._was_observed
+        self._was_observed = True
+        return is_news
 
     @property
     def living(self) -> int:
