@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from prometheus_client import Metric
 from prometheus_client.samples import Exemplar, Sample
@@ -11,6 +12,9 @@ from prometheus_client.utils import floatToGoString
 from tachikoma_metrics.store import Declaration
 from tachikoma_metrics.store.layout import GAUGE, HISTOGRAM
 from tachikoma_metrics.store.merge import Family, Line, Lines
+
+SeriesOf = Callable[[str, Mapping[str, str]], str]
+"""Writes a name with labels."""
 
 ExemplarKey = tuple[str, frozenset[tuple[str, str]]]
 
@@ -58,34 +62,42 @@ class MergedMetric(Metric):
         return folded.keys(), folded.values()
 
     def _sample(self, line: Line, value: float) -> Sample:
-        labels = dict(line.labels)
-        if line.bound is not None:
-            labels["le"] = number(line.bound)
+        labels = _labels(line)
         exemplar = self.exemplars.get((line.suffix, frozenset(labels.items())))
         return Sample(self.name + line.suffix, labels, value, None, exemplar)
 
-    def quick_text(self, series_of: Callable[[Sample], str], key: object) -> str | None:
-        """Return the lines of what is in the store, from what was remembered of them.
+    def quick_text(self, head: str, series_of: SeriesOf, key: object) -> str | None:
+        """Return ``head`` and the lines of what is in the store, as they are remembered.
 
-        ``series_of`` writes name and labels of a sample, and may raise for one that
-        cannot be written; ``key`` tells what else its answer depends on. None if the
-        lines have to be written one by one.
+        ``series_of`` writes name and labels of a line, and raises ``ValueError`` for one
+        that cannot be written; ``key`` tells what ``head`` and its answers depend on.
+        None if the lines have to be written one by one.
         """
         if len(self._families) != 1:
             return None
         family = self._families[0]
         rendered = family.lines.rendered
-        if (self.name, key) not in rendered:
-            rendered[self.name, key] = self._template(family.lines, series_of)
-        template = rendered[self.name, key]
+        if key not in rendered:
+            rendered[key] = self._template(family.lines, head, series_of)
+        template = rendered[key]
         return None if template is None else template % tuple(map(number, family.values))
 
-    def _template(self, lines: Lines, series_of: Callable[[Sample], str]) -> str | None:
+    def _template(self, lines: Lines, head: str, series_of: SeriesOf) -> str | None:
         try:
-            series = [series_of(self._sample(line, 0.0)) for line in lines.lines]
+            series = [
+                series_of(self.name + line.suffix, _labels(line)).replace("%", "%%")
+                for line in lines.lines
+            ]
         except ValueError:
             return None
-        return "".join(f"{one.replace('%', '%%')} %s\n" for one in series)
+        return head.replace("%", "%%") + "".join(f"{one} %s\n" for one in series)
+
+
+def _labels(line: Line) -> dict[str, str]:
+    labels = dict(line.labels)
+    if line.bound is not None:
+        labels["le"] = _bound(line.bound)
+    return labels
 
 
 def number(value: float) -> str:
@@ -93,6 +105,9 @@ def number(value: float) -> str:
     if 0 <= value < _SMALLEST_WITH_EXPONENT:
         return repr(value)
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # It has no types.
+
+
+_bound = lru_cache(1024)(number)
 
 
 def _folded(families: Sequence[Family]) -> dict[Line, float]:

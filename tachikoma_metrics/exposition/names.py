@@ -7,6 +7,7 @@ https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from prometheus_client import Metric
 
@@ -21,11 +22,13 @@ _SUFFIXES = {
 }
 
 
+@lru_cache(8192)
 def metric_name(name: str) -> str:
     """Return ``name`` with an underscore in place of each character that is not allowed."""
     return _ILLEGAL_IN_METRIC.sub("_", name)
 
 
+@lru_cache(8192)
 def label_name(name: str) -> str:
     """Return ``name`` with an underscore in place of each character that is not allowed."""
     return _ILLEGAL_IN_LABEL.sub("_", name)
@@ -33,5 +36,9 @@ def label_name(name: str) -> str:
 
 def names_of(metric: Metric) -> frozenset[str]:
     """Return every name the family takes on a page."""
-    name = metric_name(metric.name)
-    return frozenset(name + suffix for suffix in _SUFFIXES.get(metric.type, ("",)))
+    return _names(metric.name, metric.type)
+
+
+@lru_cache(8192)
+def _names(name: str, type: str) -> frozenset[str]:
+    return frozenset(metric_name(name) + suffix for suffix in _SUFFIXES.get(type, ("",)))

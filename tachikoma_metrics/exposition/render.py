@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from prometheus_client import Metric
 from prometheus_client.samples import Exemplar, Sample
@@ -38,6 +39,7 @@ class Format:
     """Name a format by its content type and write families in it."""
 
     content_type: str
+    _head: Callable[[str, str, str, str], str]
     _families: Callable[[Metric, Callable[[Sample], str]], Iterator[str]]
     _write: Write
     _end: str = ""
@@ -68,14 +70,15 @@ class Format:
     def _quick(self, metric: Metric, lines: _Lines) -> str | None:
         if not isinstance(metric, MergedMetric) or metric.exemplars:
             return None
-        global_labels = lines.global_labels
+        constant = tuple(lines.global_labels.items())
         text = metric.quick_text(
-            lambda sample: _series(sample, global_labels), tuple(global_labels.items())
+            self._head(metric.name, metric.documentation, metric.type, metric.unit),
+            lambda name, labels: _series_text(name, tuple(labels.items()), constant),
+            (self.content_type, metric.name, metric.documentation, metric.unit, constant),
         )
-        if text is None:
-            return None
-        header = Metric(metric.name, metric.documentation, metric.type, metric.unit)
-        return "".join([self._slow(header, lines), text, *map(lines.line, metric.extra)])
+        if text is None or not metric.extra:
+            return text
+        return "".join([text, *map(lines.line, metric.extra)])
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,7 @@ def _is_created(metric: Metric, sample: Sample) -> bool:
 
 
 def _text_family(metric: Metric, line: Callable[[Sample], str]) -> Iterator[str]:
-    name = metric.name + _TEXT_SUFFIXES.get(metric.type, "")
-    yield from _text_header(name, metric.documentation, _TEXT_TYPES.get(metric.type, metric.type))
+    yield _text_head(metric.name, metric.documentation, metric.type)
     apart: dict[str, list[Sample]] = {}
     for sample in metric.samples:
         if sample.name in _names_of_apart(metric):
@@ -107,7 +109,7 @@ def _text_family(metric: Metric, line: Callable[[Sample], str]) -> Iterator[str]
         elif not _is_created(metric, sample):
             yield line(sample)
     for name, samples in sorted(apart.items()):
-        yield from _text_header(name, metric.documentation, "gauge")
+        yield _text_head(name, metric.documentation, "gauge")
         yield from map(line, samples)
 
 
@@ -118,9 +120,11 @@ def _names_of_apart(metric: Metric) -> tuple[str, ...]:
     return tuple(metric.name + suffix for suffix in _GAUGES_OF_GAUGEHISTOGRAM)
 
 
-def _text_header(name: str, documentation: str, type: str) -> Iterator[str]:
+@lru_cache(4096)
+def _text_head(name: str, documentation: str, type: str, unit: str = "") -> str:
+    name = metric_name(name + _TEXT_SUFFIXES.get(type, ""))
     text = documentation.replace("\\", r"\\").replace("\n", r"\n")
-    yield f"# HELP {metric_name(name)} {text}\n# TYPE {metric_name(name)} {type}\n"
+    return f"# HELP {name} {text}\n# TYPE {name} {_TEXT_TYPES.get(type, type)}\n"
 
 
 def _text_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str]) -> str:
@@ -129,13 +133,17 @@ def _text_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str
 
 
 def _openmetrics_family(metric: Metric, line: Callable[[Sample], str]) -> Iterator[str]:
-    name = metric_name(metric.name)
-    yield f"# HELP {name} {_escaped(metric.documentation)}\n# TYPE {name} {metric.type}\n"
-    if metric.unit:
-        yield f"# UNIT {name} {metric.unit}\n"
+    yield _openmetrics_head(metric.name, metric.documentation, metric.type, metric.unit)
     for sample in metric.samples:
         if not _is_created(metric, sample):
             yield line(sample)
+
+
+@lru_cache(4096)
+def _openmetrics_head(name: str, documentation: str, type: str, unit: str) -> str:
+    name = metric_name(name)
+    head = f"# HELP {name} {_escaped(documentation)}\n# TYPE {name} {type}\n"
+    return f"{head}# UNIT {name} {unit}\n" if unit else head
 
 
 def _openmetrics_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str]) -> str:
@@ -151,9 +159,16 @@ def _exemplar(exemplar: Exemplar) -> str:
 
 
 def _series(sample: Sample, global_labels: Mapping[str, str]) -> str:
-    labels = {**global_labels, **sample.labels} if global_labels else sample.labels
-    name = metric_name(sample.name)
-    return f"{name}{{{_label_pairs(labels)}}}" if labels else name
+    labels = tuple((name, str(value)) for name, value in sample.labels.items())
+    return _series_text(sample.name, labels, tuple(global_labels.items()))
+
+
+@lru_cache(16384)
+def _series_text(
+    name: str, labels: tuple[tuple[str, str], ...], global_labels: tuple[tuple[str, str], ...]
+) -> str:
+    merged = {**dict(global_labels), **dict(labels)}
+    return f"{metric_name(name)}{{{_label_pairs(merged)}}}" if merged else metric_name(name)
 
 
 def _label_pairs(labels: Mapping[str, str]) -> str:
@@ -183,11 +198,13 @@ def _encodable(page: str) -> str:
 
 TEXT = Format(
     "text/plain; version=0.0.4; charset=utf-8",
+    _text_head,
     _text_family,
     _text_sample,
 )
 OPENMETRICS = Format(
     "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    _openmetrics_head,
     _openmetrics_family,
     _openmetrics_sample,
     "# EOF\n",

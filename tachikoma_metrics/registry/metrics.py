@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client import REGISTRY, GCCollector, Metric, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -19,7 +19,7 @@ from tachikoma_metrics import catalogue, conf, exposition
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Family, Histogram
 from tachikoma_metrics.registry import families, runtime, values
-from tachikoma_metrics.registry.families import Guard, GuardedMetric
+from tachikoma_metrics.registry.families import Guard, GuardedMetric, is_guarded
 from tachikoma_metrics.registry.snapshot import Snapshot
 from tachikoma_metrics.store import (
     HAS_LOCKS,
@@ -296,8 +296,9 @@ def _rank(collector: Collector) -> int:
     Ours come later: where a project's collector yields a family of ours, ours stays out.
     And of ours our own health: it tells of the faults of the others.
     """
-    if isinstance(collector, GuardedMetric) and collector.guard is not None:
-        return _OWN_HEALTH if collector.guard.is_own_health else _OURS
+    if is_guarded(collector):
+        guard = cast(GuardedMetric, collector).guard
+        return _OWN_HEALTH if guard is not None and guard.is_own_health else _OURS
     return _SHARED if Snapshot.has(collector) else _ELSEWHERE
 
 

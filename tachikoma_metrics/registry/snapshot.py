@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, Metric
 from prometheus_client.registry import Collector
@@ -11,7 +11,7 @@ from prometheus_client.samples import Exemplar, Sample
 
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.registry import runtime
-from tachikoma_metrics.registry.families import GuardedMetric
+from tachikoma_metrics.registry.families import GuardedMetric, is_guarded
 from tachikoma_metrics.registry.values import declaration_of, is_shared
 from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Reading
 
@@ -91,8 +91,8 @@ class Snapshot:
 
     def collect(self, collector: Collector) -> Iterable[Metric]:
         """Return what ``collector`` collects, of all processes if it is in the store."""
-        if isinstance(collector, GuardedMetric):
-            return self._ours(collector)
+        if is_guarded(collector):
+            return self._ours(cast(GuardedMetric, collector))
         if is_shared(collector):
             return [self._merged(collector, declaration_of(collector))]
         if not self.has(collector) or not self.is_of_many:
