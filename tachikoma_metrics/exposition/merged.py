@@ -80,7 +80,15 @@ class MergedMetric(Metric):
         if key not in rendered:
             rendered[key] = self._template(family.lines, head, series_of)
         template = rendered[key]
-        return None if template is None else template % tuple(map(number, family.values))
+        if template is None:
+            return None
+        return str(template) % tuple(
+            # Most numbers, and without a call.
+            [
+                repr(value) if 0 <= value < _SMALLEST_WITH_EXPONENT else number(value)
+                for value in family.values
+            ]
+        )
 
     def _template(self, lines: Lines, head: str, series_of: SeriesOf) -> str | None:
         try:

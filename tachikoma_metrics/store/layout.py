@@ -246,45 +246,65 @@ def _strings(values: list[Any]) -> tuple[str, ...]:
     return tuple(str(value) for value in values)
 
 
-def parse(buffer: bytes | memoryview, used: int) -> Iterator[Record]:
+Raw = tuple[int, bytes, int, int, int, int, int]
+"""Kind, words, width, place of the family, beginning in bytes, first value in doubles, and
+end in bytes of a record that nobody has understood yet."""
+
+
+def walk(buffer: bytes | memoryview, used: int) -> Iterator[Raw]:
     """Yield the records of a slot that has ``used`` bytes.
+
+    Raises ``Damaged`` where there is no record; what was yielded before is one.
+    """
+    size = min(used, len(buffer))
+    unpack = _RECORD.unpack_from
+    at = HEADER_SIZE
+    while at < size:
+        begin = at + _RECORD.size
+        if begin > size:
+            raise Damaged(f"A record should begin at byte {at}; the slot ends at {size}.")
+        kind, length, width, ordinal = unpack(buffer, at)
+        values_at = begin + _aligned(length)
+        end = values_at + width * DOUBLE
+        if end > size:
+            raise Damaged(f"The record at byte {at} should end by byte {size}; got {end}.")
+        words = bytes(buffer[begin : begin + length])
+        yield kind, words, width, ordinal, at, values_at // DOUBLE, end
+        at = end
+    if size < used:
+        raise Damaged(f"A slot should have the {used} bytes it says; got {size}.")
+
+
+def parse(buffer: bytes | memoryview, used: int) -> Iterator[Record]:
+    """Yield the records of a slot that has ``used`` bytes, understood.
 
     Raises ``Damaged`` where the bytes are no record; what was yielded before is sound.
     """
-    if used > len(buffer):
-        raise Damaged(f"A slot should have the {used} bytes it says; got {len(buffer)}.")
     declarations: list[Declaration] = []
-    at = HEADER_SIZE
-    while at < used:
-        record = _record_at(buffer, at, used, declarations)
-        if isinstance(record.subject, Declaration):
-            declarations.append(record.subject)
-        yield record
-        at = record.end
+    for kind, words, width, ordinal, at, first, end in walk(buffer, used):
+        subject: Declaration | Series
+        if kind == Kind.DECLARATION:
+            subject = read_declaration(words)
+            declarations.append(subject)
+        else:
+            subject = read_series(kind, words, width, declarations[ordinal : ordinal + 1])
+        yield Record(kind, at, first, width, subject, end)
 
 
-def _record_at(
-    buffer: bytes | memoryview, at: int, used: int, declarations: list[Declaration]
-) -> Record:
-    if at + _RECORD.size > used:
-        raise Damaged(f"A record should begin at byte {at}; the slot ends before.")
-    kind, length, width, ordinal = _RECORD.unpack_from(buffer, at)
-    begin = at + _RECORD.size
-    values_at = begin + _aligned(length)
-    end = values_at + width * DOUBLE
-    if end > used:
-        raise Damaged(f"The record at byte {at} should end by byte {used}; got {end}.")
-    subject = _subject(kind, bytes(buffer[begin : begin + length]), width, ordinal, declarations)
-    return Record(kind, at, values_at // DOUBLE, width, subject, end)
-
-
-def _subject(
-    kind: int, words: bytes, width: int, ordinal: int, declarations: list[Declaration]
-) -> Declaration | Series:
+def read_declaration(words: bytes) -> Declaration:
+    """Return the family a record declares; raise ``Damaged`` if it declares none."""
     try:
-        if kind == Kind.DECLARATION and width == 0:
-            return _declaration(words)
-        series = Series(declarations[ordinal], _label_values(words))
+        return _declaration(words)
+    except Damaged:
+        raise
+    except Exception as error:
+        raise Damaged(f"A record should have readable words; got {words[:80]!r}.") from error
+
+
+def read_series(kind: int, words: bytes, width: int, family: list[Declaration]) -> Series:
+    """Return the label set a record is about; raise ``Damaged`` if it is not of ``family``."""
+    try:
+        series = Series(family[0], _label_values(words))
     except Exception as error:
         raise Damaged(f"A record should have readable words; got {words[:80]!r}.") from error
     declaration = series.declaration

@@ -35,10 +35,49 @@ Identity = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a slot has its values, as long as nothing in it moved."""
+    """Where a slot has the first value of each label set, as long as nothing in it moved.
+
+    Label sets go by their numbers in ``Names``.
+    """
 
     identity: Identity
-    firsts: dict[Series, int]
+    firsts: dict[int, int]
+
+
+class Names:
+    """Give each label set a number, so that what many slots have is read once."""
+
+    def __init__(self) -> None:
+        self.series: list[Series] = []
+        self._tables: dict[bytes, tuple[Declaration, dict[bytes, int]]] = {}
+
+    def firsts(self, content: bytes, used: int, found: dict[int, int]) -> None:
+        """Note in ``found`` where each label set has its values; raise ``Damaged``."""
+        tables: list[tuple[Declaration, dict[bytes, int]]] = []
+        for kind, words, width, ordinal, _, first, _ in layout.walk(content, used):
+            if kind == layout.Kind.SERIES and ordinal < len(tables):
+                declaration, numbers = tables[ordinal]
+                number = numbers.get(words)
+                if number is None or width != declaration.width:
+                    number = self._number(words, width, declaration, numbers)
+                found[number] = first
+            elif kind == layout.Kind.DECLARATION:
+                tables.append(self._table(words))
+            elif kind != layout.Kind.REMOVED:
+                raise Damaged(f"A record should be of a known kind and family; got {kind}.")
+
+    def _table(self, words: bytes) -> tuple[Declaration, dict[bytes, int]]:
+        if words not in self._tables:
+            self._tables[words] = (layout.read_declaration(words), {})
+        return self._tables[words]
+
+    def _number(
+        self, words: bytes, width: int, declaration: Declaration, numbers: dict[bytes, int]
+    ) -> int:
+        series = layout.read_series(layout.Kind.SERIES, words, width, [declaration])
+        number = numbers[words] = len(self.series)
+        self.series.append(series)
+        return number
 
 
 class Line(NamedTuple):
@@ -77,18 +116,20 @@ class Merger:
     """Merge readings, remembering what the last ones had in common with the next."""
 
     def __init__(self) -> None:
+        self._names = Names()
         self._layouts: dict[Identity, Layout] = {}
-        self._plan = _Plan([])
+        self._plan = _Plan(self._names, [], {})
 
     def merge(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
         """Return the families that any of the slots has.
 
-        Damaged parts of a slot are left out, and told of.
+        Damaged parts of a slot are left out, and told of once.
         """
         layouts = [self._layout(reading, on_damage) for reading in readings]
         self._layouts = {layout.identity: layout for layout in layouts}
         if [layout.identity for layout in layouts] != self._plan.identities:
-            self._plan = _Plan(layouts)
+            self._plan = _Plan(self._names, layouts, self._plan.lines)
+            self._forget_names()
         return self._plan.families(readings)
 
     def _layout(self, reading: Reading, on_damage: OnDamage) -> Layout:
@@ -103,32 +144,44 @@ class Merger:
         )
         if identity in self._layouts:
             return self._layouts[identity]
-        firsts = {}
+        firsts: dict[int, int] = {}
         try:
-            for record in layout.parse(reading.content, header.used):
-                if record.kind == layout.Kind.SERIES:
-                    firsts[record.series] = record.first
+            self._names.firsts(reading.content, header.used, firsts)
         except Damaged as error:
             on_damage(error, f"slot {reading.number}")
         return Layout(identity, firsts)
+
+    def _forget_names(self) -> None:
+        # Of label sets that come and go, most are gone.
+        if len(self._names.series) > 1000 + 2 * self._plan.size:
+            self._names = Names()
+            self._layouts = {}
 
 
 class _Plan:
     """Where the values of each label set are, in readings of the same layouts."""
 
-    def __init__(self, layouts: list[Layout]) -> None:
+    def __init__(
+        self, names: Names, layouts: list[Layout], known_lines: dict[Declaration, Lines]
+    ) -> None:
         self.identities = [layout.identity for layout in layouts]
+        self.lines: dict[Declaration, Lines] = {}
+        self.size = 0
         self._totals: list[_Totals] = []
         self._gauges: list[_Gauges] = []
-        order: list[Series] = []
+        order: list[tuple[int, int]] = []
         first = 0
-        for declaration, named in _by_declaration(layouts).items():
+        for declaration, numbers in _by_declaration(names, layouts).items():
+            named = [names.series[number] for number in numbers]
+            self.size += len(named)
             if declaration.type == GAUGE:
-                self._gauges.append(_Gauges(declaration, named, layouts))
+                self._gauges.append(_Gauges(declaration, named, _firsts(numbers, layouts)))
                 continue
-            self._totals.append(_Totals(declaration, named, first))
+            totals = _Totals(declaration, named, first, known_lines.get(declaration))
+            self._totals.append(totals)
+            self.lines[declaration] = totals.lines
             first += declaration.width * len(named)
-            order += named
+            order += [(number, declaration.width) for number in numbers]
         self._picks = [_pick(order, layout.firsts) for layout in layouts]
 
     def families(self, readings: Sequence[Reading]) -> list[Family]:
@@ -148,20 +201,32 @@ class _Plan:
         return totals
 
 
-def _by_declaration(layouts: list[Layout]) -> dict[Declaration, list[Series]]:
-    named: dict[Declaration, dict[Series, None]] = {}
+def _by_declaration(names: Names, layouts: list[Layout]) -> dict[Declaration, list[int]]:
+    numbers: dict[int, None] = {}
     for layout_ in layouts:
-        for series in layout_.firsts:
-            named.setdefault(series.declaration, {})[series] = None
-    return {declaration: list(found) for declaration, found in named.items()}
+        numbers.update(dict.fromkeys(layout_.firsts))
+    found: dict[Declaration, list[int]] = {}
+    for number in numbers:
+        found.setdefault(names.series[number].declaration, []).append(number)
+    return found
 
 
-def _pick(order: list[Series], firsts: dict[Series, int]) -> Callable[[Any], tuple[float, ...]]:
+def _firsts(numbers: list[int], layouts: list[Layout]) -> list[list[int | None]]:
+    return [[layout.firsts.get(number) for layout in layouts] for number in numbers]
+
+
+def _pick(
+    order: list[tuple[int, int]], firsts: dict[int, int]
+) -> Callable[[Any], tuple[float, ...]]:
     indexes: list[int] = []
-    for series in order:
-        first = firsts.get(series)
-        width = series.declaration.width
-        indexes += [ZERO_AT] * width if first is None else range(first, first + width)
+    for number, width in order:
+        first = firsts.get(number)
+        if first is None:
+            indexes += [ZERO_AT] * width
+        elif width == 1:
+            indexes.append(first)
+        else:
+            indexes += range(first, first + width)
     # With fewer than two indexes it would return no tuple.
     return itemgetter(*indexes, ZERO_AT, ZERO_AT)
 
@@ -179,21 +244,29 @@ def _pairs(series: Series) -> tuple[tuple[str, str], ...]:
 class _Totals:
     """Counters, histograms or summaries of one declaration, which add up."""
 
-    def __init__(self, declaration: Declaration, named: list[Series], first: int) -> None:
+    def __init__(
+        self,
+        declaration: Declaration,
+        named: list[Series],
+        first: int,
+        known_lines: Lines | None,
+    ) -> None:
         self._declaration = declaration
         self._label_sets = {series.labels: None for series in named}.keys()
         self._first = first
         self._end = first + len(named) * declaration.width
         endings = list(_endings(declaration))
-        self._lines = Lines(
-            [Line(suffix, _pairs(series), bound) for series in named for suffix, bound in endings]
-        )
+        lines = [
+            Line(suffix, pairs, bound) for pairs in map(_pairs, named) for suffix, bound in endings
+        ]
+        is_known = known_lines is not None and known_lines.lines == lines
+        self.lines = known_lines if known_lines is not None and is_known else Lines(lines)
 
     def family(self, totals: Sequence[float]) -> Family:
         values = totals[self._first : self._end]
         if self._declaration.type == HISTOGRAM:
             values = self._cumulated(values)
-        return Family(self._declaration, self._label_sets, self._lines, values)
+        return Family(self._declaration, self._label_sets, self.lines, values)
 
     def _cumulated(self, values: Sequence[float]) -> list[float]:
         width = self._declaration.width
@@ -228,11 +301,14 @@ class _Gauges:
     """Gauges of one declaration, which become one by their mode."""
 
     def __init__(
-        self, declaration: Declaration, named: list[Series], layouts: list[Layout]
+        self,
+        declaration: Declaration,
+        named: list[Series],
+        firsts: list[list[int | None]],
     ) -> None:
         self._declaration = declaration
         self._named = named
-        self._firsts = [[layout.firsts.get(series) for layout in layouts] for series in named]
+        self._firsts = firsts
         self._lines = Lines([])
 
     def family(self, readings: Sequence[Reading], rows: list[array[float]]) -> Family:
