@@ -9,12 +9,13 @@ from prometheus_client import Metric
 from prometheus_client.samples import Exemplar, Sample
 from prometheus_client.utils import floatToGoString
 
+from tachikoma_metrics.exposition.names import metric_name
 from tachikoma_metrics.store import Declaration
 from tachikoma_metrics.store.layout import GAUGE, HISTOGRAM
-from tachikoma_metrics.store.merge import Family, Line, Lines
+from tachikoma_metrics.store.merge import Family, Line, Lines, Pairs
 
-SeriesOf = Callable[[str, Mapping[str, str]], str]
-"""Writes a name with labels."""
+LabelsOf = Callable[[Pairs], tuple[list[str], list[str]]]
+"""Writes label pairs: those before ``le``, and those after it."""
 
 ExemplarKey = tuple[str, frozenset[tuple[str, str]]]
 
@@ -57,7 +58,7 @@ class MergedMetric(Metric):
 
     def _folded(self) -> tuple[Iterable[Line], Iterable[float]]:
         if len(self._families) == 1:
-            return self._families[0].lines.lines, self._families[0].values
+            return self._families[0].lines, self._families[0].values
         folded = _folded(self._families)
         return folded.keys(), folded.values()
 
@@ -66,19 +67,19 @@ class MergedMetric(Metric):
         exemplar = self.exemplars.get((line.suffix, frozenset(labels.items())))
         return Sample(self.name + line.suffix, labels, value, None, exemplar)
 
-    def quick_text(self, head: str, series_of: SeriesOf, key: object) -> str | None:
+    def quick_text(self, head: str, labels_of: LabelsOf, key: object) -> str | None:
         """Return ``head`` and the lines of what is in the store, as they are remembered.
 
-        ``series_of`` writes name and labels of a line, and raises ``ValueError`` for one
-        that cannot be written; ``key`` tells what ``head`` and its answers depend on.
-        None if the lines have to be written one by one.
+        ``labels_of`` writes label pairs, those before ``le`` and those after it, and
+        raises ``ValueError`` for some that cannot be written; ``key`` tells what ``head``
+        and its answers depend on. None if the lines have to be written one by one.
         """
         if len(self._families) != 1:
             return None
         family = self._families[0]
         rendered = family.lines.rendered
         if key not in rendered:
-            rendered[key] = self._template(family.lines, head, series_of)
+            rendered[key] = self._template(family.lines, head, labels_of)
         template = rendered[key]
         if template is None:
             return None
@@ -90,15 +91,23 @@ class MergedMetric(Metric):
             ]
         )
 
-    def _template(self, lines: Lines, head: str, series_of: SeriesOf) -> str | None:
+    def _template(self, lines: Lines, head: str, labels_of: LabelsOf) -> str | None:
+        name = metric_name(self.name)
+        endings = [
+            (name + suffix, [] if bound is None else [f'le="{_bound(bound)}"'])
+            for suffix, bound in lines.endings
+        ]
         try:
             series = [
-                series_of(self.name + line.suffix, _labels(line)).replace("%", "%%")
-                for line in lines.lines
+                f"{start}{{{','.join([*before, *le, *after])}}}" if before or le or after else start
+                for before, after in map(labels_of, lines.label_sets)
+                for start, le in endings
             ]
         except ValueError:
             return None
-        return head.replace("%", "%%") + "".join(f"{one} %s\n" for one in series)
+        return "".join(
+            [head.replace("%", "%%"), *(f"{one.replace('%', '%%')} %s\n" for one in series)]
+        )
 
 
 def _labels(line: Line) -> dict[str, str]:
@@ -132,7 +141,7 @@ def _folded(families: Sequence[Family]) -> dict[Line, float]:
 
 def _uncumulated(family: Family) -> Iterable[tuple[Line, float]]:
     below = 0.0
-    for line, value in zip(family.lines.lines, family.values, strict=True):
+    for line, value in zip(family.lines, family.values, strict=True):
         if line.bound is None:
             below = 0.0
             yield line, value

@@ -73,7 +73,7 @@ class Format:
         constant = tuple(lines.global_labels.items())
         text = metric.quick_text(
             self._head(metric.name, metric.documentation, metric.type, metric.unit),
-            lambda name, labels: _series_text(name, tuple(labels.items()), constant),
+            lambda pairs: _without_le({**lines.global_labels, **dict(pairs)}),
             (self.content_type, metric.name, metric.documentation, metric.unit, constant),
         )
         if text is None or not metric.extra:
@@ -172,16 +172,34 @@ def _series_text(
 
 
 def _label_pairs(labels: Mapping[str, str]) -> str:
-    """Return labels in the order of their names.
+    before, after = _pairs_around_le(labels)
+    le = [f'le="{_escaped(str(labels["le"]))}"'] if "le" in labels else []
+    return ",".join([*before, *le, *after])
+
+
+def _without_le(labels: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    if "le" in labels:
+        raise ValueError("A label of the name of a bucket's is written with the others.")
+    return _pairs_around_le(labels)
+
+
+def _pairs_around_le(labels: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return labels in the order of their names, those before ``le`` and those after it.
 
     Raises ``ValueError`` for names that no longer differ once they are legal, or that
     are empty: Prometheus would refuse the whole page for one of them.
     """
-    pairs = [(label_name(name), _escaped(str(labels[name]))) for name in sorted(labels)]
-    names = {name for name, _ in pairs}
-    if len(names) < len(pairs) or "" in names:
+    order = sorted(labels)
+    names = [label_name(name) for name in order]
+    if len(set(names)) < len(names) or "" in names:
         raise ValueError(f"Label names should differ and not be empty; got {list(labels)}.")
-    return ",".join(f'{name}="{value}"' for name, value in pairs)
+    before: list[str] = []
+    after: list[str] = []
+    for name, legal in zip(order, names, strict=True):
+        if name != "le":
+            pairs = before if name < "le" else after
+            pairs.append(f'{legal}="{_escaped(str(labels[name]))}"')
+    return before, after
 
 
 def _escaped(text: str) -> str:

@@ -80,6 +80,10 @@ class Names:
         return number
 
 
+Pairs = tuple[tuple[str, str], ...]
+"""Names and values of labels."""
+
+
 class Line(NamedTuple):
     """What one line of a family is, apart from its value.
 
@@ -87,19 +91,30 @@ class Line(NamedTuple):
     """
 
     suffix: str
-    labels: tuple[tuple[str, str], ...]
+    labels: Pairs
     bound: float | None = None
+
+
+Ending = tuple[str, "float | None"]
+"""Suffix and bound of a line, apart from the labels of its label set."""
 
 
 @dataclass(frozen=True)
 class Lines:
     """The lines of a family; the same object for as long as they stay the same.
 
-    ``rendered`` is for whoever renders them: what was made of them, to be used again.
+    Each of ``label_sets`` has one line for each of ``endings``. ``rendered`` is for
+    whoever renders them: what was made of them, to be used again.
     """
 
-    lines: list[Line]
-    rendered: dict[object, Any] = field(default_factory=dict)
+    label_sets: list[Pairs]
+    endings: list[Ending]
+    rendered: dict[object, Any] = field(default_factory=dict, compare=False)
+
+    def __iter__(self) -> Iterator[Line]:
+        for pairs in self.label_sets:
+            for suffix, bound in self.endings:
+                yield Line(suffix, pairs, bound)
 
 
 @dataclass(frozen=True)
@@ -237,7 +252,7 @@ def _doubles(content: bytes) -> array[float]:
     return doubles
 
 
-def _pairs(series: Series) -> tuple[tuple[str, str], ...]:
+def _pairs(series: Series) -> Pairs:
     return tuple(zip(series.declaration.labels, series.labels, strict=True))
 
 
@@ -255,12 +270,8 @@ class _Totals:
         self._label_sets = {series.labels: None for series in named}.keys()
         self._first = first
         self._end = first + len(named) * declaration.width
-        endings = list(_endings(declaration))
-        lines = [
-            Line(suffix, pairs, bound) for pairs in map(_pairs, named) for suffix, bound in endings
-        ]
-        is_known = known_lines is not None and known_lines.lines == lines
-        self.lines = known_lines if known_lines is not None and is_known else Lines(lines)
+        lines = Lines(list(map(_pairs, named)), list(_endings(declaration)))
+        self.lines = known_lines if known_lines == lines else lines
 
     def family(self, totals: Sequence[float]) -> Family:
         values = totals[self._first : self._end]
@@ -285,7 +296,7 @@ def _has_sum(declaration: Declaration) -> bool:
     return declaration.bounds[0] >= 0
 
 
-def _endings(declaration: Declaration) -> Iterator[tuple[str, float | None]]:
+def _endings(declaration: Declaration) -> Iterator[Ending]:
     """Yield suffix and bound of each line of a label set."""
     if declaration.type == COUNTER:
         yield "_total", None
@@ -309,32 +320,32 @@ class _Gauges:
         self._declaration = declaration
         self._named = named
         self._firsts = firsts
-        self._lines = Lines([])
+        self._lines = Lines([], [])
 
     def family(self, readings: Sequence[Reading], rows: list[array[float]]) -> Family:
-        found: dict[Line, float] = {}
+        found: dict[Pairs, float] = {}
         label_sets: dict[tuple[str, ...], None] = {}
         for series, firsts in zip(self._named, self._firsts, strict=True):
             values = self._values(series, _parts(firsts, readings, rows))
             found.update(values)
             if values:
                 label_sets[series.labels] = None
-        lines = list(found)
-        if lines != self._lines.lines:
-            self._lines = Lines(lines)
+        label_pairs = list(found)
+        if label_pairs != self._lines.label_sets:
+            self._lines = Lines(label_pairs, [("", None)])
         return Family(self._declaration, label_sets.keys(), self._lines, list(found.values()))
 
-    def _values(self, series: Series, parts: list[Part]) -> dict[Line, float]:
+    def _values(self, series: Series, parts: list[Part]) -> dict[Pairs, float]:
         mode = self._declaration.mode
         pairs = _pairs(series)
         if mode in gauges.BY_WORKER:
             name = "worker" if "worker" not in self._declaration.labels else "worker_slot"
             return {
-                Line("", (*pairs, (name, str(slot)))): value
+                (*pairs, (name, str(slot))): value
                 for slot, value in gauges.by_worker(mode, parts).items()
             }
         value = gauges.merged(mode, parts)
-        return {} if value is None else {Line("", pairs): value}
+        return {} if value is None else {pairs: value}
 
 
 def _parts(
