@@ -100,7 +100,7 @@ class MergedMetric(Metric):
         try:
             series = [
                 f"{start}{{{','.join([*before, *le, *after])}}}" if before or le or after else start
-                for before, after in map(labels_of, lines.label_sets)
+                for before, after in map(labels_of, lines.pairs())
                 for start, le in endings
             ]
         except ValueError:

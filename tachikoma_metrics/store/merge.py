@@ -103,16 +103,23 @@ Ending = tuple[str, "float | None"]
 class Lines:
     """The lines of a family; the same object for as long as they stay the same.
 
-    Each of ``label_sets`` has one line for each of ``endings``. ``rendered`` is for
-    whoever renders them: what was made of them, to be used again.
+    Each of ``label_sets``, which are values of the labels ``names``, has one line for each
+    of ``endings``. ``rendered`` is for whoever renders them: what was made of them, to be
+    used again.
     """
 
-    label_sets: list[Pairs]
+    names: tuple[str, ...]
+    label_sets: list[tuple[str, ...]]
     endings: list[Ending]
     rendered: dict[object, Any] = field(default_factory=dict, compare=False)
 
+    def pairs(self) -> Iterator[Pairs]:
+        """Yield the labels of each label set."""
+        for values in self.label_sets:
+            yield tuple(zip(self.names, values, strict=True))
+
     def __iter__(self) -> Iterator[Line]:
-        for pairs in self.label_sets:
+        for pairs in self.pairs():
             for suffix, bound in self.endings:
                 yield Line(suffix, pairs, bound)
 
@@ -252,10 +259,6 @@ def _doubles(content: bytes) -> array[float]:
     return doubles
 
 
-def _pairs(series: Series) -> Pairs:
-    return tuple(zip(series.declaration.labels, series.labels, strict=True))
-
-
 class _Totals:
     """Counters, histograms or summaries of one declaration, which add up."""
 
@@ -267,17 +270,17 @@ class _Totals:
         known_lines: Lines | None,
     ) -> None:
         self._declaration = declaration
-        self._label_sets = {series.labels: None for series in named}.keys()
         self._first = first
         self._end = first + len(named) * declaration.width
-        lines = Lines(list(map(_pairs, named)), list(_endings(declaration)))
+        label_sets = [series.labels for series in named]
+        lines = Lines(declaration.labels, label_sets, list(_endings(declaration)))
         self.lines = known_lines if known_lines == lines else lines
 
     def family(self, totals: Sequence[float]) -> Family:
         values = totals[self._first : self._end]
         if self._declaration.type == HISTOGRAM:
             values = self._cumulated(values)
-        return Family(self._declaration, self._label_sets, self.lines, values)
+        return Family(self._declaration, self.lines.label_sets, self.lines, values)
 
     def _cumulated(self, values: Sequence[float]) -> list[float]:
         width = self._declaration.width
@@ -320,32 +323,32 @@ class _Gauges:
         self._declaration = declaration
         self._named = named
         self._firsts = firsts
-        self._lines = Lines([], [])
+        names = declaration.labels
+        if declaration.mode in gauges.BY_WORKER:
+            names = (*names, "worker_slot" if "worker" in names else "worker")
+        self._lines = Lines(names, [], [("", None)])
 
     def family(self, readings: Sequence[Reading], rows: list[array[float]]) -> Family:
-        found: dict[Pairs, float] = {}
-        label_sets: dict[tuple[str, ...], None] = {}
+        found: dict[tuple[str, ...], float] = {}
+        label_sets: list[tuple[str, ...]] = []
         for series, firsts in zip(self._named, self._firsts, strict=True):
             values = self._values(series, _parts(firsts, readings, rows))
             found.update(values)
             if values:
-                label_sets[series.labels] = None
-        label_pairs = list(found)
-        if label_pairs != self._lines.label_sets:
-            self._lines = Lines(label_pairs, [("", None)])
-        return Family(self._declaration, label_sets.keys(), self._lines, list(found.values()))
+                label_sets.append(series.labels)
+        if list(found) != self._lines.label_sets:
+            self._lines = Lines(self._lines.names, list(found), self._lines.endings)
+        return Family(self._declaration, label_sets, self._lines, list(found.values()))
 
-    def _values(self, series: Series, parts: list[Part]) -> dict[Pairs, float]:
+    def _values(self, series: Series, parts: list[Part]) -> dict[tuple[str, ...], float]:
         mode = self._declaration.mode
-        pairs = _pairs(series)
         if mode in gauges.BY_WORKER:
-            name = "worker" if "worker" not in self._declaration.labels else "worker_slot"
             return {
-                (*pairs, (name, str(slot))): value
+                (*series.labels, str(slot)): value
                 for slot, value in gauges.by_worker(mode, parts).items()
             }
         value = gauges.merged(mode, parts)
-        return {} if value is None else {pairs: value}
+        return {} if value is None else {series.labels: value}
 
 
 def _parts(
