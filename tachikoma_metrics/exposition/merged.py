@@ -42,7 +42,11 @@ class MergedMetric(Metric):
         self.extra = extra
         self.exemplars = exemplars or {}
         self._samples: list[Sample] | None = None
-        super().__init__(declaration.name, declaration.help, declaration.type, declaration.unit)
+        # Not by the base, which would look at each name again for each page.
+        self.name = declaration.name
+        self.documentation = declaration.help
+        self.type = declaration.type
+        self.unit = declaration.unit
 
     @property
     def samples(self) -> list[Sample]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from prometheus_client import REGISTRY, GCCollector, Metric, PlatformCollector, ProcessCollector
@@ -57,6 +58,11 @@ class Bound:
     shape: Shape
     metric: GuardedMetric
     is_on: bool
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Return every name the family takes on a page."""
+        return sorted(self.family.reserved_names(self.shape.full_name))
 
 
 class Metrics:
@@ -124,7 +130,8 @@ class Metrics:
         return readings, self._merger.merge(readings, self.damage)
 
     def _collected(self, snapshot: Snapshot, collector: Collector) -> Iterable[Metric]:
-        if _rank(collector) == _OWN_HEALTH and snapshot.is_to_be_observed():
+        guard = getattr(collector, "guard", None)
+        if guard is not None and guard.is_own_health and snapshot.is_to_be_observed():
             self._observe_ourselves(snapshot)
         return snapshot.collect(collector)
 
@@ -148,7 +155,7 @@ class Metrics:
         # No lock: a look-up is atomic, and the registry holds its lock while it
         # asks a new collector for its names, which may lead here.
         taken = self.registry._names_to_collectors
-        for name in sorted(bound.family.reserved_names(bound.shape.full_name)):
+        for name in bound.names:
             if name in taken:
                 return taken[name]
         return None

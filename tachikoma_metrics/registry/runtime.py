@@ -60,10 +60,13 @@ def process_families(readings: Sequence[Reading]) -> Iterable[Metric]:
     usages = [usage for _, usage in found if usage is not None]
     if usages:
         yield from _gauges(usages)
+    # What is shown once is remembered: it must not fall when the process ends.
+    seconds = {reading: _cpu_seconds(reading, usage) for reading, usage in found}
+    STORE.note_cpu((r, cpu) for r, cpu in seconds.items() if cpu > r.header.cpu_seen)
     yield CounterMetricFamily(
         "process_cpu_seconds",
         "Total user and system CPU time spent in seconds.",
-        value=sum(_cpu_seconds(reading, usage) for reading, usage in found),
+        value=sum(reading.header.cpu_left + cpu for reading, cpu in seconds.items()),
     )
 
 
@@ -74,13 +77,7 @@ def _usage(reading: Reading) -> tuple[Reading, Usage | None]:
 
 
 def _cpu_seconds(reading: Reading, usage: Usage | None) -> float:
-    header = reading.header
-    seconds = header.cpu_seen
-    if usage is not None and usage.cpu_seconds > seconds:
-        # What was shown once is remembered: it must not fall when the process ends.
-        seconds = usage.cpu_seconds
-        STORE.note_cpu(reading, seconds)
-    return header.cpu_left + seconds
+    return max(reading.header.cpu_seen, 0.0 if usage is None else usage.cpu_seconds)
 
 
 def _gauges(usages: list[Usage]) -> Iterator[Metric]:

@@ -13,7 +13,7 @@ import stat
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class Unavailable(OSError):
     """Raised for a directory that cannot be had, with the remedy."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
     """What another process finds in a slot."""
 
@@ -113,17 +113,12 @@ class Directory:
                 with suppress(OSError, Damaged):
                     _remove_from(file.descriptor, removed)
 
-    def note_cpu(self, reading: Reading, seconds: float) -> None:
-        """Write down the CPU seconds of a slot's holder, for the time after its death."""
-        with (
-            suppress(OSError, Damaged),
-            self._opened(make=False) as directory,
-            TemporaryFile(f"slot-{reading.number}", os.O_RDWR, directory.descriptor) as file,
-        ):
-            now = layout.unpack_header(os.pread(file.descriptor, HEADER_SIZE, 0))
-            if now.claimed_at == reading.header.claimed_at:
-                packed = struct.pack("=d", seconds)
-                os.pwrite(file.descriptor, packed, layout.offset_of("cpu_seen"))
+    def note_cpu(self, seen: Iterable[tuple[Reading, float]]) -> None:
+        """Write down the CPU seconds of slots' holders, for the time after their death."""
+        with suppress(OSError), self._opened(make=False) as directory:
+            for reading, seconds in seen:
+                with suppress(OSError, Damaged):
+                    _note_cpu(directory.descriptor, reading, seconds)
 
     @contextmanager
     def _opened(self, make: bool) -> Iterator[TemporaryFile]:
@@ -274,6 +269,14 @@ def _content(descriptor: int) -> tuple[Header, bytes]:
             break
         time.sleep(0.0002)
     return before, content
+
+
+def _note_cpu(directory: int, reading: Reading, seconds: float) -> None:
+    with TemporaryFile(f"slot-{reading.number}", os.O_RDWR, directory) as file:
+        now = layout.unpack_header(os.pread(file.descriptor, HEADER_SIZE, 0))
+        if now.claimed_at == reading.header.claimed_at:
+            packed = struct.pack("=d", seconds)
+            os.pwrite(file.descriptor, packed, layout.offset_of("cpu_seen"))
 
 
 def _remove_from(descriptor: int, removed: Collection[Series]) -> None:

@@ -13,7 +13,7 @@ import mmap
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection, MutableSequence
+from collections.abc import Callable, Collection, Iterable, MutableSequence
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -410,11 +410,11 @@ class Store:
             return self._slot.directory
         return next(filter(os.path.isdir, self.where()), None)
 
-    def note_cpu(self, reading: Reading, seconds: float) -> None:
-        """Write down the CPU seconds of a slot's holder, for the time after its death."""
+    def note_cpu(self, seen: Iterable[tuple[Reading, float]]) -> None:
+        """Write down the CPU seconds of slots' holders, for the time after their death."""
         path = self._path()
         if path is not None:
-            Directory(path).note_cpu(reading, seconds)
+            Directory(path).note_cpu(seen)
 
 
 def _nothing() -> None:
