@@ -25,7 +25,8 @@ CLIENT_LEFT = 499
 nginx's: https://nginx.org/en/docs/dev/development_guide.html#http_response
 """
 
-_WITHOUT_BODY = frozenset({204, 304})
+_WITHOUT_BODY = frozenset({*range(100, 200), 204, 304})
+_UNASKED = ("",)
 
 _MOST_DIGITS = 18
 
@@ -62,14 +63,19 @@ class Measurement:
         if self._is_over:
             return response
         try:
-            status = response.status_code
             if isinstance(response, StreamingHttpResponse):
-                self._follow_stream(response, status)
+                self._follow_stream(response)
+                return response
+            status = response.status_code
+            self._take_facts(status)
+            if self._method == "HEAD" or status in _WITHOUT_BODY:
+                self.end(0)
             else:
-                self._take_facts(status)
-                self.end(self._size_of(response, status))
+                self.end(len(response.content))  # type: ignore[attr-defined]  # See below.
         except Exception as error:
-            METRICS.fault("http", error)
+            # A response of a kind of its own may have a body that nobody knows.
+            if isinstance(response, HttpResponse) or not isinstance(response, HttpResponseBase):
+                METRICS.fault("http", error)
             self.end(UNKNOWN)
         return response
 
@@ -127,16 +133,12 @@ class Measurement:
         amounts = (1, seconds, self._request_bytes, response_bytes, to_first_byte)
         HTTP_REQUEST.record(facts, amounts, self._begun, now)
 
-    def _size_of(self, response: HttpResponseBase, status: int) -> float:
-        if self._method == "HEAD" or status < 200 or status in _WITHOUT_BODY:
-            return 0
-        return len(response.content) if isinstance(response, HttpResponse) else UNKNOWN
-
-    def _follow_stream(self, response: StreamingHttpResponse, status: int) -> None:
+    def _follow_stream(self, response: StreamingHttpResponse) -> None:
         request = self._request
         is_left_to_server = request is not None and "wsgi.file_wrapper" in request.META
+        status = response.status_code
         self._take_facts(status)
-        self._counts_as_read = self._method == "HEAD" or status < 200 or status in _WITHOUT_BODY
+        self._counts_as_read = self._method == "HEAD" or status in _WITHOUT_BODY
         if is_left_to_server and _is_file(response):
             # Wrapping the body would take the server's way to send it. How much of it
             # was sent, nobody knows: it counts as all of it.
@@ -160,11 +162,20 @@ class Measurement:
         if request is None:
             return self._facts or _no_facts(self._method, status)
         self._request = None
-        length = request.META.get("CONTENT_LENGTH")
-        if length:
-            self._request_bytes = content_length(length)
         try:
-            self._facts = facts = facts_of(request, self._method, status)
+            length = request.META.get("CONTENT_LENGTH")
+            if length:
+                self._request_bytes = content_length(length)
+            method = self._method
+            match = request.resolver_match
+            self._facts = facts = (
+                method if method in STANDARD_METHODS else OTHER,
+                None if match is None else match.route,
+                status,
+                UNMATCHED if match is None else match.view_name,
+                _language(request) if hasattr(request, "LANGUAGE_CODE") else "",
+                _asked(request) if config().asks_requests else _UNASKED,
+            )
         except Exception as error:
             METRICS.fault("http", error)
             self._facts = facts = _no_facts(self._method, status)
@@ -188,26 +199,14 @@ def discard_current() -> None:
         measurement.discard()
 
 
-def facts_of(request: HttpRequest, method: str | None, status: int) -> HttpFacts:
-    """Return what a request and the status of its answer are."""
-    if method not in STANDARD_METHODS:
-        method = OTHER
-    match = request.resolver_match
-    route, view = (None, UNMATCHED) if match is None else (match.route, match.view_name)
-    language = _language(request) if hasattr(request, "LANGUAGE_CODE") else ""
-    settings = config()
-    if not settings.asks_requests:
-        return method, route, status, view, "", language, ()
-    scheme = request.scheme or ""
-    return method, route, status, view, scheme, language, _extra_labels(request)
-
-
 def _no_facts(method: str | None, status: int) -> HttpFacts:
-    return method_name(method), None, status, UNMATCHED, "", "", ()
+    return method_name(method), None, status, UNMATCHED, "", _UNASKED
 
 
-def _extra_labels(request: HttpRequest) -> tuple[str, ...]:
-    return tuple(_extra_label(path, request) for path in config().request_labels.values())
+def _asked(request: HttpRequest) -> tuple[str, ...]:
+    """Return the scheme, and the values of ``EXTRA_LABELS`` in use."""
+    dotted_paths = config().request_labels.values()
+    return (request.scheme or "", *(_extra_label(path, request) for path in dotted_paths))
 
 
 def content_length(header: object) -> float:

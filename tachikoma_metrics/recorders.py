@@ -22,15 +22,15 @@ from tachikoma_metrics.registry import METRICS, Event
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-HttpFacts = tuple[str, str | None, int, str, str, str, tuple[str, ...]]
-"""Method, route, status, view, scheme, the language prefix of the route, and the values
-of ``EXTRA_LABELS``, as they come."""
+HttpFacts = tuple[str, str | None, int, str, str, tuple[str, ...]]
+"""Method, route, status, view, and the language prefix of the route, as they come; and
+what a request is asked for if a label shows it: the scheme and ``EXTRA_LABELS``."""
 
 
 def _named(facts: HttpFacts) -> tuple[str, ...]:
-    method, route, status, view, scheme, language, extra = facts
+    method, route, status, view, language, asked = facts
     path = UNMATCHED if route is None else route_template(route, language)
-    return (method, path, str(int(status)), view, scheme, *extra)
+    return (method, path, str(int(status)), view, *asked)
 
 
 HTTP_REQUEST = Event(
