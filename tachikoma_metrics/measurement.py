@@ -73,8 +73,7 @@ class Measurement:
             else:
                 self.end(len(response.content))  # type: ignore[attr-defined]  # See below.
         except Exception as error:
-            # A response of a kind of its own may have a body that nobody knows.
-            if isinstance(response, HttpResponse) or not isinstance(response, HttpResponseBase):
+            if not _is_of_its_own_kind(response):
                 METRICS.fault("http", error)
             self.end(UNKNOWN)
         return response
@@ -197,6 +196,12 @@ def discard_current() -> None:
     measurement = _current.get()
     if measurement is not None:
         measurement.discard()
+
+
+def _is_of_its_own_kind(response: object) -> bool:
+    """Tell whether nobody can know the size of the body."""
+    is_known = isinstance(response, (HttpResponse, StreamingHttpResponse))
+    return isinstance(response, HttpResponseBase) and not is_known
 
 
 def _no_facts(method: str | None, status: int) -> HttpFacts:
