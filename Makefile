@@ -3,7 +3,7 @@
 PYTHON ?= python3
 TOX = .venv/bin/tox
 
-.PHONY: demo test clean
+.PHONY: bench demo test clean
 
 demo: $(TOX)
 	@$(TOX) run -qq -e demo --notest
@@ -11,6 +11,9 @@ demo: $(TOX)
 
 test: $(TOX)
 	$(TOX) run-parallel --parallel auto --parallel-no-spinner
+
+bench: $(TOX)
+	$(TOX) run -e bench
 
 $(TOX): pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -63,6 +63,7 @@ def test_the_sdist_has_what_a_packager_needs(built: Path):
         "CHANGELOG.md",
         "LICENSE",
         "README.md",
+        "benchmarks/__main__.py",
         "docs/metrics.md",
         "example_project/manage.py",
         "pyproject.toml",

@@ -1,0 +1,51 @@
+"""Run the benchmarks and print the page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from benchmarks import gunicorn, increments, middleware, scrape
+from benchmarks.plan import LONG, SHORT, Plan
+from benchmarks.report import page
+
+PARTS: dict[str, Callable[[Plan], str]] = {
+    "middleware": middleware.run,
+    "scrape": scrape.run,
+    "gunicorn": gunicorn.run,
+    "increments": increments.run,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the parts that are asked for; return the exit code."""
+    options = _parser().parse_args(arguments)
+    plan = SHORT if options.short else LONG
+    text = page(plan, _sections(plan, options.parts or list(PARTS)))
+    if options.write is None:
+        print(text)
+    else:
+        options.write.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="parts to run; all if none")
+    parser.add_argument("--short", action="store_true", help="take minutes, not half an hour")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page, not print it")
+    return parser
+
+
+def _sections(plan: Plan, names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        started_at = time.monotonic()
+        yield PARTS[name](plan)
+        print(f"{name}: {time.monotonic() - started_at:.0f} seconds", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,3 @@
+"""What runs in processes of its own, one variant in each, and answers with figures."""
+
+from __future__ import annotations

@@ -1,0 +1,40 @@
+"""What a user's own metrics cost each time they are changed."""
+
+from __future__ import annotations
+
+import time
+import timeit
+from collections.abc import Callable
+
+from prometheus_client import Counter, Histogram
+
+from benchmarks.measured.answering import answer
+from benchmarks.measured.timing import stay_on_one_cpu
+from benchmarks.peers import require_files
+from benchmarks.project.start import start
+from benchmarks.rounds import Figures
+
+
+def measure(repeats: int, number: int) -> Figures:
+    """Return the seconds of CPU that one change takes, by what is changed."""
+    purchases = Counter("purchases", "Purchases.")
+    visits = Counter("visits", "Visits.", ["plan", "region"]).labels("pro", "eu")
+    waits = Histogram("waits", "Waits.")
+    changes: dict[str, Callable[[], None]] = {
+        "counter": purchases.inc,
+        "child": visits.inc,
+        "histogram": lambda: waits.observe(0.3),
+    }
+    figures = {
+        name: min(timeit.repeat(change, timer=time.process_time, repeat=repeats, number=number))
+        / number
+        for name, change in changes.items()
+    }
+    require_files()
+    return figures
+
+
+if __name__ == "__main__":
+    stay_on_one_cpu()
+    start()
+    answer({"measure": measure})

@@ -1,0 +1,69 @@
+"""How much a run measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Population:
+    """How many processes have written how many lines of a page each."""
+
+    processes: int
+    series: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Hold how often each part measures what; rounds are what the spread is taken over."""
+
+    name: str
+    middleware_rounds: int
+    middleware_repeats: int
+    scrape_rounds: int
+    warm_scrapes: int
+    populations: tuple[Population, ...]
+    gunicorn_rounds: int
+    bursts: int
+    burst_seconds: int
+    increment_rounds: int
+    increment_repeats: int
+    increments: int
+
+
+SHORT = Plan(
+    name="short",
+    middleware_rounds=5,
+    middleware_repeats=60,
+    scrape_rounds=3,
+    warm_scrapes=3,
+    populations=(
+        Population(8, 100),
+        *(Population(processes, 1000) for processes in (2, 8, 32, 128)),
+        Population(8, 5000),
+    ),
+    gunicorn_rounds=4,
+    bursts=4,
+    burst_seconds=1,
+    increment_rounds=5,
+    increment_repeats=7,
+    increments=20_000,
+)
+LONG = Plan(
+    name="long",
+    middleware_rounds=15,
+    middleware_repeats=300,
+    scrape_rounds=5,
+    warm_scrapes=5,
+    populations=tuple(
+        Population(processes, series)
+        for series in (100, 1000, 5000)
+        for processes in (2, 8, 32, 128)
+    ),
+    gunicorn_rounds=10,
+    bursts=10,
+    burst_seconds=1,
+    increment_rounds=15,
+    increment_repeats=15,
+    increments=100_000,
+)

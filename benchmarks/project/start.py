@@ -1,0 +1,19 @@
+"""Start Django in a process that is measured."""
+
+from __future__ import annotations
+
+import django
+from django.conf import settings
+
+from benchmarks import peers
+
+
+def start() -> None:
+    """Set up Django with the peer this process was started for."""
+    django.setup()
+    if peers.current() is peers.OPENTELEMETRY:
+        from benchmarks.project.opentelemetry import instrument
+
+        instrument()
+        # The instrumentation has put its middleware into the settings a second time.
+        settings.MIDDLEWARE = list(peers.current().middleware)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from benchmarks.peers import DJANGO_PROMETHEUS, OURS, STOCK_SHARED
+from benchmarks.rounds import Figures, Rounds, Spread
+from benchmarks.tables import table
+
+
+def rounds_of(*pairs: tuple[float, float]) -> Rounds:
+    rounds = Rounds()
+    for ours, other in pairs:
+        rounds.add({OURS: {"cpu": ours}, STOCK_SHARED: {"cpu": other}})
+    return rounds
+
+
+def test_a_ratio_is_taken_within_a_round():
+    rounds = rounds_of((1, 2), (10, 40), (3, 1))
+
+    assert rounds.ratio(OURS, STOCK_SHARED, "cpu") == Spread(0.5, 0.25, 3.0)
+    assert rounds.absolute(OURS, "cpu") == Spread(3, 1, 10)
+
+
+def test_what_is_too_small_to_be_measured_has_no_finite_share():
+    assert rounds_of((1, -0.1)).ratio(OURS, STOCK_SHARED, "cpu").median == math.inf
+
+
+def test_every_other_round_is_in_the_opposite_order():
+    asked = []
+
+    def measure(peer: object) -> Figures:
+        asked.append(peer)
+        return {}
+
+    Rounds.run(2, (OURS, STOCK_SHARED), measure)
+
+    assert asked == [OURS, STOCK_SHARED, STOCK_SHARED, OURS]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0123, "0.012"), (0.5, "0.50"), (9.96, "10.0"), (152.4, "152"), (math.inf, "∞")],
+)
+def test_a_figure_has_as_many_digits_as_mean_something(value: float, text: str):
+    assert Spread.of([value]).text().startswith(f"{text} (")
+
+
+def test_figures_are_scaled_for_their_unit():
+    assert Spread.of([0.001, 0.002, 0.004]).text(1e3) == "2.00 (1.00–4.00)"  # noqa: RUF001
+
+
+def test_a_table_is_markdown():
+    assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |"
+
+
+def test_no_setting_of_the_shell_reaches_a_measured_process(monkeypatch, tmp_path):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/elsewhere")
+    monkeypatch.setenv("PYTHONDEVMODE", "1")
+
+    assert "PROMETHEUS_MULTIPROC_DIR" not in OURS.environment(tmp_path)
+    assert "PYTHONDEVMODE" not in OURS.environment(tmp_path)
+    assert DJANGO_PROMETHEUS.environment(tmp_path)["PROMETHEUS_MULTIPROC_DIR"] == str(tmp_path)
