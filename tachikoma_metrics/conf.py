@@ -306,11 +306,23 @@ def service() -> str | None:
 
 
 def is_test_run() -> bool:
-    """Tell whether Django's test environment is set up: mail goes to an outbox then.
+    """Tell whether this process runs the project's tests, or did so.
 
-    https://docs.djangoproject.com/en/stable/topics/testing/tools/#email-services
+    pytest says so itself, in the environment; processes that tests start have that, too,
+    but not pytest. https://docs.pytest.org/en/stable/reference/reference.html#envvar-PYTEST_VERSION
     """
-    return hasattr(sys.modules.get("django.core.mail"), "outbox")
+    global _was_test_run
+    utils = sys.modules.get("django.test.utils")
+    _was_test_run = (
+        _was_test_run
+        or sys.argv[1:2] == ["test"]
+        or ("PYTEST_VERSION" in os.environ and "pytest" in sys.modules)
+        or hasattr(getattr(utils, "_TestState", None), "saved_data")
+    )
+    return _was_test_run
+
+
+_was_test_run = False
 
 
 def read(values: object) -> Config:

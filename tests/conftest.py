@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pytest
 from django.core import checks, signals
 from django.db import close_old_connections
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from tachikoma_metrics import testing
 from tachikoma_metrics.registry.families import GuardedMetric
 
 # How long an example takes is no property of the code.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 

@@ -27,7 +27,6 @@ class Turns(Generic[Result]):
 
     def renew(self) -> None:
         """Forget who waits: after a fork, in the child, nobody does."""
-        self._lock = threading.Lock()
         self._work = threading.Lock()
         self.waiting: dict[Hashable, _Turn[Result]] = {}
         self._working = threading.local()
@@ -48,23 +47,22 @@ class Turns(Generic[Result]):
             self._working.is_here = False
 
     def _take(self, key: Hashable, work: Callable[[], Result]) -> Result:
-        turn, is_first = self._join(key)
-        if not is_first:
-            turn.is_over.wait()
-            return work() if turn.result is None else turn.result
+        turn: _Turn[Result] = _Turn()
         try:
-            turn.result = self._worked(key, work)
-            return turn.result
+            # One step for all threads, as the exchange of a flag is.
+            joined = self.waiting.setdefault(key, turn)
+            if joined is turn:
+                turn.result = self._worked(key, work)
+                return turn.result
         finally:
+            # Whatever is raised, wherever: nobody must wait for what never comes.
+            if self.waiting.get(key) is turn:
+                del self.waiting[key]
             turn.is_over.set()
-
-    def _join(self, key: Hashable) -> tuple[_Turn[Result], bool]:
-        with self._lock:
-            is_first = key not in self.waiting
-            return self.waiting.setdefault(key, _Turn()), is_first
+        joined.is_over.wait()
+        return self._take(key, work) if joined.result is None else joined.result
 
     def _worked(self, key: Hashable, work: Callable[[], Result]) -> Result:
         with self._work:
-            with self._lock:
-                del self.waiting[key]
+            del self.waiting[key]
             return work()

@@ -89,12 +89,13 @@ class Event:
         """
         try:
             joint = self._remembered.get(facts) or self._remember(facts)
-            if not self._is_sound:
-                amounts = tuple(map(self._sound, amounts))
-            joint.add(amounts, now or perf_counter(), begun)
         except Exception as error:
             self._metrics.fault(self.source, error)
             self.abandon(begun)
+            return
+        if not self._is_sound:
+            amounts = tuple(map(self._sound, amounts))
+        joint.add(amounts, now or perf_counter(), begun)
 
     def forget(self) -> None:
         """Forget which series the facts lead to; they are found anew."""

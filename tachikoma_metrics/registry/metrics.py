@@ -361,7 +361,8 @@ def _store_directories() -> tuple[str, ...]:
     if config.store_dir != "auto":
         return (config.store_dir,)
     service = conf.service()
-    if service is None or conf.is_test_run():
+    # Who has a slot keeps it, whatever comes.
+    if service is None or (conf.is_test_run() and not STORE.is_shared):
         return ()
     digest = hashlib.sha256(f"{LAYOUT_VERSION}:{service}".encode()).hexdigest()[:16]
     return default_paths(f"tachikoma_metrics-{os.geteuid()}-{digest}")
@@ -380,6 +381,7 @@ def install() -> None:
 STORE.where = _store_directories
 STORE.on_fault = METRICS.damage
 STORE.when_tended(_count_collections)
+STORE.when_tended(values.drop_removed)
 STORE.when_forked(METRICS.renew_locks)
 STORE.when_forked(runtime.leave_collections_to_parent)
 conf.when_changed(STORE.revisit)

@@ -14,6 +14,7 @@ from tachikoma_metrics.registry import runtime
 from tachikoma_metrics.registry.families import GuardedMetric, is_guarded
 from tachikoma_metrics.registry.values import declaration_of, is_shared
 from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Reading
+from tachikoma_metrics.store.layout import GAUGE
 
 Look = Callable[[], tuple[Sequence[Reading], Iterable[Family]]]
 """Returns what is in the slots, and what was merged of it."""
@@ -132,11 +133,19 @@ class Snapshot:
 
     def _merged(self, metric: Any, declaration: Declaration) -> Metric:
         families = self._take(declaration)
-        if not metric._labelnames and "_child_samples" in vars(metric):
-            # Its value is a function's, which nobody else can call.
-            families = []
+        functions = _label_sets_of_functions(metric)
+        if functions:
+            # Nobody else can call them; and what was set before does not count.
+            families = [family.without(functions) for family in families]
         extra = [_named(metric, sample) for sample in _unshared(metric, families)]
         return MergedMetric(declaration, families, extra, _exemplars(metric))
+
+
+def _label_sets_of_functions(metric: Any) -> set[tuple[str, ...]]:
+    if metric._type != GAUGE:
+        return set()
+    children = metric._metrics.copy() if metric._labelnames else {(): metric}
+    return {values for values, child in children.items() if "_child_samples" in vars(child)}
 
 
 def _unshared(metric: Any, families: Sequence[Family]) -> Iterable[Sample]:

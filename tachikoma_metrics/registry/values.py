@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Summary, valu
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
-from tachikoma_metrics.store import Cell, Declaration, GaugeCell, Series
+from tachikoma_metrics.store import STORE, Cell, Declaration, GaugeCell, Series
 from tachikoma_metrics.store.layout import GAUGE, GAUGE_WIDTH, HISTOGRAM
 
 _KINDS = frozenset({Counter, Gauge, Histogram, Summary})
@@ -73,8 +73,9 @@ class Value(Cell):
 
     def __del__(self) -> None:
         """Have the record removed with the metric, or with its label set."""
-        if self.series is not None and self._owner == self._number:
-            self.store.dropped.append((self.series, self._number))
+        series = getattr(self, "series", None)
+        if series is not None and self._owner == self._number:
+            self.store.dropped.append((series, self._number))
 
 
 class GaugeValue(Value, GaugeCell):
@@ -98,6 +99,16 @@ def install() -> None:
         for metric in _metrics(collector):
             if not isinstance(values_of(metric)[0], Cell):
                 _adopt(metric)
+
+
+def drop_removed() -> None:
+    """Have the records of metrics and label sets removed that are registered no more."""
+    for series, owner in STORE.owned():
+        collector = REGISTRY._names_to_collectors.get(series.declaration.name)
+        metric = _metric(collector, series.labels)
+        own = [] if metric is None else values_of(metric)
+        if not own or getattr(own[0], "_number", owner) != owner:
+            STORE.dropped.append((series, owner))
 
 
 def is_shared(collector: Collector) -> bool:
@@ -132,8 +143,8 @@ def declaration_of(metric: Any) -> Declaration:
     return Declaration(
         type=metric._type,
         name=metric._name,
-        help=metric._documentation,
-        unit=metric._unit,
+        help=str(metric._documentation),
+        unit=str(metric._unit),
         labels=tuple(metric._labelnames),
         bounds=tuple(getattr(metric, "_upper_bounds", ())),
         # What nobody asked for and what asked for the default look the same.

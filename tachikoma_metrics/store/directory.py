@@ -141,11 +141,11 @@ class Directory:
 
     def _inherited(self, directory: int, on_damage: OnDamage) -> FileSlot | None:
         with ExitStack() as stack:
-            free, is_any_held = _free_slots(directory, stack)
+            free, is_any_held = _free_slots(directory, stack, is_one_enough=True)
             if not free and is_any_held:
                 # A reader's lock, which it has for a moment, looks like a holder's.
                 time.sleep(_SECONDS_A_READER_LOOKS)
-                free, is_any_held = _free_slots(directory, stack)
+                free, is_any_held = _free_slots(directory, stack, is_one_enough=True)
             if not is_any_held and not any(_server_lives(slot) for slot in free.values()):
                 for number in free:
                     os.unlink(f"slot-{number}", dir_fd=directory)
@@ -202,12 +202,19 @@ class Directory:
                 header, content = _content(file.descriptor)
                 status = os.fstat(file.descriptor)
                 identity = (status.st_dev, status.st_ino)
+                is_held = is_held and not _is_over(header)
                 return Reading(number, identity, header, content, is_held)
         except FileNotFoundError:
             return None
         except (OSError, Damaged) as error:
             on_damage(error, f"{self.path}/slot-{number}")
             return None
+
+
+def _is_over(header: Header) -> bool:
+    """Tell whether the holder ended, and it is a claimer that has the lock just now."""
+    is_near = header.pid and header.namespace == system.namespace()
+    return bool(is_near) and not os.path.exists(f"/proc/{header.pid}")
 
 
 def _numbers(directory: int) -> list[int]:
@@ -220,8 +227,13 @@ def _lowest_free(directory: int) -> int:
     return next(number for number in range(len(taken) + 1) if number not in taken)
 
 
-def _free_slots(directory: int, stack: ExitStack) -> tuple[dict[int, TemporaryFile], bool]:
-    """Return the slots that nobody holds, locked, and whether there are others."""
+def _free_slots(
+    directory: int, stack: ExitStack, *, is_one_enough: bool = False
+) -> tuple[dict[int, TemporaryFile], bool]:
+    """Return the slots that nobody holds, locked, and whether there are others.
+
+    All of them, unless there are others and one is enough.
+    """
     free = {}
     is_any_held = False
     for number in _numbers(directory):
@@ -236,6 +248,9 @@ def _free_slots(directory: int, stack: ExitStack) -> tuple[dict[int, TemporaryFi
             free[number] = file
         else:
             is_any_held = True
+            file.close()
+        if free and is_any_held and is_one_enough:
+            break
     return free, is_any_held
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from types import TracebackType
@@ -33,7 +34,7 @@ class TemporaryFile:
     def lock(self, *, shared: bool = False) -> bool:
         """Lock the file unless another process has; return whether it is locked."""
         if fcntl is None:
-            raise OSError("This system has no flock().")
+            raise OSError(errno.ENOSYS, "This system has no flock()")
         try:
             fcntl.flock(
                 self.descriptor, fcntl.LOCK_NB | (fcntl.LOCK_SH if shared else fcntl.LOCK_EX)

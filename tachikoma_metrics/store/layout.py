@@ -12,7 +12,7 @@ import json
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
@@ -46,8 +46,8 @@ class Declaration:
 
     type: str
     name: str
-    help: str = ""
-    unit: str = ""
+    help: str = field(default="", compare=False)
+    unit: str = field(default="", compare=False)
     labels: tuple[str, ...] = ()
     bounds: tuple[float, ...] = ()
     mode: str = ""

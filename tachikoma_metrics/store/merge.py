@@ -50,6 +50,7 @@ class Names:
     def __init__(self) -> None:
         self.series: list[Series] = []
         self._tables: dict[bytes, tuple[Declaration, dict[bytes, int]]] = {}
+        self._numbers: dict[Declaration, dict[bytes, int]] = {}
 
     def firsts(self, content: bytes, used: int, found: dict[int, int]) -> None:
         """Note in ``found`` where each label set has its values; raise ``Damaged``."""
@@ -68,7 +69,8 @@ class Names:
 
     def _table(self, words: bytes) -> tuple[Declaration, dict[bytes, int]]:
         if words not in self._tables:
-            self._tables[words] = (layout.read_declaration(words), {})
+            declaration = layout.read_declaration(words)
+            self._tables[words] = (declaration, self._numbers.setdefault(declaration, {}))
         return self._tables[words]
 
     def _number(
@@ -132,6 +134,18 @@ class Family:
     label_sets: Collection[tuple[str, ...]]
     lines: Lines
     values: Sequence[float]
+
+    def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:
+        """Return a gauge without some of its label sets."""
+        count = len(self.declaration.labels)
+        kept = {
+            labels: value
+            for labels, value in zip(self.lines.label_sets, self.values, strict=True)
+            if labels[:count] not in label_sets
+        }
+        lines = Lines(self.lines.names, list(kept), self.lines.endings)
+        remaining = [labels for labels in self.label_sets if labels not in label_sets]
+        return Family(self.declaration, remaining, lines, list(kept.values()))
 
 
 class Merger:

@@ -63,11 +63,11 @@ class Slot(ABC):
         return self._raw
 
     def _show(self, raw: memoryview) -> None:
-        self.hide()
-        self._raw = raw
+        before = (self.memory, self._words, self._raw)
         # Each item is stored by one instruction, as struct.pack_into() would not.
-        self._words = raw.cast("Q")
-        self.memory = _doubles(raw)
+        self.memory, self._words, self._raw = _doubles(raw), raw.cast("Q"), raw
+        for view in before:
+            view.release()
 
     def hide(self) -> None:
         """Release all views, so that every remembered place is asked for anew."""
@@ -166,8 +166,12 @@ class Slot(ABC):
             layout.mark(self._raw, record.at, Kind.REMOVED)
         self._forget(record)
         # Whoever remembers the place must not write there any more.
-        self.memory.release()
-        self.memory = _doubles(self._raw)
+        self.move_on()
+
+    def move_on(self) -> None:
+        """Have every remembered place be asked for anew."""
+        memory, self.memory = self.memory, _doubles(self._raw)
+        memory.release()
 
     def _add(self, series: Series) -> Record:
         encoded = layout.encode_series(series, self._ordinal(series.declaration))
@@ -287,6 +291,7 @@ class FileSlot(Slot):
         super().__init__(size)
         self.path = path
         self._map: mmap.mmap | None = None
+        _open.add(self)
         self._descriptor = file.descriptor
         status = os.fstat(file.descriptor)
         self._identity = (status.st_dev, status.st_ino)
@@ -322,7 +327,7 @@ class FileSlot(Slot):
     def _is_sound(self) -> bool:
         try:
             return self.header().used == self.used
-        except Damaged:
+        except ValueError:
             return False
 
     def note_cpu(self, seconds: float) -> None:
@@ -336,6 +341,7 @@ class FileSlot(Slot):
         parent's lock after the parent's death. It must not unlock: that would unlock
         the parent.
         """
+        _open.discard(self)
         self.hide()
         if self._map is not None:
             with suppress(BufferError):
@@ -345,6 +351,16 @@ class FileSlot(Slot):
             with suppress(OSError):
                 os.close(self._descriptor)
             self._descriptor = -1
+
+
+_open: set[FileSlot] = set()
+"""The slots this process has open, those in the making included."""
+
+
+def close_all() -> None:
+    """Let go, in a forked child, of all slots its parent had open."""
+    for slot in list(_open):
+        slot.close()
 
 
 def reserve(descriptor: int, size: int) -> None:

@@ -20,18 +20,32 @@ from typing import TYPE_CHECKING, Any
 
 from tachikoma_metrics.labels import overflow
 from tachikoma_metrics.store import exclusion, system
-from tachikoma_metrics.store.directory import Directory, Reading
+from tachikoma_metrics.store.directory import Directory, Reading, Unavailable
 from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.files import close_inherited
 from tachikoma_metrics.store.layout import Declaration, Series
-from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot
+from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot, close_all
 
 if TYPE_CHECKING:
     from tachikoma_metrics.store.cells import Cell
 
 _SECONDS_BETWEEN_LOOKS = 1.0
-_SECONDS_TO_WAIT = 0.5
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN})
+_SECONDS_TO_WAIT = 1.0
+_SECONDS_TO_LET_OTHERS_CLAIM = 0.05
+_NO_PLACE = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOTDIR,
+        errno.ELOOP,
+        errno.ENOSYS,
+        errno.ENOTSUP,
+    }
+)
+_OWN_FAULTS = (AttributeError, LookupError, OSError, TypeError, ValueError)
+"""What goes wrong here. Anything else is raised from outside, by a signal handler, say, and
+is for the app."""
 _WIPE_ON_FORK = 18  # https://man7.org/linux/man-pages/man2/madvise.2.html
 
 OnFault = Callable[[Exception, object], None]
@@ -78,6 +92,7 @@ class Store:
         self._annex = MemorySlot()
         self._try_at = 0.0
         self._has_tried = False
+        self._carried = 0
 
     # --- changes ------------------------------------------------------------
 
@@ -150,7 +165,7 @@ class Store:
     # --- places -------------------------------------------------------------
 
     def attach(self, cell: Cell) -> None:
-        """Give ``cell`` the place of its values. Called by a change; never raises."""
+        """Give ``cell`` the place of its values. Called by a change."""
         try:
             self._drop_the_dropped()
             series = cell.locate()
@@ -158,7 +173,7 @@ class Store:
                 cell.memory, index = self._place(cell, series)
                 cell.index = index + cell.offset
                 return
-        except Exception as error:
+        except _OWN_FAULTS as error:
             self.report(error)
         cell.stay_apart()
 
@@ -182,14 +197,20 @@ class Store:
         before = self._owners.get(series, cell.owner)
         self._owners[series] = cell.owner
         if before != cell.owner:
-            # Another metric of this name was made in the place of that one.
+            # Another metric of this name was made in the place of that one, which may
+            # still be counted with, elsewhere.
             home.zero(series)
+            home.move_on()
         return home.memory, index
 
     def owns(self, declaration: Declaration) -> bool:
         """Tell whether the family is of a metric that was made in this process."""
         owners = self._owners.copy().items()
         return any(owner and series.declaration == declaration for series, owner in owners)
+
+    def owned(self) -> list[tuple[Series, int]]:
+        """Return the label sets of metrics that were made in this process, with the owners."""
+        return [(series, owner) for series, owner in self._owners.copy().items() if owner]
 
     def remove(self, *removed: Series) -> None:
         """Remove values: this process's, and those of processes that are over."""
@@ -236,8 +257,10 @@ class Store:
             try:
                 self._hold(Directory(path).claim(self.report, patience))
                 return
-            except Exception as error:
-                if getattr(error, "errno", None) in _NO_ROOM or path == paths[-1]:
+            except OSError as error:
+                # Only where nobody of the service can be is there another place to meet.
+                is_no_place = isinstance(error, Unavailable) or error.errno in _NO_PLACE
+                if not is_no_place or path == paths[-1]:
                     self._try_later(error, path)
                     return
 
@@ -252,13 +275,18 @@ class Store:
                 obstacle = error
         return obstacle
 
-    def _try_later(self, error: Exception, path: str) -> None:
-        self._try_at = perf_counter() + _SECONDS_BETWEEN_LOOKS
+    def _try_later(self, error: OSError, path: str) -> None:
+        is_busy = error.errno == errno.EAGAIN
+        seconds = _SECONDS_TO_LET_OTHERS_CLAIM if is_busy else _SECONDS_BETWEEN_LOOKS
+        self._try_at = perf_counter() + seconds
         self.report(error, path)
 
     def _hold(self, slot: FileSlot) -> None:
         header = slot.header()
         parent, parent_started = system.server()
+        if not parent and system.lives(header.parent, header.parent_started):
+            # A command in a worker's place: the server is still to make another worker.
+            parent, parent_started = header.parent, header.parent_started
         stat = system.stat_of(os.getpid())
         with slot.rewriting():
             slot.leave_behind()
@@ -283,6 +311,7 @@ class Store:
         for series, record in list(source.records.items()):
             home = self._home_of(series)
             if home is not source:
+                self._carried += 1
                 home.absorb(series, source.values(record))
                 source.remove(series)
 
@@ -308,7 +337,7 @@ class Store:
         self._when_forked.append(call)
 
     def tend(self, now: float) -> None:
-        """Look after the slot; called by a change, at ``now``. Never raises."""
+        """Look after the slot; called by a change, at ``now``."""
         try:
             if not self.alive[0]:
                 self.after_fork()
@@ -316,7 +345,7 @@ class Store:
             if now >= self.due:
                 self.due = now + _SECONDS_BETWEEN_LOOKS
                 self._look_after()
-        except Exception as error:
+        except _OWN_FAULTS as error:
             self.report(error)
 
     def _look_after(self) -> None:
@@ -356,11 +385,10 @@ class Store:
         self._reports.clear()
         self._is_reporting = False
         self._owners.clear()
-        slot, annex = self._slot, self._annex
+        annex = self._annex
         self._slot, self._annex = None, MemorySlot()
         annex.hide()
-        if slot is not None:
-            slot.close()
+        close_all()
         self._try_at = 0.0
         self._has_tried = False
         self.alive[0] = 1
@@ -388,13 +416,19 @@ class Store:
 
     def readings(self) -> list[Reading]:
         """Return what is in the slots of all processes, and in this one's annex."""
+        self._tell()
         self.change(self._drop_the_dropped)
-        found = [] if self._path() is None else self._found(self._path() or "")
-        annex = self._annex
-        if annex.records or not found:
-            number = -1 if self._slot is None else self._slot.number
-            found.append(Reading(number, (0, 0), *annex.copy(), is_held=True))
-        return found
+        while True:
+            before = self._carried
+            path = self._path()
+            found = [] if path is None else self._found(path)
+            annex = self._annex
+            if annex.records or not found:
+                number = -1 if self._slot is None else self._slot.number
+                found.append(Reading(number, (0, 0), *annex.copy(), is_held=True))
+            # What moved from the annex meanwhile is in neither or in both.
+            if self._carried == before:
+                return found
 
     def _found(self, path: str) -> list[Reading]:
         try:
