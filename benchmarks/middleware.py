@@ -18,6 +18,7 @@ from benchmarks.tables import table
 _OTHERS = (DJANGO_PROMETHEUS, OPENTELEMETRY, STOCK_SHARED, STOCK)
 _PLACES = {
     "alone": "middleware alone",
+    "alone_async": "alone, async",
     "wsgi": "in the WSGI handler",
     "asgi": "in the ASGI handler",
 }
@@ -25,7 +26,8 @@ _PLACES = {
 _WHAT = """\
 The CPU that a request takes more than in the same stack without the middleware: a POST
 with a body and eight headers, answered by a view that returns a few bytes. *Alone*, the
-middleware is called around the view with a request whose route has been found; *in the
+middleware is called around the view with a request whose route has been found, and *async*
+around a view that is a coroutine; *in the
 WSGI handler*, Django does everything that it does under a server. *In the ASGI handler*, with
 a view that is a coroutine, it does what lies between the request and the response: what it
 does around that, in threads, is the same for all and several times as expensive."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextvars import ContextVar
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -172,7 +173,7 @@ class Measurement:
                 None if match is None else match.route,
                 status,
                 UNMATCHED if match is None else match.view_name,
-                _language(request) if hasattr(request, "LANGUAGE_CODE") else "",
+                _language(request) if "LANGUAGE_CODE" in request.__dict__ else "",
                 _asked(request) if config().asks_requests else _UNASKED,
             )
         except Exception as error:
@@ -220,7 +221,11 @@ def content_length(header: object) -> float:
     Only ASCII digits are a length (RFC 9110, section 8.6): Python's ``int`` would
     also take signs, underscores and the digits of other scripts.
     """
-    text = str(header)
+    return _length(header if type(header) is str else str(header))
+
+
+@lru_cache(1024)
+def _length(text: str) -> float:
     is_length = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
     return int(text) if is_length else UNKNOWN
 

@@ -22,6 +22,7 @@ def measure(repeats: int) -> Figures:
     figures = {
         # So few requests at a time that some of the repeats are disturbed by nobody.
         "alone": _added(stacks.direct, 100, repeats),
+        "alone_async": _added(partial(stacks.direct_async, loop), 30, repeats),
         "wsgi": _added(stacks.wsgi, 50, repeats),
         "asgi": _added(partial(stacks.asgi, loop), 30, repeats),
     }

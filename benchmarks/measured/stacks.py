@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from asgiref.sync import ThreadSensitiveContext
+from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
@@ -43,6 +43,23 @@ def direct(paths: Sequence[str], requests: int) -> Prepare:
         ready = [_request() for _ in range(requests)]
         # A deque of no length lets go of each response at once, as a server does.
         return lambda: deque(map(handle, ready), maxlen=0)
+
+    return prepare
+
+
+def direct_async(loop: asyncio.AbstractEventLoop, paths: Sequence[str], requests: int) -> Prepare:
+    """Return work that calls the middleware around an async view, and nothing else of Django."""
+    handle = _async_chain(paths)
+
+    async def drive(ready: list[HttpRequest]) -> None:
+        # The handler has one for each request, and with it a new thread.
+        async with ThreadSensitiveContext():
+            for request in ready:
+                await handle(request)
+
+    def prepare() -> Work:
+        ready = [_request("/async/v1/missions/41/") for _ in range(requests)]
+        return lambda: loop.run_until_complete(drive(ready))
 
     return prepare
 
@@ -102,8 +119,31 @@ def _chain(paths: Sequence[str]) -> Callable[[HttpRequest], HttpResponseBase]:
     return outermost  # type: ignore[no-any-return]
 
 
-def _request() -> HttpRequest:
-    request = WSGIRequest(_environ())
+def _async_chain(paths: Sequence[str]) -> Callable[[HttpRequest], Awaitable[HttpResponseBase]]:
+    hooks: list[Callable[..., Awaitable[Any]]] = []
+
+    async def handle(request: HttpRequest) -> HttpResponseBase:
+        match: Any = request.resolver_match
+        for hook in hooks:
+            await hook(request, match.func, match.args, match.kwargs)
+        response: HttpResponseBase = await match.func(request, *match.args, **match.kwargs)
+        return response
+
+    outermost: Any = handle
+    for path in reversed(paths):
+        middleware = import_string(path)
+        # As Django's handler does with what is not async, and with hooks.
+        if getattr(middleware, "async_capable", False):
+            outermost = middleware(outermost)
+        else:
+            outermost = sync_to_async(middleware(async_to_sync(outermost)))
+        if hasattr(outermost, "process_view"):
+            hooks.insert(0, sync_to_async(outermost.process_view))
+    return outermost  # type: ignore[no-any-return]
+
+
+def _request(path: str = "/api/v1/missions/41/") -> HttpRequest:
+    request = WSGIRequest({**_environ(), "PATH_INFO": path})
     request.resolver_match = resolve(request.path_info)
     return request
 

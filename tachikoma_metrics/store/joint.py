@@ -48,6 +48,7 @@ class Joint:
         """
         store = STORE
         left = None
+        place = 0
         was_busy = True
         try:
             was_busy, store.busy = store.busy, True
@@ -56,7 +57,20 @@ class Joint:
             else:
                 if now >= store.due or not store.alive[0]:
                     store.tend(now)
-                left = self._add(amounts, ended)
+                if ended is not None:
+                    try:
+                        ended.memory[ended.index] -= 1
+                    except ValueError:
+                        ended.add_at_once(-1)
+                memory = self._memory
+                for place, index, first_bucket, bounds in self._steps:
+                    amount = amounts[place]
+                    if amount is not UNKNOWN:
+                        memory[index] += amount  # None is no index, and leads to the slow way.
+                        if bounds is not None:
+                            memory[first_bucket + bisect_left(bounds, amount)] += 1
+        except (IndexError, TypeError, ValueError):
+            left = self._add_slowly(amounts, place)
         finally:
             if not was_busy:
                 store.busy = False
@@ -66,28 +80,11 @@ class Joint:
             self._when_left(self, amounts, left)
 
     def _add_later(self, amounts: Sequence[float], ended: Cell | None) -> None:
-        left = self._add(amounts, ended)
+        if ended is not None:
+            ended.add_at_once(-1)
+        left = self._add_slowly(amounts, 0)
         if left:
             STORE.afterwards(partial(self._when_left, self, amounts, left))
-
-    def _add(self, amounts: Sequence[float], ended: Cell | None) -> list[int] | None:
-        if ended is not None:
-            try:
-                ended.memory[ended.index] -= 1
-            except ValueError:
-                ended.add_at_once(-1)
-        memory = self._memory
-        place = 0
-        try:
-            for place, index, first_bucket, bounds in self._steps:
-                amount = amounts[place]
-                if amount is not UNKNOWN:
-                    memory[index] += amount  # None is no index, and leads to the slow way.
-                    if bounds is not None:
-                        memory[first_bucket + bisect_left(bounds, amount)] += 1
-        except (TypeError, ValueError, IndexError):
-            return self._add_slowly(amounts, place)
-        return None
 
     def _add_slowly(self, amounts: Sequence[float], first: int) -> list[int]:
         """Add the amounts from ``first`` on; return the places of those that are left."""

@@ -46,9 +46,8 @@ class Slot(ABC):
         self.memory = _doubles(self._raw)
         self.records: dict[Series, Record] = {}
         self._ordinals: dict[Declaration, int] = {}
-        self._declared_at: dict[Declaration, int] = {}
         self._label_sets: dict[Declaration, int] = {}
-        self._removed: dict[tuple[int, int], list[Record]] = {}
+        self._removed: dict[tuple[Declaration, int], list[Record]] = {}
         self.used = HEADER_SIZE
 
     # --- what a slot is backed by -------------------------------------------
@@ -175,9 +174,10 @@ class Slot(ABC):
 
     def _add(self, series: Series) -> Record:
         encoded = layout.encode_series(series, self._ordinal(series.declaration))
-        removed = self._removed_like(series.declaration, len(encoded))
-        if removed is not None:
-            return self._reuse(removed, series, encoded)
+        # Of the same family: who reads from the beginning has to know it by then.
+        removed = self._removed.get((series.declaration, len(encoded)))
+        if removed:
+            return self._reuse(removed.pop(), series, encoded)
         begin = self._append(encoded)
         record = layout.record_of(series, encoded, begin)
         self._remember(record)
@@ -199,15 +199,6 @@ class Slot(ABC):
         self._raw[self.used : end] = encoded
         return self.used
 
-    def _removed_like(self, declaration: Declaration, size: int) -> Record | None:
-        """Return, and forget, a removed record of this size, if one will do."""
-        candidates = self._removed.get((size, declaration.width), [])
-        for place, record in enumerate(candidates):
-            # Who reads the slot from the beginning has to know the family by then.
-            if record.at > self._declared_at[declaration]:
-                return candidates.pop(place)
-        return None
-
     def _reuse(self, removed: Record, series: Series, encoded: bytes) -> Record:
         """Write a record where one of the same size was removed."""
         record = layout.record_of(series, encoded, removed.at)
@@ -223,9 +214,8 @@ class Slot(ABC):
         self.used = record.end
         if isinstance(record.subject, Declaration):
             self._ordinals.setdefault(record.subject, len(self._ordinals))
-            self._declared_at.setdefault(record.subject, record.at)
         elif record.kind == Kind.REMOVED:
-            self._removed.setdefault((record.end - record.at, record.width), []).append(record)
+            self._set_aside(record)
         else:
             self._note(record)
 
@@ -236,7 +226,11 @@ class Slot(ABC):
 
     def _forget(self, record: Record) -> None:
         self._label_sets[record.series.declaration] -= 1
-        self._removed.setdefault((record.end - record.at, record.width), []).append(record)
+        self._set_aside(record)
+
+    def _set_aside(self, record: Record) -> None:
+        key = (record.series.declaration, record.end - record.at)
+        self._removed.setdefault(key, []).append(record)
 
     def _publish(self) -> None:
         self.set_header(used=self.used)
