@@ -95,7 +95,7 @@ def test_no_request_changes_a_response_raises_or_exceeds_the_limit(
         assert testing.sample_value("http_requests_in_flight") == 0
 
 
-@many
+@settings(many, max_examples=20)  # Each takes ten times as long: Django hops between threads.
 @given(requests)
 def test_no_request_under_asgi_changes_a_response_raises_or_exceeds_the_limit(
     sequence: list[tuple[str, str, dict[str, str], bytes]],
