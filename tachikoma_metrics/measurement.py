@@ -68,11 +68,11 @@ class Measurement:
                 self._follow_stream(response)
                 return response
             status = response.status_code
-            self._take_facts(status)
+            facts = self._take_facts(status)
             if self._method == "HEAD" or status in _WITHOUT_BODY:
-                self.end(0)
+                self._record(facts, 0)
             else:
-                self.end(len(response.content))  # type: ignore[attr-defined]  # See below.
+                self._record(facts, len(response.content))  # type: ignore[attr-defined]  # See below.
         except Exception as error:
             if not _is_of_its_own_kind(response):
                 METRICS.fault("http", error)
@@ -122,11 +122,12 @@ class Measurement:
 
     def end(self, response_bytes: float) -> None:
         """Record the request, once."""
-        if self._is_over:
-            return
+        if not self._is_over:
+            self._record(self._facts or self._take_facts(500), response_bytes)
+
+    def _record(self, facts: HttpFacts, response_bytes: float) -> None:
         self._is_over = True
         now = perf_counter()
-        facts = self._facts or self._take_facts(500)
         seconds = now - self._started_at
         first_byte = self._first_byte_at
         to_first_byte = seconds if first_byte is None else first_byte - self._started_at

@@ -26,6 +26,9 @@ class Kind(Enum):
     UNMEASURED = "lets it pass"
 
 
+SCRAPE, MEASURED, UNMEASURED = Kind
+
+
 class MetricsMiddleware:
     """Measure each request and answer scrapes of ``PATH``.
 
@@ -47,10 +50,8 @@ class MetricsMiddleware:
         if self.is_async:
             return self._answer(request)
         kind = kind_of(request)
-        if kind is Kind.SCRAPE:
-            return respond(request)
-        if kind is Kind.UNMEASURED:
-            return self.get_response(request)  # type: ignore[no-any-return]
+        if kind is not MEASURED:
+            return respond(request) if kind is SCRAPE else self.get_response(request)
         measurement = Measurement(request)
         try:
             response = self.get_response(request)
@@ -61,9 +62,9 @@ class MetricsMiddleware:
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
         kind = kind_of(request)
-        if kind is Kind.SCRAPE:
+        if kind is SCRAPE:
             return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
-        if kind is Kind.UNMEASURED:
+        if kind is UNMEASURED:
             return await self.get_response(request)  # type: ignore[no-any-return]
         measurement = Measurement(request)
         try:
@@ -78,12 +79,12 @@ def kind_of(request: HttpRequest) -> Kind:
     """Return what is to be done with ``request``, as the settings have it."""
     settings = config()
     if not settings.enabled:
-        return Kind.UNMEASURED
+        return UNMEASURED
     if dropped:
         settle()
     path = request.path_info
     if path == settings.path:
-        return Kind.SCRAPE
+        return SCRAPE
     if settings.exclude_paths and settings.excludes(path):
-        return Kind.UNMEASURED
-    return Kind.MEASURED
+        return UNMEASURED
+    return MEASURED
