@@ -8,7 +8,7 @@ from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from tachikoma_metrics import testing
+from tachikoma_metrics import measurement, testing
 from tachikoma_metrics.registry.families import GuardedMetric
 
 # How long an example takes is no property of the code.
@@ -29,6 +29,8 @@ def _connections_stay_open() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _new_families() -> None:
     """Start each test without a series, so that it can name absolute numbers."""
+    # A test before may have dropped a streamed answer, which is recorded later.
+    measurement.settle()
     testing.reset()
 
 

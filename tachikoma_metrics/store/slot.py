@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import struct
@@ -249,23 +250,39 @@ def _doubles(raw: memoryview) -> memoryview[float]:
     return raw.cast("d")
 
 
+_serials = itertools.count(1)
+
+
 class MemorySlot(Slot):
-    """A slot that no other process reads."""
+    """A slot that no other process reads.
+
+    ``serial`` is another number for each, so that nobody takes one for another.
+    """
 
     def __init__(self) -> None:
         super().__init__(FIRST_SIZE)
+        self.serial = next(_serials)
         self._bytes = bytearray(FIRST_SIZE)
         self._bytes[:HEADER_SIZE] = layout.pack_header(Header(used=HEADER_SIZE))
         self._show(memoryview(self._bytes))
 
     def copy(self) -> tuple[Header, bytes]:
-        """Return the header and all bytes in use."""
-        while True:
-            try:
-                return self.header(), bytes(self.raw[: self.header().used])
-            except ValueError:
-                # It grew in another thread while this one looked.
-                continue
+        """Return the header and all bytes in use; raise ``ValueError`` if they move."""
+        return self.header(), bytes(self.raw[: self.header().used])
+
+    @property
+    def is_mostly_removed(self) -> bool:
+        """Tell whether there are more records that were removed than others."""
+        return sum(map(len, self._removed.values())) > len(self.records)
+
+    def compacted(self) -> MemorySlot:
+        """Return another slot, without what was removed from this, which is over."""
+        slot = MemorySlot()
+        for series, record in self.records.items():
+            slot.place(series)
+            slot.write(slot.records[series], self.values(record))
+        self.hide()
+        return slot
 
     def _grow(self, size: int) -> None:
         grown = bytearray(size)

@@ -222,6 +222,8 @@ class Store:
             self._annex.remove(series)
             if self._slot is not None:
                 self._slot.remove(series)
+        if removed and self._annex.is_mostly_removed:
+            self._annex = self._annex.compacted()
         if self._slot is not None and removed:
             directory = Directory(self._slot.directory)
             self.afterwards(partial(directory.remove, frozenset(removed), _SECONDS_TO_WAIT))
@@ -422,13 +424,21 @@ class Store:
             before = self._carried
             path = self._path()
             found = [] if path is None else self._found(path)
-            annex = self._annex
-            if annex.records or not found:
-                number = -1 if self._slot is None else self._slot.number
-                found.append(Reading(number, (0, 0), *annex.copy(), is_held=True))
+            try:
+                found += self._in_annex(is_all=not found)
+            except ValueError:
+                # It grew in another thread while this one looked.
+                continue
             # What moved from the annex meanwhile is in neither or in both.
             if self._carried == before:
                 return found
+
+    def _in_annex(self, is_all: bool) -> list[Reading]:
+        annex = self._annex
+        if not annex.records and not is_all:
+            return []
+        number = -1 if self._slot is None else self._slot.number
+        return [Reading(number, (0, annex.serial), *annex.copy(), is_held=True)]
 
     def _found(self, path: str) -> list[Reading]:
         try:
