@@ -502,7 +502,7 @@ def test_a_server_whose_only_worker_is_recycled_counts_on(directory: Path):
     script = """
     for _ in range(3):
         in_child(METRICS.cache_hits_total.inc)
-    in_child(lambda: print(sample_value("cache_hits_total"), *slots()))
+    in_child(lambda: print(sample_value("cache_hits_total"), *slots(), flush=True))
     """
 
     assert run(script, directory) == "3.0 slot-0\n"
@@ -837,8 +837,8 @@ def test_a_fork_while_another_thread_claims_keeps_no_lock_of_its_parent(director
     assert sample_value("http_requests_in_flight") in (0, None), samples()
     assert sample_value("tachikoma_metrics_processes") == 1
     """
-    process = start(script, directory)
-    output, errors = process.communicate(timeout=60)
+    with start(script, directory) as process:
+        output, errors = process.communicate(timeout=60)
     for pid in output.split():
         os.kill(int(pid), signal.SIGKILL)
     assert errors == ""
