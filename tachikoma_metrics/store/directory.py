@@ -164,7 +164,7 @@ class Directory:
         try:
             if os.stat(path).st_ino != status.st_ino:
                 return None
-            layout.unpack_header(os.pread(file.descriptor, HEADER_SIZE, 0))
+            _header(file.descriptor)
         except FileNotFoundError:
             return None
         except Damaged as error:
@@ -260,7 +260,7 @@ def _server_lives(slot: TemporaryFile) -> bool:
     Where nobody can know, it is taken to live: totals are continued.
     """
     try:
-        header = layout.unpack_header(os.pread(slot.descriptor, HEADER_SIZE, 0))
+        header = _header(slot.descriptor)
     except (OSError, Damaged):
         return False
     if header.boot != system.boot():
@@ -270,6 +270,11 @@ def _server_lives(slot: TemporaryFile) -> bool:
     return system.lives(header.parent, header.parent_started)
 
 
+def _header(descriptor: int) -> Header:
+    """Return what a slot says of itself; raise ``Damaged`` if it has no header."""
+    return layout.unpack_header(os.pread(descriptor, HEADER_SIZE, 0))
+
+
 def _content(descriptor: int) -> tuple[Header, bytes]:
     """Return the header and all bytes in use; raise ``Damaged`` if there is no header.
 
@@ -277,9 +282,9 @@ def _content(descriptor: int) -> tuple[Header, bytes]:
     """
     for _ in range(_MOST_LOOKS):
         size = os.fstat(descriptor).st_size
-        before = layout.unpack_header(os.pread(descriptor, HEADER_SIZE, 0))
+        before = _header(descriptor)
         content = os.pread(descriptor, min(before.used, size), 0)
-        after = layout.unpack_header(os.pread(descriptor, HEADER_SIZE, 0))
+        after = _header(descriptor)
         if before.generation == after.generation and before.generation % 2 == 0:
             break
         time.sleep(0.0002)
@@ -288,7 +293,7 @@ def _content(descriptor: int) -> tuple[Header, bytes]:
 
 def _note_cpu(directory: int, reading: Reading, seconds: float) -> None:
     with TemporaryFile(f"slot-{reading.number}", os.O_RDWR, directory) as file:
-        now = layout.unpack_header(os.pread(file.descriptor, HEADER_SIZE, 0))
+        now = _header(file.descriptor)
         if now.claimed_at == reading.header.claimed_at:
             packed = struct.pack("=d", seconds)
             os.pwrite(file.descriptor, packed, layout.offset_of("cpu_seen"))

@@ -204,6 +204,10 @@ def record_of(subject: Declaration | Series, encoded: bytes, at: int) -> Record:
     return Record(kind, at, index, width, subject, at + len(encoded))
 
 
+KIND_SIZE = 4
+"""Bytes at the beginning of a record that say what it is."""
+
+
 def pack_kind(kind: int) -> bytes:
     """Return the bytes that say, at the beginning of a record, what it is."""
     return struct.pack("=I", kind)
@@ -211,7 +215,7 @@ def pack_kind(kind: int) -> bytes:
 
 def mark(buffer: memoryview, at: int, kind: int) -> None:
     """Change what the record at ``at`` is."""
-    buffer[at : at + 4] = pack_kind(kind)
+    buffer[at : at + KIND_SIZE] = pack_kind(kind)
 
 
 def _words_of(declaration: Declaration) -> bytes:

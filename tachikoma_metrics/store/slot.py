@@ -205,8 +205,8 @@ class Slot(ABC):
         record = layout.record_of(series, encoded, removed.at)
         with self.rewriting():
             # What it is comes last: a process may be killed at any line.
-            kind = len(encoded[:4])
-            self._raw[removed.at + kind : removed.end] = encoded[kind:]
+            rest = layout.KIND_SIZE
+            self._raw[removed.at + rest : removed.end] = encoded[rest:]
             layout.mark(self._raw, removed.at, Kind.SERIES)
         self._note(record)
         return record
@@ -380,10 +380,9 @@ def reserve(descriptor: int, size: int) -> None:
     A write to a mapped page that the disk has no room for would end the process with
     SIGBUS.
     """
-    current = os.fstat(descriptor).st_size
-    if current >= size and not hasattr(os, "posix_fallocate"):
-        return
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
         return
-    os.pwrite(descriptor, bytes(size - current), current)
+    current = os.fstat(descriptor).st_size
+    if current < size:
+        os.pwrite(descriptor, bytes(size - current), current)

@@ -205,8 +205,7 @@ class Store:
 
     def owns(self, declaration: Declaration) -> bool:
         """Tell whether the family is of a metric that was made in this process."""
-        owners = self._owners.copy().items()
-        return any(owner and series.declaration == declaration for series, owner in owners)
+        return any(series.declaration == declaration for series, _ in self.owned())
 
     def owned(self) -> list[tuple[Series, int]]:
         """Return the label sets of metrics that were made in this process, with the owners."""
