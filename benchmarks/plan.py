@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LINES_OF_A_HISTOGRAM = 15
+"""13 buckets, ``_sum`` and ``_count``."""
+
 
 @dataclass(frozen=True)
 class Population:
-    """How many processes have written how many lines of a page each."""
+    """How many processes have written how many label sets each, and their lines of a page."""
 
     processes: int
-    series: int
+    label_sets: int
+
+    @property
+    def lines(self) -> int:
+        """Return how many lines those take: every other label set is of a histogram."""
+        return self.label_sets // 2 * (1 + LINES_OF_A_HISTOGRAM)
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,8 @@ LONG = Plan(
     scrape_rounds=5,
     warm_scrapes=5,
     populations=tuple(
-        Population(processes, series)
-        for series in (100, 1000, 5000)
+        Population(processes, label_sets)
+        for label_sets in (100, 1000, 5000)
         for processes in (2, 8, 32, 128)
     ),
     gunicorn_rounds=10,

@@ -17,13 +17,13 @@ _PEERS = (OURS, STOCK_SHARED)
 _PAGES = {"cold": "cold", "warm": "warm", "grown": "grown", "clock": "warm, by the clock"}
 
 _WHAT = """\
-The page of a service of several processes: `METRICS.encode()` against
-`generate_latest` of prometheus_client with its `MultiProcessCollector`. Each process has
-written every series itself and stays alive. About half of the lines are those of
-histograms of 13 buckets, half are counters. Before the clock starts, both pages are read
-and must show the same totals. *Cold* is the first page of a process, *warm* the least of
-later ones; between two pages every process changes every series. *Grown* is the least of
-those before each of which one process also made a label set that nobody had."""
+The page of a service of several processes: `METRICS.encode()` against `generate_latest` of
+prometheus_client with its `MultiProcessCollector`. Each process has written every label set
+itself and stays alive. Half of the label sets are of counters, which take a line each, half of
+histograms of 13 buckets, which take 15. Before the clock starts, both pages are read and must
+show the same totals. *Cold* is the first page of a process, *warm* the least of later ones;
+between two pages every process changes every label set. *Grown* is the least of those before
+each of which one process also made a label set that nobody had."""
 
 _FAIRNESS = """\
 The page of tachikoma_metrics has more on it: the families of the process, of Python and of
@@ -91,7 +91,7 @@ def _measure(population: Population, plan: Plan) -> Rounds:
 def _site(peer: Peer, population: Population, stack: ExitStack) -> Site:
     folder = stack.enter_context(files_of(peer))
     writers = stack.enter_context(
-        conversation("population", peer, folder, population.processes, population.series)
+        conversation("population", peer, folder, population.processes, population.label_sets)
     )
     writers.ask("write")
     return Site(peer, folder, writers)
@@ -108,11 +108,10 @@ def _compare(totals: Mapping[Peer, Figures]) -> None:
 
 def _ratios(results: Results) -> str:
     return table(
-        ("series", "processes", *(f"share, {title}" for title in _PAGES.values())),
+        ("label sets", "lines", "processes", *(f"share, {title}" for title in _PAGES.values())),
         (
             (
-                str(population.series),
-                str(population.processes),
+                *_size(population),
                 *(rounds.ratio(OURS, STOCK_SHARED, figure).text() for figure in _PAGES),
             )
             for population, rounds in results.items()
@@ -124,7 +123,8 @@ def _growth(results: Results) -> Iterator[str]:
     yield _GROWTH
     yield table(
         (
-            "series",
+            "label sets",
+            "lines",
             "processes",
             "tachikoma_metrics, cold",
             "tachikoma_metrics, grown",
@@ -138,19 +138,22 @@ def _growth(results: Results) -> Iterator[str]:
 
 
 def _growth_rows(results: Results) -> Iterator[tuple[str, ...]]:
-    for series, group in groupby(results, key=lambda population: population.series):
+    for _, group in groupby(results, key=lambda population: population.label_sets):
         populations = list(group)
         fewest = results[populations[0]]
         for population in populations:
             rounds = results[population]
             yield (
-                str(series),
-                str(population.processes),
+                *_size(population),
                 rounds.absolute(OURS, "cold").text(1e3),
                 rounds.absolute(OURS, "grown").text(1e3),
                 *_multiple(rounds, fewest, OURS),
                 *_multiple(rounds, fewest, STOCK_SHARED),
             )
+
+
+def _size(population: Population) -> tuple[str, str, str]:
+    return str(population.label_sets), str(population.lines), str(population.processes)
 
 
 def _multiple(rounds: Rounds, fewest: Rounds, peer: Peer) -> tuple[str, str]:

@@ -43,15 +43,26 @@ class Measurement:
     is broken off: then in-flight goes down and the request is recorded.
     """
 
-    # Most requests end without a change of these.
-    _is_over = False
-    _facts: HttpFacts | None = None
-    _request_bytes: float = UNKNOWN
-    _counts_as_read = False
-    _sent: float = 0
-    _first_byte_at: float | None = None
+    __slots__ = (
+        "__weakref__",
+        "_begun",
+        "_counts_as_read",
+        "_facts",
+        "_first_byte_at",
+        "_is_over",
+        "_method",
+        "_request",
+        "_request_bytes",
+        "_sent",
+        "_started_at",
+    )
 
     def __init__(self, request: HttpRequest) -> None:
+        self._is_over = self._counts_as_read = False
+        self._facts: HttpFacts | None = None
+        self._first_byte_at: float | None = None
+        self._request_bytes = UNKNOWN
+        self._sent = 0.0
         self._request: HttpRequest | None = request
         # A middleware of the project's may change it on the way to the view.
         self._method = request.method
@@ -70,7 +81,7 @@ class Measurement:
             status = response.status_code
             facts = self._take_facts(status)
             if self._method == "HEAD" or status in _WITHOUT_BODY:
-                self._record(facts, 0)
+                self._record(facts, 0.0)
             else:
                 self._record(facts, len(response.content))  # type: ignore[attr-defined]  # See below.
         except Exception as error:
@@ -131,7 +142,7 @@ class Measurement:
         seconds = now - self._started_at
         first_byte = self._first_byte_at
         to_first_byte = seconds if first_byte is None else first_byte - self._started_at
-        amounts = (1, seconds, self._request_bytes, response_bytes, to_first_byte)
+        amounts = (1.0, seconds, self._request_bytes, response_bytes, to_first_byte)
         HTTP_REQUEST.record(facts, amounts, self._begun, now)
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:
@@ -143,7 +154,7 @@ class Measurement:
         if is_left_to_server and _is_file(response):
             # Wrapping the body would take the server's way to send it. How much of it
             # was sent, nobody knows: it counts as all of it.
-            length = content_length(response.headers.get("Content-Length"))
+            length = content_length(response.headers.get("Content-Length", ""))
             self._sent = 0 if self._counts_as_read else length
             self._counts_as_read = True
             body = ServerSentBody(self)
@@ -166,7 +177,8 @@ class Measurement:
         try:
             length = request.META.get("CONTENT_LENGTH")
             if length:
-                self._request_bytes = content_length(length)
+                # A test client may have put a number there.
+                self._request_bytes = content_length(f"{length}")
             method = self._method
             match = request.resolver_match
             self._facts = facts = (
@@ -216,19 +228,15 @@ def _asked(request: HttpRequest) -> tuple[str, ...]:
     return (request.scheme or "", *(_extra_label(path, request) for path in dotted_paths))
 
 
-def content_length(header: object) -> float:
+@lru_cache(1024)
+def content_length(header: str) -> float:
     """Return the length a ``Content-Length`` header gives, or ``UNKNOWN``.
 
     Only ASCII digits are a length (RFC 9110, section 8.6): Python's ``int`` would
     also take signs, underscores and the digits of other scripts.
     """
-    return _length(header if type(header) is str else str(header))
-
-
-@lru_cache(1024)
-def _length(text: str) -> float:
-    is_length = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-    return int(text) if is_length else UNKNOWN
+    is_length = header.isascii() and header.isdigit() and len(header) <= _MOST_DIGITS
+    return float(header) if is_length else UNKNOWN
 
 
 def _extra_label(dotted_path: str, request: HttpRequest) -> str:

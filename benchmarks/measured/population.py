@@ -14,9 +14,6 @@ from benchmarks.measured.answering import answer
 from benchmarks.project.start import start
 from benchmarks.rounds import Figures
 
-LINES_OF_A_HISTOGRAM = 15
-"""13 buckets, ``_sum`` and ``_count``."""
-
 _BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LABELS = ("method", "path", "status")
 _FAMILIES = 5
@@ -37,13 +34,15 @@ def families() -> Metrics:
     )
 
 
-def changes(lines: int, counters: list[Counter], histograms: list[Histogram]) -> list[Change]:
-    """Return what changes ``lines`` lines of a page, half of them of histograms."""
-    of_histograms = lines // 2 // LINES_OF_A_HISTOGRAM
-    of_counters = lines - of_histograms * LINES_OF_A_HISTOGRAM
+def changes(label_sets: int, counters: list[Counter], histograms: list[Histogram]) -> list[Change]:
+    """Return what changes so many label sets, half of them of histograms."""
     return [
-        *(_counting(counters[n % _FAMILIES], n // _FAMILIES) for n in range(of_counters)),
-        *(_observing(histograms[n % _FAMILIES], n // _FAMILIES) for n in range(of_histograms)),
+        change
+        for n in range(label_sets // 2)
+        for change in (
+            _counting(counters[n % _FAMILIES], n // _FAMILIES),
+            _observing(histograms[n % _FAMILIES], n // _FAMILIES),
+        )
     ]
 
 
@@ -66,7 +65,7 @@ def _label_values(number: int) -> tuple[str, str, str]:
 class Population:
     """Writers, which write once each time they are told to."""
 
-    def __init__(self, processes: int, lines: int) -> None:
+    def __init__(self, processes: int, label_sets: int) -> None:
         context = multiprocessing.get_context("fork")
         self._barrier = context.Barrier(processes + 1)
         metrics = families()
@@ -74,14 +73,16 @@ class Population:
         # when a hundred look for theirs at once is another question.
         turn = context.Lock()
         self._writers: list[ForkProcess] = [
-            context.Process(target=_write, args=(self._barrier, turn, lines, metrics), daemon=True)
+            context.Process(
+                target=_write, args=(self._barrier, turn, label_sets, metrics), daemon=True
+            )
             for _ in range(processes)
         ]
         for writer in self._writers:
             writer.start()
 
     def write(self) -> Figures:
-        """Have every line changed once by every writer."""
+        """Have every label set changed once by every writer."""
         for _ in ("go", "done"):
             self._barrier.wait(_SECONDS_OF_PATIENCE)
         return {"writers": len(self._writers)}
@@ -94,22 +95,22 @@ class Population:
             writer.join()
 
 
-def _write(barrier: Barrier, turn: Lock, lines: int, metrics: Metrics) -> None:
+def _write(barrier: Barrier, turn: Lock, label_sets: int, metrics: Metrics) -> None:
     with turn:
         Counter("bench_writers", "Processes that write.").inc()
     made: list[Change] = []
     while True:
         barrier.wait(_SECONDS_OF_PATIENCE)
-        made = made or changes(lines, *metrics)
+        made = made or changes(label_sets, *metrics)
         for change in made:
             change()
         barrier.wait(_SECONDS_OF_PATIENCE)
 
 
-def main(processes: int, lines: int) -> None:
+def main(processes: int, label_sets: int) -> None:
     """Keep a population until standard input ends."""
     start()
-    population = Population(processes, lines)
+    population = Population(processes, label_sets)
     try:
         answer({"write": population.write})
     finally:

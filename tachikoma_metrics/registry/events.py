@@ -63,7 +63,7 @@ class Event:
         """
         try:
             cell = self._begun or self._find_begun()
-            cell.add(1, now)
+            cell.add(1.0, now)
         except Exception as error:
             self._metrics.fault(self.source, error)
             return None
@@ -72,7 +72,7 @@ class Event:
     def abandon(self, begun: Cell | None) -> None:
         """Count one less in progress, and nothing else."""
         if begun is not None:
-            begun.inc(-1)
+            begun.inc(-1.0)
 
     def record(
         self,

@@ -142,7 +142,7 @@ class Cell:
         place = bisect_left(bounds, amount)
         # NaN is below no bound; bisecting says it is below the first.
         if amount == amount and place < len(bounds):
-            self.memory[self.index + 1 + place] += 1
+            self.memory[self.index + 1 + place] += 1.0
 
     def set(self, value: float, timestamp: float | None = None) -> None:
         """Replace the number."""

@@ -59,7 +59,7 @@ class Joint:
                     store.tend(now)
                 if ended is not None:
                     try:
-                        ended.memory[ended.index] -= 1
+                        ended.memory[ended.index] -= 1.0
                     except ValueError:
                         ended.add_at_once(-1)
                 memory = self._memory
@@ -68,7 +68,7 @@ class Joint:
                     if amount is not UNKNOWN:
                         memory[index] += amount  # None is no index, and leads to the slow way.
                         if bounds is not None:
-                            memory[first_bucket + bisect_left(bounds, amount)] += 1
+                            memory[first_bucket + bisect_left(bounds, amount)] += 1.0
         except (IndexError, TypeError, ValueError):
             left = self._add_slowly(amounts, place)
         finally:

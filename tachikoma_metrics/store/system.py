@@ -109,11 +109,17 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
+@lru_cache(1)
 def namespace() -> int:
     """Return which set of pids this process lives in; 0 if nobody knows."""
     with suppress(OSError):
         return os.stat("/proc/self/ns/pid").st_ino
     return 0
+
+
+if hasattr(os, "register_at_fork"):
+    # A process stays in its own; a child may begin in another.
+    os.register_at_fork(after_in_child=namespace.cache_clear)
 
 
 @lru_cache(1)
