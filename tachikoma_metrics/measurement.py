@@ -143,7 +143,7 @@ class Measurement:
         first_byte = self._first_byte_at
         to_first_byte = seconds if first_byte is None else first_byte - self._started_at
         amounts = (1.0, seconds, self._request_bytes, response_bytes, to_first_byte)
-        HTTP_REQUEST.record(facts, amounts, self._begun, now)
+        HTTP_REQUEST.record_sound(facts, amounts, self._begun, now)
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:
         request = self._request

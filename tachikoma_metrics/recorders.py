@@ -43,7 +43,6 @@ HTTP_REQUEST = Event(
     catalogue.HTTP_RESPONSE_TIME_TO_FIRST_BYTE,
     in_progress=catalogue.HTTP_REQUESTS_IN_FLIGHT,
     named=_named,
-    is_sound=True,
     has_request=True,
 )
 """A request: its amounts are 1, seconds, bytes of its body and of the answer's, and the
@@ -56,14 +55,23 @@ _execution = Event(
     catalogue.EXECUTION_DURATION,
 )
 _execution_tokens = Event("execution", ("backend", "model", "type"), catalogue.EXECUTION_TOKENS)
-_db_query = Event(
+DB_QUERY = Event(
     "database",
     ("operation", "table", "alias"),
     catalogue.DB_QUERIES,
     catalogue.DB_QUERY_DURATION,
 )
-_cache_hit = Event("cache", ("cache",), catalogue.CACHE_HITS)
-_cache_miss = Event("cache", ("cache",), catalogue.CACHE_MISSES)
+"""A database query: its amounts are 1 and seconds."""
+
+DB_CONNECTION = Event("database", (), in_progress=catalogue.DB_CONNECTIONS_CURRENT)
+"""A database connection, which begins when it opens and is abandoned when it closes."""
+
+CACHE_HIT = Event("cache", ("cache",), catalogue.CACHE_HITS)
+"""Keys that were found: the amount is their number."""
+
+CACHE_MISS = Event("cache", ("cache",), catalogue.CACHE_MISSES)
+"""Keys that were not found: the amount is their number."""
+
 _backend_request = Event(
     "backend",
     ("backend", "endpoint"),
@@ -103,17 +111,17 @@ def record_db_query(operation: str, table: str, duration_secs: float, *, alias: 
     ``transaction``, ``ddl`` or ``other``; ``alias`` is shown where ``LABELS`` asks
     for it.
     """
-    _db_query.record((operation, table, alias), (1, duration_secs))
+    DB_QUERY.record((operation, table, alias), (1, duration_secs))
 
 
 def record_cache_hit(*, cache: str = "") -> None:
     """Record that a key was found; ``cache`` is shown where ``LABELS`` asks for it."""
-    _cache_hit.record((cache,), (1,))
+    CACHE_HIT.record((cache,), (1,))
 
 
 def record_cache_miss(*, cache: str = "") -> None:
     """Record that a key was not found; ``cache`` is shown where ``LABELS`` asks for it."""
-    _cache_miss.record((cache,), (1,))
+    CACHE_MISS.record((cache,), (1,))
 
 
 def record_backend_request(backend: str, endpoint: str, duration_secs: float) -> None:

@@ -27,8 +27,7 @@ class Event:
 
     ``offered`` names the facts, in the order in which ``record`` takes them; the
     labels of ``EXTRA_LABELS`` follow if the event ``has_request``. ``named`` returns
-    them for facts that come in another form, which is asked for once. Amounts are looked
-    at unless they are known to be finite and at least zero: ``is_sound``. ``source`` names
+    them for facts that come in another form, which is asked for once. ``source`` names
     the event in ``tachikoma_metrics_errors_total``, ``in_progress`` is the gauge of those
     that have begun.
     """
@@ -40,7 +39,6 @@ class Event:
         *families: Family,
         in_progress: Family | None = None,
         named: Callable[[Any], tuple[str, ...]] | None = None,
-        is_sound: bool = False,
         has_request: bool = False,
         metrics: Metrics = METRICS,
     ) -> None:
@@ -49,7 +47,6 @@ class Event:
         self._named = named
         self._families = families
         self._in_progress = in_progress
-        self._is_sound = is_sound
         self._has_request = has_request
         self._metrics = metrics
         self._begun: Cell | None = None
@@ -74,18 +71,25 @@ class Event:
         if begun is not None:
             begun.inc(-1.0)
 
-    def record(
+    def record(self, facts: tuple[object, ...], amounts: tuple[float, ...]) -> None:
+        """Add one amount to each family.
+
+        Never raises: an amount that is not a finite number of at least zero is counted
+        as a fault, and the others are recorded.
+        """
+        self.record_sound(facts, tuple(map(self._sound, amounts)))
+
+    def record_sound(
         self,
         facts: tuple[object, ...],
         amounts: tuple[float, ...],
         begun: Cell | None = None,
         now: float = 0.0,
     ) -> None:
-        """Add one amount to each family; ``UNKNOWN`` adds nothing to that one.
+        """Add one amount to each family, all of them known to be finite and at least zero.
 
-        ``begun`` is what ``begin`` returned, and is over. Never raises: an amount that
-        is not a finite number of at least zero is counted as a fault, and the others
-        are recorded.
+        ``UNKNOWN`` adds nothing to that one. ``begun`` is what ``begin`` returned, and is
+        over; ``now`` is the time of ``perf_counter``. Never raises.
         """
         try:
             joint = self._remembered.get(facts) or self._remember(facts)
@@ -93,8 +97,6 @@ class Event:
             self._metrics.fault(self.source, error)
             self.abandon(begun)
             return
-        if not self._is_sound:
-            amounts = tuple(map(self._sound, amounts))
         joint.add(amounts, now or perf_counter(), begun)
 
     def forget(self) -> None:
