@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import gunicorn, increments, middleware, scrape
+from benchmarks import caches, gunicorn, increments, middleware, queries, scrape
 from benchmarks.plan import LONG, SHORT, Plan
 from benchmarks.report import page
 
@@ -17,6 +17,8 @@ PARTS: dict[str, Callable[[Plan], str]] = {
     "scrape": scrape.run,
     "gunicorn": gunicorn.run,
     "increments": increments.run,
+    "queries": queries.run,
+    "caches": caches.run,
 }
 
 

@@ -6,7 +6,7 @@ from benchmarks.conversation import conversation, files_of
 from benchmarks.peers import OURS, STOCK, STOCK_SHARED, Peer
 from benchmarks.plan import Plan
 from benchmarks.rounds import Figures, Rounds
-from benchmarks.tables import table
+from benchmarks.tables import ratios, times
 
 _OTHERS = (STOCK_SHARED, STOCK)
 _CHANGES = {
@@ -29,25 +29,10 @@ def run(plan: Plan) -> str:
 
     rounds = Rounds.run(plan.increment_rounds, (OURS, *_OTHERS), measure)
     return "\n\n".join(
-        ["## What a metric of your own costs", _WHAT, _ratios(rounds), _times(rounds)]
-    )
-
-
-def _ratios(rounds: Rounds) -> str:
-    return table(
-        ("tachikoma_metrics as a share of", *_CHANGES.values()),
-        (
-            (other.title, *(rounds.ratio(OURS, other, change).text() for change in _CHANGES))
-            for other in _OTHERS
-        ),
-    )
-
-
-def _times(rounds: Rounds) -> str:
-    return table(
-        ("µs of CPU per change", *_CHANGES.values()),
-        (
-            (peer.title, *(rounds.absolute(peer, change).text(1e6) for change in _CHANGES))
-            for peer in (OURS, *_OTHERS)
-        ),
+        [
+            "## What a metric of your own costs",
+            _WHAT,
+            ratios(rounds, OURS, _OTHERS, _CHANGES),
+            times("µs of CPU per change", rounds, (OURS, *_OTHERS), _CHANGES),
+        ]
     )

@@ -13,7 +13,7 @@ from benchmarks.peers import (
 )
 from benchmarks.plan import Plan
 from benchmarks.rounds import Figures, Rounds
-from benchmarks.tables import table
+from benchmarks.tables import ratios, times
 
 _OTHERS = (DJANGO_PROMETHEUS, OPENTELEMETRY, STOCK_SHARED, STOCK)
 _PLACES = {
@@ -52,25 +52,11 @@ def run(plan: Plan) -> str:
 
     rounds = Rounds.run(plan.middleware_rounds, (OURS, *_OTHERS), measure)
     return "\n\n".join(
-        ["## What a request costs more", _WHAT, _ratios(rounds), _FAIRNESS, _times(rounds)]
-    )
-
-
-def _ratios(rounds: Rounds) -> str:
-    return table(
-        ("tachikoma_metrics as a share of", *_PLACES.values()),
-        (
-            (other.title, *(rounds.ratio(OURS, other, place).text() for place in _PLACES))
-            for other in _OTHERS
-        ),
-    )
-
-
-def _times(rounds: Rounds) -> str:
-    return table(
-        ("µs of CPU more per request", *_PLACES.values()),
-        (
-            (peer.title, *(rounds.absolute(peer, place).text(1e6) for place in _PLACES))
-            for peer in (OURS, *_OTHERS)
-        ),
+        [
+            "## What a request costs more",
+            _WHAT,
+            ratios(rounds, OURS, _OTHERS, _PLACES),
+            _FAIRNESS,
+            times("µs of CPU more per request", rounds, (OURS, *_OTHERS), _PLACES),
+        ]
     )

@@ -11,8 +11,18 @@ _LEFT_OUT = ("DJANGO_", "GUNICORN_", "OTEL_", "PROMETHEUS_", "PYTHON", "promethe
 
 
 @dataclass(frozen=True)
+class Backends:
+    """Name the backends of databases and caches; Django's own unless told."""
+
+    sqlite: str = "django.db.backends.sqlite3"
+    postgresql: str = "django.db.backends.postgresql"
+    locmem: str = "django.core.cache.backends.locmem.LocMemCache"
+    redis: str = "django.core.cache.backends.redis.RedisCache"
+
+
+@dataclass(frozen=True)
 class Peer:
-    """One way to measure a service, by the apps and the middleware it consists of.
+    """One way to measure a service: by apps, middleware and backends.
 
     ``folder_variable`` tells those that share values in files where to have these.
     """
@@ -22,6 +32,7 @@ class Peer:
     apps: tuple[str, ...] = ()
     middleware: tuple[str, ...] = ()
     folder_variable: str = ""
+    backends: Backends = Backends()
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Return the environment of a process of this peer, whose files go to ``folder``."""
@@ -57,6 +68,12 @@ DJANGO_PROMETHEUS = Peer(
         "django_prometheus.middleware.PrometheusAfterMiddleware",
     ),
     folder_variable=_STOCK_FOLDER,
+    backends=Backends(
+        sqlite="django_prometheus.db.backends.sqlite3",
+        postgresql="django_prometheus.db.backends.postgresql",
+        locmem="django_prometheus.cache.backends.locmem.LocMemCache",
+        redis="django_prometheus.cache.backends.redis.NativeRedisCache",
+    ),
 )
 OPENTELEMETRY = Peer(
     "opentelemetry",

@@ -37,6 +37,10 @@ class Plan:
     increment_rounds: int
     increment_repeats: int
     increments: int
+    query_rounds: int
+    query_repeats: int
+    cache_rounds: int
+    cache_repeats: int
 
 
 SHORT = Plan(
@@ -56,6 +60,10 @@ SHORT = Plan(
     increment_rounds=5,
     increment_repeats=7,
     increments=20_000,
+    query_rounds=5,
+    query_repeats=60,
+    cache_rounds=5,
+    cache_repeats=60,
 )
 LONG = Plan(
     name="long",
@@ -74,4 +82,8 @@ LONG = Plan(
     increment_rounds=15,
     increment_repeats=15,
     increments=100_000,
+    query_rounds=15,
+    query_repeats=300,
+    cache_rounds=15,
+    cache_repeats=300,
 )

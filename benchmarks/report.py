@@ -21,10 +21,10 @@ tachikoma_metrics takes half of what the other takes. CPU is that of the process
 threads included, and of several repeats in a process the least, because whatever disturbs a
 measurement only adds to it."""
 _REPEAT = """\
-Repeat it with `make bench`, in about four minutes, or with more rounds and larger services with
+Repeat it with `make bench`, in about five minutes, or with more rounds and larger services with
 `python -m benchmarks`, in the environment of the dependency group `bench`. A part is run by its
 name, such as `python -m benchmarks --short scrape`; `gunicorn` needs `wrk`, of which Debian has a
-package."""
+package; `queries` and `caches` also ask a PostgreSQL and a Redis, if one answers on 127.0.0.1."""
 _NOISE = """\
 ## How far to trust it
 
@@ -33,8 +33,9 @@ speak of. What a middleware adds is the difference of two measurements and takes
 of both, most of all where the rest is many times as expensive, as with gunicorn: there a range
 of a few rounds is wide, and may even say that nothing was added (a share of zero or below), or
 nothing by the other (`∞`). A machine that does something else meanwhile widens the ranges.
-Nothing here waits for a network, a disk or a database, as a real service does: the shares say
-what metrics cost, not by how much a service becomes slower."""
+Nothing here waits for a network or a disk as a real service does, and for a database or a
+cache only where it says so: the shares say what metrics cost, not by how much a service becomes
+slower."""
 
 _DISTRIBUTIONS = (
     "django",
@@ -42,7 +43,10 @@ _DISTRIBUTIONS = (
     "django-prometheus",
     "opentelemetry-sdk",
     "opentelemetry-instrumentation-django",
+    "opentelemetry-instrumentation-dbapi",
     "gunicorn",
+    "psycopg",
+    "redis",
 )
 
 

@@ -5,36 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client import Counter
 
-from benchmarks import peers
 from benchmarks.measured.answering import answer
+from benchmarks.measured.pages import page_maker, samples
 from benchmarks.measured.timing import stay_on_one_cpu
 from benchmarks.project.start import start
 from benchmarks.rounds import Figures
-
-MakePage = Callable[[], bytes]
-
-
-def page_maker() -> MakePage:
-    """Return what makes the page of the current peer."""
-    return _stock_page if peers.current() is peers.STOCK_SHARED else _own_page()
-
-
-def _stock_page() -> bytes:
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
-
-
-def _own_page() -> MakePage:
-    from tachikoma_metrics import METRICS
-
-    return lambda: METRICS.encode().encode()
 
 
 def scrape() -> Figures:
@@ -59,8 +37,7 @@ def totals() -> Figures:
     """Return the samples that the population wrote, as the page has them."""
     return {
         f"{sample.name}{sorted(sample.labels.items())}": sample.value
-        for metric in text_string_to_metric_families(_make_page().decode())
-        for sample in metric.samples
+        for sample in samples(_make_page())
         if sample.name.startswith("bench_")
     }
 
