@@ -51,6 +51,8 @@ class Measurement:
         "_first_byte_at",
         "_is_over",
         "_method",
+        "_queries",
+        "_query_seconds",
         "_request",
         "_request_bytes",
         "_sent",
@@ -62,7 +64,7 @@ class Measurement:
         self._facts: HttpFacts | None = None
         self._first_byte_at: float | None = None
         self._request_bytes = UNKNOWN
-        self._sent = 0.0
+        self._sent = self._queries = self._query_seconds = 0.0
         self._request: HttpRequest | None = request
         # A middleware of the project's may change it on the way to the view.
         self._method = request.method
@@ -95,6 +97,11 @@ class Measurement:
         if self._first_byte_at is None:
             self._first_byte_at = perf_counter()
         self._sent += size
+
+    def count_query(self, seconds: float) -> None:
+        """Take note of a database query that took ``seconds``."""
+        self._queries += 1
+        self._query_seconds += seconds
 
     def complete(self) -> None:
         """End with a streamed body that was read to its end."""
@@ -142,7 +149,15 @@ class Measurement:
         seconds = now - self._started_at
         first_byte = self._first_byte_at
         to_first_byte = seconds if first_byte is None else first_byte - self._started_at
-        amounts = (1.0, seconds, self._request_bytes, response_bytes, to_first_byte)
+        amounts = (
+            1.0,
+            seconds,
+            self._request_bytes,
+            response_bytes,
+            to_first_byte,
+            self._queries,
+            self._query_seconds,
+        )
         HTTP_REQUEST.record_sound(facts, amounts, self._begun, now)
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:
@@ -179,6 +194,9 @@ class Measurement:
             if length:
                 # A test client may have put a number there.
                 self._request_bytes = content_length(f"{length}")
+            settings = config()
+            if settings.instrument_databases is False:
+                self._queries = self._query_seconds = UNKNOWN
             method = self._method
             match = request.resolver_match
             self._facts = facts = (
@@ -187,7 +205,7 @@ class Measurement:
                 status,
                 UNMATCHED if match is None else match.view_name,
                 _language(request) if "LANGUAGE_CODE" in request.__dict__ else "",
-                _asked(request) if config().asks_requests else _UNASKED,
+                _asked(request) if settings.asks_requests else _UNASKED,
             )
         except Exception as error:
             METRICS.fault("http", error)
@@ -203,6 +221,13 @@ def settle() -> None:
     """End the measurements whose streamed body was dropped: nobody got all of it."""
     while dropped:
         dropped.popleft().close()
+
+
+def count_query(seconds: float) -> None:
+    """Count a database query for the request in whose context this is called."""
+    measurement = _current.get()
+    if measurement is not None:
+        measurement.count_query(seconds)
 
 
 def discard_current() -> None:

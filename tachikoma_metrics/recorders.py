@@ -41,12 +41,15 @@ HTTP_REQUEST = Event(
     catalogue.HTTP_REQUEST_SIZE,
     catalogue.HTTP_RESPONSE_SIZE,
     catalogue.HTTP_RESPONSE_TIME_TO_FIRST_BYTE,
+    catalogue.HTTP_REQUEST_DB_QUERIES,
+    catalogue.HTTP_REQUEST_DB,
     in_progress=catalogue.HTTP_REQUESTS_IN_FLIGHT,
     named=_named,
     has_request=True,
 )
-"""A request: its amounts are 1, seconds, bytes of its body and of the answer's, and the
-seconds to the first of these. ``UNKNOWN`` stands for a size that nobody knows."""
+"""A request: its amounts are 1, seconds, bytes of its body and of the answer's, the
+seconds to the first of these, database queries and the seconds they took. ``UNKNOWN``
+stands for what nobody knows."""
 
 _execution = Event(
     "execution",

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -20,14 +21,18 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS_TO_START = 30
 
 
+def missing(reason: str) -> NoReturn:
+    """Skip the test that misses something, or fail where services are required."""
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 def program(name: str) -> str:
     """Return where a program is; skip without it, or fail where services are required."""
     path = shutil.which(name)
     if path is None:
-        reason = f"{name} is not installed; Debian's package has it"
-        if os.environ.get("REQUIRE_SERVICES") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{name} is not installed; Debian's package has it")
     return path
 
 

@@ -8,3 +8,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "depot.settings")
 app = Celery("depot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@app.on_after_configure.connect  # type: ignore[untyped-decorator]
+def _schedule(**kwargs: object) -> None:
+    from tachikoma_metrics.celery import beat_schedule
+
+    app.conf.beat_schedule = beat_schedule()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 
 SECRET_KEY = "guards nothing"
@@ -9,8 +10,41 @@ MIDDLEWARE = ["tachikoma_metrics.middleware.MetricsMiddleware"]
 ROOT_URLCONF = "depot.urls"
 WSGI_APPLICATION = "depot.wsgi.application"
 
+if "APP" in os.environ:
+    INSTALLED_APPS += [os.environ["APP"]]
+
+TACHIKOMA_METRICS: dict[str, object] = {}
 if "STORE_DIR" in os.environ:
-    TACHIKOMA_METRICS = {"STORE_DIR": os.environ["STORE_DIR"]}
+    TACHIKOMA_METRICS["STORE_DIR"] = os.environ["STORE_DIR"]
+if "WORKER_PORT" in os.environ:
+    TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
+if "BUSINESS_INTERVAL" in os.environ:
+    INSTALLED_APPS += ["django.contrib.contenttypes", "django.contrib.auth"]
+    TACHIKOMA_METRICS |= {
+        "BUSINESS_INTERVAL": float(os.environ["BUSINESS_INTERVAL"]),
+        "BUSINESS_MAX_AGE": float(os.environ.get("BUSINESS_MAX_AGE", "60")),
+        "BUSINESS_METRICS": {
+            "users": {"model": "auth.User", "labels": {"active": "is_active"}},
+            "groups": {"model": "auth.Group"},
+        },
+    }
+
+if "CACHES" in os.environ:
+    CACHES = json.loads(os.environ["CACHES"])
 
 CELERY_BROKER_URL = os.environ.get("BROKER", "redis://127.0.0.1:6379/0")
+CELERY_TASK_DEFAULT_QUEUE = os.environ.get("QUEUE", "celery")
 CELERY_TASK_IGNORE_RESULT = True
+
+if "POSTGRESQL_PORT" in os.environ:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": os.environ.get("POSTGRESQL_NAME", "postgres"),
+            "USER": "postgres",
+            "HOST": "127.0.0.1",
+            "PORT": os.environ["POSTGRESQL_PORT"],
+            "CONN_MAX_AGE": 60,
+            "OPTIONS": {"application_name": os.environ.get("APPLICATION_NAME", "depot")},
+        }
+    }

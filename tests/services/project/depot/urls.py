@@ -7,6 +7,8 @@ from depot import views
 urlpatterns = [
     path("", views.plain),
     path("wait/", views.wait),
+    path("ask/", views.ask),
+    path("keep/<slug:key>/", views.keep),
     path("burn/", views.burn),
     path("sell/<slug:seller>/", views.sell),
     path("deliver/", views.deliver),

@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from django.core.cache import cache
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 from depot import metrics, models
@@ -20,6 +22,22 @@ def wait(request: HttpRequest) -> HttpResponse:
     waiting.write_text(str(os.getpid()))
     while waiting.exists():
         time.sleep(0.01)
+    return HttpResponse(str(os.getpid()))
+
+
+def ask(request: HttpRequest) -> HttpResponse:
+    """Ask the database who asks it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+    return HttpResponse(str(os.getpid()))
+
+
+def keep(request: HttpRequest, key: str) -> HttpResponse:
+    """Have an entry of the cache, and tell what became of that."""
+    try:
+        cache.get_or_set(key, 1)
+    except OSError as error:
+        return HttpResponse(type(error).__name__)
     return HttpResponse(str(os.getpid()))
 
 

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+from django.conf import settings
+
+from tachikoma_metrics.testing import samples
+from tests.services.processes import is_listening, missing
+
+Queries = Counter[tuple[str, str]]
+"""How many queries there were, by operation and table."""
+
+Recorded = Callable[[], AbstractContextManager[Queries]]
+
+
+def queries() -> Queries:
+    """Return what the page says."""
+    found: Queries = Counter()
+    for (name, labels), value in samples().items():
+        if name == "db_queries_total":
+            facts = dict(labels)
+            found[facts["operation"], facts["table"]] += int(value)
+    return found
+
+
+_PORTS = {"django.db.backends.postgresql": 5432, "django.db.backends.mysql": 3306}
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """Make sure that the server is there, before its database is made."""
+    port = _PORTS.get(str(settings.DATABASES["default"]["ENGINE"]))
+    if port is not None and not is_listening(port):
+        missing(f"nothing listens on port {port}")
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    """Count the queries in a block; they are there when it ends."""
+
+    @contextmanager
+    def recording() -> Iterator[Queries]:
+        found: Queries = Counter()
+        before = queries()
+        yield found
+        found.update(queries() - before)
+
+    return recording

@@ -1,0 +1,223 @@
+"""How many connections are open: the database itself is the oracle where it can tell."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError, close_old_connections, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from missions.models import Mission
+from tachikoma_metrics import testing
+from tachikoma_metrics.database import QueryWatch
+from tests.databases.conftest import Recorded
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+_PATIENCE = 5
+
+
+def is_pooled() -> bool:
+    return bool(connection.settings_dict["OPTIONS"].get("pool"))
+
+
+def close_pool() -> None:
+    wrapper: Any = connections["default"]
+    wrapper.close_pool()
+
+
+def shown() -> float:
+    return testing.sample_value("db_connections_current") or 0.0
+
+
+def truth() -> int | None:
+    """Return what the server says; None if it cannot tell, or needs a connection to."""
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name LIKE %s",
+            [connection.settings_dict["OPTIONS"]["application_name"]],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def agrees() -> bool:
+    """Tell whether the page says what the server says, which takes a moment to notice.
+
+    What a pool opens by itself is noticed when one is next taken or given back.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while shown() != truth() and time.monotonic() < deadline:
+        time.sleep(0.02)
+        if is_pooled():
+            connection.close()
+    return shown() == truth()
+
+
+@pytest.fixture(autouse=True)
+def _no_connection() -> None:
+    """Start with none open: what was counted before was forgotten with the families."""
+    if connection.settings_dict["NAME"].startswith("file:memory"):
+        pytest.skip("Of a database in memory there is one connection, which stays open.")
+    connection.close()
+    if is_pooled():
+        close_pool()
+    gc.collect()
+    testing.reset()
+
+
+def test_a_connection_counts_while_it_is_open():
+    connection.ensure_connection()
+    assert shown() == 1 or is_pooled()
+    connection.close()
+    connection.close()
+    assert shown() == 0 or is_pooled()
+    connection.ensure_connection()
+    assert shown() == 1 or is_pooled()
+
+
+def test_a_pool_counts_what_it_keeps():
+    if not is_pooled():
+        pytest.skip("There is no pool.")
+    Mission.objects.count()
+    assert agrees()
+    assert shown() >= 2
+    connection.close()
+    close_pool()
+    gc.collect()
+    assert shown() == 0
+
+
+def test_queries_count_once_after_reconnecting(recorded: Recorded):
+    for _ in range(3):
+        connection.close()
+        connection.ensure_connection()
+    with recorded() as counted:
+        Mission.objects.count()
+
+    assert counted == {("select", "missions_mission"): 1}
+    watches = [one for one in connection.execute_wrappers if isinstance(one, QueryWatch)]
+    assert len(watches) == 1
+
+
+def test_one_that_opens_within_a_wrapper_stays_watched(recorded: Recorded):
+    def pass_on(execute: Callable[..., object], *arguments: object) -> object:
+        return execute(*arguments)
+
+    fresh = connection.copy()
+    try:
+        with fresh.execute_wrapper(pass_on):
+            fresh.ensure_connection()
+        assert [type(one) for one in fresh.execute_wrappers] == [QueryWatch]
+    finally:
+        fresh.close()
+
+
+def test_connections_of_50_threads_that_come_and_go():
+    count = 8 if is_pooled() else 50
+    barrier = threading.Barrier(count + 1)
+
+    def work() -> None:
+        Mission.objects.count()
+        barrier.wait(_PATIENCE * 4)
+        barrier.wait(_PATIENCE * 4)
+        connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    barrier.wait(_PATIENCE * 4)
+    assert shown() == count
+    barrier.wait(_PATIENCE * 4)
+    for thread in threads:
+        thread.join()
+    if connection.vendor == "postgresql":
+        assert agrees()
+    else:
+        assert shown() == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored:pytest.PytestUnraisableExceptionWarning")
+def test_a_connection_is_dropped_with_its_thread():
+    def work() -> None:
+        Mission.objects.count()
+
+    for _ in range(5):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    gc.collect()
+
+    assert shown() <= (2 if is_pooled() else 0)
+    assert connection.vendor != "postgresql" or agrees()
+
+
+def test_old_connections_are_closed():
+    connection.ensure_connection()
+    connection.close_at = 0
+    close_old_connections()
+    assert shown() == 0 or is_pooled()
+    Mission.objects.count()
+    assert connection.vendor != "postgresql" or agrees()
+
+
+def test_persistent_connections_stay():
+    connection.ensure_connection()
+    connection.close_at = None
+    close_old_connections()
+    assert shown() == 1 or is_pooled()
+
+
+def test_one_that_the_server_ends_counts_until_it_is_replaced():
+    if connection.vendor != "postgresql" or is_pooled():
+        pytest.skip("Ends a connection as only PostgreSQL can.")
+    other = connection.copy()
+    Mission.objects.count()
+    with other.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(%s)",
+            [connection.connection.info.backend_pid],
+        )
+    other.close()
+    connection.errors_occurred = True
+    close_old_connections()
+    assert shown() == 0
+    assert agrees()
+
+
+def test_a_connection_that_fails_is_none():
+    if connection.vendor == "sqlite" or is_pooled():
+        pytest.skip("No server refuses at once.")
+    fresh = connection.copy()
+    fresh.settings_dict["PORT"] = "1"
+    with pytest.raises(OperationalError):
+        fresh.ensure_connection()
+    assert shown() == 0
+
+
+def test_what_a_mock_puts_in_place_of_close_is_called(monkeypatch: pytest.MonkeyPatch):
+    calls: list[object] = []
+    connection.ensure_connection()
+    with monkeypatch.context() as patched:
+        patched.setattr(type(connections["default"]), "close", lambda self: calls.append(self))
+        connection.close()
+    assert [type(call) for call in calls] == [type(connections["default"])]
+
+
+def test_unlisted_databases_are_left_alone(settings):
+    settings.TACHIKOMA_METRICS = {"INSTRUMENT_DATABASES": ["other"]}
+    fresh: BaseDatabaseWrapper = connection.copy()
+    fresh.ensure_connection()
+    assert fresh.execute_wrappers == []
+    assert "close" not in vars(fresh)
+    fresh.close()
+    assert shown() == 0
