@@ -7,7 +7,8 @@ that ``METRICS`` has under a family's name.
 from __future__ import annotations
 
 from tachikoma_metrics.registry.events import Event
+from tachikoma_metrics.registry.families import Ask
 from tachikoma_metrics.registry.metrics import METRICS, Metrics, install
 from tachikoma_metrics.store import UNKNOWN, Cell
 
-__all__ = ["METRICS", "UNKNOWN", "Cell", "Event", "Metrics", "install"]
+__all__ = ["METRICS", "UNKNOWN", "Ask", "Cell", "Event", "Metrics", "install"]

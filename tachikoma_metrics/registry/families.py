@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -23,7 +23,17 @@ from prometheus_client.samples import Exemplar, Sample
 from tachikoma_metrics import labels
 from tachikoma_metrics.definitions import Counter, Family, Gauge, Histogram
 from tachikoma_metrics.exposition import number
-from tachikoma_metrics.store import STORE, Cell, Declaration, GaugeCell, Series
+from tachikoma_metrics.store import (
+    LIVESUM_OF_SET,
+    STORE,
+    Cell,
+    Declaration,
+    GaugeCell,
+    Series,
+)
+
+Ask = Callable[[tuple[str, ...]], Mapping[tuple[str, ...], float]]
+"""Given the names of a gauge's labels, returns what is known elsewhere, by their values."""
 
 
 class Guard:
@@ -60,6 +70,7 @@ class GuardedMetric(MetricWrapperBase):
     """
 
     guard: Guard | None = None
+    ask: Ask | None = None
     cell: Cell
 
     def __init__(
@@ -276,8 +287,8 @@ class GuardedGauge(GuardedMetric, prometheus_client.Gauge):
         self._value = self.cell = _GuardedCell(self._series(), self._parent)
 
 
-class LatestGauge(GuardedMetric, prometheus_client.Gauge):
-    """A gauge behind the guard: what was set last, and no sample before that."""
+class UnsetGauge(GuardedMetric, prometheus_client.Gauge):
+    """A gauge behind the guard that has no sample before it was set."""
 
     def _metric_init(self) -> None:
         self._value = self.cell = _GuardedGaugeCell(self._series(), self._parent)
@@ -290,20 +301,25 @@ def make(
     family: Family, name: str, label_names: tuple[str, ...], buckets: tuple[float, ...]
 ) -> GuardedMetric:
     """Return the metric that holds the values of ``family``, registered nowhere yet."""
-    latest_wins = getattr(family, "latest_wins", False)
     declaration = Declaration(
         type=family.type,
         name=name.removesuffix("_total") if isinstance(family, Counter) else name,
         help=family.help,
         labels=label_names,
         bounds=(*map(float, buckets), math.inf) if buckets else (),
-        mode=("mostrecent" if latest_wins else "livesum") if isinstance(family, Gauge) else "",
+        mode=_mode(family) if isinstance(family, Gauge) else "",
         is_ours=True,
     )
     if isinstance(family, Histogram):
         return GuardedHistogram(declaration, buckets=declaration.bounds)
     kinds: dict[type[Family], type[GuardedMetric]] = {
         Counter: GuardedCounter,
-        Gauge: LatestGauge if latest_wins else GuardedGauge,
+        Gauge: GuardedGauge if declaration.mode == "livesum" else UnsetGauge,
     }
     return kinds[type(family)](declaration, getattr(family, "is_about_the_page", False))
+
+
+def _mode(gauge: Gauge) -> str:
+    if gauge.latest_wins:
+        return "mostrecent"
+    return LIVESUM_OF_SET if gauge.starts_unset else "livesum"

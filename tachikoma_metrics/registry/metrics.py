@@ -20,7 +20,7 @@ from tachikoma_metrics import catalogue, conf, exposition
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Family, Histogram
 from tachikoma_metrics.registry import families, runtime, values
-from tachikoma_metrics.registry.families import Guard, GuardedMetric, is_guarded
+from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
 from tachikoma_metrics.registry.snapshot import Snapshot
 from tachikoma_metrics.store import (
     HAS_LOCKS,
@@ -80,6 +80,7 @@ class Metrics:
         self._made: dict[tuple[str, Shape], GuardedMetric] = {}
         self._lock = threading.RLock()
         self._when_forgotten: list[Callable[[], None]] = []
+        self._asks: dict[str, Ask] = {}
         self._logged: set[object] = set()
         self._faults = 0
         self._merger = Merger()
@@ -110,7 +111,7 @@ class Metrics:
         started_at = time.perf_counter()
         config = conf.config()
         self._register()
-        snapshot = Snapshot(self._merged, lambda: self._faults)
+        snapshot = Snapshot(self._merged, lambda: self._faults, names)
         gathered = exposition.gather(
             self.registry,
             self.fault,
@@ -181,6 +182,14 @@ class Metrics:
         """Have ``call`` called when remembered series are no longer the right ones."""
         self._when_forgotten.append(call)
 
+    def ask(self, family: Family, call: Ask) -> None:
+        """Have ``call`` asked, by each page that shows a gauge, for more of it.
+
+        What it returns is kept by nobody, and added to what the processes set.
+        """
+        self._asks[family.name] = call
+        self.bound(family.name).metric.ask = call
+
     def renew_locks(self) -> None:
         """Make all locks anew, in a forked child: a thread of the parent's may hold one."""
         self._lock = threading.RLock()
@@ -226,6 +235,7 @@ class Metrics:
             self._made[family.name, shape] = metric
         bound = Bound(family, shape, metric, is_on(family, config))
         metric.guard = self._guard(bound, config)
+        metric.ask = self._asks.get(family.name)
         return bound
 
     def _register(self) -> None:

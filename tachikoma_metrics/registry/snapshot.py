@@ -13,7 +13,7 @@ from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.registry import runtime
 from tachikoma_metrics.registry.families import GuardedMetric, is_guarded
 from tachikoma_metrics.registry.values import declaration_of, is_shared
-from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Reading
+from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Lines, Reading
 from tachikoma_metrics.store.layout import GAUGE
 
 Look = Callable[[], tuple[Sequence[Reading], Iterable[Family]]]
@@ -24,12 +24,16 @@ class Snapshot:
     """Hold what the slots said at one moment, for the collectors of one page.
 
     That is the first moment at which anybody asks. ``faults`` returns how many there
-    were so far.
+    were so far; ``names`` are those of the families and samples that the page shows, empty
+    for all.
     """
 
-    def __init__(self, look: Look, faults: Callable[[], int]) -> None:
+    def __init__(
+        self, look: Look, faults: Callable[[], int], names: frozenset[str] = frozenset()
+    ) -> None:
         self._look = look
         self._faults = faults
+        self._names = names
         self._readings: Sequence[Reading] | None = None
         self._families: dict[tuple[bool, str], list[Family]] = {}
         self._shown: set[tuple[bool, str]] = set()
@@ -120,7 +124,16 @@ class Snapshot:
     def _ours(self, metric: GuardedMetric) -> Iterable[Metric]:
         if metric.is_about_the_page or (metric.guard is not None and metric.guard.is_shadowed()):
             return metric.collect()
-        return [self._merged(metric, metric.declaration)]
+        return [self._merged(metric, metric.declaration, self._asked(metric))]
+
+    def _asked(self, metric: GuardedMetric) -> list[Family]:
+        """Return what is not in the store, but elsewhere, as one more family."""
+        declaration = metric.declaration
+        if metric.ask is None or (self._names and declaration.name not in self._names):
+            return []
+        found = metric.ask(declaration.labels)
+        lines = Lines(declaration.labels, list(found), [("", None)])
+        return [Family(declaration, list(found), lines, list(found.values()))] if found else []
 
     def _take(self, declaration: Declaration) -> list[Family]:
         key = (declaration.is_ours, declaration.name)
@@ -131,12 +144,15 @@ class Snapshot:
         # Of one process it is another form of the family, from before a change of settings.
         return [family for family in found if family.declaration == declaration]
 
-    def _merged(self, metric: Any, declaration: Declaration) -> Metric:
+    def _merged(
+        self, metric: Any, declaration: Declaration, asked: Sequence[Family] = ()
+    ) -> Metric:
         families = self._take(declaration)
         functions = _label_sets_of_functions(metric)
         if functions:
             # Nobody else can call them; and what was set before does not count.
             families = [family.without(functions) for family in families]
+        families = [*families, *asked]
         extra = [_named(metric, sample) for sample in _unshared(metric, families)]
         return MergedMetric(declaration, families, extra, _exemplars(metric))
 

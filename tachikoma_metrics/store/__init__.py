@@ -12,6 +12,7 @@ from __future__ import annotations
 from tachikoma_metrics.store.cells import Cell, GaugeCell
 from tachikoma_metrics.store.directory import Reading, default_paths
 from tachikoma_metrics.store.files import HAS_LOCKS
+from tachikoma_metrics.store.gauges import LIVESUM_OF_SET
 from tachikoma_metrics.store.joint import IGNORED, UNKNOWN, Joint
 from tachikoma_metrics.store.layout import LAYOUT_VERSION, Declaration, Series
 from tachikoma_metrics.store.merge import Family, Line, Lines, Merger
@@ -21,6 +22,7 @@ __all__ = [
     "HAS_LOCKS",
     "IGNORED",
     "LAYOUT_VERSION",
+    "LIVESUM_OF_SET",
     "STORE",
     "UNKNOWN",
     "Cell",

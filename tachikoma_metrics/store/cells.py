@@ -11,7 +11,7 @@ import math
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -151,6 +151,13 @@ class Cell:
     def _set(self, value: float) -> None:
         self.add_at_once(0.0)
         self.memory[self.index] = value
+
+    def follow(self, measure: Callable[[], float]) -> None:
+        """Replace the number by what ``measure`` returns where nothing else changes it."""
+        self.store.change(self._follow, measure)
+
+    def _follow(self, measure: Callable[[], float]) -> None:
+        self._set(measure())
 
     # --- readings -----------------------------------------------------------
 

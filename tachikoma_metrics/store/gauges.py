@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 from tachikoma_metrics.store.layout import LEFT_SET_AT, LEFT_VALUE, SET_AT, VALUE, WAS_CHANGED
 
+LIVESUM_OF_SET = "livesum-of-set"
+"""A mode of our own: the sum over the living that gave it a value, and none if none did."""
+
 BY_WORKER = frozenset({"all", "liveall"})
 """Modes that have a sample for each process."""
 
@@ -37,6 +40,9 @@ def merged(mode: str, parts: Sequence[Part]) -> float | None:
         return None
     if mode == "livesum" or (mode == "" and any(part.values[WAS_CHANGED] for part in parts)):
         return sum((part.values[VALUE] for part in parts if part.is_held), 0.0)
+    if mode == LIVESUM_OF_SET:
+        known = [part.values[VALUE] for part in parts if part.is_held and part.is_set]
+        return sum(known) if known else None
     if mode == "sum":
         return sum((part.values[VALUE] + part.values[LEFT_VALUE] for part in parts), 0.0)
     if mode in ("livemin", "livemax"):

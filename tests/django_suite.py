@@ -1,0 +1,98 @@
+"""Run Django's own tests of its caches, unchanged, with every cache instrumented.
+
+    python -m tests.django_suite django-5.2/tests cache
+
+The first argument is the folder of tests in Django's sdist; the others are for its
+``runtests.py``. Fails as that does, and if the instrument counted nothing meanwhile.
+Redis and Memcached are tested where they are installed, by servers of our own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import runpy
+import shutil
+import sys
+import tempfile
+import types
+from pathlib import Path
+from typing import Any
+
+import django
+from django.conf import settings
+
+from tests.services.caches import memcached, redis_server
+
+SETTINGS = "settings_of_the_django_suite"
+LOCAL = "django.core.cache.backends.locmem.LocMemCache"
+REDIS = "django.core.cache.backends.redis.RedisCache"
+MEMCACHED = "django.core.cache.backends.memcached.PyMemcacheCache"
+
+
+def main(tests: str, *arguments: str) -> None:
+    """Run the tests; raises ``SystemExit`` if one fails or nothing was counted."""
+    tests = os.path.abspath(tests)
+    _install_ours()
+    os.chdir(tests)
+    sys.path.insert(0, tests)
+    # Most tests wait for something to expire: more of them than processors run at once.
+    sys.argv = ["runtests.py", f"--settings={SETTINGS}", "--parallel=6", *arguments]
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        caches = {"default": {"BACKEND": LOCAL}, **_served(stack, folder)}
+        sys.modules[SETTINGS] = _settings(caches, folder / "store")
+        runpy.run_path("runtests.py", run_name="__main__")
+        counted = _counted()
+    print(f"The instrument counted {counted:g} look-ups.")
+    if not counted:
+        sys.exit("The tests passed, but without the instrument.")
+
+
+def _settings(caches: dict[str, Any], store: Path) -> types.ModuleType:
+    module = types.ModuleType(SETTINGS)
+    values = runpy.run_path("test_sqlite.py")
+    vars(module).update(values, CACHES=caches, TACHIKOMA_METRICS={"STORE_DIR": str(store)})
+    return module
+
+
+def _served(stack: contextlib.ExitStack, folder: Path) -> dict[str, Any]:
+    """Run a server of each kind that is installed; return the caches it makes possible."""
+    caches = {}
+    if _is_installed("redis-server"):
+        port = stack.enter_context(redis_server(folder))
+        caches["redis"] = {"BACKEND": REDIS, "LOCATION": f"redis://127.0.0.1:{port}"}
+    if _is_installed("memcached"):
+        port = stack.enter_context(memcached(folder))
+        caches["memcached"] = {"BACKEND": MEMCACHED, "LOCATION": f"127.0.0.1:{port}"}
+    return caches
+
+
+def _is_installed(program: str) -> bool:
+    if shutil.which(program) is not None:
+        return True
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        sys.exit(f"{program} is not installed; Debian's package has it")
+    return False
+
+
+def _install_ours() -> None:
+    """Add the app to those that Django's tests install whatever they test."""
+    set_up = django.setup
+
+    def set_up_with_ours() -> None:
+        settings.INSTALLED_APPS.append("tachikoma_metrics")
+        set_up()
+
+    django.setup = set_up_with_ours  # type: ignore[assignment]
+
+
+def _counted() -> float:
+    from tachikoma_metrics.testing import sample_value
+
+    names = ("cache_hits_total", "cache_misses_total")
+    return sum(sample_value(name) or 0.0 for name in names)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

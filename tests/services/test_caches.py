@@ -1,0 +1,174 @@
+"""Caches of real servers: the same counts on each, and none of their troubles on the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.test import override_settings
+
+from tachikoma_metrics import testing
+from tests.lookups import ASYNC_LOOKUPS, LOOKUPS, VALUES
+from tests.services.caches import memcached, redis_server, silent_server
+from tests.services.processes import eventually, free_port
+from tests.services.sites import Site, children, total
+
+KINDS = {
+    "redis": "django.core.cache.backends.redis.RedisCache",
+    "django-redis": "django_redis.cache.RedisCache",
+    "memcached": "django.core.cache.backends.memcached.PyMemcacheCache",
+}
+REDIS = [KINDS["redis"], KINDS["django-redis"]]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Run the servers and return where they are, by the backend."""
+    with (
+        redis_server(tmp_path_factory.mktemp("redis")) as redis,
+        memcached(tmp_path_factory.mktemp("memcached")) as memory,
+    ):
+        yield {
+            KINDS["redis"]: f"redis://127.0.0.1:{redis}/0",
+            KINDS["django-redis"]: f"redis://127.0.0.1:{redis}/1",
+            KINDS["memcached"]: f"127.0.0.1:{memory}",
+        }
+
+
+@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
+def filled(request: pytest.FixtureRequest, servers: dict[str, str]) -> Iterator[Any]:
+    """Lend a cache of each kind, as ``default``, with what is in it at first."""
+    params = {"BACKEND": request.param, "LOCATION": servers[request.param]}
+    with override_settings(CACHES={"default": params}):
+        cache = caches["default"]
+        cache.clear()
+        cache.set_many(VALUES)
+        yield cache
+        close(cache)
+
+
+def close(cache: Any) -> None:
+    """Close a cache's connections, which the clients keep as long as their threads live."""
+    if hasattr(cache, "client"):
+        cache.client.get_client().connection_pool.disconnect()
+    elif hasattr(cache._cache, "_pools"):
+        for pool in cache._cache._pools.values():
+            pool.disconnect()
+    else:
+        cache.close()
+
+
+def counted() -> tuple[float, float]:
+    hits, misses = map(testing.sample_value, ("cache_hits_total", "cache_misses_total"))
+    return hits or 0, misses or 0
+
+
+def faults() -> float:
+    return testing.sample_value("tachikoma_metrics_errors_total", source="cache") or 0
+
+
+@pytest.mark.parametrize("name", LOOKUPS)
+def test_each_key_counts_once(filled: Any, name: str):
+    call, hits, misses = LOOKUPS[name]
+
+    call(filled)
+
+    assert counted() == (hits, misses)
+    assert faults() == 0
+
+
+@pytest.mark.parametrize("name", ASYNC_LOOKUPS)
+async def test_each_key_counts_once_in_async_code(filled: Any, name: str):
+    call, hits, misses = ASYNC_LOOKUPS[name]
+
+    await call(filled)
+
+    assert counted() == (hits, misses)
+    assert faults() == 0
+
+
+def test_a_server_tells_its_size(filled: Any):
+    before = testing.sample_value("cache_size")
+    filled.set("more", 1)
+    between = testing.sample_value("cache_size")
+    filled.delete("more")
+
+    # Memcached counts what was cleared until it needs the room.
+    assert before is not None
+    assert before >= 3
+    assert between == before + 1
+    assert testing.sample_value("cache_size") == before
+    assert faults() == 0
+
+
+def site_with(new_site: Callable[..., Site], **params: Any) -> Site:
+    return new_site(CACHES=json.dumps({"default": params}))
+
+
+def test_local_caches_of_all_workers_add_up(new_site: Callable[..., Site]):
+    site = site_with(new_site, BACKEND="django.core.cache.backends.locmem.LocMemCache")
+    with site.gunicorn("-w", "2") as server:
+        had: dict[str, set[str]] = {}
+        for number in range(400):
+            key = f"key-{number % 10}"
+            had.setdefault(site.get(f"/keep/{key}/"), set()).add(key)
+            if len(had) == 2 and number > 50:
+                break
+        page = site.page()
+
+        assert len(had) == 2
+        assert total(page, "cache_size") == sum(map(len, had.values()))
+        assert total(page, "cache_misses_total") == sum(map(len, had.values()))
+        assert total(page, "cache_hits_total") == number + 1 - sum(map(len, had.values()))
+
+        gone = int(next(iter(had)))
+        os.kill(gone, 9)
+        eventually(lambda: gone not in children(server))
+        del had[str(gone)]
+        eventually(lambda: total(site.page(), "cache_size") == sum(map(len, had.values())))
+
+
+def test_a_size_that_several_processes_ask_for_is_shown_once(
+    new_site: Callable[..., Site], servers: dict[str, str]
+):
+    backend = KINDS["redis"]
+    location = f"{servers[backend].removesuffix('/0')}/2"
+    site = site_with(new_site, BACKEND=backend, LOCATION=location)
+    with site.gunicorn("-w", "2"):
+        for number in range(5):
+            site.get(f"/keep/key-{number}/")
+
+        assert {total(site.page(), "cache_size") for _ in range(10)} == {5}
+
+
+@pytest.mark.parametrize("backend", REDIS)
+def test_a_server_that_is_down_costs_its_sample_only(new_site: Callable[..., Site], backend: str):
+    site = site_with(new_site, BACKEND=backend, LOCATION=f"redis://127.0.0.1:{free_port()}/0")
+    with site.gunicorn("-w", "1"):
+        page = site.page()
+
+        assert ("cache_size", frozenset()) not in page
+        assert total(page, "tachikoma_metrics_errors_total", source="cache") >= 1
+        assert total(page, "cache_hits_total") == total(page, "cache_misses_total") == 0
+
+
+@pytest.mark.parametrize("backend", [*REDIS, KINDS["memcached"]])
+def test_a_server_that_never_answers_costs_a_second_once(
+    new_site: Callable[..., Site], backend: str
+):
+    with silent_server() as port:
+        scheme, path = ("redis://", "/0") if backend in REDIS else ("", "")
+        site = site_with(new_site, BACKEND=backend, LOCATION=f"{scheme}127.0.0.1:{port}{path}")
+        with site.gunicorn("-w", "1"):
+            # The first page was asked for until the server was up.
+            started_at = time.perf_counter()
+            pages = [site.page() for _ in range(20)]
+
+            assert time.perf_counter() - started_at < 5
+            assert ("cache_size", frozenset()) not in pages[-1]
+            assert total(pages[-1], "tachikoma_metrics_errors_total", source="cache") == 1
