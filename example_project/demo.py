@@ -1,11 +1,13 @@
 """Run the example under gunicorn and send it a little traffic until stopped.
 
 Everything stays on loopback. PORT chooses another port than 8000, DATABASE_PATH
-another database than ``db.sqlite3`` beside this file.
+another database than ``db.sqlite3`` beside this file. With CELERY_BROKER_URL, a Celery
+worker and its beat refresh the business counts; without, a command does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -15,7 +17,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -73,19 +77,34 @@ def manage(*arguments: str) -> None:
 
 
 def serve_and_send(port: int) -> None:
-    """Start gunicorn and send it requests until told to stop."""
+    """Start gunicorn and what counts, and send requests until told to stop."""
     # Several processes: whichever answers, the page is that of all.
     command = ["-m", "gunicorn", "tachikoma.wsgi", "--workers", "3", "--log-level", "warning"]
-    server = subprocess.Popen([sys.executable, *command, "--bind", f"{HOST}:{port}"], cwd=HERE)
-    try:
+    with running(*command, "--bind", f"{HOST}:{port}") as server, running(*counting()):
         wait_until_it_answers(server, port)
         tell_where_to_look(port)
         for method, path, body in requests(port):
             send(port, method, path, body)
             time.sleep(SECONDS_BETWEEN_REQUESTS)
+
+
+def counting() -> list[str]:
+    """Return the command that refreshes the business counts."""
+    if "CELERY_BROKER_URL" in os.environ:
+        worker = ["-m", "celery", "--app", "tachikoma", "worker", "--beat", "--concurrency", "1"]
+        return [*worker, "--schedule", f"{tempfile.gettempdir()}/tachikoma-beat"]
+    return ["manage.py", "refresh_business_metrics", "--every", "5", "--verbosity", "0"]
+
+
+@contextlib.contextmanager
+def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program of Python's while the block lasts."""
+    process = subprocess.Popen([sys.executable, *command], cwd=HERE)
+    try:
+        yield process
     finally:
-        server.terminate()
-        server.wait()
+        process.terminate()
+        process.wait()
 
 
 def wait_until_it_answers(server: subprocess.Popen[bytes], port: int) -> None:

@@ -5,6 +5,8 @@ Importing the package needs neither configured settings nor loaded apps.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from tachikoma_metrics.labels import normalize_path
 from tachikoma_metrics.recorders import (
     Timer,
@@ -19,10 +21,14 @@ from tachikoma_metrics.recorders import (
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.version import __version__
 
+if TYPE_CHECKING:
+    from tachikoma_metrics.business import aupdate_business_metrics, update_business_metrics
+
 __all__ = [
     "METRICS",
     "Timer",
     "__version__",
+    "aupdate_business_metrics",
     "normalize_path",
     "record_backend_error",
     "record_backend_request",
@@ -31,4 +37,14 @@ __all__ = [
     "record_db_query",
     "record_execution",
     "record_file_change",
+    "update_business_metrics",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what needs loaded apps, when it is asked for."""
+    if name in ("aupdate_business_metrics", "update_business_metrics"):
+        from tachikoma_metrics import business
+
+        return getattr(business, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

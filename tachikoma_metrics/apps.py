@@ -12,13 +12,22 @@ class TachikomaMetricsConfig(AppConfig):
     verbose_name = "Tachikoma metrics"
 
     def ready(self) -> None:
-        """Import the checks and make the families; opens, reads and asks nothing."""
+        """Import the checks, make the families and install the instruments.
+
+        Opens, reads and asks nothing.
+        """
         from tachikoma_metrics import (
+            business,
+            cache,
             checks,  # noqa: F401  # Importing registers them.
             conf,
+            database,
             registry,
         )
 
         registry.install()
         # Whatever was recorded before may have read half of the settings.
         conf.reload()
+        database.install()
+        cache.install()
+        business.install()

@@ -55,8 +55,9 @@ _TIMED_EXTRAS = (STATUS, VIEW, SCHEME)
 
 _MIDDLEWARE = "`MetricsMiddleware`"
 _EXECUTION = "`record_execution`"
-_DATABASE = "`record_db_query`"
+_DATABASE = "every database, and `record_db_query`"
 _BACKEND = "`record_backend_request`"
+_BUSINESS = "`BUSINESS_METRICS`"
 _OWN_CODE = "your code, through `METRICS`"
 _OURSELVES = "tachikoma_metrics itself"
 
@@ -118,7 +119,7 @@ HTTP_REQUEST_DB_QUERIES = Histogram(
     _REQUEST_EXTRAS,
     buckets=QUERY_COUNT_BUCKETS,
     opt_in=True,
-    fed_by=_OWN_CODE,
+    fed_by=_MIDDLEWARE,
 )
 HTTP_REQUEST_DB = Histogram(
     "http_request_db_seconds",
@@ -128,7 +129,7 @@ HTTP_REQUEST_DB = Histogram(
     buckets=LATENCY_BUCKETS,
     bucket_setting="LATENCY_BUCKETS",
     opt_in=True,
-    fed_by=_OWN_CODE,
+    fed_by=_MIDDLEWARE,
 )
 
 # --- WebSocket --------------------------------------------------------------
@@ -239,7 +240,7 @@ DB_QUERY_DURATION = Histogram(
     fed_by=_DATABASE,
 )
 DB_CONNECTIONS_CURRENT = Gauge(
-    "db_connections_current", "Database connections open now.", fed_by=_OWN_CODE
+    "db_connections_current", "Database connections open now.", fed_by="every database"
 )
 
 # --- cache ------------------------------------------------------------------
@@ -248,20 +249,20 @@ CACHE_HITS = Counter(
     "cache_hits_total",
     "Cache look-ups that found their key.",
     optional=(CACHE,),
-    fed_by="`record_cache_hit`",
+    fed_by="every cache, and `record_cache_hit`",
 )
 CACHE_MISSES = Counter(
     "cache_misses_total",
     "Cache look-ups that did not find their key.",
     optional=(CACHE,),
-    fed_by="`record_cache_miss`",
+    fed_by="every cache, and `record_cache_miss`",
 )
 CACHE_SIZE = Gauge(
     "cache_size",
-    "Entries in the cache.",
+    "Entries in the caches that can tell.",
     optional=(CACHE,),
-    latest_wins=True,
-    fed_by=_OWN_CODE,
+    starts_unset=True,
+    fed_by="every cache, when the page is asked for",
 )
 
 # --- backends ---------------------------------------------------------------
@@ -294,13 +295,13 @@ BACKEND_REQUESTS_IN_PROGRESS = Gauge(
 
 # --- business ---------------------------------------------------------------
 
-MISSIONS = Gauge("missions_total", "Missions that exist.", latest_wins=True, fed_by=_OWN_CODE)
+MISSIONS = Gauge("missions_total", "Missions that exist.", latest_wins=True, fed_by=_BUSINESS)
 SPECS = Gauge(
     "specs_total",
     "Specs that exist.",
     (SPEC_STATUS,),
     latest_wins=True,
-    fed_by=_OWN_CODE,
+    fed_by=_BUSINESS,
 )
 FILE_CHANGES = Counter(
     "file_changes_total",
@@ -340,9 +341,27 @@ PROCESSES = Gauge(
 )
 BUSINESS_TIMESTAMP = Gauge(
     "tachikoma_metrics_business_timestamp_seconds",
-    "Unix time at which the business counts were taken.",
+    "Unix time at which the refresh began that the business counts are of.",
     latest_wins=True,
-    fed_by=_OWN_CODE,
+    fed_by=_BUSINESS,
+)
+BUSINESS_UP = Gauge(
+    "tachikoma_metrics_business_up",
+    "Whether the business counts could be read: 1, or 0 if the page shows the last copy.",
+    latest_wins=True,
+    fed_by=_BUSINESS,
+)
+BUSINESS_REFRESH_DURATION = Gauge(
+    "tachikoma_metrics_business_refresh_duration_seconds",
+    "Seconds the last refresh of the business counts took.",
+    latest_wins=True,
+    fed_by=_BUSINESS,
+)
+BUSINESS_REFRESH_ERRORS = Gauge(
+    "tachikoma_metrics_business_refresh_errors",
+    "Families that the last refresh of the business counts could not count.",
+    latest_wins=True,
+    fed_by=_BUSINESS,
 )
 SERIES = Gauge(
     "tachikoma_metrics_series",

@@ -11,11 +11,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.urls import resolve
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import catalogue, conf, views
+from tachikoma_metrics.business.families import declared, obstacles
 from tachikoma_metrics.definitions import Histogram
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.registry import METRICS
@@ -294,6 +298,21 @@ def check_names_are_free(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def check_caches_exist(**kwargs: Any) -> list[CheckMessage]:
+    """W011: ``INSTRUMENT_CACHES`` lists aliases of ``CACHES``."""
+    wanted = conf.config().instrument_caches
+    return [
+        warning(
+            "W011",
+            f"`INSTRUMENT_CACHES` should list aliases of `CACHES`; got {alias!r}.",
+            conf.did_you_mean(alias, caches.settings),
+        )
+        for alias in (() if isinstance(wanted, bool) else wanted)
+        if alias not in caches.settings
+    ]
+
+
+@register
 def check_settings_are_acted_on(**kwargs: Any) -> list[CheckMessage]:
     """W005: no setting is set that nothing comes of yet."""
     declared = conf.declared()
@@ -306,6 +325,42 @@ def check_settings_are_acted_on(**kwargs: Any) -> list[CheckMessage]:
         )
         for setting in conf.SETTINGS.values()
         if setting.key in keys and not setting.acted_on
+    ]
+
+
+@register
+def check_business_metrics(**kwargs: Any) -> list[CheckMessage]:
+    """E011: what ``BUSINESS_METRICS`` declares can be counted."""
+    return [
+        error(
+            "E011",
+            f"`BUSINESS_METRICS` should declare what can be counted; of `{family.name}`, {why}",
+            "Correct the declaration, or remove it.",
+        )
+        for family in declared()
+        for why in obstacles(family)
+    ]
+
+
+_CACHES_OF_ONE_PROCESS = (LocMemCache, DummyCache)
+
+
+@register
+def check_business_store(**kwargs: Any) -> list[CheckMessage]:
+    """E012: with ``BUSINESS_STORE``, all processes see the counts of a refresh."""
+    config = conf.config()
+    if not config.business_metrics or config.business_store != "cache":
+        return []
+    backend = import_string(caches.settings[DEFAULT_CACHE_ALIAS]["BACKEND"])
+    if not issubclass(backend, _CACHES_OF_ONE_PROCESS):
+        return []
+    return [
+        error(
+            "E012",
+            f'`BUSINESS_STORE` should be "database" with this cache: what {backend.__name__} '
+            "keeps, no other process sees.",
+            "Leave it out, or have a cache that is shared as `default`.",
+        )
     ]
 
 

@@ -138,14 +138,12 @@ class Config:
         rules.SWITCH_OR_ALIASES,
         "E116",
         "Databases to measure: all, none, or the listed aliases.",
-        acted_on=False,
     )
     instrument_caches: bool | tuple[str, ...] = _setting(
         True,
         rules.SWITCH_OR_ALIASES,
         "E117",
         "Caches to measure: all, none, or the listed aliases.",
-        acted_on=False,
     )
     ws_message_types: tuple[str, ...] = _setting(
         (),
@@ -166,28 +164,24 @@ class Config:
         rules.BUSINESS_METRICS,
         "E120",
         "Counts of models, by family name.",
-        acted_on=False,
     )
     business_interval: float = _setting(
         30,
         rules.SECONDS,
         "E121",
         "Seconds between two refreshes of the business counts.",
-        acted_on=False,
     )
     business_max_age: float | None = _setting(
         None,
         rules.OPTIONAL_SECONDS,
         "E122",
         "Seconds after which business counts are dropped as stale; ten intervals unless set.",
-        acted_on=False,
     )
     business_store: str = _setting(
         "database",
         rules.BUSINESS_STORE,
         "E123",
         "Where the business counts are kept: `database` or `cache`.",
-        acted_on=False,
     )
     allowed_networks: tuple[str, ...] = _setting(
         ("private",),
@@ -212,7 +206,6 @@ class Config:
         rules.PORT,
         "E127",
         "The port on which a Celery worker serves its own page.",
-        acted_on=False,
     )
     faults: tuple[Fault, ...] = ()
 
@@ -232,6 +225,28 @@ class Config:
     def excludes(self, path: str) -> bool:
         """Tell whether requests to ``path`` are not measured."""
         return any(pattern.search(path) for pattern in self.exclude_paths)
+
+    @property
+    def business_lifetime(self) -> float:
+        """Return the seconds for which business counts may be shown."""
+        return self.business_max_age or 10 * self.business_interval
+
+    def instruments_database(self, alias: str) -> bool:
+        """Tell whether the queries and connections of a database are measured."""
+        wanted = self.instrument_databases
+        return wanted is True or (wanted is not False and alias in wanted)
+
+    def instruments_cache(self, alias: str) -> bool:
+        """Tell whether the look-ups in a cache, and its size, are measured."""
+        wanted = self.instrument_caches
+        return self.enabled and (wanted is True or (wanted is not False and alias in wanted))
+
+    @cached_property
+    def counts_queries(self) -> bool:
+        """Tell whether each request is to say how many queries it took, or how long."""
+        families = (catalogue.HTTP_REQUEST_DB_QUERIES, catalogue.HTTP_REQUEST_DB)
+        is_wanted = any(family.name in self.extra_metrics for family in families)
+        return is_wanted and self.instrument_databases is not False
 
     @cached_property
     def asks_requests(self) -> bool:

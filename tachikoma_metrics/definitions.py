@@ -19,6 +19,17 @@ _LEGAL_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _RESERVED_LABELS = frozenset({"le", "quantile"})
 
 
+_LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+
+
+def is_legal_name(name: str) -> bool:
+    """Tell whether ``name`` may name a family; colons are for recording rules.
+
+    https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
+    """
+    return _LEGAL_NAME.fullmatch(name) is not None
+
+
 def is_legal_label(name: str) -> bool:
     """Tell whether ``name`` may name a label of a family.
 
@@ -96,12 +107,14 @@ class Gauge(Family):
     ``latest_wins`` says how several processes become one value: the most
     recently set value if true, the sum over living processes if not. A gauge
     whose latest value wins has no sample before it is first set: zero would be
-    a claim that nobody made. A gauge that ``is_about_the_page`` is found out for
-    each page, and kept by nobody.
+    a claim that nobody made. A gauge that ``starts_unset`` is the sum over the living
+    processes that set it, and has no sample while there is none. A gauge that
+    ``is_about_the_page`` is found out for each page, and kept by nobody.
     """
 
     type: ClassVar[str] = "gauge"
     latest_wins: bool = field(default=False, kw_only=True)
+    starts_unset: bool = field(default=False, kw_only=True)
     is_about_the_page: bool = field(default=False, kw_only=True)
 
 

@@ -155,8 +155,24 @@ def _business_metrics(value: Any) -> dict[str, Mapping[str, Any]]:
     require(isinstance(value, Mapping))
     for name, declaration in value.items():
         require(isinstance(name, str) and isinstance(declaration, Mapping))
+        require(declaration.keys() <= _BUSINESS_KEYS)
         require(("model" in declaration) != ("callable" in declaration))
+        require(isinstance(declaration.get("model", declaration.get("callable")), str))
+        require(isinstance(declaration.get("filter") or {}, Mapping))
+        _business_labels(declaration)
     return dict(value)
+
+
+_BUSINESS_KEYS = frozenset({"model", "callable", "filter", "labels", "help"})
+
+
+def _business_labels(declaration: Mapping[str, Any]) -> None:
+    labels = declaration.get("labels") or {}
+    if isinstance(labels, Mapping) or "model" in declaration:
+        require(isinstance(labels, Mapping))
+        _strings([*labels, *labels.values()])
+    else:
+        _strings(labels)
 
 
 def _seconds(value: Any) -> float:
@@ -257,8 +273,10 @@ SWITCH_OR_ALIASES = Rule(
     _switch_or_aliases,
 )
 BUSINESS_METRICS = Rule(
-    "a mapping of family names to mappings with either `model` or `callable`",
-    'Write it like {"missions_total": {"model": "missions.Mission"}}.',
+    "a mapping of family names to mappings with either `model` or `callable`, and `labels`, "
+    "`filter` and `help` as needed",
+    'Write it like {"specs_total": {"model": "missions.Spec", "labels": {"status": "status"}}}; '
+    "`labels` of a callable is a list of their names.",
     _business_metrics,
 )
 SECONDS = Rule("a positive number of seconds", "Set it to a number such as 30.", _seconds)

@@ -8,7 +8,7 @@ from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from tachikoma_metrics import measurement, testing
+from tachikoma_metrics import measurement, sizes, testing
 from tachikoma_metrics.registry.families import GuardedMetric
 
 # How long an example takes is no property of the code.
@@ -31,6 +31,7 @@ def _new_families() -> None:
     """Start each test without a series, so that it can name absolute numbers."""
     # A test before may have dropped a streamed answer, which is recorded later.
     measurement.settle()
+    sizes.withdraw_local()
     testing.reset()
 
 

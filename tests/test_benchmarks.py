@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from benchmarks.peers import DJANGO_PROMETHEUS, OURS, STOCK_SHARED
+from benchmarks.peers import DJANGO_PROMETHEUS, NONE, OURS, STOCK_SHARED
 from benchmarks.rounds import Figures, Rounds, Spread
-from benchmarks.tables import table
+from benchmarks.tables import ratios, shares, table, times
 
 
 def rounds_of(*pairs: tuple[float, float]) -> Rounds:
@@ -62,3 +62,25 @@ def test_no_setting_of_the_shell_reaches_a_measured_process(monkeypatch, tmp_pat
     assert "PROMETHEUS_MULTIPROC_DIR" not in OURS.environment(tmp_path)
     assert "PYTHONDEVMODE" not in OURS.environment(tmp_path)
     assert DJANGO_PROMETHEUS.environment(tmp_path)["PROMETHEUS_MULTIPROC_DIR"] == str(tmp_path)
+
+
+def test_figures_of_peers_become_tables():
+    rounds = Rounds()
+    rounds.add({OURS: {"cpu": 1e-6}, DJANGO_PROMETHEUS: {"cpu": 4e-6}})
+
+    assert "| 0.25 (0.25–0.25) |" in ratios(rounds, OURS, [DJANGO_PROMETHEUS], {"cpu": "CPU"})  # noqa: RUF001
+    assert "| 4.00 (4.00–4.00) |" in times("µs", rounds, [DJANGO_PROMETHEUS], {"cpu": "CPU"})  # noqa: RUF001
+
+
+def test_what_is_added_is_shown_as_a_share_of_the_time_it_is_added_to():
+    rounds = Rounds()
+    rounds.add({OURS: {"redis": 2e-6, "clock": 1e-4, "share": 0.02}})
+
+    row = shares("hit", "redis", rounds, [OURS]).splitlines()[-1]
+
+    assert [cell.split()[0] for cell in row.split("|")[2:-1]] == ["2.00", "100", "2.00"]
+
+
+def test_each_peer_has_backends_that_say_whose_they_are():
+    assert DJANGO_PROMETHEUS.backends.sqlite.startswith("django_prometheus.")
+    assert OURS.backends == NONE.backends

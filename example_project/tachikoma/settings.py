@@ -63,3 +63,17 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "static/"
 USE_TZ = True
+
+TACHIKOMA_METRICS = {
+    "BUSINESS_METRICS": {
+        "missions_total": {"model": "missions.Mission"},
+        "specs_total": {"model": "missions.Spec", "labels": {"status": "status"}},
+    },
+    # Short, for those who watch.
+    "BUSINESS_INTERVAL": 5,
+}
+if "WORKER_PORT" in os.environ:
+    TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
+
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/0")
+CELERY_TASK_IGNORE_RESULT = True

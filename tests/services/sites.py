@@ -107,6 +107,15 @@ class Site:
             eventually(lambda: " ready." in self.log("celery").read_text())
             yield process
 
+    @contextlib.contextmanager
+    def beat(self, name: str = "beat", *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Send the site's tasks when they are due."""
+        files = ["--schedule", f"{name}.schedule", "--pidfile", f"{name}.pid"]
+        command = ["celery", "--app", "depot.celery", "beat", "--loglevel", "info", *files]
+        with self.running(name, *command, *options) as process:
+            eventually(lambda: "beat: Starting" in self.log(name).read_text())
+            yield process
+
     def command(self, *arguments: str) -> None:
         """Run a management command to its end."""
         subprocess.run(

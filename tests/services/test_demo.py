@@ -40,6 +40,7 @@ def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals
         eventually(lambda: answers(url))
         route = b'path="/api/v1/missions/:id/export/",status="200"'
         eventually(lambda: route in get(url)[1])
+        eventually(lambda: b'specs_total{status="done"}' in get(url)[1])
 
     assert demo.returncode == 0
     assert f"http://127.0.0.1:{port}/metrics" in log.read_text()

@@ -1,0 +1,28 @@
+"""Celery, for who has a broker: ``CELERY_BROKER_URL`` says where it is.
+
+Redis (``redis://127.0.0.1:6379/0``) and RabbitMQ (``amqp://guest:guest@127.0.0.1:5672//``)
+both do:
+
+    celery --app tachikoma worker --beat
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tachikoma.settings")
+
+app = Celery("tachikoma")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@app.on_after_configure.connect  # type: ignore[untyped-decorator]  # Celery has no types.
+def schedule(**kwargs: Any) -> None:
+    """Have the business counts refreshed, once the settings can be read."""
+    from tachikoma_metrics.celery import beat_schedule
+
+    app.conf.beat_schedule = beat_schedule()

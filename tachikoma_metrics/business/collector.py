@@ -1,0 +1,169 @@
+"""What a page shows of the counts: the snapshot, which it reads, and never the tables."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from django.db import connections
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.business import snapshot
+from tachikoma_metrics.business.families import CATALOGUED
+from tachikoma_metrics.business.snapshot import NOTHING, CountedFamily, DatabaseStore, Snapshot
+from tachikoma_metrics.definitions import Gauge
+from tachikoma_metrics.questions import Questions
+from tachikoma_metrics.registry import METRICS, Ask
+from tachikoma_metrics.store import STORE
+
+_WHEN_LATE = (
+    "`BUSINESS_STORE` should be readable within a second; the page shows the last copy. "
+    "Look whether the database, or the cache, answers."
+)
+_SECONDS_A_COPY_IS_NEW = 1.0
+
+
+class SnapshotReader:
+    """Read the snapshot for the page, and keep a copy for when it cannot be read."""
+
+    def __init__(self) -> None:
+        self._questions = Questions()
+        self._seen_writes = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the copy, and in a forked child the threads too."""
+        self._questions.forget()
+        self._lock = threading.Lock()
+        self._copy = NOTHING
+        self._is_up = True
+        self.expire()
+
+    def expire(self) -> None:
+        """Have the snapshot read again, however new the copy is."""
+        self._is_new_until = 0.0
+
+    def read(self) -> tuple[Snapshot, bool]:
+        """Return the snapshot, and whether it could be read just now. Never raises.
+
+        The families of one page ask one after the other, and get the same.
+        """
+        with self._lock:
+            writes = snapshot.writes()
+            if time.monotonic() >= self._is_new_until or writes != self._seen_writes:
+                found, is_to_keep = self._look()
+                self._is_up = found is not None
+                self._copy = found or self._copy
+                self._seen_writes = writes
+                seconds = _SECONDS_A_COPY_IS_NEW if is_to_keep else 0.0
+                self._is_new_until = time.monotonic() + seconds
+            return self._copy, self._is_up
+
+    def _look(self) -> tuple[Snapshot | None, bool]:
+        """Return the snapshot, and whether others would see the same."""
+        fault = partial(METRICS.fault, "business")
+        try:
+            store = snapshot.store()
+            if isinstance(store, DatabaseStore) and connections[store.alias].in_atomic_block:
+                # What a test has written, it alone can see.
+                return store.read(), False
+        except Exception as error:
+            fault(error)
+            return None, True
+        question = self._questions.put("business snapshot", _read_and_close, fault, _WHEN_LATE)
+        return question.wait(), True
+
+
+def _read_and_close() -> Snapshot:
+    # The connection is this thread's own.
+    try:
+        return snapshot.store().read()
+    finally:
+        connections.close_all()
+
+
+READER = SnapshotReader()
+
+
+class BusinessCollector(Collector):
+    """Yield the families that are counted and are not in the catalogue."""
+
+    def describe(self) -> Iterable[Metric]:
+        """Reserve no names, and read nothing."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families of the snapshot that are not too old."""
+        if not is_wanted():
+            return []
+        own = {gauge.name for gauge in CATALOGUED}
+        return [_gauge(family) for family in _fresh() if family.name not in own]
+
+
+def is_wanted() -> bool:
+    """Tell whether the settings have anything counted."""
+    config = conf.config()
+    return config.enabled and bool(config.business_metrics)
+
+
+def _fresh() -> list[CountedFamily]:
+    found, _ = READER.read()
+    oldest = time.time() - conf.config().business_lifetime
+    return [family for family in found.families if family.at >= oldest]
+
+
+def _gauge(family: CountedFamily) -> Metric:
+    gauge = GaugeMetricFamily(family.name, family.help, labels=family.labels)
+    for values, number in family.counts.items():
+        gauge.add_metric(values, number)
+    return gauge
+
+
+# --- families of the catalogue ----------------------------------------------
+
+
+def _counts_of(gauge: Gauge, label_names: tuple[str, ...]) -> Mapping[tuple[str, ...], float]:
+    """Return the numbers of a family by the labels that ``LABELS`` leaves it."""
+    counts: dict[tuple[str, ...], float] = {}
+    if is_wanted():
+        for family in _fresh():
+            if family.name == gauge.name:
+                for values, number in family.counts.items():
+                    named = dict(zip(family.labels, values, strict=True))
+                    key = tuple(named.get(name, "") for name in label_names)
+                    counts[key] = counts.get(key, 0.0) + number
+    return counts
+
+
+def _health(tell: Callable[[Snapshot, bool], float | None]) -> Ask:
+    def asked(_: tuple[str, ...]) -> Mapping[tuple[str, ...], float]:
+        told = tell(*READER.read()) if is_wanted() else None
+        return {} if told is None else {(): told}
+
+    return asked
+
+
+def install() -> None:
+    """Have the page show the counts; reads nothing now."""
+    METRICS.registry.register(BusinessCollector())
+    for gauge in CATALOGUED:
+        METRICS.ask(gauge, partial(_counts_of, gauge))
+    told: dict[Gauge, Callable[[Snapshot, bool], float | None]] = {
+        catalogue.BUSINESS_UP: lambda _, is_up: float(is_up),
+        catalogue.BUSINESS_TIMESTAMP: lambda found, _: found.taken_at or None,
+        catalogue.BUSINESS_REFRESH_DURATION: lambda found, _: (
+            found.duration if found.taken_at else None
+        ),
+        catalogue.BUSINESS_REFRESH_ERRORS: lambda found, _: (
+            float(len(found.failed)) if found.taken_at else None
+        ),
+    }
+    for gauge, tell in told.items():
+        METRICS.ask(gauge, _health(tell))
+    METRICS.when_forgotten(READER.expire)
+    STORE.when_forked(READER.forget)

@@ -1,0 +1,138 @@
+"""Count one family, by one query or one call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from django.db.models import Count, Field, Model, QuerySet
+from django.db.models.constants import LOOKUP_SEP
+
+from tachikoma_metrics import conf
+from tachikoma_metrics.business.families import BusinessFamily
+from tachikoma_metrics.labels import clean, overflow
+
+Counts = dict[tuple[str, ...], float]
+"""Numbers by the values of the labels, in the order of the family's."""
+
+
+def count(family: BusinessFamily) -> Counts:
+    """Return the numbers of a family, of no more than ``MAX_SERIES`` label sets.
+
+    Raises whatever the database or the callable raises, and ``ValueError`` or
+    ``TypeError`` for a callable's answer that is no number.
+    """
+    found = _called(family) if family.callable_path else _counted(family)
+    return _bounded(found, conf.config().max_series)
+
+
+def _bounded(counts: Counts, limit: int) -> Counts:
+    if len(counts) <= limit:
+        return counts
+    kept = dict(list(counts.items())[: limit - 1])
+    rest = sum(counts.values()) - sum(kept.values())
+    return {**kept, overflow(len(next(iter(counts)))): rest}
+
+
+# --- rows -------------------------------------------------------------------
+
+
+def _counted(family: BusinessFamily) -> Counts:
+    model = family.model
+    rows = model._default_manager.filter(**(family.filter or {}))
+    if not family.labels:
+        return {(): float(rows.count())}
+    fields = list(family.labels.values())
+    counts: Counts = {_texts(values): 0.0 for values in _choices(model, fields)}
+    for *values, number in _grouped(rows, fields, _is_multiplied(model, family)):
+        texts = _texts(values)
+        counts[texts] = counts.get(texts, 0.0) + number
+    return counts
+
+
+def _grouped(rows: QuerySet[Any], fields: list[str], is_multiplied: bool) -> QuerySet[Any]:
+    # The model's own ordering would make more groups.
+    number = Count("pk", distinct=is_multiplied)
+    groups: QuerySet[Any] = rows.order_by().values_list(*fields).annotate(_number=number)
+    return groups.order_by()
+
+
+def _texts(values: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(map(_text, values))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else clean(value)
+
+
+def _choices(model: type[Model], fields: list[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield the values that there may be, if all fields have choices."""
+    choices = [_choices_of(model, field) for field in fields]
+    if all(choices) and math.prod(map(len, choices)) <= conf.config().max_series:
+        yield from product(*choices)
+
+
+def _choices_of(model: type[Model], lookup: str) -> list[Any]:
+    field = _last_field(model, lookup)
+    return [value for value, _ in field.flatchoices] if field is not None else []
+
+
+def _last_field(model: type[Model], lookup: str) -> Field[Any, Any] | None:
+    found: Any = None
+    for name in lookup.split(LOOKUP_SEP):
+        found = model._meta.get_field(name)
+        if found.related_model is not None:
+            model = found.related_model
+    return found if isinstance(found, Field) else None
+
+
+def _is_multiplied(model: type[Model], family: BusinessFamily) -> bool:
+    """Tell whether a row may be found several times, through a relation to many."""
+    return any(
+        _leads_to_many(model, lookup)
+        for lookup in (*family.labels.values(), *(family.filter or ()))
+    )
+
+
+def _leads_to_many(model: type[Model], lookup: str) -> bool:
+    for name in lookup.split(LOOKUP_SEP):
+        relation = next((one for one in model._meta.get_fields() if one.name == name), None)
+        if relation is None or not relation.is_relation or relation.related_model is None:
+            return False
+        if relation.one_to_many or relation.many_to_many:
+            return True
+        model = relation.related_model
+    return False
+
+
+# --- callables --------------------------------------------------------------
+
+
+def _called(family: BusinessFamily) -> Counts:
+    answer = family.callable()
+    if not isinstance(answer, Mapping):
+        answer = {(): answer}
+    return {_key(key, family): _number(value) for key, value in answer.items()}
+
+
+def _key(key: Any, family: BusinessFamily) -> tuple[str, ...]:
+    values = key if isinstance(key, tuple) else (key,)
+    if len(values) != len(family.labels):
+        raise ValueError(
+            f"{family.callable_path} should return a number for each {len(family.labels)} values "
+            f"of {list(family.labels)}; got {key!r}."
+        )
+    return _texts(values)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"A count should be a number; got {value!r}.")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"A count should be a finite number; got {value!r}.")
+    return number

@@ -1,0 +1,119 @@
+"""What ``BUSINESS_METRICS`` declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.db.models import Model
+from django.utils.module_loading import import_string
+
+from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.definitions import Gauge, is_legal_label, is_legal_name
+
+CATALOGUED: tuple[Gauge, ...] = (catalogue.MISSIONS, catalogue.SPECS)
+"""The families of the catalogue that are counted so."""
+
+
+@dataclass(frozen=True)
+class BusinessFamily:
+    """A gauge that is counted: rows of a model, or what a callable returns.
+
+    ``labels`` are label names and, for a model, the field or look-up of each.
+    """
+
+    name: str
+    help: str
+    labels: Mapping[str, str]
+    model_label: str = ""
+    callable_path: str = ""
+    filter: Mapping[str, Any] | None = None
+
+    @property
+    def model(self) -> type[Model]:
+        """Return the model; raise ``LookupError`` or ``ValueError`` if there is none."""
+        return apps.get_model(self.model_label)
+
+    @property
+    def callable(self) -> Callable[[], Any]:
+        """Return the callable; raise ``ImportError`` or ``TypeError`` if it is none."""
+        found = import_string(self.callable_path)
+        if not callable(found):
+            raise TypeError(f"{self.callable_path} should be a callable; it is {found!r}.")
+        return found  # type: ignore[no-any-return]  # What it returns is looked at.
+
+
+def declared() -> list[BusinessFamily]:
+    """Return the families that the settings declare."""
+    return [_family(name, one) for name, one in conf.config().business_metrics.items()]
+
+
+def _family(name: str, declaration: Mapping[str, Any]) -> BusinessFamily:
+    labels = declaration.get("labels") or {}
+    return BusinessFamily(
+        name=name,
+        help=str(declaration.get("help") or _help(name, declaration)),
+        labels=dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels, ""),
+        model_label=str(declaration.get("model", "")),
+        callable_path=str(declaration.get("callable", "")),
+        filter=declaration.get("filter"),
+    )
+
+
+def _help(name: str, declaration: Mapping[str, Any]) -> str:
+    for gauge in CATALOGUED:
+        if gauge.name == name:
+            return gauge.help
+    if "callable" in declaration:
+        return f"What {declaration['callable']} returns."
+    return f"Rows of {declaration['model']}, counted now and then."
+
+
+def obstacles(family: BusinessFamily) -> Iterator[str]:
+    """Yield what stands against counting a family; asks no database."""
+    yield from _obstacles_of_names(family)
+    yield from (
+        _obstacles_of_callable(family) if family.callable_path else _obstacles_of_model(family)
+    )
+
+
+def _obstacles_of_names(family: BusinessFamily) -> Iterator[str]:
+    if not is_legal_name(family.name):
+        yield "its name should be a legal metric name, of letters, digits and underscores."
+    own = catalogue.FAMILIES.get(family.name)
+    if own is not None and own not in CATALOGUED:
+        yield "its name should be another: it is that of a family which is measured."
+    for label in family.labels:
+        if not is_legal_label(label):
+            yield f"{label!r} should be a legal label name."
+    if own is not None and not set(family.labels) <= set(own.label_names):
+        yield f"its labels should be of {list(own.label_names)}; got {list(family.labels)}."
+
+
+def _obstacles_of_callable(family: BusinessFamily) -> Iterator[str]:
+    try:
+        family.callable  # noqa: B018  # Finds it, or raises.
+    except (ImportError, TypeError) as error:
+        yield f"its callable cannot be had: {error}"
+    if family.filter is not None:
+        yield "its `filter` should be left out: that is for models."
+
+
+def _obstacles_of_model(family: BusinessFamily) -> Iterator[str]:
+    try:
+        model = family.model
+    except (LookupError, ValueError) as error:
+        yield f"its model should be that of an installed app, as `app.Model`: {error}"
+        return
+    try:
+        # Finds the fields and makes SQL, and asks nobody.
+        rows = model._default_manager.filter(**(family.filter or {}))
+        str(rows.values(*family.labels.values()).query)
+    except (FieldError, FieldDoesNotExist, TypeError, ValueError) as error:
+        yield f"its `filter` and `labels` should name fields of {family.model_label}: {error}"
+    except Exception:
+        # Nothing matches, or the database has to be asked.
+        return

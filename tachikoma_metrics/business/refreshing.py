@@ -1,0 +1,84 @@
+"""Count everything anew, and keep it for all processes to show."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from asgiref.sync import sync_to_async
+
+from tachikoma_metrics.business import snapshot
+from tachikoma_metrics.business.counting import count
+from tachikoma_metrics.business.families import BusinessFamily, declared
+from tachikoma_metrics.business.snapshot import CountedFamily, Snapshot
+from tachikoma_metrics.registry import METRICS
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """Tell what a refresh came to.
+
+    ``is_kept`` is False if a newer one was quicker, or nothing was to be kept;
+    ``errors`` says of each family that failed why.
+    """
+
+    snapshot: Snapshot
+    is_kept: bool
+    errors: dict[str, Exception]
+
+
+def refresh(min_age: float = 0.0, *, dry_run: bool = False) -> Refresh | None:
+    """Count all families of ``BUSINESS_METRICS`` and keep the counts.
+
+    Returns None if another refresh began less than ``min_age`` seconds ago, or nothing
+    is declared. A family that fails keeps its counts from before, and is a fault in
+    ``tachikoma_metrics_errors_total``; raises if the counts cannot be kept. With
+    ``dry_run`` nothing is kept.
+    """
+    families = declared()
+    if not families:
+        return None
+    store = snapshot.store()
+    now = time.time()
+    if dry_run:
+        return _refresh(families, now, Snapshot(0.0))
+    if not store.begin(now, min_age):
+        return None
+    done = _refresh(families, now, store.read())
+    return Refresh(done.snapshot, snapshot.keep(done.snapshot), done.errors)
+
+
+def update_business_metrics() -> None:
+    """Count all families of ``BUSINESS_METRICS`` now, for all processes to show.
+
+    Never raises: what goes wrong is counted in ``tachikoma_metrics_errors_total``.
+    """
+    try:
+        refresh()
+    except Exception as error:
+        METRICS.fault("business", error)
+
+
+aupdate_business_metrics = sync_to_async(update_business_metrics)
+"""The same, to be awaited."""
+
+
+def _refresh(families: list[BusinessFamily], now: float, before: Snapshot) -> Refresh:
+    errors: dict[str, Exception] = {}
+    known = {family.name: family for family in before.families}
+    counted: list[CountedFamily] = []
+    for family in families:
+        try:
+            counted.append(_counted(family))
+        except Exception as error:
+            METRICS.fault("business", error, family.name)
+            errors[family.name] = error
+            if family.name in known:
+                counted.append(known[family.name])
+    duration = time.time() - now
+    return Refresh(Snapshot(now, duration, tuple(counted), tuple(errors)), False, errors)
+
+
+def _counted(family: BusinessFamily) -> CountedFamily:
+    at = time.time()
+    return CountedFamily(family.name, family.help, tuple(family.labels), at, count(family))

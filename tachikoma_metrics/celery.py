@@ -1,0 +1,45 @@
+"""Celery's part: when to refresh the business counts, and the page of a worker's host.
+
+Tasks themselves are not measured here: celery-exporter does that, from outside
+(https://github.com/danihodovic/celery-exporter).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tachikoma_metrics import conf
+
+TASK = "tachikoma_metrics.tasks.refresh_business_metrics"
+
+_SHARE_OF_AN_INTERVAL = 0.9
+"""Two beats make one refresh; one that comes a little early is not left out."""
+
+
+def beat_schedule() -> dict[str, dict[str, Any]]:
+    """Return the entry for ``beat_schedule`` that refreshes the business counts.
+
+    One task each ``BUSINESS_INTERVAL``; it expires with it, so that a worker that was away
+    does not make up for what nobody waits for any more.
+
+        app.conf.beat_schedule = {**beat_schedule()}
+    """
+    interval = conf.config().business_interval
+    return {
+        "tachikoma_metrics: refresh business metrics": {
+            "task": TASK,
+            "schedule": interval,
+            # django-celery-beat has another name for it, and each passes over the other's.
+            "options": {**options(), "expire_seconds": options()["expires"]},
+        }
+    }
+
+
+def options() -> dict[str, Any]:
+    """Return how a refresh is sent: so that it expires in ``BUSINESS_INTERVAL`` seconds."""
+    return {"expires": conf.config().business_interval}
+
+
+def min_age() -> float:
+    """Return how many seconds ago the last refresh must have begun for one more."""
+    return conf.config().business_interval * _SHARE_OF_AN_INTERVAL

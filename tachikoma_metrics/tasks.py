@@ -1,0 +1,39 @@
+"""The task that refreshes the business counts; Celery finds it in ``INSTALLED_APPS``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready
+
+from tachikoma_metrics import business, conf
+from tachikoma_metrics.celery import TASK, min_age, options
+from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.worker_page import serve_page
+
+
+@shared_task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types.
+def refresh_business_metrics() -> bool:
+    """Count everything anew, unless that was done less than an interval ago.
+
+    Returns whether it was. Raises if the counts cannot be kept, for Celery to tell.
+    """
+    try:
+        return business.refresh(min_age()) is not None
+    except Exception as error:
+        METRICS.fault("business", error)
+        raise
+
+
+@worker_ready.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.
+def _begin(sender: Any = None, **kwargs: Any) -> None:
+    """Serve this host's page, and have the counts refreshed that aged while nobody worked."""
+    serve_page()
+    config = conf.config()
+    if sender is None or not config.enabled or not config.business_metrics:
+        return
+    try:
+        sender.app.send_task(TASK, **options())
+    except Exception as error:
+        METRICS.fault("business", error)

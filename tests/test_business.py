@@ -1,0 +1,452 @@
+"""Counts of rows: kept by a refresh, shown by the page."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import Group, User
+from django.core.cache import caches
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection, connections
+from django.test.utils import CaptureQueriesContext
+
+from missions.models import Mission, Spec
+from tachikoma_metrics import METRICS, aupdate_business_metrics, update_business_metrics
+from tachikoma_metrics.business import refresh, snapshot
+from tachikoma_metrics.business.snapshot import CacheStore, DatabaseStore, Snapshot
+from tachikoma_metrics.models import BusinessSnapshot
+from tachikoma_metrics.testing import sample_value, samples
+from tests.conftest import found
+
+pytestmark = pytest.mark.django_db
+
+MISSIONS = {"missions_total": {"model": "missions.Mission"}}
+SPECS = {"specs_total": {"model": "missions.Spec", "labels": {"status": "status"}}}
+
+Declare = Callable[..., None]
+
+
+@pytest.fixture
+def declare(settings) -> Declare:
+    """Set ``BUSINESS_METRICS`` and what else is given."""
+
+    def set_(families: dict[str, Any], **others: object) -> None:
+        settings.TACHIKOMA_METRICS = {"BUSINESS_METRICS": families, **others}
+
+    return set_
+
+
+def shown(name: str) -> dict[tuple[str, ...], float]:
+    """Return the numbers of a family on the page by its label values."""
+    return {
+        tuple(value for _, value in sorted(labels)): number
+        for (found_name, labels), number in samples().items()
+        if found_name == name
+    }
+
+
+def seed(**statuses: int) -> Mission:
+    mission = Mission.objects.create(name="Ghost")
+    for status, number in statuses.items():
+        Spec.objects.bulk_create(
+            [Spec(mission=mission, title="Step", status=status) for _ in range(number)]
+        )
+    return mission
+
+
+def numbers() -> object:
+    return {("a", True): 1, ("b", False): 2.5}
+
+
+def nonsense() -> object:
+    return "many"
+
+
+def fails() -> object:
+    raise RuntimeError("out of order")
+
+
+# --- counting ---------------------------------------------------------------
+
+
+def test_rows_are_counted_by_a_refresh_and_shown_by_the_page(declare: Declare):
+    declare({**MISSIONS, **SPECS})
+    seed(done=3, running=1)
+    assert shown("missions_total") == {}
+    update_business_metrics()
+
+    assert shown("missions_total") == {(): 1}
+    assert shown("specs_total") == {
+        ("done",): 3,
+        ("failed",): 0,
+        ("planned",): 0,
+        ("running",): 1,
+    }
+
+
+def test_a_status_that_no_row_has_any_more_is_zero_or_gone(declare: Declare):
+    titles = {"titles": {"model": "missions.Spec", "labels": {"title": "title"}}}
+    declare({**SPECS, **titles})
+    seed(done=2)
+    update_business_metrics()
+    assert shown("titles") == {("Step",): 2}
+    Spec.objects.update(status="failed", title="Other")
+    update_business_metrics()
+
+    assert shown("titles") == {("Other",): 2}
+    assert shown("specs_total")["done",] == 0
+    assert shown("specs_total")["failed",] == 2
+
+
+def test_filters_and_lookups(declare: Declare):
+    declare(
+        {
+            "open_specs": {
+                "model": "missions.Spec",
+                "filter": {"status__in": ["planned", "running"]},
+                "labels": {"mission": "mission__name", "status": "status"},
+                "help": "Specs that are not over.",
+            }
+        }
+    )
+    seed(planned=2, done=3)
+    update_business_metrics()
+
+    assert shown("open_specs") == {("Ghost", "planned"): 2}
+    assert "# HELP open_specs Specs that are not over.\n" in METRICS.encode()
+
+
+def test_relations_to_many_do_not_count_a_row_twice(declare: Declare):
+    declare({"members": {"model": "auth.User", "filter": {"groups__name__in": ["a", "b"]},
+                         "labels": {"staff": "is_staff"}}})  # fmt: skip
+    user = User.objects.create(username="motoko", is_staff=True)
+    user.groups.add(Group.objects.create(name="a"), Group.objects.create(name="b"))
+    update_business_metrics()
+
+    assert shown("members") == {("true",): 1}
+
+
+def test_one_query_for_each_family(declare: Declare):
+    declare({**MISSIONS, **SPECS})
+    seed(done=3)
+    refresh()
+    with CaptureQueriesContext(connection) as captured:
+        refresh()
+    counting = [q["sql"] for q in captured.captured_queries if 'FROM "missions_' in q["sql"]]
+
+    assert len(counting) == 2
+
+
+def test_callables(declare: Declare):
+    declare(
+        {
+            "things": {"callable": "tests.test_business.numbers", "labels": ["kind", "new"]},
+            "answer": {"callable": "tests.test_business.answer"},
+        }
+    )
+    update_business_metrics()
+
+    assert shown("things") == {("a", "true"): 1, ("b", "false"): 2.5}
+    assert shown("answer") == {(): 42}
+
+
+def answer() -> int:
+    return 42
+
+
+@pytest.mark.parametrize("path", ["nonsense", "fails", "numbers"])
+def test_what_cannot_be_counted_is_a_fault_and_nothing_else(declare: Declare, path: str):
+    declare({"bad": {"callable": f"tests.test_business.{path}"}, **MISSIONS})
+    seed()
+    update_business_metrics()
+
+    assert shown("missions_total") == {(): 1}
+    assert shown("bad") == {}
+    assert sample_value("tachikoma_metrics_errors_total", source="business") == 1
+    assert sample_value("tachikoma_metrics_business_refresh_errors") == 1
+
+
+def test_what_fails_once_keeps_its_counts(declare: Declare, monkeypatch: pytest.MonkeyPatch):
+    declare({"answer": {"callable": "tests.test_business.answer"}})
+    update_business_metrics()
+    monkeypatch.setattr("tests.test_business.answer", fails)
+    update_business_metrics()
+
+    assert shown("answer") == {(): 42}
+    assert sample_value("tachikoma_metrics_business_refresh_errors") == 1
+
+
+def test_label_sets_are_bounded(declare: Declare):
+    declare({"titles": {"model": "missions.Spec", "labels": {"title": "title"}}}, MAX_SERIES=3)
+    mission = seed()
+    Spec.objects.bulk_create([Spec(mission=mission, title=f"{n}") for n in range(10)])
+    update_business_metrics()
+
+    assert len(shown("titles")) == 3
+    assert shown("titles")["overflow",] == 8
+
+
+def test_labels_of_the_catalogue_can_be_dropped_and_names_prefixed(declare: Declare):
+    declare(SPECS, LABELS={"specs_total": []}, NAMESPACE="shop")
+    seed(done=2, failed=1)
+    update_business_metrics()
+
+    assert shown("shop_specs_total") == {(): 3}
+
+
+def test_empty_tables_count_zero(declare: Declare):
+    declare({**MISSIONS, **SPECS})
+    update_business_metrics()
+
+    assert shown("missions_total") == {(): 0}
+    assert set(shown("specs_total").values()) == {0}
+
+
+# --- freshness --------------------------------------------------------------
+
+
+def test_freshness_is_shown(declare: Declare):
+    declare(MISSIONS)
+    began_at = time.time()
+    update_business_metrics()
+
+    at = sample_value("tachikoma_metrics_business_timestamp_seconds") or 0
+    assert began_at <= at <= time.time()
+    assert sample_value("tachikoma_metrics_business_up") == 1
+    assert (sample_value("tachikoma_metrics_business_refresh_duration_seconds") or 0) > 0
+    assert sample_value("tachikoma_metrics_business_refresh_errors") == 0
+
+
+def test_nothing_is_shown_or_asked_where_nothing_is_declared():
+    with CaptureQueriesContext(connection) as captured:
+        update_business_metrics()
+        names = {name for name, _ in samples()}
+
+    assert not captured.captured_queries
+    assert not {name for name in names if name.startswith("tachikoma_metrics_business")}
+
+
+def test_old_counts_vanish_and_their_age_stays(declare: Declare):
+    declare(MISSIONS, BUSINESS_MAX_AGE=60)
+    update_business_metrics()
+    old = time.time() - 61
+    row = BusinessSnapshot.objects.get()
+    content = json.loads(row.content)
+    content["families"][0]["at"] = row.taken_at = old
+    row.content = json.dumps(content)
+    row.save()
+    METRICS.reset()
+
+    assert shown("missions_total") == {}
+    assert sample_value("tachikoma_metrics_business_timestamp_seconds") == pytest.approx(old)
+
+
+def test_a_page_never_asks_the_counted_tables(declare: Declare):
+    declare({**MISSIONS, **SPECS})
+    update_business_metrics()
+    with CaptureQueriesContext(connection) as captured:
+        samples()
+
+    assert captured.captured_queries
+    assert not [q for q in captured.captured_queries if "missions_" in q["sql"]]
+
+
+# --- several refreshes ------------------------------------------------------
+
+
+def test_of_refreshes_within_an_interval_one_works(declare: Declare):
+    declare(MISSIONS)
+    assert refresh(min_age=60) is not None
+    assert refresh(min_age=60) is None
+    assert refresh() is not None
+
+
+def test_an_older_refresh_does_not_replace_a_newer_one(declare: Declare):
+    declare(MISSIONS)
+    now = time.time()
+    for store in (DatabaseStore(), CacheStore()):
+        assert store.begin(now, 0)
+        assert store.write(Snapshot(now, 2.0))
+        assert not store.write(Snapshot(now - 10, 1.0))
+        assert store.read() == Snapshot(now, 2.0)
+    caches["default"].clear()
+
+
+def test_a_clock_that_was_wrong_does_not_stop_refreshes_for_ever(declare: Declare):
+    declare(MISSIONS)
+    ahead = time.time() + 86_400
+    BusinessSnapshot.objects.create(begun_at=ahead, taken_at=ahead)
+    assert refresh(min_age=30) is not None
+
+    assert (sample_value("tachikoma_metrics_business_timestamp_seconds") or ahead) < ahead
+
+
+def test_a_dry_run_keeps_nothing(declare: Declare):
+    declare(MISSIONS)
+    done = refresh(dry_run=True)
+
+    assert done is not None
+    assert done.snapshot.families[0].counts == {(): 0}
+    assert not BusinessSnapshot.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_async_twin(declare: Declare):
+    declare({"answer": {"callable": "tests.test_business.answer"}})
+    await aupdate_business_metrics()
+    await sync_to_async(connections.close_all)()
+    row = await BusinessSnapshot.objects.aget()
+    await sync_to_async(connections.close_all)()
+
+    assert json.loads(row.content)["families"][0]["counts"] == [[[], 42.0]]
+
+
+# --- the store --------------------------------------------------------------
+
+
+def test_the_cache_can_keep_the_counts(declare: Declare):
+    declare(MISSIONS, BUSINESS_STORE="cache")
+    seed()
+    update_business_metrics()
+
+    assert shown("missions_total") == {(): 1}
+    assert not BusinessSnapshot.objects.exists()
+    caches["default"].clear()
+
+
+def test_a_database_that_fails_leaves_the_last_copy(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+):
+    declare(MISSIONS)
+    seed()
+    update_business_metrics()
+    assert shown("missions_total") == {(): 1}
+
+    def refuse(self: object) -> Snapshot:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(DatabaseStore, "read", refuse)
+    METRICS.tachikoma_metrics_errors_total.clear()
+
+    assert shown("missions_total") == {(): 1}
+    assert sample_value("tachikoma_metrics_business_up") == 0
+    monkeypatch.undo()
+    METRICS.reset()
+    assert sample_value("tachikoma_metrics_business_up") == 1
+
+
+def test_a_database_that_hangs_is_waited_for_once(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+):
+    declare(MISSIONS, BUSINESS_STORE="cache")
+    update_business_metrics()
+    assert shown("missions_total") == {(): 0}
+    goes_on = threading.Event()
+
+    def hang(self: object) -> Snapshot:
+        goes_on.wait(30)
+        return snapshot.NOTHING
+
+    monkeypatch.setattr(CacheStore, "read", hang)
+    METRICS.reset()
+    before = time.monotonic()
+    assert shown("missions_total") == {(): 0}
+    first = time.monotonic() - before
+    METRICS.reset()
+    assert sample_value("tachikoma_metrics_business_up") == 0
+    second = time.monotonic() - before - first
+    goes_on.set()
+    caches["default"].clear()
+
+    assert first > 0.9
+    assert second < first
+
+
+# --- settings ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("families", "said"),
+    [
+        ({"x": {"model": "missions.Nothing"}}, "model should be that of an installed app"),
+        ({"x": {"model": "nothing"}}, "model should be that of an installed app"),
+        ({"x": {"model": "missions.Spec", "labels": {"a": "nothing"}}}, "name fields of"),
+        ({"x": {"model": "missions.Spec", "filter": {"nothing": 1}}}, "name fields of"),
+        ({"x": {"model": "missions.Spec", "labels": {"le": "title"}}}, "'le' should be a legal"),
+        ({"x-y": {"model": "missions.Spec"}}, "legal metric name"),
+        ({"http_requests_total": {"model": "missions.Spec"}}, "name should be another"),
+        ({"specs_total": {"model": "missions.Spec", "labels": {"a": "title"}}}, "of ['status']"),
+        ({"x": {"callable": "tests.nothing.at_all"}}, "callable cannot be had"),
+        ({"x": {"callable": "tests.test_business.SPECS"}}, "should be a callable"),
+        ({"x": {"callable": "tests.test_business.answer", "filter": {"a": 1}}}, "left out"),
+    ],
+)
+def test_wrong_declarations_are_found_at_start_up(declare: Declare, families: Any, said: str):
+    declare(families)
+
+    message = found()["E011"]
+    assert said in message.msg
+    assert message.hint
+
+
+@pytest.mark.parametrize(
+    "families",
+    [
+        {"x": {}},
+        {"x": {"model": "a.B", "callable": "a.b"}},
+        {"x": {"model": 5}},
+        {"x": {"model": "a.B", "label": {}}},
+        {"x": {"model": "a.B", "labels": ["status"]}},
+        {"x": {"callable": "a.b", "labels": "status"}},
+    ],
+)
+def test_what_is_no_declaration_is_found_at_start_up(declare: Declare, families: Any):
+    declare(families)
+    assert "E120" in found()
+
+
+def test_a_cache_of_one_process_is_refused_as_a_store(declare: Declare):
+    declare(MISSIONS, BUSINESS_STORE="cache")
+    assert "E012" in found()
+
+
+# --- the command ------------------------------------------------------------
+
+
+def test_the_command_says_what_it_counted(declare: Declare, capsys: pytest.CaptureFixture[str]):
+    declare({**MISSIONS, **SPECS})
+    seed(done=2)
+    call_command("refresh_business_metrics")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "missions_total 1" in lines
+    assert 'specs_total{status="done"} 2' in lines
+
+
+def test_the_command_fails_with_what_it_could_not_count(
+    declare: Declare, capsys: pytest.CaptureFixture[str]
+):
+    declare({"bad": {"callable": "tests.test_business.fails"}, **MISSIONS})
+    with pytest.raises(CommandError, match="1 could not be counted"):
+        call_command("refresh_business_metrics")
+
+    assert "bad: out of order" in capsys.readouterr().err
+
+
+def test_the_command_can_only_look(declare: Declare, capsys: pytest.CaptureFixture[str]):
+    declare(MISSIONS)
+    call_command("refresh_business_metrics", "--dry-run")
+
+    assert "missions_total 0" in capsys.readouterr().out
+    assert not BusinessSnapshot.objects.exists()
+
+
+def test_the_command_asks_for_declarations():
+    with pytest.raises(CommandError, match="BUSINESS_METRICS"):
+        call_command("refresh_business_metrics")
