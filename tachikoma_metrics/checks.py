@@ -15,6 +15,7 @@ from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import connections
 from django.urls import resolve
 from django.utils.module_loading import import_string
 
@@ -298,17 +299,30 @@ def check_names_are_free(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def check_databases_exist(**kwargs: Any) -> list[CheckMessage]:
+    """W010: ``INSTRUMENT_DATABASES`` lists aliases of ``DATABASES``."""
+    wanted = conf.config().instrument_databases
+    return _unknown_aliases("W010", "DATABASES", wanted, connections.settings)
+
+
+@register
 def check_caches_exist(**kwargs: Any) -> list[CheckMessage]:
     """W011: ``INSTRUMENT_CACHES`` lists aliases of ``CACHES``."""
     wanted = conf.config().instrument_caches
+    return _unknown_aliases("W011", "CACHES", wanted, caches.settings)
+
+
+def _unknown_aliases(
+    id: str, setting: str, wanted: bool | tuple[str, ...], aliases: Collection[str]
+) -> list[CheckMessage]:
     return [
         warning(
-            "W011",
-            f"`INSTRUMENT_CACHES` should list aliases of `CACHES`; got {alias!r}.",
-            conf.did_you_mean(alias, caches.settings),
+            id,
+            f"`INSTRUMENT_{setting}` should list aliases of `{setting}`; got {alias!r}.",
+            conf.did_you_mean(alias, aliases),
         )
         for alias in (() if isinstance(wanted, bool) else wanted)
-        if alias not in caches.settings
+        if alias not in aliases
     ]
 
 

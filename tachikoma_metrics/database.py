@@ -85,7 +85,8 @@ class QueryWatch:
         seconds = now - started_at
         try:
             settings = config()
-            if not settings.instruments_database(self._alias):
+            wanted = settings.instrument_databases
+            if wanted is not True and not settings.instruments_database(self._alias):
                 return
             if type(sql) is str and len(sql) <= _LONGEST_REMEMBERED:
                 facts = _remembered_facts(sql, self._alias)

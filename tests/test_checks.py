@@ -163,12 +163,20 @@ def test_a_wrong_name_is_an_error_with_a_hint(id: str, declared: object, says: s
     assert message.is_serious()
 
 
+def test_an_alias_that_no_database_has_is_warned_of():
+    with override_settings(TACHIKOMA_METRICS={"INSTRUMENT_DATABASES": ["defualt"]}):
+        message = found()["W010"]
+
+    assert "'defualt'" in message.msg
+    assert message.hint == "Did you mean `default`?"
+
+
 def test_the_ids_are_those_that_the_docstrings_tell():
     told = set(re.findall(r'"""([EW]\d{3})', Path(checks.__file__).read_text()))
     emitted = (
         {id for id, *_ in WRONG_NAMES}
         | {f"W00{number}" for number in range(1, 10)}
-        | {"E011", "E012", "W011"}
+        | {"E011", "E012", "W010", "W011"}
     )
 
     assert told | {"E002"} == emitted
