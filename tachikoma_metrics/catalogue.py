@@ -28,10 +28,12 @@ MESSAGE_TYPE = Label(
     "message_type", "`text`, `binary`, a type of `WS_MESSAGE_TYPES`, `other`, `invalid`."
 )
 BACKEND = Label("backend", "The service that was called, such as `openai`.")
-MODEL = Label("model", "The language model.")
+MODEL = Label("model", "A model of `LLM_MODELS`, or one of the first 50; else `other`.")
 OUTCOME = Label("status", "`success`, `error`, `timeout` or `cancelled`.")
 TOKEN_TYPE = Label("type", "`prompt` or `completion`.")
-TOKEN_DETAIL = Label("type", "The kind of token the provider tells apart.")
+TOKEN_DETAIL = Label(
+    "type", "`cache_read`, `cache_write`, `reasoning`, `audio_prompt` or `audio_completion`."
+)
 OPERATION = Label(
     "operation",
     "`select`, `insert`, `update`, `delete`, `transaction`, `ddl` or `other`.",
@@ -54,7 +56,8 @@ _REQUEST_EXTRAS = (VIEW, SCHEME)
 _TIMED_EXTRAS = (STATUS, VIEW, SCHEME)
 
 _MIDDLEWARE = "`MetricsMiddleware`"
-_EXECUTION = "`record_execution`"
+_EXECUTION = "`track_execution`, `record_execution`"
+_TRACKED = "`track_execution`"
 _DATABASE = "every database, and `record_db_query`"
 _BACKEND = "`record_backend_request`"
 _BUSINESS = "`BUSINESS_METRICS`"
@@ -198,7 +201,7 @@ EXECUTION_TOKENS = Counter(
 EXECUTIONS_IN_PROGRESS = Gauge(
     "executions_in_progress",
     "Executions of a language model under way now.",
-    fed_by=_OWN_CODE,
+    fed_by=_TRACKED,
 )
 EXECUTION_TIME_TO_FIRST_CHUNK = Histogram(
     "execution_time_to_first_chunk_seconds",
@@ -206,20 +209,22 @@ EXECUTION_TIME_TO_FIRST_CHUNK = Histogram(
     (BACKEND, MODEL),
     buckets=EXECUTION_BUCKETS,
     opt_in=True,
-    fed_by=_OWN_CODE,
+    fed_by=_TRACKED,
 )
 EXECUTION_TOKEN_DETAILS = Counter(
     "execution_token_details_total",
     "Tokens that executions used, by the provider's finer kinds.",
     (TOKEN_DETAIL,),
+    (BACKEND, MODEL),
     opt_in=True,
-    fed_by=_OWN_CODE,
+    fed_by=_TRACKED,
 )
 EXECUTION_COST_USD = Counter(
     "execution_cost_usd_total",
     "US dollars that executions cost.",
+    optional=(BACKEND, MODEL),
     opt_in=True,
-    fed_by=_OWN_CODE,
+    fed_by=_TRACKED,
 )
 
 # --- database ---------------------------------------------------------------

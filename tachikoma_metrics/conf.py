@@ -156,8 +156,8 @@ class Config:
         (),
         rules.NAMES,
         "E119",
-        "Models to tell apart; empty for the first 50.",
-        acted_on=False,
+        "Models to tell apart in the label `model`; all others are `other`. Empty for the first "
+        "50 of each process.",
     )
     business_metrics: Mapping[str, Mapping[str, Any]] = _setting(
         {},

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
-from tachikoma_metrics import catalogue
-from tachikoma_metrics.labels import UNMATCHED, route_template
+from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.labels import OTHER, UNMATCHED, clean, route_template
 from tachikoma_metrics.registry import METRICS, Event
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -51,13 +51,19 @@ HTTP_REQUEST = Event(
 seconds to the first of these, database queries and the seconds they took. ``UNKNOWN``
 stands for what nobody knows."""
 
-_execution = Event(
+EXECUTION = Event(
     "execution",
     ("backend", "model", "status"),
     catalogue.EXECUTIONS,
     catalogue.EXECUTION_DURATION,
+    in_progress=catalogue.EXECUTIONS_IN_PROGRESS,
 )
+"""An execution of a language model: its amounts are 1 and seconds."""
+
 _execution_tokens = Event("execution", ("backend", "model", "type"), catalogue.EXECUTION_TOKENS)
+_first_chunk = Event("execution", ("backend", "model"), catalogue.EXECUTION_TIME_TO_FIRST_CHUNK)
+_token_details = Event("execution", ("type", "backend", "model"), catalogue.EXECUTION_TOKEN_DETAILS)
+_execution_cost = Event("execution", ("backend", "model"), catalogue.EXECUTION_COST_USD)
 DB_QUERY = Event(
     "database",
     ("operation", "table", "alias"),
@@ -85,6 +91,30 @@ _backend_error = Event("backend", ("backend", "error_type"), catalogue.BACKEND_E
 _file_change = Event("file_change", ("change_type", "status"), catalogue.FILE_CHANGES)
 
 
+_MOST_MODELS = 50
+
+_first_models: set[str] = set()
+
+
+def model_name(model: object) -> str:
+    """Return the model if ``LLM_MODELS`` lists it, else ``other``.
+
+    Without a list, the first 50 models of a process are told apart.
+    """
+    name = clean(model)
+    listed = conf.config().llm_models
+    if listed:
+        return name if name in listed else OTHER
+    if name not in _first_models and len(_first_models) < _MOST_MODELS:
+        _first_models.add(name)
+    return name if name in _first_models else OTHER
+
+
+def forget_models() -> None:
+    """Have other models be the first. For tests."""
+    _first_models.clear()
+
+
 def record_execution(
     backend: str,
     model: str,
@@ -94,17 +124,46 @@ def record_execution(
 ) -> None:
     """Record one execution of a language model that ended.
 
-    ``status`` is ``success``, ``error``, ``timeout`` or ``cancelled``,
-    ``duration_secs`` in seconds, and ``tokens`` the pair (prompt, completion).
+    ``model`` is one of ``LLM_MODELS``, else ``other``; ``status`` is ``success``, ``error``,
+    ``timeout`` or ``cancelled``, ``duration_secs`` in seconds, and ``tokens`` the pair
+    (prompt, completion).
     """
-    _execution.record((backend, model, status), (1, duration_secs))
+    model = model_name(model)
+    EXECUTION.record((backend, model, status), (1, duration_secs))
     try:
         prompt, completion = tokens
     except Exception as error:
         METRICS.fault("execution", error)
         return
-    _execution_tokens.record((backend, model, "prompt"), (prompt,))
-    _execution_tokens.record((backend, model, "completion"), (completion,))
+    record_tokens(backend, model, prompt, completion)
+
+
+def record_tokens(backend: str, model: str, prompt: int | None, completion: int | None) -> None:
+    """Record the tokens of an execution; None is a number that nobody knows."""
+    if prompt is not None:
+        _execution_tokens.record((backend, model, "prompt"), (prompt,))
+    if completion is not None:
+        _execution_tokens.record((backend, model, "completion"), (completion,))
+
+
+def record_execution_extras(
+    backend: str,
+    model: str,
+    *,
+    seconds_to_first_chunk: float | None = None,
+    details: Mapping[str, int] | None = None,
+    cost_usd: float | None = None,
+) -> None:
+    """Record what the opt-in families tell of an execution; None is what nobody knows.
+
+    ``details`` are numbers of tokens by their finer kinds.
+    """
+    if seconds_to_first_chunk is not None:
+        _first_chunk.record((backend, model), (seconds_to_first_chunk,))
+    for kind, number in (details or {}).items():
+        _token_details.record((kind, backend, model), (number,))
+    if cost_usd is not None:
+        _execution_cost.record((backend, model), (cost_usd,))
 
 
 def record_db_query(operation: str, table: str, duration_secs: float, *, alias: str = "") -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tachikoma_metrics.exposition.parse import parse_text
+from tachikoma_metrics.recorders import forget_models
 from tachikoma_metrics.registry import METRICS
 
 Series = tuple[str, frozenset[tuple[str, str]]]
@@ -47,4 +48,5 @@ def increase_of(name: str, /, **labels: str) -> Iterator[Increase]:
 
 def reset() -> None:
     """Start all families of this app anew. Not for use in a running service."""
+    forget_models()
     METRICS.reset()
