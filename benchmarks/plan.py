@@ -37,6 +37,7 @@ class Plan:
     increment_rounds: int
     increment_repeats: int
     increments: int
+    count_repeats: int
     query_rounds: int
     query_repeats: int
     cache_rounds: int
@@ -60,6 +61,7 @@ SHORT = Plan(
     increment_rounds=5,
     increment_repeats=7,
     increments=20_000,
+    count_repeats=3,
     query_rounds=5,
     query_repeats=60,
     cache_rounds=5,
@@ -82,6 +84,7 @@ LONG = Plan(
     increment_rounds=15,
     increment_repeats=15,
     increments=100_000,
+    count_repeats=10,
     query_rounds=15,
     query_repeats=300,
     cache_rounds=15,

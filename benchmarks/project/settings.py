@@ -11,4 +11,4 @@ ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "benchmarks.project.urls"
 INSTALLED_APPS = list(peers.current().apps)
 MIDDLEWARE = list(peers.current().middleware)
-TACHIKOMA_METRICS = {"STORE_DIR": os.environ.get(peers.OURS.folder_variable)}
+TACHIKOMA_METRICS: dict[str, object] = {"STORE_DIR": os.environ.get(peers.OURS.folder_variable)}
