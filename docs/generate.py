@@ -85,11 +85,7 @@ def settings_page() -> str:
         "unknown key or an unknown family is an error of `manage.py check`, with the remedy. "
         "A server that starts without checks uses the default in place of a wrong value, logs "
         'it, and counts it in `tachikoma_metrics_errors_total{source="settings"}`.',
-        settings_table(setting for setting in SETTINGS.values() if setting.acted_on),
-        "## Reserved",
-        "These keys are validated, and a check (`tachikoma_metrics.W005`) says that nothing "
-        "comes of them in this version.",
-        settings_table(setting for setting in SETTINGS.values() if not setting.acted_on),
+        settings_table(SETTINGS.values()),
     )
 
 

@@ -7,14 +7,14 @@ it in ``conf``); warnings are W001 to W019.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
 from django.urls import resolve
 from django.utils.module_loading import import_string
@@ -327,18 +327,56 @@ def _unknown_aliases(
 
 
 @register
-def check_settings_are_acted_on(**kwargs: Any) -> list[CheckMessage]:
-    """W005: no setting is set that nothing comes of yet."""
-    declared = conf.declared()
-    keys = declared if isinstance(declared, Mapping) else {}
+def check_permission(**kwargs: Any) -> list[CheckMessage]:
+    """E013: ``PERMISSION`` leads to a plain callable."""
+    path = conf.config().permission
+    trouble = "" if path is None else _trouble_with(path)
+    if not trouble:
+        return []
+    return [
+        error(
+            "E013",
+            f"`PERMISSION` should name a callable that is no coroutine function; it is {path!r}, "
+            f"{trouble}.",
+            "Write a function that takes the request and returns True or False.",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_page_is_not_open(**kwargs: Any) -> list[CheckMessage]:
+    """W012: the page is not for everybody."""
+    config = conf.config()
+    is_open = "*" in config.allowed_networks and not config.tokens and config.permission is None
+    if not is_open or not config.enabled:
+        return []
     return [
         warning(
-            "W005",
-            f"`{setting.key}` is reserved: this version does not act on it.",
-            "Remove it, and do not rely on it.",
+            "W012",
+            "`ALLOWED_NETWORKS` should not have `*` by itself: whoever reaches the service can "
+            "read its metrics.",
+            "Name networks, or set `TOKENS`.",
         )
-        for setting in conf.SETTINGS.values()
-        if setting.key in keys and not setting.acted_on
+    ]
+
+
+_SHORTEST_TOKEN = 16
+
+
+@register(Tags.security, deploy=True)
+def check_tokens_are_long(**kwargs: Any) -> list[CheckMessage]:
+    """W013: nobody guesses a token."""
+    tokens = conf.config().tokens
+    short = [one for one in tokens if not one.startswith("file:") and len(one) < _SHORTEST_TOKEN]
+    if not short:
+        return []
+    return [
+        warning(
+            "W013",
+            f"`TOKENS` should be of at least {_SHORTEST_TOKEN} characters; {len(short)} of "
+            f"{len(tokens)} are shorter.",
+            "Make one with `python -c 'import secrets; print(secrets.token_urlsafe())'`.",
+        )
     ]
 
 

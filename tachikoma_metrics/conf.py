@@ -28,16 +28,10 @@ from tachikoma_metrics.rules import Rule
 NAME = "TACHIKOMA_METRICS"
 
 
-def _setting(default: Any, rule: Rule, id: str, meaning: str, *, acted_on: bool = True) -> Any:
+def _setting(default: Any, rule: Rule, id: str, meaning: str) -> Any:
     return dataclasses.field(
         default_factory=lambda: default,
-        metadata={
-            "default": default,
-            "rule": rule,
-            "id": id,
-            "meaning": meaning,
-            "acted_on": acted_on,
-        },
+        metadata={"default": default, "rule": rule, "id": id, "meaning": meaning},
     )
 
 
@@ -149,8 +143,8 @@ class Config:
         (),
         rules.NAMES,
         "E118",
-        "JSON `type` values of WebSocket messages worth telling apart.",
-        acted_on=False,
+        "JSON `type` values of WebSocket messages worth telling apart; none are looked for if "
+        "it is empty.",
     )
     llm_models: tuple[str, ...] = _setting(
         (),
@@ -187,19 +181,23 @@ class Config:
         ("private",),
         rules.NETWORKS,
         "E124",
-        "Networks that may read the page.",
-        acted_on=False,
+        "Networks that may read the page: `private` for loopback, private and link-local "
+        "addresses, `*` for all, or networks such as `192.0.2.0/24`. The peer and every address "
+        "a proxy's header names have to be in one. With `TOKENS`, all unless set.",
     )
     tokens: tuple[str, ...] = _setting(
-        (), rules.NAMES, "E125", "Bearer tokens that may read the page.", acted_on=False
+        (),
+        rules.NAMES,
+        "E125",
+        "Bearer tokens, one of which is needed to read the page. `file:/run/secrets/metrics` "
+        "stands for the lines of a file, which may change while the service runs.",
     )
     permission: str | None = _setting(
         None,
         rules.DOTTED_PATH,
         "E126",
-        "Dotted path of a callable that is given the request and says whether the page "
-        "may be read.",
-        acted_on=False,
+        "Dotted path of a callable that is given the request and returns True if the page "
+        "may be read. It is asked last.",
     )
     worker_port: int | None = _setting(
         None,
@@ -225,6 +223,12 @@ class Config:
     def excludes(self, path: str) -> bool:
         """Tell whether requests to ``path`` are not measured."""
         return any(pattern.search(path) for pattern in self.exclude_paths)
+
+    @cached_property
+    def tells_who_may_read(self) -> bool:
+        """Tell whether nothing is wrong with the settings that keep people out."""
+        ids = {SETTINGS[key].id for key in ("ALLOWED_NETWORKS", "TOKENS", "PERMISSION")}
+        return not any(fault.id in ids or fault.id == "E001" for fault in self.faults)
 
     @property
     def business_lifetime(self) -> float:
@@ -259,18 +263,13 @@ class Config:
 
 @dataclass(frozen=True)
 class Setting:
-    """Describe one key of ``TACHIKOMA_METRICS`` for checks and documentation.
-
-    A setting that is not ``acted_on`` is reserved: its value is validated, and a
-    check warns whoever sets it that nothing comes of it yet.
-    """
+    """Describe one key of ``TACHIKOMA_METRICS`` for checks and documentation."""
 
     key: str
     default: Any
     rule: Rule
     id: str
     meaning: str
-    acted_on: bool
 
 
 @dataclass(frozen=True)
@@ -357,6 +356,8 @@ def read(values: object) -> Config:
             accepted[key.lower()] = setting.rule.read(values[key])
         except Exception:
             faults.append(_wrong_value(setting, values[key]))
+    if accepted.get("tokens") and "ALLOWED_NETWORKS" not in values:
+        accepted["allowed_networks"] = ("*",)
     return Config(**accepted, faults=tuple(faults))
 
 

@@ -8,6 +8,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from tachikoma_metrics import access
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.exposition import TEXT, Format, accepts_gzip, choose_format
 from tachikoma_metrics.registry import METRICS
@@ -17,7 +18,7 @@ _COMPRESSION_LEVEL = 1
 
 
 def respond(request: HttpRequest) -> HttpResponseBase:
-    """Answer a scrape: GET and HEAD only, 404 where nothing is measured.
+    """Answer a scrape: GET and HEAD only, 404 where nothing is measured, and who may.
 
     Text 0.0.4 unless OpenMetrics is asked for, compressed if the scraper accepts
     gzip; ``?name[]=`` keeps the families and samples so named.
@@ -46,11 +47,21 @@ def _answer(request: HttpRequest) -> HttpResponse:
         refusal = _text("The metrics page answers GET and HEAD.\n", 405)
         refusal.headers["Allow"] = "GET, HEAD"
         return refusal
+    refused = access.refusal(request)
+    if refused is not None:
+        return _refused(refused)
     try:
         names = frozenset(request.GET.getlist("name[]"))
     except SuspiciousOperation:
         return _text("There are too many parameters.\n", 400)
     return _page(_format(request), names, request.headers.get("Accept-Encoding", ""))
+
+
+def _refused(refused: access.Refusal) -> HttpResponse:
+    response = _text(f"{refused.reason}\n", refused.status)
+    if refused.challenge:
+        response.headers["WWW-Authenticate"] = refused.challenge
+    return response
 
 
 def _text(body: str, status: int) -> HttpResponse:

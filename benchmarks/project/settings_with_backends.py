@@ -12,7 +12,12 @@ INSTALLED_APPS = ["benchmarks.project", *peers.current().apps]
 
 _backends = peers.current().backends
 _SQLITE = {"NAME": ":memory:"}
-_POSTGRESQL: dict[str, object] = {"HOST": "127.0.0.1", "PORT": 5432, "USER": "postgres", "NAME": "postgres"}
+_POSTGRESQL: dict[str, object] = {
+    "HOST": "127.0.0.1",
+    "PORT": 5432,
+    "USER": "postgres",
+    "NAME": "postgres",
+}
 DATABASES: dict[str, dict[str, object]] = {
     "default": {"ENGINE": _backends.sqlite, **_SQLITE},
     "bare": {"ENGINE": peers.NONE.backends.sqlite, **_SQLITE},
