@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import caches, counts, gunicorn, increments, middleware, queries, scrape
+from benchmarks import caches, counts, gunicorn, increments, middleware, queries, scrape, websockets
 from benchmarks.plan import LONG, SHORT, Plan
 from benchmarks.report import page
 
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[Plan], str]] = {
     "queries": queries.run,
     "caches": caches.run,
     "counts": counts.run,
+    "websockets": websockets.run,
 }
 
 

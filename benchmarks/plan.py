@@ -42,6 +42,9 @@ class Plan:
     query_repeats: int
     cache_rounds: int
     cache_repeats: int
+    message_rounds: int
+    messages: int
+    message_repeats: int
 
 
 SHORT = Plan(
@@ -66,6 +69,9 @@ SHORT = Plan(
     query_repeats=60,
     cache_rounds=5,
     cache_repeats=60,
+    message_rounds=5,
+    messages=20_000,
+    message_repeats=7,
 )
 LONG = Plan(
     name="long",
@@ -89,4 +95,7 @@ LONG = Plan(
     query_repeats=300,
     cache_rounds=15,
     cache_repeats=300,
+    message_rounds=15,
+    messages=20_000,
+    message_repeats=30,
 )

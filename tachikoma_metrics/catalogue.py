@@ -46,8 +46,8 @@ ERROR_TYPE = Label("error_type", "The kind of failure, such as `rate_limit`.")
 SPEC_STATUS = Label("status", "The status of the spec.")
 CHANGE_TYPE = Label("change_type", "`create`, `modify`, `delete` and the like.")
 CHANGE_STATUS = Label("status", "What became of the change, such as `applied`.")
-REASON = Label("reason", "Why the connection was refused.")
-CLOSE_CODE = Label("code", "The WebSocket close code, else `other`.")
+REASON = Label("reason", "`closed` or `denied` by the app, `left` by the client, or `error`.")
+CLOSE_CODE = Label("code", "The close code if it is one of `1000` to `1015`, else `other`.")
 SOURCE = Label("source", "The part of tachikoma_metrics that met the fault.")
 FAMILY = Label("family", "The metric family, without the namespace.")
 VERSION = Label("version", "The version of tachikoma_metrics.")
@@ -56,6 +56,7 @@ _REQUEST_EXTRAS = (VIEW, SCHEME)
 _TIMED_EXTRAS = (STATUS, VIEW, SCHEME)
 
 _MIDDLEWARE = "`MetricsMiddleware`"
+_WEBSOCKET = "`WebSocketMetricsMiddleware`"
 _EXECUTION = "`track_execution`, `record_execution`"
 _TRACKED = "`track_execution`"
 _DATABASE = "every database, and `record_db_query`"
@@ -138,43 +139,43 @@ HTTP_REQUEST_DB = Histogram(
 # --- WebSocket --------------------------------------------------------------
 
 WS_CONNECTIONS = Counter(
-    "ws_connections_total", "WebSocket connections accepted.", fed_by=_OWN_CODE
+    "ws_connections_total", "WebSocket connections accepted.", fed_by=_WEBSOCKET
 )
 WS_CONNECTIONS_CURRENT = Gauge(
-    "ws_connections_current", "WebSocket connections open now.", fed_by=_OWN_CODE
+    "ws_connections_current", "WebSocket connections open now.", fed_by=_WEBSOCKET
 )
 WS_MESSAGES_RECEIVED = Counter(
     "ws_messages_received_total",
     "WebSocket messages received from clients.",
     (MESSAGE_TYPE,),
-    fed_by=_OWN_CODE,
+    fed_by=_WEBSOCKET,
 )
 WS_MESSAGES_SENT = Counter(
     "ws_messages_sent_total",
     "WebSocket messages sent to clients.",
     (MESSAGE_TYPE,),
-    fed_by=_OWN_CODE,
+    fed_by=_WEBSOCKET,
 )
 WS_CONNECTION_DURATION = Histogram(
     "ws_connection_duration_seconds",
     "Seconds a WebSocket connection stayed open.",
     buckets=SOCKET_BUCKETS,
     opt_in=True,
-    fed_by=_OWN_CODE,
+    fed_by=_WEBSOCKET,
 )
 WS_CONNECTIONS_REJECTED = Counter(
     "ws_connections_rejected_total",
     "WebSocket connections refused before they were accepted.",
     (REASON,),
     opt_in=True,
-    fed_by=_OWN_CODE,
+    fed_by=_WEBSOCKET,
 )
 WS_DISCONNECTS = Counter(
     "ws_disconnects_total",
     "WebSocket connections that ended.",
     (CLOSE_CODE,),
     opt_in=True,
-    fed_by=_OWN_CODE,
+    fed_by=_WEBSOCKET,
 )
 
 # --- executions -------------------------------------------------------------

@@ -51,6 +51,31 @@ HTTP_REQUEST = Event(
 seconds to the first of these, database queries and the seconds they took. ``UNKNOWN``
 stands for what nobody knows."""
 
+WS_CONNECTION = Event(
+    "websocket",
+    (),
+    catalogue.WS_CONNECTIONS,
+    in_progress=catalogue.WS_CONNECTIONS_CURRENT,
+)
+"""A WebSocket connection that is accepted, and in progress until it ends."""
+
+WS_DISCONNECT = Event(
+    "websocket",
+    ("code",),
+    catalogue.WS_DISCONNECTS,
+    catalogue.WS_CONNECTION_DURATION,
+)
+"""The end of such a connection: its amounts are 1 and the seconds it was open."""
+
+WS_REJECTION = Event("websocket", ("reason",), catalogue.WS_CONNECTIONS_REJECTED)
+"""A WebSocket connection that ended before it was accepted."""
+
+WS_MESSAGE_RECEIVED = Event("websocket", ("message_type",), catalogue.WS_MESSAGES_RECEIVED)
+"""A WebSocket message that came from a client."""
+
+WS_MESSAGE_SENT = Event("websocket", ("message_type",), catalogue.WS_MESSAGES_SENT)
+"""A WebSocket message that went to a client."""
+
 EXECUTION = Event(
     "execution",
     ("backend", "model", "status"),
@@ -135,7 +160,8 @@ def record_execution(
     except Exception as error:
         METRICS.fault("execution", error)
         return
-    record_tokens(backend, model, prompt, completion)
+    _execution_tokens.record((backend, model, "prompt"), (prompt,))
+    _execution_tokens.record((backend, model, "completion"), (completion,))
 
 
 def record_tokens(backend: str, model: str, prompt: int | None, completion: int | None) -> None:

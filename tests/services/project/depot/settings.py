@@ -16,6 +16,8 @@ if "APP" in os.environ:
 TACHIKOMA_METRICS: dict[str, object] = {}
 if "STORE_DIR" in os.environ:
     TACHIKOMA_METRICS["STORE_DIR"] = os.environ["STORE_DIR"]
+if "EXTRA_METRICS" in os.environ:
+    TACHIKOMA_METRICS["EXTRA_METRICS"] = os.environ["EXTRA_METRICS"].split()
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
 if "BUSINESS_INTERVAL" in os.environ:

@@ -1,0 +1,151 @@
+"""WebSockets of real servers: clients that come, talk, close, break off, or are refused."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import struct
+from collections.abc import Callable, Iterator
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.services.processes import answers, eventually, free_port
+from tests.services.sites import Page, Site, total
+
+OPT_IN = "ws_connection_duration_seconds ws_connections_rejected_total ws_disconnects_total"
+
+UVICORN = ["uvicorn", "--port", "{port}", "--lifespan", "off", "--ws"]
+SERVERS = {
+    "uvicorn, websockets": [*UVICORN, "websockets"],
+    "uvicorn, websockets-sansio": [*UVICORN, "websockets-sansio"],
+    "uvicorn, wsproto": [*UVICORN, "wsproto"],
+    "daphne": ["daphne", "--bind", "127.0.0.1", "--port", "{port}"],
+    "hypercorn": ["hypercorn", "--bind", "127.0.0.1:{port}"],
+}
+
+
+@pytest.fixture(params=[*SERVERS.values()], ids=[*SERVERS])
+def served(request: pytest.FixtureRequest, new_site: Callable[..., Site]) -> Iterator[Site]:
+    site = new_site(EXTRA_METRICS=OPT_IN)
+    site.port = free_port()
+    command = [part.format(port=site.port) for part in request.param]
+    with site.running("server", *command, "depot.sockets:application"):
+        eventually(lambda: answers(f"{site.url}/metrics"))
+        yield site
+
+
+def opened(site: Site, path: str) -> ClientConnection:
+    return connect(f"ws://127.0.0.1:{site.port}{path}", open_timeout=10, close_timeout=5)
+
+
+def talk(site: Site, *messages: str | bytes, path: str = "/echo", code: int = 1000) -> None:
+    """Send messages, each of which comes back, and close."""
+    with opened(site, path) as client:
+        for message in messages:
+            client.send(message)
+            assert client.recv(timeout=10) == message
+        client.close(code)
+
+
+def have_closed(site: Site, message: str) -> None:
+    """Send a message that has the application end the connection, or end itself."""
+    with opened(site, "/echo") as client:
+        client.send(message)
+        # daphne keeps a connection open whose application is gone.
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            client.recv(timeout=0.5)
+
+
+def be_refused(site: Site, path: str, *statuses: int) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        opened(site, path)
+    assert refused.value.response.status_code in statuses
+
+
+def break_off(site: Site, path: str, *, by_reset: bool) -> None:
+    """Close the socket of an open connection without a close frame."""
+    with socket.create_connection(("127.0.0.1", site.port), timeout=10) as client:
+        client.sendall(upgrade(path))
+        assert client.recv(4096).startswith(b"HTTP/1.1 101")
+        if by_reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def upgrade(path: str) -> bytes:
+    key = base64.b64encode(bytes(16)).decode()
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ).encode()
+
+
+def current(site: Site) -> float:
+    return total(site.page(), "ws_connections_current")
+
+
+def by_label(page: Page, name: str) -> dict[str, float]:
+    """Return the samples of a family with one label, by its value."""
+    return {
+        value: amount
+        for (found, labels), amount in page.items()
+        for _, value in labels
+        if found == name
+    }
+
+
+def test_all_that_may_become_of_a_connection(served: Site, request: pytest.FixtureRequest):
+    talk(served, "a", b"b", "c")
+    talk(served, "d", code=4321)
+    for by_reset in (False, True):
+        break_off(served, "/echo", by_reset=by_reset)
+    for message in ("close", "raise", "return", "be cancelled"):
+        have_closed(served, message)
+    be_refused(served, "/reject", 403)
+    be_refused(served, "/fail", 403, 500)
+    eventually(lambda: current(served) == 0)
+
+    page = served.page()
+    assert total(page, "ws_connections_total") == 8
+    assert by_label(page, "ws_messages_received_total") == {"text": 7, "binary": 1}
+    assert by_label(page, "ws_messages_sent_total") == {"text": 3, "binary": 1}
+    assert by_label(page, "ws_connections_rejected_total") == {"closed": 1, "error": 1}
+    assert total(page, "ws_connection_duration_seconds_count") == 8
+    # hypercorn tells no code of a client that closed; of one that broke off, servers tell
+    # one or the other.
+    told = 0 if "hypercorn" in request.node.name else 1
+    ended = by_label(page, "ws_disconnects_total")
+    broken_off = ended.pop("1005", 0) + ended.pop("1006")
+    assert broken_off == 6 - 2 * told
+    assert ended == {"1011": 1, "other": 1 + told} | ({"1000": 1} if told else {})
+    assert total(page, "http_requests_total") == 0
+    assert total(page, "tachikoma_metrics_errors_total") == 0
+
+
+def test_a_client_may_leave_before_it_is_accepted(served: Site):
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+        client.sendall(upgrade("/hesitate"))
+        client.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+
+    eventually(lambda: by_label(served.page(), "ws_connections_rejected_total") == {"left": 1}, 8)
+
+
+def test_a_connection_is_over_when_its_client_left(served: Site):
+    with opened(served, "/linger"):
+        assert current(served) == 1
+
+    # The app cleans up for longer.
+    eventually(lambda: current(served) == 0)
+    be_refused(served, "/release", 403)
+
+
+def test_whoever_only_sends_learns_of_it_at_last(served: Site):
+    with contextlib.suppress(ConnectionResetError):
+        break_off(served, "/push", by_reset=True)
+
+    eventually(lambda: total(served.page(), "ws_disconnects_total") == 1)
+    assert current(served) == 0
