@@ -16,17 +16,17 @@ from django.http.response import HttpResponseBase
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.measurement import Measurement, dropped, settle
 from tachikoma_metrics.page import respond, respond_in_thread
+from tachikoma_metrics.registry import METRICS
 
 
-class Kind(Enum):
-    """What the middleware does with a request."""
+class Unmeasured(Enum):
+    """What the middleware does with a request that it does not measure."""
 
     SCRAPE = "answers it with the page"
-    MEASURED = "measures it"
-    UNMEASURED = "lets it pass"
+    PASSED = "lets it pass"
 
 
-SCRAPE, MEASURED, UNMEASURED = Kind
+SCRAPE, PASSED = Unmeasured
 
 
 class MetricsMiddleware:
@@ -49,10 +49,9 @@ class MetricsMiddleware:
         """Return the response, or an awaitable of it under ASGI."""
         if self.is_async:
             return self._answer(request)
-        kind = kind_of(request)
-        if kind is not MEASURED:
-            return respond(request) if kind is SCRAPE else self.get_response(request)
-        measurement = Measurement(request)
+        measurement = begin(request)
+        if type(measurement) is not Measurement:
+            return respond(request) if measurement is SCRAPE else self.get_response(request)
         try:
             response = self.get_response(request)
         except BaseException as error:
@@ -61,12 +60,11 @@ class MetricsMiddleware:
         return measurement.follow(response)
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        kind = kind_of(request)
-        if kind is SCRAPE:
-            return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
-        if kind is UNMEASURED:
+        measurement = begin(request)
+        if type(measurement) is not Measurement:
+            if measurement is SCRAPE:
+                return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
             return await self.get_response(request)  # type: ignore[no-any-return]
-        measurement = Measurement(request)
         try:
             response = await self.get_response(request)
         except BaseException as error:
@@ -75,16 +73,20 @@ class MetricsMiddleware:
         return measurement.follow(response)
 
 
-def kind_of(request: HttpRequest) -> Kind:
-    """Return what is to be done with ``request``, as the settings have it."""
-    settings = config()
-    if not settings.enabled:
-        return UNMEASURED
-    if dropped:
-        settle()
-    path = request.path_info
-    if path == settings.path:
-        return SCRAPE
-    if settings.exclude_paths and settings.excludes(path):
-        return UNMEASURED
-    return MEASURED
+def begin(request: HttpRequest) -> Measurement | Unmeasured:
+    """Begin to measure ``request``, or say what else is to be done with it. Never raises."""
+    try:
+        settings = config()
+        if not settings.enabled:
+            return PASSED
+        if dropped:
+            settle()
+        path = request.path_info
+        if path == settings.path:
+            return SCRAPE
+        if settings.exclude_paths and settings.excludes(path):
+            return PASSED
+        return Measurement(request)
+    except Exception as error:
+        METRICS.fault("http", error)
+        return PASSED
