@@ -21,9 +21,18 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.signals import setting_changed
 
 from tachikoma_metrics import catalogue, conf
-from tachikoma_metrics.lookups import ASYNC_KINDS, KINDS, Inner, call, call_async, get, is_simple
+from tachikoma_metrics.lookups import (
+    ASYNC_KINDS,
+    KINDS,
+    Inner,
+    call,
+    call_async,
+    get,
+    has_known_client,
+    is_simple,
+)
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.sizes import LocalCache, asked, show_local, withdraw_local
+from tachikoma_metrics.sizes import LocalCache, asked, import_libraries, show_local, withdraw_local
 
 _MARK = "_is_watched_by_tachikoma_metrics"
 _MOST_CLASSES = 256
@@ -33,16 +42,18 @@ _METHODS = {**KINDS, **ASYNC_KINDS}
 class Watch:
     """What is to be known of a cache by whoever calls it.
 
-    ``facts`` are the label values, ``local`` its entries if this process alone has them.
+    ``facts`` are the label values, ``local`` its entries if this process alone has them;
+    ``has_known_client`` tells whether what it hands a default to is known to hand it back.
     """
 
-    __slots__ = ("alias", "facts", "is_on", "local")
+    __slots__ = ("alias", "facts", "has_known_client", "is_on", "local")
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self.facts = (alias,)
         self.is_on = conf.config().instruments_cache(alias)
         self.local: LocalCache | None = None
+        self.has_known_client = False
 
     def follow(self, entries: Mapping[Any, Any] | None) -> None:
         """Know the entries, if this process alone has them."""
@@ -71,6 +82,7 @@ def install() -> None:
     if vars(caches).get("create_connection") is _create_connection:
         return
     caches.create_connection = _create_connection  # type: ignore[method-assign]
+    import_libraries()
     METRICS.ask(catalogue.CACHE_SIZE, asked)
     conf.when_changed(_follow_settings)
     setting_changed.connect(_follow_caches, dispatch_uid="tachikoma_metrics.cache")
@@ -94,6 +106,7 @@ def _watch(backend: Any, alias: str) -> None:
         return
     try:
         watch = _watch_of(alias)
+        watch.has_known_client = has_known_client(backend)
         watch.follow(vars(backend)["_cache"] if isinstance(backend, LocMemCache) else None)
         # Not by the backend's own __setattr__, which may do something else.
         object.__setattr__(backend, "__class__", _watched(original, alias))
@@ -161,7 +174,8 @@ def _quick(general: Callable[..., Any], watched: type[Any], watch: Watch) -> Cal
     @functools.wraps(general)
     def quick(backend: Any, *args: Any, **kwargs: Any) -> Any:
         inner = super(watched, backend).get
-        if kwargs or not args or not watch.is_on or not is_simple(inner):
+        is_plain = watch.is_on and watch.has_known_client and args and not kwargs
+        if not is_plain or not is_simple(inner):
             return general(backend, *args, **kwargs)
         try:
             return get(watch.facts, inner, *args)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
@@ -28,6 +28,7 @@ from tachikoma_metrics.labels import OTHER
 from tachikoma_metrics.measurement import count_query
 from tachikoma_metrics.recorders import DB_CONNECTION, DB_QUERY
 from tachikoma_metrics.registry import METRICS, Cell
+from tachikoma_metrics.store import STORE
 
 Facts = tuple[str, str, str]
 """Operation, table and alias."""
@@ -38,10 +39,14 @@ _MIGRATIONS = "django_migrations"
 _open: dict[int, weakref.finalize[Any, Any]] = {}
 """What ends each connection that counts as open, by the id of what it ends with."""
 
+_pools: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The pools of this process: what they open by themselves, nobody tells of."""
+
 
 def install() -> None:
     """Watch every connection from now on; opens none."""
     connection_created.connect(_watch, dispatch_uid=__name__)
+    STORE.when_tended(_count_pooled)
     for connection in connections.all(initialized_only=True):
         if connection.connection is not None:
             _watch(connection)
@@ -139,11 +144,13 @@ def _text(sql: Any, context: Any) -> str:
 class CloseWatch:
     """Stand before ``close`` of a connection, and count it as closed when it is."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("__weakref__", "_connection", "_replaced")
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         # Not the connection: it would never be dropped with its thread.
         self._connection = weakref.ref(connection)
+        # Somebody else may stand there already.
+        self._replaced: Callable[[], object] | None = vars(connection).get("close")
 
     def __call__(self) -> None:
         """Close the connection."""
@@ -152,20 +159,40 @@ class CloseWatch:
             return
         before = connection.connection
         try:
-            type(connection).close(connection)
+            if self._replaced is not None:
+                self._replaced()
+            else:
+                type(connection).close(connection)
         finally:
-            if before is not None and connection.connection is not before:
+            # Within a transaction, one that is closed stays where it is.
+            is_gone = connection.connection is not before or connection.closed_in_transaction
+            if before is not None and is_gone:
                 _count_closed(connection, before)
 
 
 def _count_open(connection: BaseDatabaseWrapper) -> None:
-    for owner in (_owner(connection, connection.connection), *_pooled(connection)):
-        if id(owner) not in _open:
-            begun = DB_CONNECTION.begin(perf_counter())
-            closed = weakref.finalize(owner, _abandon, id(owner), begun, os.getpid())
-            # When the process ends, it holds no slot, and nothing of it counts as open.
-            closed.atexit = False
-            _open[id(owner)] = closed
+    _count_owner(_owner(connection, connection.connection))
+    pool = getattr(connection, "pool", None)
+    if hasattr(pool, "_pool"):
+        _pools.add(pool)
+        _count_pooled()
+
+
+def _count_owner(owner: Any) -> None:
+    if id(owner) not in _open:
+        begun = DB_CONNECTION.begin(perf_counter())
+        closed = weakref.finalize(owner, _abandon, id(owner), begun, os.getpid())
+        # When the process ends, it holds no slot, and nothing of it counts as open.
+        closed.atexit = False
+        _open[id(owner)] = closed
+
+
+def _count_pooled() -> None:
+    """Count what psycopg's pools keep open for nobody, as far as they tell."""
+    for pool in list(_pools):
+        # Other threads change it; to copy it is one step.
+        for owner in tuple(pool._pool.copy()):
+            _count_owner(owner)
 
 
 def _count_closed(connection: BaseDatabaseWrapper, before: Any) -> None:
@@ -188,14 +215,6 @@ def _owner(connection: BaseDatabaseWrapper, driver_connection: Any) -> Any:
     """Return what the connection ends with: the driver's, if that can be watched."""
     # sqlite3's cannot.
     return driver_connection if type(driver_connection).__weakrefoffset__ else connection
-
-
-def _pooled(connection: BaseDatabaseWrapper) -> Sequence[Any]:
-    """Return the open connections that psycopg's pool keeps for nobody, as far as it tells."""
-    pool = getattr(connection, "pool", None)
-    waiting = getattr(pool, "_pool", ())
-    # Other threads change it; to copy it is one step.
-    return tuple(waiting.copy()) if waiting else ()
 
 
 def _abandon(key: int, begun: Cell | None, pid: int) -> None:

@@ -9,6 +9,7 @@ inside it, is a part of it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,7 @@ _MISSING = object()
 """Stands for no value where a stored None has to be told from it."""
 
 _MODULES_THAT_HAND_BACK_THE_DEFAULT = ("django.core.cache.backends.", "django_redis.cache")
+_MODULES_OF_CLIENTS = ("django.core.cache.backends.", "django_redis.", "pymemcache.", "pylibmc")
 _MODULES_OF_PARTS = ("django.core.cache.backends.base", "django.core.cache.backends.db")
 _ONE = (1.0,)
 
@@ -67,6 +69,7 @@ class Call:
         # A coroutine may be closed in another context than it ran in.
         if _current.get() is self:
             _current.set(self.around)
+        self.around = None
 
     def conclude(self, result: Any) -> None:
         """Count what was looked up."""
@@ -104,7 +107,8 @@ class Get(Call):
 
     def tells_none(self, inner: Inner) -> bool:
         """Tell whether the method takes any default, and does nothing but hand it back."""
-        return hands_back_the_default(getattr(inner, "__func__", None))
+        is_known = hands_back_the_default(getattr(inner, "__func__", None))
+        return is_known and has_known_client(self.cache)
 
     def conclude(self, result: Any) -> None:
         """Count a miss if the default came back, else a hit."""
@@ -166,9 +170,13 @@ class GetMany(Call):
                 noted.append(key)
                 _current.set(self)
                 yield key
+                if self.cache is None:
+                    # The call is over, and somebody reads on.
+                    continue
                 _current.set(self.around)
         finally:
-            _current.set(self)
+            if self.cache is not None:
+                _current.set(self)
 
     def conclude(self, result: Any) -> None:
         """Count each key, once however often it was named."""
@@ -210,6 +218,16 @@ class GetOrSet(Call):
         default = self.argument(1, "default")
         if not self.is_decided and not callable(default):
             self.decide(result is not default)
+
+
+@contextmanager
+def uncounted(cache: Any, alias: str) -> Iterator[None]:
+    """Have what is looked up in ``cache`` count for nothing, while the block lasts."""
+    call = Call((alias,), cache, _current.get(), cache.get, (), {})
+    try:
+        yield
+    finally:
+        call.end()
 
 
 KINDS: dict[str, type[Call]] = {
@@ -314,6 +332,14 @@ def _nearest(call: Call | None, cache: object) -> Call | None:
 
 def _is_same(key: Any, other: Any) -> bool:
     return key is other or bool(key == other)
+
+
+def has_known_client(cache: Any) -> bool:
+    """Tell whether the client that a backend hands the default to is not the app's own."""
+    own = getattr(cache, "__dict__", {})
+    clients = (own.get("_class"), own.get("_client_cls"))
+    modules = [str(getattr(one, "__module__", one)) for one in clients if one is not None]
+    return all(module.startswith(_MODULES_OF_CLIENTS) for module in modules)
 
 
 @lru_cache(64)

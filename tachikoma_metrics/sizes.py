@@ -8,10 +8,13 @@ than a second: a cache that does not answer costs its own sample, and nothing el
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from django.core.cache import caches
+from django.core.cache.backends.redis import RedisCacheClient
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
@@ -109,8 +112,10 @@ def _of_redis(cache: Any) -> float:
     try:
         return float(client.dbsize())
     finally:
-        # Made for this thread alone, and Django closes none.
-        client.connection_pool.disconnect()
+        # Django's own is made for this thread alone, and closed by nobody; of others, one
+        # pool may serve the whole process.
+        if type(cache._cache).__module__ == RedisCacheClient.__module__:
+            client.connection_pool.disconnect()
 
 
 def _of_django_redis(cache: Any) -> float:
@@ -145,6 +150,21 @@ _SIZES: dict[str, Size] = {
     "django.core.cache.backends.db.DatabaseCache": _of_database,
     "django.core.cache.backends.filebased.FileBasedCache": _of_files,
 }
+
+
+_LIBRARIES = {_of_redis: "redis", _of_django_redis: "redis", _of_pymemcache: "pymemcache"}
+
+
+def import_libraries() -> None:
+    """Import what the caches in use will import, as long as there is one thread.
+
+    Two threads that begin to import one library from two ends wait for each other.
+    """
+    for params in caches.settings.values():
+        with suppress(Exception):
+            size = _size_of(params["BACKEND"])
+            if size in _LIBRARIES:
+                import_module(_LIBRARIES[size])
 
 
 def _size_of(backend: str) -> Size | None:

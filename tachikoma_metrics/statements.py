@@ -228,8 +228,11 @@ def _deleted(tokens: _Tokens) -> str:
     token = tokens.take_past(_BEFORE_DELETED)
     if token == ("word", "FROM"):
         return _name(tokens, tokens.take_past(_BEFORE_A_TABLE))
-    # MySQL: DELETE a FROM a JOIN b; Oracle does without FROM.
-    return _name(tokens, token)
+    # Oracle does without FROM; MySQL names a table, or its alias, before it.
+    named = _name(tokens, token)
+    if tokens.find("FROM", tokens.depth):
+        return _name(tokens, tokens.take_past(_BEFORE_A_TABLE))
+    return named
 
 
 _BEFORE_DELETED = frozenset({"LOW_PRIORITY", "QUICK", "IGNORE"})
@@ -246,10 +249,11 @@ _READERS = {
 
 def _transaction(verb: str, tokens: _Tokens) -> str:
     expected = _TRANSACTIONS[verb]
-    is_one = not expected or tokens.take()[1] in expected
+    is_one = not expected or tokens.take_past(_BEFORE_TRANSACTION)[1] in expected
     return TRANSACTION if is_one else OTHER
 
 
+_BEFORE_TRANSACTION = frozenset({"GLOBAL", "LOCAL", "SESSION", "CHARACTERISTICS", "AS"})
 _BEGINNINGS = frozenset(
     [
         "TRANSACTION",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_not_required
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
@@ -12,11 +13,13 @@ from tachikoma_metrics.page import respond
 
 @csrf_exempt
 @login_not_required
+@non_atomic_requests
 def metrics(request: HttpRequest) -> HttpResponseBase:
     """Answer a scrape, which is not measured itself.
 
     ``LoginRequiredMiddleware`` lets it pass, for a scraper has no session, and so does
     ``CsrfViewMiddleware``, so that whoever posts here is told that only GET is allowed.
+    With ``ATOMIC_REQUESTS`` no transaction is begun for it: a page has no use for one.
     """
     discard_current()
     return respond(request)

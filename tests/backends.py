@@ -7,6 +7,7 @@ from typing import Any
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.redis import RedisCache
 
 
 class Plain(BaseCache):
@@ -41,6 +42,25 @@ class Twofold(LocMemCache):
     def get(self, key, default=None, version=None):
         near = super().get(key, self, version)
         return caches["far"].get(key, default, version) if near is self else near
+
+
+class LazyClient:
+    """A client of the app's own, which calls a default that can be called."""
+
+    def get(self, key, default):
+        return default() if callable(default) else default
+
+
+class Lazy(RedisCache):
+    """Django's backend, with that client."""
+
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self._class = LazyClient  # type: ignore[assignment]
+
+    @property
+    def _cache(self):
+        return LazyClient()
 
 
 class OwnNames(Plain):

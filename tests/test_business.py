@@ -132,6 +132,53 @@ def test_relations_to_many_do_not_count_a_row_twice(declare: Declare):
     assert shown("members") == {("true",): 1}
 
 
+def test_without_labels_a_row_does_not_count_twice_either(declare: Declare):
+    declare({"members": {"model": "auth.User", "filter": {"groups__name__in": ["a", "b"]}}})
+    user = User.objects.create(username="motoko")
+    user.groups.add(Group.objects.create(name="a"), Group.objects.create(name="b"))
+    update_business_metrics()
+
+    assert shown("members") == {(): 1}
+
+
+def test_labels_may_be_look_ups_that_are_no_fields(declare: Declare):
+    labels = {"year": "created_at__year", "mission": "mission__name"}
+    declare({"specs": {"model": "missions.Spec", "labels": labels}})
+    seed(done=2)
+    update_business_metrics()
+
+    assert list(shown("specs").values()) == [2]
+    assert "E011" not in found()
+
+
+def test_the_name_of_a_measured_family_is_not_taken(declare: Declare):
+    declare({"http_requests": {"model": "missions.Mission"}})
+    METRICS.http_requests_total.labels("GET", "/", "200").inc()
+    update_business_metrics()
+
+    assert "name should be another" in found()["E011"].msg
+    assert shown("http_requests") == {}
+    assert sample_value("http_requests_total", method="GET", path="/", status="200") == 1
+
+
+def test_a_query_that_fails_does_not_break_the_callers_transaction(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+):
+    declare({"answer": {"callable": "tests.test_business.answer"}})
+    monkeypatch.setattr("tachikoma_metrics.conf.is_test_run", lambda: False)
+    threads: list[str] = []
+
+    def tell() -> int:
+        threads.append(threading.current_thread().name)
+        return 1
+
+    monkeypatch.setattr("tests.test_business.answer", tell)
+    # In memory, the thread would wait for the transaction of this test.
+    refresh(dry_run=True)
+
+    assert threads[0].startswith("refresh")
+
+
 def test_one_query_for_each_family(declare: Declare):
     declare({**MISSIONS, **SPECS})
     seed(done=3)
@@ -316,6 +363,8 @@ def test_the_cache_can_keep_the_counts(declare: Declare):
     update_business_metrics()
 
     assert shown("missions_total") == {(): 1}
+    # What we look up is not what the app does.
+    assert sample_value("cache_hits_total") == sample_value("cache_misses_total") == 0
     assert not BusinessSnapshot.objects.exists()
     caches["default"].clear()
 
@@ -382,6 +431,9 @@ def test_a_database_that_hangs_is_waited_for_once(
         ({"x-y": {"model": "missions.Spec"}}, "legal metric name"),
         ({"http_requests_total": {"model": "missions.Spec"}}, "name should be another"),
         ({"specs_total": {"model": "missions.Spec", "labels": {"a": "title"}}}, "of ['status']"),
+        ({"cache_hits": {"model": "missions.Spec"}}, "name should be another"),
+        ({"process_x": {"model": "missions.Spec"}}, "name should be another"),
+        ({"x": {"model": "missions.Spec", "filter": {"created_at__gt": "no"}}}, "name fields of"),
         ({"x": {"callable": "tests.nothing.at_all"}}, "callable cannot be had"),
         ({"x": {"callable": "tests.test_business.SPECS"}}, "should be a callable"),
         ({"x": {"callable": "tests.test_business.answer", "filter": {"a": 1}}}, "left out"),
@@ -445,6 +497,12 @@ def test_the_command_can_only_look(declare: Declare, capsys: pytest.CaptureFixtu
 
     assert "missions_total 0" in capsys.readouterr().out
     assert not BusinessSnapshot.objects.exists()
+
+
+def test_the_command_does_not_let_counts_vanish_in_between(declare: Declare):
+    declare(MISSIONS, BUSINESS_INTERVAL=1)
+    with pytest.raises(CommandError, match="BUSINESS_MAX_AGE"):
+        call_command("refresh_business_metrics", "--every", "11")
 
 
 def test_the_command_asks_for_declarations():

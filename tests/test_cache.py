@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import copy
+import gc
 import inspect
 import pickle
 import threading
@@ -234,6 +235,41 @@ def test_keys_that_can_be_iterated_once_are(filled: Any):
 
     assert filled.get_many(keys()) == {"there": "value"}
     assert made == ["there", "gone"]
+
+
+def test_a_client_of_the_apps_own_is_given_the_callers_default():
+    with override_settings(
+        CACHES={"default": {**custom("Lazy"), "LOCATION": "redis://127.0.0.1:1"}}
+    ):
+        assert cache.get("absent", lambda: 5) == 5
+        assert default().get("absent", "plain") == "plain"
+
+
+def test_a_look_up_of_many_that_fails_leaves_nothing_behind():
+    caches["default"].set("key", 1)
+    kept: list[Iterator[str]] = []
+
+    def keys() -> Iterator[str]:
+        yield "key"
+        yield "gone"
+
+    def fail(self: Any, keys: Any, version: Any = None) -> dict[str, Any]:
+        kept.append(iter(keys))
+        next(kept[-1])
+        raise RuntimeError
+
+    with mock.patch.object(LocMemCache, "get_many", fail), pytest.raises(RuntimeError):
+        cache.get_many(keys())
+    before = counted()
+
+    def make() -> int:
+        # What is left of the call before ends within this one.
+        kept.clear()
+        gc.collect()
+        return 1
+
+    assert cache.get_or_set("other", make) == 1
+    assert counted() == (before[0], before[1] + 1)
 
 
 def test_threads_count_exactly():

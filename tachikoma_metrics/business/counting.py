@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Count, Field, Model, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 
@@ -42,11 +43,13 @@ def _bounded(counts: Counts, limit: int) -> Counts:
 def _counted(family: BusinessFamily) -> Counts:
     model = family.model
     rows = model._default_manager.filter(**(family.filter or {}))
+    is_multiplied = _is_multiplied(model, family)
     if not family.labels:
-        return {(): float(rows.count())}
+        number = rows.aggregate(number=Count("pk", distinct=is_multiplied))["number"]
+        return {(): float(number)}
     fields = list(family.labels.values())
     counts: Counts = {_texts(values): 0.0 for values in _choices(model, fields)}
-    for *values, number in _grouped(rows, fields, _is_multiplied(model, family)):
+    for *values, number in _grouped(rows, fields, is_multiplied):
         texts = _texts(values)
         counts[texts] = counts.get(texts, 0.0) + number
     return counts
@@ -82,11 +85,15 @@ def _choices_of(model: type[Model], lookup: str) -> list[Any]:
 
 
 def _last_field(model: type[Model], lookup: str) -> Field[Any, Any] | None:
+    """Return the field a look-up leads to; None if it leads further, or elsewhere."""
     found: Any = None
     for name in lookup.split(LOOKUP_SEP):
-        found = model._meta.get_field(name)
-        if found.related_model is not None:
-            model = found.related_model
+        if found is not None and found.related_model is None:
+            return None
+        try:
+            found = (model if found is None else found.related_model)._meta.get_field(name)
+        except FieldDoesNotExist:
+            return None
     return found if isinstance(found, Field) else None
 
 

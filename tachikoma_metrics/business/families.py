@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist, FieldError
+from django.core.exceptions import EmptyResultSet
+from django.db import DatabaseError
 from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import catalogue, conf
-from tachikoma_metrics.definitions import Gauge, is_legal_label, is_legal_name
+from tachikoma_metrics.definitions import Counter, Gauge, is_legal_label, is_legal_name
 
 CATALOGUED: tuple[Gauge, ...] = (catalogue.MISSIONS, catalogue.SPECS)
 """The families of the catalogue that are counted so."""
@@ -74,23 +75,37 @@ def _help(name: str, declaration: Mapping[str, Any]) -> str:
 
 def obstacles(family: BusinessFamily) -> Iterator[str]:
     """Yield what stands against counting a family; asks no database."""
-    yield from _obstacles_of_names(family)
+    yield from obstacles_of_names(family)
     yield from (
         _obstacles_of_callable(family) if family.callable_path else _obstacles_of_model(family)
     )
 
 
-def _obstacles_of_names(family: BusinessFamily) -> Iterator[str]:
+def obstacles_of_names(family: BusinessFamily) -> Iterator[str]:
+    """Yield what stands against the names of a family and its labels."""
     if not is_legal_name(family.name):
         yield "its name should be a legal metric name, of letters, digits and underscores."
-    own = catalogue.FAMILIES.get(family.name)
-    if own is not None and own not in CATALOGUED:
+    own = next((gauge for gauge in CATALOGUED if gauge.name == family.name), None)
+    if own is None and _is_taken(family.name):
         yield "its name should be another: it is that of a family which is measured."
     for label in family.labels:
         if not is_legal_label(label):
             yield f"{label!r} should be a legal label name."
     if own is not None and not set(family.labels) <= set(own.label_names):
         yield f"its labels should be of {list(own.label_names)}; got {list(family.labels)}."
+
+
+_MEASURED_ELSEWHERE = ("process_", "python_", "tachikoma_metrics_")
+
+
+def _is_taken(name: str) -> bool:
+    # Without its suffix, a counter's name is its family's.
+    counters = {
+        one.name.removesuffix("_total")
+        for one in catalogue.FAMILIES.values()
+        if isinstance(one, Counter)
+    }
+    return name in {*catalogue.FAMILIES, *counters} or name.startswith(_MEASURED_ELSEWHERE)
 
 
 def _obstacles_of_callable(family: BusinessFamily) -> Iterator[str]:
@@ -112,8 +127,8 @@ def _obstacles_of_model(family: BusinessFamily) -> Iterator[str]:
         # Finds the fields and makes SQL, and asks nobody.
         rows = model._default_manager.filter(**(family.filter or {}))
         str(rows.values(*family.labels.values()).query)
-    except (FieldError, FieldDoesNotExist, TypeError, ValueError) as error:
-        yield f"its `filter` and `labels` should name fields of {family.model_label}: {error}"
-    except Exception:
+    except (EmptyResultSet, DatabaseError):
         # Nothing matches, or the database has to be asked.
         return
+    except Exception as error:
+        yield f"its `filter` and `labels` should name fields of {family.model_label}: {error}"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from asgiref.sync import sync_to_async
+from django.db import connections
 
+from tachikoma_metrics import conf
 from tachikoma_metrics.business import snapshot
 from tachikoma_metrics.business.counting import count
-from tachikoma_metrics.business.families import BusinessFamily, declared
+from tachikoma_metrics.business.families import BusinessFamily, declared, obstacles_of_names
 from tachikoma_metrics.business.snapshot import CountedFamily, Snapshot
 from tachikoma_metrics.registry import METRICS
 
@@ -34,10 +39,16 @@ def refresh(min_age: float = 0.0, *, dry_run: bool = False) -> Refresh | None:
     is declared. A family that fails keeps its counts from before, and is a fault in
     ``tachikoma_metrics_errors_total``; raises if the counts cannot be kept. With
     ``dry_run`` nothing is kept.
+
+    Within a transaction it works on connections of its own, in a thread, and waits for it:
+    a query that fails would break the transaction, and the snapshot's row would be locked
+    until its end. It does not see what the transaction has written.
     """
     families = declared()
     if not families:
         return None
+    if _is_within_a_transaction():
+        return _apart(partial(refresh, min_age, dry_run=dry_run))
     store = snapshot.store()
     now = time.time()
     if dry_run:
@@ -63,6 +74,24 @@ aupdate_business_metrics = sync_to_async(update_business_metrics)
 """The same, to be awaited."""
 
 
+def _is_within_a_transaction() -> bool:
+    # What a test writes, nobody sees outside of its transaction.
+    return not conf.is_test_run() and any(
+        connection.in_atomic_block for connection in connections.all(initialized_only=True)
+    )
+
+
+def _apart(work: Callable[[], Refresh | None]) -> Refresh | None:
+    def work_and_close() -> Refresh | None:
+        try:
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1, "refresh") as executor:
+        return executor.submit(work_and_close).result()
+
+
 def _refresh(families: list[BusinessFamily], now: float, before: Snapshot) -> Refresh:
     errors: dict[str, Exception] = {}
     known = {family.name: family for family in before.families}
@@ -80,5 +109,7 @@ def _refresh(families: list[BusinessFamily], now: float, before: Snapshot) -> Re
 
 
 def _counted(family: BusinessFamily) -> CountedFamily:
+    for why in obstacles_of_names(family):
+        raise ValueError(f"`BUSINESS_METRICS` should declare `{family.name}` otherwise: {why}")
     at = time.time()
     return CountedFamily(family.name, family.help, tuple(family.labels), at, count(family))

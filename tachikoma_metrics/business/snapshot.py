@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from django.core.cache import cache
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.db import IntegrityError, router, transaction
 from django.db.models import Q
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.business.counting import Counts
+from tachikoma_metrics.lookups import uncounted
 from tachikoma_metrics.models import BusinessSnapshot
 
 _SECONDS_CLOCKS_DIFFER = 60.0
@@ -132,21 +134,34 @@ class DatabaseStore:
         return True
 
 
+def _cache() -> Any:
+    return caches[DEFAULT_CACHE_ALIAS]
+
+
+@contextmanager
+def _own_cache() -> Iterator[Any]:
+    """Lend the cache; what we look up is none of the app's business."""
+    cache = _cache()
+    with uncounted(cache, DEFAULT_CACHE_ALIAS):
+        yield cache
+
+
 class CacheStore:
     """Keep the snapshot in the cache ``default``, as long as it may be shown."""
 
     def read(self) -> Snapshot:
         """Return the snapshot; ``NOTHING`` before the first."""
-        found = cache.get(_KEY)
+        with _own_cache() as cache:
+            found = cache.get(_KEY)
         return restored(found["taken_at"], found) if found else NOTHING
 
     def begin(self, now: float, min_age: float) -> bool:
         """Tell whether no other refresh began in the last ``min_age`` seconds."""
-        return min_age <= 0 or cache.add(f"{_KEY}:begun", now, timeout=min_age)
+        return min_age <= 0 or _cache().add(f"{_KEY}:begun", now, timeout=min_age)
 
     def write(self, snapshot: Snapshot) -> bool:
         """Replace an older snapshot; return False if there is a newer one."""
-        writing = f"{_KEY}:writing"
+        writing, cache = f"{_KEY}:writing", _cache()
         give_up_at = time.monotonic() + _SECONDS_TO_WRITE
         while not cache.add(writing, snapshot.taken_at, timeout=_SECONDS_TO_WRITE):
             if time.monotonic() > give_up_at:

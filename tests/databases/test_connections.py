@@ -9,7 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError, close_old_connections, connection, connections
+from django.db import (
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+    transaction,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from missions.models import Mission
@@ -211,6 +217,31 @@ def test_what_a_mock_puts_in_place_of_close_is_called(monkeypatch: pytest.Monkey
         patched.setattr(type(connections["default"]), "close", lambda self: calls.append(self))
         connection.close()
     assert [type(call) for call in calls] == [type(connections["default"])]
+
+
+def test_what_stands_in_the_place_of_close_is_called():
+    calls: list[str] = []
+    fresh = connection.copy()
+    close = fresh.close
+
+    def stand_in() -> None:
+        calls.append("close")
+        close()
+
+    fresh.close = stand_in  # type: ignore[method-assign]
+    fresh.ensure_connection()
+    fresh.close()
+
+    assert calls == ["close"]
+    assert fresh.connection is None
+
+
+def test_one_that_is_closed_within_a_transaction_is_closed():
+    connection.ensure_connection()
+    before = shown()
+    with transaction.atomic():
+        connection.close()
+        assert shown() == before - 1 or is_pooled()
 
 
 def test_unlisted_databases_are_left_alone(settings):

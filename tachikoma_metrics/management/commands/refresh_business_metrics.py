@@ -60,9 +60,22 @@ class Command(BaseCommand):
                 raise CommandError(f"{len(done.errors)} could not be counted.")
 
     def _refresh_every(self, seconds: float, dry_run: bool) -> None:
+        if seconds > conf.config().business_lifetime:
+            raise CommandError(
+                "`BUSINESS_MAX_AGE` should be at least as long as --every: else the counts are "
+                f"dropped in between. It is {conf.config().business_lifetime:g} seconds, ten "
+                "times `BUSINESS_INTERVAL` unless set."
+            )
         is_over = threading.Event()
+
+        def stop(*_: object) -> None:
+            # Whoever asks twice does not want to wait for a database that hangs.
+            if is_over.is_set():
+                raise SystemExit(1)
+            is_over.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: is_over.set())
+            signal.signal(number, stop)
         while not is_over.is_set():
             self._refresh_or_say_why(seconds * _SHARE_OF_AN_INTERVAL, dry_run)
             is_over.wait(seconds)
