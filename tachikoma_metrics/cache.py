@@ -68,10 +68,13 @@ class Watch:
         show_local(self.alias, self.local if self.is_on else None)
 
     def tell(self) -> None:
-        """Tell how many entries there are, if that has changed."""
+        """Tell how many entries there are, if that has changed. Never raises."""
         local = self.local
-        if local is not None and len(local.entries) != local.known:
-            local.tell()
+        try:
+            if local is not None and len(local.entries) != local.known:
+                local.tell()
+        except Exception as error:
+            METRICS.fault("cache", error, self.alias)
 
 
 _watches: dict[str, Watch] = {}

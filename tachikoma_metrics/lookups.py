@@ -302,11 +302,10 @@ def _begun(
 ) -> Call | None:
     """Return the call, now under way; None if it is a part of another and counts nothing."""
     around = _current.get()
-    if around is not None:
-        asker = _nearest(around, cache)
+    try:
+        asker = None if around is None else _nearest(around, cache)
         if asker is not None and not isinstance(asker, GetOrSet):
             return None
-    try:
         return kind(alias, cache, around, inner, args, kwargs)
     except Exception as error:
         # It is in the context already, and counts nothing.

@@ -7,7 +7,7 @@ from collections import deque
 from contextvars import ContextVar
 from functools import lru_cache
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -31,9 +31,16 @@ _UNASKED = ("",)
 
 _MOST_DIGITS = 18
 
-dropped: deque[Measurement] = deque()
-"""Measurements whose streamed body was dropped, for ``settle`` to end."""
+dropped: deque[Closable] = deque()
+"""What was dropped with a streamed body, ours or a backend's, for ``settle`` to end."""
 _current: ContextVar[Measurement | None] = ContextVar("measurement", default=None)
+
+
+class Closable(Protocol):
+    """Whatever has to be ended later than a finaliser runs."""
+
+    def close(self) -> None:
+        """End, if that was not done before."""
 
 
 class Measurement:
@@ -92,6 +99,8 @@ class Measurement:
             self.end(UNKNOWN)
         return response
 
+    # --- what a body or a handler tells; none of these raises -------------------
+
     def pass_chunk(self, size: int) -> None:
         """Take note of ``size`` bytes of a streamed body that are on their way."""
         if self._first_byte_at is None:
@@ -140,8 +149,12 @@ class Measurement:
 
     def end(self, response_bytes: float) -> None:
         """Record the request, once."""
-        if not self._is_over:
-            self._record(self._facts or self._take_facts(500), response_bytes)
+        try:
+            if not self._is_over:
+                self._record(self._facts or self._take_facts(500), response_bytes)
+        except Exception as error:
+            METRICS.fault("http", error)
+            self.discard()
 
     def _record(self, facts: HttpFacts, response_bytes: float) -> None:
         self._is_over = True

@@ -23,7 +23,11 @@ def respond(request: HttpRequest) -> HttpResponseBase:
     Text 0.0.4 unless OpenMetrics is asked for, compressed if the scraper accepts
     gzip; ``?name[]=`` keeps the families and samples so named.
     """
-    response = _answer(request)
+    try:
+        response = _answer(request)
+    except Exception as error:
+        METRICS.fault("page", error)
+        response = _text("The page could not be made; the log says why.\n", 500)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -54,7 +58,11 @@ def _answer(request: HttpRequest) -> HttpResponse:
         names = frozenset(request.GET.getlist("name[]"))
     except SuspiciousOperation:
         return _text("There are too many parameters.\n", 400)
-    return _page(_format(request), names, request.headers.get("Accept-Encoding", ""))
+    try:
+        return _page(_format(request), names, request.headers.get("Accept-Encoding", ""))
+    except Exception as error:
+        METRICS.fault("page", error)
+        return HttpResponse(METRICS.last_resort(TEXT), content_type=TEXT.content_type)
 
 
 def _refused(refused: access.Refusal) -> HttpResponse:

@@ -64,6 +64,11 @@ class Format:
                 on_fault("render", error, metric.name)
         return _encodable("".join(parts) + self._end)
 
+    def alone(self, name: str, documentation: str, value: float) -> str:
+        """Return a page with nothing but a counter of faults of the page."""
+        head = self._head(name, documentation, "counter", "")
+        return f'{head}{name}_total{{source="page"}} {float(value)}\n{self._end}'
+
     def _slow(self, metric: Metric, lines: _Lines) -> str:
         return "".join(self._families(metric, lines.line))
 

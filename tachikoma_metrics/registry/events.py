@@ -77,7 +77,12 @@ class Event:
         Never raises: an amount that is not a finite number of at least zero is counted
         as a fault, and the others are recorded.
         """
-        self.record_sound(facts, tuple(map(self._sound, amounts)))
+        try:
+            sound = tuple(map(self._sound, amounts))
+        except Exception as error:
+            self._metrics.fault(self.source, error)
+        else:
+            self.record_sound(facts, sound)
 
     def record_sound(
         self,
@@ -97,7 +102,10 @@ class Event:
             self._metrics.fault(self.source, error)
             self.abandon(begun)
             return
-        joint.add(amounts, now or perf_counter(), begun)
+        try:
+            joint.add(amounts, now or perf_counter(), begun)
+        except Exception as error:
+            self._metrics.fault(self.source, error)
 
     def forget(self) -> None:
         """Forget which series the facts lead to; they are found anew."""

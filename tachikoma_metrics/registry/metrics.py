@@ -105,7 +105,16 @@ class Metrics:
         Never raises for a collector's sake: the rest is served, the fault is counted
         in ``tachikoma_metrics_errors_total``.
         """
-        return self._turns.take((format, names), lambda: self._page(format, names))
+        try:
+            return self._turns.take((format, names), lambda: self._page(format, names))
+        except Exception as error:
+            self.fault("page", error)
+            return self.last_resort(format)
+
+    def last_resort(self, format: exposition.Format) -> str:
+        """Return a page that needs nothing, and tells that there were faults."""
+        errors = catalogue.ERRORS
+        return format.alone(errors.name.removesuffix("_total"), errors.help, self._faults)
 
     def _page(self, format: exposition.Format, names: frozenset[str]) -> str:
         started_at = time.perf_counter()

@@ -1,0 +1,180 @@
+"""Whatever function of ours raises, the app gets what it would get without us.
+
+Each is made to raise in turn, while requests, streams, queries, caches and executions go
+on; all that they return has to be the same, and the page has to be served.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.core.cache import caches
+from django.db import DatabaseError, connection
+from django.test import Client, override_settings
+
+import tachikoma_metrics
+from missions.models import Mission
+from tachikoma_metrics import record_file_change, track_execution, update_business_metrics
+
+pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore")]
+
+LEFT_OUT = (
+    # What is called by hand, at start-up, or in another process.
+    "apps", "asgi", "attempts", "backends", "celery", "checks", "diagnosis", "endpoints", "failures",
+    "management", "messages", "migrations", "models", "tasks", "templates", "testing",
+    "transports", "urls", "worker_page",
+)  # fmt: skip
+
+STAND_AROUND_THE_APP = {
+    # These call the app's own code, or hand on what is the app's: there is nobody above
+    # them who could catch what they raise. Each of them catches what it calls.
+    "blocks:TrackedBlock.__call__",
+    "blocks:TrackedBlock.__enter__",
+    "blocks:TrackedBlock.__exit__",
+    "blocks:TrackedBlock.__init__",
+    "cache:Watch.tell",
+    "database:CloseWatch.__call__",
+    "database:QueryWatch.__call__",
+    "database:QueryWatch._record",
+    "executions:Execution.__init__",
+    "executions:Execution.usage",
+    "executions:track_execution.__init__",
+    "executions:track_execution.begin",
+    "lookups:Call.end",
+    "lookups:_begun",
+    "lookups:_concluded",
+    "measurement:Measurement.complete",
+    "measurement:Measurement.end",
+    "measurement:Measurement.follow",
+    "measurement:Measurement.pass_chunk",
+    "middleware:MetricsMiddleware.__call__",
+    "middleware:MetricsMiddleware.__init__",
+    "middleware:begin",
+    "registry.events:Event.begin",
+    "registry.events:Event.record",
+    "registry.events:Event.record_sound",
+    "streams:MeasuredStream.__next__",
+    "streams:as_bytes",
+    "tokens:Tokens.__init__",
+}
+KEEP_PEOPLE_OUT = "access:"
+"""Where the rule cannot be followed, nobody may read the page."""
+
+STAND_AROUND_THE_PAGE = {
+    "conf:config",
+    "middleware:MetricsMiddleware.__call__",
+    "middleware:MetricsMiddleware.__init__",
+    "middleware:begin",
+    "page:_answer",
+    "access:refusal",
+    "page:respond",
+    "registry.metrics:Metrics.last_resort",
+    "registry.metrics:Metrics.page",
+}
+
+
+def functions() -> Iterator[Any]:
+    """Yield a parameter for each function of the package: who has it, and its name."""
+    for found in pkgutil.walk_packages(tachikoma_metrics.__path__, "tachikoma_metrics."):
+        short = found.name.removeprefix("tachikoma_metrics.")
+        if short.partition(".")[0] in LEFT_OUT:
+            continue
+        module = importlib.import_module(found.name)
+        for owner, names in owners(module):
+            prefix = "" if owner is module else f"{owner.__name__}."
+            for name in names:
+                yield pytest.param(owner, name, id=f"{short}:{prefix}{name}")
+
+
+def owners(module: Any) -> Iterator[tuple[Any, list[str]]]:
+    """Yield the module and its classes, with the names of what can be called there."""
+    own = {k: v for k, v in vars(module).items() if _module_of(v) == module.__name__}
+    yield module, [name for name, value in own.items() if inspect.isfunction(value)]
+    for value in own.values():
+        if inspect.isclass(value):
+            yield value, [n for n, one in vars(value).items() if _can_be_called(one)]
+
+
+def _module_of(value: Any) -> Any:
+    return getattr(value, "__module__", None)
+
+
+def _can_be_called(member: object) -> bool:
+    return inspect.isfunction(member) or isinstance(member, property)
+
+
+def life(client: Client) -> list[object]:
+    """Have the app do what it does, and return all that comes of it."""
+    seen: list[object] = []
+    for path in ("/hello/", "/stream/", "/missing/", "/fail/", "/no-content/"):
+        seen.append(answer(client, path))
+    seen.append(client.post("/hello/", b"x" * 10, content_type="text/plain").content)
+    seen.append(list(Mission.objects.values_list("name", flat=True)))
+    seen.append(failed(lambda: connection.cursor().execute("SELECT nothing")))
+    cache = caches["default"]
+    cache.set("zero", 0)
+    seen += [cache.get("zero"), cache.get("gone", "default"), cache.get_many(["zero", "gone"])]
+    seen += [cache.get_or_set("made", lambda: 5), "zero" in cache, cache.incr("zero")]
+    cache.clear()
+    with track_execution("openai", "model") as execution:
+        execution.usage({"usage": {"prompt_tokens": 1, "completion_tokens": 2}})
+    record_file_change("create", "applied")
+    update_business_metrics()
+    return seen
+
+
+def answer(client: Client, path: str) -> tuple[int, bytes]:
+    response: Any = client.get(path)
+    body = b"".join(response.streaming_content) if response.streaming else response.content
+    response.close()
+    return response.status_code, body if response.status_code == 200 else b""
+
+
+def failed(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except DatabaseError as error:
+        return type(error).__name__
+    return ""
+
+
+@pytest.fixture(scope="module")
+def client_that_sees_500() -> Client:
+    return Client(raise_request_exception=False)
+
+
+def raise_instead(name: str) -> Callable[..., Any]:
+    def raising(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"{name} raises in this test")
+
+    return raising
+
+
+def replaced(owner: Any, name: str) -> Any:
+    raising = raise_instead(name)
+    return mock.patch.object(
+        owner, name, property(raising) if isinstance(vars(owner)[name], property) else raising
+    )
+
+
+@pytest.mark.parametrize(("owner", "name"), list(functions()))
+def test_a_function_that_raises_is_nobody_elses_trouble(
+    owner: Any, name: str, client_that_sees_500: Client, request: pytest.FixtureRequest
+):
+    id = request.node.callspec.id
+    Mission.objects.create(name="Ghost")
+    declared = {"BUSINESS_METRICS": {"missions_total": {"model": "missions.Mission"}}}
+    with override_settings(TACHIKOMA_METRICS=declared):
+        expected = life(client_that_sees_500)
+        with replaced(owner, name):
+            if id not in STAND_AROUND_THE_APP:
+                assert life(client_that_sees_500) == expected
+            if id not in STAND_AROUND_THE_PAGE:
+                status = client_that_sees_500.get("/metrics").status_code
+                assert status == 200 or (status == 403 and id.startswith(KEEP_PEOPLE_OUT))
