@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tachikoma_metrics.attempts import track_backend_request
 from tachikoma_metrics.executions import track_execution
 from tachikoma_metrics.labels import normalize_path
 from tachikoma_metrics.recorders import (
@@ -38,6 +39,7 @@ __all__ = [
     "record_db_query",
     "record_execution",
     "record_file_change",
+    "track_backend_request",
     "track_execution",
     "update_business_metrics",
 ]

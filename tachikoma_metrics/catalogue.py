@@ -60,7 +60,8 @@ _WEBSOCKET = "`WebSocketMetricsMiddleware`"
 _EXECUTION = "`track_execution`, `record_execution`"
 _TRACKED = "`track_execution`"
 _DATABASE = "every database, and `record_db_query`"
-_BACKEND = "`record_backend_request`"
+_BACKEND = "`instrument_client`, `track_backend_request`, `record_backend_request`"
+_ATTEMPTED = "`instrument_client`, `track_backend_request`"
 _BUSINESS = "`BUSINESS_METRICS`"
 _OWN_CODE = "your code, through `METRICS`"
 _OURSELVES = "tachikoma_metrics itself"
@@ -290,13 +291,13 @@ BACKEND_ERRORS = Counter(
     "backend_errors_total",
     "Requests to a backend's API that failed.",
     (BACKEND, ERROR_TYPE),
-    fed_by="`record_backend_error`",
+    fed_by="`instrument_client`, `track_backend_request`, `record_backend_error`",
 )
 BACKEND_REQUESTS_IN_PROGRESS = Gauge(
     "backend_requests_in_progress",
     "Requests to backends' APIs under way now.",
     opt_in=True,
-    fed_by=_OWN_CODE,
+    fed_by=_ATTEMPTED,
 )
 
 # --- business ---------------------------------------------------------------

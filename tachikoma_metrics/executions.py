@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-import functools
-import inspect
-from collections.abc import Callable
-from contextlib import aclosing
 from time import perf_counter
-from types import TracebackType
-from typing import Any, TypeVar
 
-from asgiref.sync import iscoroutinefunction
-
+from tachikoma_metrics.blocks import TrackedBlock
+from tachikoma_metrics.failures import CANCELLED, TIMEOUT, is_cancellation, is_timeout
 from tachikoma_metrics.recorders import (
     EXECUTION,
     model_name,
@@ -23,30 +15,16 @@ from tachikoma_metrics.recorders import (
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.tokens import Tokens
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-SUCCESS, ERROR, TIMEOUT, CANCELLED = "success", "error", "timeout", "cancelled"
-
-_CANCELLATIONS = (
-    asyncio.CancelledError,
-    concurrent.futures.CancelledError,
-    GeneratorExit,
-    KeyboardInterrupt,
-)
-_TIMEOUT_NAMES = frozenset(
-    {"APITimeoutError", "SoftTimeLimitExceeded", "Timeout", "TimeoutException", "TimeoutError"}
-)
-"""Names of classes: httpx's, requests', the SDKs' and Celery's, none of which is imported."""
+SUCCESS, ERROR = "success", "error"
 
 
 def status_of(error: BaseException | None) -> str:
     """Return ``success``, ``error``, ``timeout`` or ``cancelled``, by what was raised."""
     if error is None:
         return SUCCESS
-    if isinstance(error, _CANCELLATIONS):
+    if is_cancellation(error):
         return CANCELLED
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return TIMEOUT if names & _TIMEOUT_NAMES else ERROR
+    return TIMEOUT if is_timeout(error) else ERROR
 
 
 class Execution:
@@ -103,7 +81,7 @@ class Execution:
         )
 
 
-class track_execution:  # Reads as what it does: with track_execution(...).
+class track_execution(TrackedBlock[Execution]):  # Reads as what it does.
     """Measure an execution of a language model: a ``with`` or ``async with`` block, or a function.
 
     ``status`` is ``success`` unless the block raises: then ``timeout``, ``cancelled`` or
@@ -114,73 +92,14 @@ class track_execution:  # Reads as what it does: with track_execution(...).
     """
 
     def __init__(self, backend: str, model: str) -> None:
+        super().__init__()
         self._backend = backend
         self._model = model
-        self._executions: list[Execution] = []
 
-    def __enter__(self) -> Execution:
-        execution = Execution(self._backend, self._model)
-        self._executions.append(execution)
-        return execution
+    def begin(self) -> Execution:
+        """Return the execution, which begins now."""
+        return Execution(self._backend, self._model)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._executions.pop().end(status_of(error))
-
-    async def __aenter__(self) -> Execution:
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__exit__(kind, error, traceback)
-
-    def __call__(self, function: Function) -> Function:
-        """Return ``function``, each call of which is an execution; a generator's to its end."""
-        if inspect.isasyncgenfunction(function):
-            tracked: Any = self._async_generator(function)
-        elif inspect.isgeneratorfunction(function):
-            tracked = self._generator(function)
-        elif iscoroutinefunction(function):
-            tracked = self._coroutine(function)
-        else:
-            tracked = self._plain(function)
-        wrapped: Any = functools.wraps(function)(tracked)
-        return wrapped  # type: ignore[no-any-return]  # wraps() keeps the signature.
-
-    def _plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def tracked(*args: Any, **kwargs: Any) -> Any:
-            with track_execution(self._backend, self._model):
-                return function(*args, **kwargs)
-
-        return tracked
-
-    def _coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        async def tracked(*args: Any, **kwargs: Any) -> Any:
-            with track_execution(self._backend, self._model):
-                return await function(*args, **kwargs)
-
-        return tracked
-
-    def _generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def tracked(*args: Any, **kwargs: Any) -> Any:
-            with track_execution(self._backend, self._model):
-                return (yield from function(*args, **kwargs))
-
-        return tracked
-
-    def _async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        async def tracked(*args: Any, **kwargs: Any) -> Any:
-            with track_execution(self._backend, self._model):
-                async with aclosing(function(*args, **kwargs)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-
-        return tracked
+    def end(self, begun: Execution, error: BaseException | None) -> None:
+        """Record the execution."""
+        begun.end(status_of(error))

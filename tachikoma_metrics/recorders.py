@@ -106,12 +106,15 @@ CACHE_HIT = Event("cache", ("cache",), catalogue.CACHE_HITS)
 CACHE_MISS = Event("cache", ("cache",), catalogue.CACHE_MISSES)
 """Keys that were not found: the amount is their number."""
 
-_backend_request = Event(
+BACKEND_REQUEST = Event(
     "backend",
     ("backend", "endpoint"),
     catalogue.BACKEND_REQUESTS,
     catalogue.BACKEND_REQUEST_DURATION,
+    in_progress=catalogue.BACKEND_REQUESTS_IN_PROGRESS,
 )
+"""A request to a backend's API: its amounts are 1 and seconds."""
+
 _backend_error = Event("backend", ("backend", "error_type"), catalogue.BACKEND_ERRORS)
 _file_change = Event("file_change", ("change_type", "status"), catalogue.FILE_CHANGES)
 
@@ -126,7 +129,11 @@ def model_name(model: object) -> str:
 
     Without a list, the first 50 models of a process are told apart.
     """
-    name = clean(model)
+    try:
+        name = clean(model)
+    except Exception as error:
+        METRICS.fault("execution", error)
+        return OTHER
     listed = conf.config().llm_models
     if listed:
         return name if name in listed else OTHER
@@ -218,7 +225,7 @@ def record_backend_request(backend: str, endpoint: str, duration_secs: float) ->
     ``endpoint`` is the API operation, such as ``/v1/chat/completions``; keep it to a
     few values (``normalize_path`` helps).
     """
-    _backend_request.record((backend, endpoint), (1, duration_secs))
+    BACKEND_REQUEST.record((backend, endpoint), (1, duration_secs))
 
 
 def record_backend_error(backend: str, error_type: str) -> None:

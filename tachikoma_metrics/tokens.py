@@ -59,6 +59,9 @@ class Tokens:
         told = self._first(_PROMPT_NAMES)
         if told is None:
             return None
+        if _PROMPT_NAMES[0] in self._told:
+            # OpenAI's way, which litellm has for Anthropic, too: with what was in the cache.
+            return told
         # Anthropic's leave out what came from its cache, and what went there.
         return told + self._told.get(_READ_FROM_CACHE, 0) + self._told.get(_WRITTEN_TO_CACHE, 0)
 

@@ -56,7 +56,7 @@ class Lazy(RedisCache):
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
-        self._class = LazyClient  # type: ignore[assignment]
+        self._class = LazyClient
 
     @property
     def _cache(self):

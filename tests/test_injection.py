@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore")]
 
 LEFT_OUT = (
     # What is called by hand, at start-up, or in another process.
-    "apps", "asgi", "attempts", "backends", "celery", "checks", "diagnosis", "endpoints", "failures",
-    "management", "messages", "migrations", "models", "tasks", "templates", "testing",
+    "apps", "asgi", "attempts", "backends", "celery", "checks", "diagnosis", "endpoints",
+    "failures", "management", "messages", "migrations", "models", "tasks", "templates", "testing",
     "transports", "urls", "worker_page",
 )  # fmt: skip
 
@@ -47,6 +47,8 @@ STAND_AROUND_THE_APP = {
     "executions:track_execution.__init__",
     "executions:track_execution.begin",
     "lookups:Call.end",
+    "lookups:Call.returned",
+    "lookups:Get.returned",
     "lookups:_begun",
     "lookups:_concluded",
     "measurement:Measurement.complete",
