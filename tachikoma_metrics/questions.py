@@ -1,7 +1,7 @@
 """What has to be asked of others for a page, and may take them too long.
 
 Each question is asked in a thread of its own, for which nobody waits longer than a
-second. Whoever did not answer in time is not waited for again until he has.
+second, or some. Whoever did not answer in time is not waited for again until he has.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ _MOST_GIVEN_UP = 3
 class Question(Generic[Answer]):
     """Ask, from now on; ``seconds_to_wait`` is how long the page waits for the answer.
 
+    Who takes longer than ``seconds_to_answer`` was slow.
+
     ``on_fault`` is told, once, that there was none: of the exception that was raised, or
     of a ``TimeoutError`` that says ``when_late``.
     """
@@ -33,7 +35,9 @@ class Question(Generic[Answer]):
         on_fault: Callable[[Exception], object],
         when_late: str,
         seconds_to_wait: float,
+        seconds_to_answer: float = SECONDS_TO_ANSWER,
     ) -> None:
+        self._seconds_to_answer = seconds_to_answer
         self.answer: Answer | None = None
         self.took = 0.0
         self.began_at = monotonic()
@@ -53,7 +57,7 @@ class Question(Generic[Answer]):
     @property
     def was_slow(self) -> bool:
         """Tell whether to wait was, or would have been, in vain."""
-        return self.took > SECONDS_TO_ANSWER
+        return self.took > self._seconds_to_answer
 
     def wait(self) -> Answer | None:
         """Return the answer; None if there is none in time."""
@@ -84,7 +88,8 @@ class Question(Generic[Answer]):
 class Questions:
     """Remember, by name, what was asked last, so that nobody is asked twice at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds_to_answer: float = SECONDS_TO_ANSWER) -> None:
+        self._seconds_to_answer = seconds_to_answer
         self.forget()
 
     def forget(self) -> None:
@@ -106,8 +111,10 @@ class Questions:
             if question is None or question.is_over or self._gives_up(question):
                 # Whoever was slow has to answer in time once before the page waits again.
                 is_patient = question is None or (question.is_over and not question.was_slow)
-                seconds = SECONDS_TO_ANSWER if is_patient else 0.0
-                question = Question(name, ask, on_fault, when_late, seconds)
+                seconds = self._seconds_to_answer if is_patient else 0.0
+                question = Question(
+                    name, ask, on_fault, when_late, seconds, self._seconds_to_answer
+                )
                 self._asked[name] = question
             return question
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -26,6 +27,9 @@ from prometheus_client.registry import Collector
 from tachikoma_metrics import METRICS, record_cache_hit, record_execution
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, gather
 from tachikoma_metrics.exposition.parse import parse_text
+from tachikoma_metrics.registry.patience import Patience
+from tachikoma_metrics.testing import sample_value
+from tests.services.processes import eventually
 
 Faults = list[tuple[str, str]]
 
@@ -339,3 +343,26 @@ def test_our_family_gives_way_to_one_that_a_collector_makes_up(
     assert page.count("cache_hits_total ") == 3
     assert "cache_misses_total 0.0" in page
     assert errors(page) == {"duplicate": 1}
+
+
+def test_a_collector_that_hangs_costs_itself_alone(
+    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(METRICS, "_patience", Patience(0.2))
+    goes_on = threading.Event()
+
+    class Slow(Collector):
+        def describe(self) -> list[Metric]:
+            return []
+
+        def collect(self) -> list[Metric]:
+            goes_on.wait(30)
+            return [GaugeMetricFamily("slow_jobs", "Jobs.", value=3)]
+
+    registry.register(Slow())
+    pages = [METRICS.encode() for _ in range(3)]
+    goes_on.set()
+
+    assert all("slow_jobs" not in page and "http_requests_in_flight" in page for page in pages)
+    assert sample_value("tachikoma_metrics_errors_total", source="collector") == 3
+    eventually(lambda: sample_value("slow_jobs") == 3)

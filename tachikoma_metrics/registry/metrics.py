@@ -21,6 +21,7 @@ from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Family, Histogram
 from tachikoma_metrics.registry import families, runtime, values
 from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
+from tachikoma_metrics.registry.patience import Patience
 from tachikoma_metrics.registry.snapshot import Snapshot
 from tachikoma_metrics.store import (
     HAS_LOCKS,
@@ -83,6 +84,7 @@ class Metrics:
         self._asks: dict[str, Ask] = {}
         self._logged: set[object] = set()
         self._faults = 0
+        self._patience = Patience()
         self._merger = Merger()
         self._turns: exposition.Turns[str] = exposition.Turns()
         conf.when_changed(self._rebind)
@@ -120,7 +122,7 @@ class Metrics:
         started_at = time.perf_counter()
         config = conf.config()
         self._register()
-        snapshot = Snapshot(self._merged, lambda: self._faults, names)
+        snapshot = Snapshot(self._merged, lambda: self._faults, names, self._patience)
         gathered = exposition.gather(
             self.registry,
             self.fault,
@@ -203,6 +205,7 @@ class Metrics:
         """Make all locks anew, in a forked child: a thread of the parent's may hold one."""
         self._lock = threading.RLock()
         self._turns.renew()
+        self._patience.forget()
         self.registry._lock = threading.Lock()
         for collector in list(self.registry._collector_to_names):
             values.renew_lock(collector)

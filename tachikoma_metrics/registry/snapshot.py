@@ -12,6 +12,7 @@ from prometheus_client.samples import Exemplar, Sample
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.registry import runtime
 from tachikoma_metrics.registry.families import GuardedMetric, is_guarded
+from tachikoma_metrics.registry.patience import Patience
 from tachikoma_metrics.registry.values import declaration_of, is_shared
 from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Lines, Reading
 from tachikoma_metrics.store.layout import GAUGE
@@ -25,12 +26,17 @@ class Snapshot:
 
     That is the first moment at which anybody asks. ``faults`` returns how many there
     were so far; ``names`` are those of the families and samples that the page shows, empty
-    for all.
+    for all; ``patience`` is for the collectors that are the project's own.
     """
 
     def __init__(
-        self, look: Look, faults: Callable[[], int], names: frozenset[str] = frozenset()
+        self,
+        look: Look,
+        faults: Callable[[], int],
+        names: frozenset[str] = frozenset(),
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = patience or Patience()
         self._look = look
         self._faults = faults
         self._names = names
@@ -101,7 +107,7 @@ class Snapshot:
         if is_shared(collector):
             return [self._merged(collector, declaration_of(collector))]
         if not self.has(collector) or not self.is_of_many:
-            return collector.collect()
+            return self._patience.collect(collector)
         if collector is PROCESS_COLLECTOR:
             return runtime.process_families(self.readings)
         return [

@@ -1,0 +1,124 @@
+"""Blocks of code that something is tracked in: ``with``, ``async with``, or a function."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from asgiref.sync import iscoroutinefunction
+
+from tachikoma_metrics.registry import METRICS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Begun = TypeVar("Begun")
+
+
+class TrackedBlock(Generic[Begun]):
+    """Begin at the start of a block, and end once at its end, with what it raised.
+
+    A subclass says how to ``begin`` and to ``end``, neither of which raises. One object
+    tracks one block at a time, or blocks within each other; a decorated function may be
+    called by many at a time.
+    """
+
+    def __init__(self) -> None:
+        self._begun: list[Begun] = []
+
+    def begin(self) -> Begun:
+        """Return what the block is given."""
+        raise NotImplementedError
+
+    def end(self, begun: Begun, error: BaseException | None) -> None:
+        """Take note of the end of the block, which raised ``error`` unless that is None."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Begun:
+        begun = self.begin()
+        self._begun.append(begun)
+        return begun
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self.end(self._begun.pop(), error)
+        except Exception as fault:
+            METRICS.fault("execution", fault)
+
+    async def __aenter__(self) -> Begun:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def __call__(self, function: Function) -> Function:
+        """Return ``function``, each call of which is such a block; a generator's to its end."""
+        if inspect.isasyncgenfunction(function):
+            tracked: Any = self._async_generator(function)
+        elif inspect.isgeneratorfunction(function):
+            tracked = self._generator(function)
+        elif iscoroutinefunction(function):
+            tracked = self._coroutine(function)
+        else:
+            tracked = self._plain(function)
+        wrapped: Any = functools.wraps(function)(tracked)
+        return wrapped  # type: ignore[no-any-return]  # wraps() keeps the signature.
+
+    def _another(self) -> TrackedBlock[Begun]:
+        another = copy.copy(self)
+        another._begun = []
+        return another
+
+    def _plain(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def tracked(*args: Any, **kwargs: Any) -> Any:
+            with self._another():
+                return function(*args, **kwargs)
+
+        return tracked
+
+    def _coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def tracked(*args: Any, **kwargs: Any) -> Any:
+            with self._another():
+                return await function(*args, **kwargs)
+
+        return tracked
+
+    def _generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def tracked(*args: Any, **kwargs: Any) -> Any:
+            with self._another():
+                return (yield from function(*args, **kwargs))
+
+        return tracked
+
+    def _async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        # There is no ``yield from`` here: what is sent and thrown in is passed on by hand.
+        async def tracked(*args: Any, **kwargs: Any) -> Any:
+            with self._another():
+                async with aclosing(function(*args, **kwargs)) as chunks:
+                    step, argument = chunks.asend, None
+                    while True:
+                        try:
+                            chunk = await step(argument)
+                        except StopAsyncIteration:
+                            return
+                        try:
+                            step, argument = chunks.asend, (yield chunk)
+                        except GeneratorExit:
+                            raise
+                        except BaseException as error:
+                            step, argument = chunks.athrow, error
+
+        return tracked

@@ -1,0 +1,120 @@
+"""What went wrong, as one of a few words: by status, or by the names of classes.
+
+None of the classes is imported: those of httpx, requests, the SDKs, Celery and trio are told
+by their names, and those that are derived from them by their bases' names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from http import HTTPStatus
+from typing import Any
+
+CANCELLED, TIMEOUT, OTHER = "cancelled", "timeout", "other"
+CONNECTION, PROTOCOL = "connection", "protocol"
+SERVER_ERROR, CLIENT_ERROR = "server_error", "client_error"
+
+_CANCELLATIONS = (
+    asyncio.CancelledError,
+    concurrent.futures.CancelledError,
+    GeneratorExit,
+    KeyboardInterrupt,
+    SystemExit,
+)
+_CANCELLATION_NAMES = frozenset({"Cancelled"})
+_TIMEOUT_NAMES = frozenset(
+    {"APITimeoutError", "SoftTimeLimitExceeded", "Timeout", "TimeoutException", "TimeoutError"}
+)
+_CONNECTION_NAMES = frozenset(
+    {
+        "APIConnectionError",
+        "ConnectionError",
+        "NetworkError",
+        "NewConnectionError",
+        "ProxyError",
+        "SSLError",
+        "URLError",
+        "gaierror",
+    }
+)
+_PROTOCOL_NAMES = frozenset(
+    {
+        "ChunkedEncodingError",
+        "DecodeError",
+        "DecodingError",
+        "HTTPException",
+        "ProtocolError",
+        "UnsupportedProtocol",
+    }
+)
+
+_BY_STATUS: dict[int, str] = {
+    400: "invalid_request",
+    401: "authentication",
+    403: "permission",
+    404: "not_found",
+    408: TIMEOUT,
+    409: "conflict",
+    413: "too_large",
+    422: "unprocessable",
+    429: "rate_limit",
+    503: "overloaded",
+    529: "overloaded",
+}
+"""529 is Anthropic's: https://docs.claude.com/en/api/errors"""
+
+ERROR_TYPES = frozenset(
+    {*_BY_STATUS.values(), CLIENT_ERROR, SERVER_ERROR, CANCELLED, CONNECTION, PROTOCOL, OTHER}
+)
+"""All that ``error_of_status`` and ``error_of`` return."""
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Tell whether ``error`` ends a task, a generator or the process."""
+    return isinstance(error, _CANCELLATIONS) or bool(_names(error) & _CANCELLATION_NAMES)
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Tell whether ``error`` says that something took too long."""
+    return bool(_names(error) & _TIMEOUT_NAMES)
+
+
+def error_of_status(status: int) -> str | None:
+    """Return the kind of failure that an HTTP status tells of; None if it tells of none."""
+    if status < HTTPStatus.BAD_REQUEST:
+        return None
+    general = CLIENT_ERROR if status < HTTPStatus.INTERNAL_SERVER_ERROR else SERVER_ERROR
+    return _BY_STATUS.get(status, general)
+
+
+def error_of(error: BaseException) -> str:
+    """Return the kind of failure that an exception tells of.
+
+    By the names of its classes, then by the HTTP status that it or its response has; else
+    ``other``. The names come first, for litellm gives statuses to failures without one.
+    """
+    if is_cancellation(error):
+        return CANCELLED
+    names = _names(error)
+    for kind, known in (
+        (TIMEOUT, _TIMEOUT_NAMES),
+        (CONNECTION, _CONNECTION_NAMES),
+        (PROTOCOL, _PROTOCOL_NAMES),
+    ):
+        if names & known:
+            return kind
+    return _error_of_status_in(error) or OTHER
+
+
+def _names(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def _error_of_status_in(error: Any) -> str | None:
+    response = getattr(error, "response", None)
+    for holder, name in ((error, "status_code"), (error, "status"), (response, "status_code")):
+        status = getattr(holder, name, None)
+        if isinstance(status, int) and 400 <= status < 600:
+            return error_of_status(status)
+    return None

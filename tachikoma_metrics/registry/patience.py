@@ -1,0 +1,80 @@
+"""Collectors of the project's own, which may take their time: for so long, and no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
+
+from tachikoma_metrics import conf
+from tachikoma_metrics.questions import Question, Questions
+
+SECONDS_TO_COLLECT = 5.0
+"""Half of what Prometheus waits for a whole page, unless told otherwise."""
+
+Collected = tuple[list[Metric], Exception | None]
+
+_AT_ONCE = ("prometheus_client.", "tachikoma_metrics.")
+
+
+class Patience:
+    """Have collectors asked in threads, and wait for each as long as that is sensible.
+
+    One that is slow costs what it collects. Later pages do not wait for it until it has been
+    in time once.
+    """
+
+    def __init__(self, seconds: float = SECONDS_TO_COLLECT) -> None:
+        self._seconds = seconds
+        self._questions = Questions(seconds)
+
+    def forget(self) -> None:
+        """Forget the threads, in a forked child: they are the parent's."""
+        self._questions.forget()
+
+    def collect(self, collector: Collector) -> Iterable[Metric]:
+        """Yield what ``collector`` collects; raise what it raises, or ``TimeoutError``."""
+        if type(collector).__module__.startswith(_AT_ONCE) or _is_within_a_test():
+            yield from collector.collect()
+            return
+        question: Question[Collected] = self._questions.put(
+            f"collector {id(collector)}",
+            partial(_collect_and_close, collector),
+            lambda error: None,
+            "",
+        )
+        collected = question.wait()
+        if collected is None:
+            raise TimeoutError(
+                f"{collector!r} should collect within {self._seconds:g} seconds; the page is "
+                "without it. Have it collect beforehand what takes long."
+            )
+        families, error = collected
+        yield from families
+        if error is not None:
+            raise error
+
+
+def _is_within_a_test() -> bool:
+    # What a test has written in its transaction, another thread does not see.
+    return conf.is_test_run() and any(
+        connection.in_atomic_block for connection in connections.all(initialized_only=True)
+    )
+
+
+def _collect_and_close(collector: Collector) -> Collected:
+    found: list[Metric] = []
+    try:
+        found.extend(collector.collect())
+    except Exception as error:
+        return found, error
+    finally:
+        # The connections are this thread's own; without settings there are none.
+        with suppress(ImproperlyConfigured):
+            connections.close_all()
+    return found, None

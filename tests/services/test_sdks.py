@@ -1,0 +1,395 @@
+"""The real SDKs of language models, against a server that speaks as their providers do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tachikoma_metrics import track_execution
+from tachikoma_metrics.backends import instrument_client
+from tachikoma_metrics.testing import sample_value, samples
+from tests.origins import Answer, Origin
+
+openai = pytest.importorskip("openai", reason="the sdks environments have it")
+anthropic = pytest.importorskip("anthropic", reason="the sdks environments have it")
+
+MODEL = "gpt-5"
+CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
+KEY = {"api_key": "none", "max_retries": 1}
+
+CHAT_USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+RESPONSES_USAGE = {
+    "input_tokens": 100,
+    "output_tokens": 20,
+    "total_tokens": 120,
+    "input_tokens_details": {"cached_tokens": 80, "cache_write_tokens": 0},
+    "output_tokens_details": {"reasoning_tokens": 12},
+}
+MESSAGES_USAGE = {
+    "input_tokens": 10,
+    "output_tokens": 20,
+    "cache_read_input_tokens": 70,
+    "cache_creation_input_tokens": 20,
+}
+
+
+def chat() -> dict[str, Any]:
+    message = {"role": "assistant", "content": "Hello"}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": MODEL,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": CHAT_USAGE,
+    }
+
+
+def chat_chunks() -> Iterator[tuple[str | None, Any]]:
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL}
+    for text in ("Hel", "lo"):
+        choice = {"index": 0, "delta": {"role": "assistant", "content": text}}
+        yield None, {**head, "choices": [{**choice, "finish_reason": None}], "usage": None}
+    end = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    yield None, {**head, "choices": [end], "usage": None}
+    yield None, {**head, "choices": [], "usage": CHAT_USAGE}
+
+
+def response(status: str = "completed") -> dict[str, Any]:
+    text = {"type": "output_text", "text": "Hello", "annotations": []}
+    message = {"type": "message", "id": "msg_1", "status": status, "role": "assistant"}
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "model": MODEL,
+        "status": status,
+        "output": [{**message, "content": [text]}],
+        "parallel_tool_calls": False,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": RESPONSES_USAGE if status == "completed" else None,
+    }
+
+
+def response_events() -> Iterator[tuple[str | None, Any]]:
+    begun = response("in_progress")
+    yield "response.created", {"type": "response.created", "response": begun}
+    delta = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": "Hello"}
+    yield "response.output_text.delta", {"type": "response.output_text.delta", **delta}
+    yield "response.completed", {"type": "response.completed", "response": response()}
+
+
+def message(usage: dict[str, int] = MESSAGES_USAGE) -> dict[str, Any]:
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": MODEL,
+        "content": [{"type": "text", "text": "Hello"}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": usage,
+    }
+
+
+def message_events() -> Iterator[tuple[str | None, Any]]:
+    begun = {**message({**MESSAGES_USAGE, "output_tokens": 1}), "content": [], "stop_reason": None}
+    block = {"type": "text", "text": ""}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": begun},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": "Hello"},
+        },
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 20},
+        },
+        {"type": "message_stop"},
+    ]
+    for event in events:
+        yield str(event["type"]), event
+
+
+SHAPES: dict[str, tuple[Callable[[], Any], Callable[[], Iterator[tuple[str | None, Any]]]]] = {
+    CHAT: (chat, chat_chunks),
+    RESPONSES: (response, response_events),
+    MESSAGES: (message, message_events),
+}
+
+
+def reply(path: str, body: bytes) -> Answer:
+    """Answer as the providers do, in one piece or as server-sent events."""
+    whole, events = SHAPES[path.partition("?")[0]]
+    if not json.loads(body).get("stream"):
+        return Answer(chunks=[json.dumps(whole()).encode()])
+    chunks = [_event(name, data) for name, data in events()]
+    end = [b"data: [DONE]\n\n"] if path == CHAT else []
+    return Answer(chunks=chunks + end, content_type="text/event-stream")
+
+
+def _event(name: str | None, data: Any) -> bytes:
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {json.dumps(data)}\n\n".encode()
+
+
+@pytest.fixture
+def origin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    with Origin(reply).running() as origin:
+        yield origin
+
+
+Ask = Callable[[Any], Any]
+MESSAGE = [{"role": "user", "content": "Hi"}]
+
+
+def ask_chat(client: Any, **kwargs: Any) -> Any:
+    return client.chat.completions.create(model=MODEL, messages=MESSAGE, **kwargs)
+
+
+def ask_responses(client: Any, **kwargs: Any) -> Any:
+    return client.responses.create(model=MODEL, input="Hi", **kwargs)
+
+
+def ask_messages(client: Any, **kwargs: Any) -> Any:
+    return client.messages.create(model=MODEL, max_tokens=9, messages=MESSAGE, **kwargs)
+
+
+OPENAI = (lambda: openai.OpenAI, lambda: openai.AsyncOpenAI, "/v1")
+ANTHROPIC = (lambda: anthropic.Anthropic, lambda: anthropic.AsyncAnthropic, "")
+CASES = {
+    CHAT: (OPENAI, ask_chat),
+    RESPONSES: (OPENAI, ask_responses),
+    MESSAGES: (ANTHROPIC, ask_messages),
+}
+each_api = pytest.mark.parametrize("path", list(CASES))
+
+
+def sync_client(path: str, origin: Origin, **kwargs: Any) -> Any:
+    (make, _, below), _ = CASES[path]
+    return instrument_client(make()(base_url=origin.url + below, **{**KEY, **kwargs}), "llm")
+
+
+def async_client(path: str, origin: Origin, **kwargs: Any) -> Any:
+    (_, make, below), _ = CASES[path]
+    return instrument_client(make()(base_url=origin.url + below, **{**KEY, **kwargs}), "llm")
+
+
+def values(name: str, label: str) -> dict[str, float]:
+    return {dict(labels)[label]: v for (n, labels), v in samples().items() if n == name and v}
+
+
+def assert_the_page_says(path: str, origin: Origin, status: str = "success", **errors: int) -> None:
+    """Compare the page with what the server saw."""
+    seen = len(origin.seen)
+    assert values("backend_requests_total", "endpoint") == {path: seen}
+    assert sample_value("backend_request_duration_seconds_count", backend="llm") == seen
+    assert values("backend_errors_total", "error_type") == errors
+    assert values("executions_total", "status") == {status: 1}
+    assert sample_value("executions_in_progress") == 0
+    tokens = {"prompt": 100, "completion": 20} if status == "success" else {}
+    assert values("execution_tokens_total", "type") == tokens
+    assert "tachikoma_metrics_errors_total" not in {name for name, _ in samples()}
+
+
+# --- answers in one piece, and streams --------------------------------------
+
+
+@each_api
+def test_an_answer(path: str, origin: Origin):
+    with sync_client(path, origin) as client, track_execution("llm", MODEL) as execution:
+        execution.usage(CASES[path][1](client))
+
+    assert_the_page_says(path, origin)
+
+
+@each_api
+async def test_an_async_answer(path: str, origin: Origin):
+    async with async_client(path, origin) as client, track_execution("llm", MODEL) as execution:
+        execution.usage(await CASES[path][1](client))
+
+    assert_the_page_says(path, origin)
+
+
+@each_api
+def test_a_stream(path: str, origin: Origin):
+    with sync_client(path, origin) as client, track_execution("llm", MODEL) as execution:
+        for event in CASES[path][1](client, stream=True):
+            execution.first_chunk()
+            execution.usage(event)
+
+    assert_the_page_says(path, origin)
+
+
+@each_api
+async def test_an_async_stream(path: str, origin: Origin):
+    async with async_client(path, origin) as client, track_execution("llm", MODEL) as execution:
+        async for event in await CASES[path][1](client, stream=True):
+            execution.first_chunk()
+            execution.usage(event)
+
+    assert_the_page_says(path, origin)
+
+
+@each_api
+def test_a_stream_that_is_left_half_way(path: str, origin: Origin):
+    with sync_client(path, origin) as client:
+        with track_execution("llm", MODEL), CASES[path][1](client, stream=True) as stream:
+            next(iter(stream))
+        assert values("backend_requests_total", "endpoint") == {path: 1}
+
+    assert values("backend_errors_total", "error_type") == {}
+    assert values("executions_total", "status") == {"success": 1}
+
+
+def test_the_helper_for_streams(origin: Origin):
+    ask = {"model": MODEL, "max_tokens": 9, "messages": MESSAGE}
+    with sync_client(MESSAGES, origin) as client, track_execution("llm", MODEL) as execution:
+        with client.messages.stream(**ask) as stream:
+            assert "".join(stream.text_stream) == "Hello"
+        execution.usage(stream.get_final_message())
+
+    assert_the_page_says(MESSAGES, origin)
+
+
+# --- failures ---------------------------------------------------------------
+
+NOW = {"retry-after-ms": "1", "retry-after": "0"}
+
+
+@each_api
+def test_a_second_try_that_succeeds(path: str, origin: Origin):
+    origin.answers.append(Answer(429, headers=NOW))
+    with sync_client(path, origin) as client, track_execution("llm", MODEL) as execution:
+        execution.usage(CASES[path][1](client))
+
+    assert len(origin.seen) == 2
+    assert_the_page_says(path, origin, rate_limit=1)
+
+
+@each_api
+async def test_tries_that_all_fail(path: str, origin: Origin):
+    origin.answers += [Answer(529, headers=NOW), Answer(429, headers=NOW)]
+    sdk = anthropic if path == MESSAGES else openai
+    async with async_client(path, origin) as client:
+        with pytest.raises(sdk.RateLimitError), track_execution("llm", MODEL):
+            await CASES[path][1](client)
+
+    assert len(origin.seen) == 2
+    assert_the_page_says(path, origin, "error", rate_limit=1, overloaded=1)
+
+
+@each_api
+def test_an_answer_that_hangs(path: str, origin: Origin):
+    origin.answers.append(Answer(chunks=[b"{"], hangs=True))
+    sdk = anthropic if path == MESSAGES else openai
+    client = sync_client(path, origin, timeout=0.2, max_retries=0)
+    with client, pytest.raises(sdk.APITimeoutError), track_execution("llm", MODEL):
+        CASES[path][1](client)
+
+    assert_the_page_says(path, origin, "timeout", timeout=1)
+
+
+@each_api
+async def test_a_cancelled_stream(path: str, origin: Origin):
+    origin.answers.append(Answer(chunks=[], content_type="text/event-stream", hangs=True))
+
+    async def work(client: Any) -> None:
+        with track_execution("llm", MODEL):
+            async for _ in await CASES[path][1](client, stream=True):
+                pass
+
+    async with async_client(path, origin) as client:
+        task = asyncio.create_task(work(client))
+        await asyncio.to_thread(origin.asked.wait, 10)
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert_the_page_says(path, origin, "cancelled", cancelled=1)
+
+
+# --- what shares a client ---------------------------------------------------
+
+
+def test_a_client_with_other_options_is_measured(origin: Origin):
+    with sync_client(CHAT, origin) as client, track_execution("llm", MODEL) as execution:
+        execution.usage(ask_chat(client.with_options(max_retries=0)))
+
+    assert_the_page_says(CHAT, origin)
+
+
+def test_azure_has_the_same_endpoints(origin: Origin):
+    azure = openai.AzureOpenAI(azure_endpoint=origin.url, api_version="1", **KEY)
+    origin.answers.append(Answer(chunks=[json.dumps(chat()).encode()]))
+    with instrument_client(azure, "llm") as client, track_execution("llm", MODEL) as execution:
+        execution.usage(ask_chat(client))
+
+    assert origin.seen[0][0].startswith(f"/openai/deployments/{MODEL}/chat/completions")
+    assert_the_page_says(CHAT, origin)
+
+
+# --- litellm ----------------------------------------------------------------
+
+
+# litellm's warnings are about its own types.
+of_its_own = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def litellm(monkeypatch: pytest.MonkeyPatch) -> Any:
+    # It asks the network for prices otherwise.
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    return pytest.importorskip("litellm", reason="it needs an older OpenAI SDK")
+
+
+@of_its_own
+def test_litellm_through_openais_sdk(litellm: Any, origin: Origin):
+    with sync_client(CHAT, origin) as client, track_execution("llm", MODEL) as execution:
+        answer = litellm.completion(model=f"openai/{MODEL}", messages=MESSAGE, client=client)
+        execution.usage(answer)
+
+    assert_the_page_says(CHAT, origin)
+
+
+@of_its_own
+async def test_async_litellm_streams(litellm: Any, origin: Origin):
+    ask = {"stream": True, "stream_options": {"include_usage": True}}
+    async with async_client(CHAT, origin) as client, track_execution("llm", MODEL) as execution:
+        chunks: AsyncIterator[Any] = await litellm.acompletion(
+            model=f"openai/{MODEL}", messages=MESSAGE, client=client, **ask
+        )
+        async for chunk in chunks:
+            execution.usage(chunk)
+
+    assert_the_page_says(CHAT, origin)
+
+
+@of_its_own
+def test_litellm_with_anthropic_counts_cached_tokens_once(litellm: Any, origin: Origin):
+    client = instrument_client(litellm.llms.custom_httpx.http_handler.HTTPHandler(), "llm")
+    with track_execution("llm", MODEL) as execution:
+        answer = litellm.completion(
+            model="anthropic/claude-sonnet-4-5",
+            messages=MESSAGE,
+            api_base=origin.url,
+            api_key="none",
+            client=client,
+        )
+        execution.usage(answer)
+    client.close()
+
+    assert_the_page_says(MESSAGES, origin)

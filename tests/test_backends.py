@@ -1,0 +1,661 @@
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+import requests
+from django.test import override_settings
+
+from tachikoma_metrics import measurement, track_backend_request
+from tachikoma_metrics.backends import instrument_client
+from tachikoma_metrics.testing import sample_value, samples
+from tests.origins import Answer, Origin
+
+try:
+    import httpx2
+except ImportError:
+    KINDS: list[ModuleType] = [httpx]
+else:
+    KINDS = [httpx, httpx2]
+
+CHAT = "/v1/chat/completions"
+IN_PROGRESS = {"EXTRA_METRICS": ["backend_requests_in_progress"]}
+
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+def values(name: str, label: str) -> dict[str, float]:
+    """Return the samples of a family by one of their labels."""
+    return {dict(labels)[label]: v for (n, labels), v in samples().items() if n == name and v}
+
+
+def counted() -> dict[str, float]:
+    return values("backend_requests_total", "endpoint")
+
+
+def timed() -> float:
+    return sum(values("backend_request_duration_seconds_count", "backend").values())
+
+
+def seconds() -> float:
+    return sum(values("backend_request_duration_seconds_sum", "backend").values())
+
+
+def errors() -> dict[str, float]:
+    return values("backend_errors_total", "error_type")
+
+
+def faults() -> float:
+    return sum(v for (name, _), v in samples().items() if name == "tachikoma_metrics_errors_total")
+
+
+def in_progress() -> float | None:
+    return sample_value("backend_requests_in_progress")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_behind() -> Iterator[None]:
+    with override_settings(TACHIKOMA_METRICS=IN_PROGRESS):
+        yield
+        gc.collect()
+        measurement.settle()
+        assert in_progress() in (0, None)
+        assert faults() == 0
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    with Origin().running() as origin:
+        yield origin
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield instrument_client(session, "search")
+
+
+def client_of(kind: ModuleType, **kwargs: Any) -> Any:
+    return instrument_client(kind.Client(trust_env=False, **kwargs), backend="openai")
+
+
+def async_client_of(kind: ModuleType, **kwargs: Any) -> Any:
+    return instrument_client(kind.AsyncClient(trust_env=False, **kwargs), backend="openai")
+
+
+# --- one record per attempt -------------------------------------------------
+
+
+@each_kind
+def test_a_request_is_counted_and_timed(kind: ModuleType, origin: Origin):
+    with client_of(kind) as client:
+        response = client.post(origin.url + CHAT, json={})
+
+    assert response.json() == {}
+    assert sample_value("backend_requests_total", backend="openai", endpoint=CHAT) == 1
+    assert timed() == 1
+    assert errors() == {}
+
+
+@each_kind
+async def test_an_async_request_is_counted_and_timed(kind: ModuleType, origin: Origin):
+    async with async_client_of(kind) as client:
+        response = await client.post(origin.url + CHAT, json={})
+
+    assert response.json() == {}
+    assert (counted(), timed(), errors()) == ({CHAT: 1}, 1, {})
+
+
+def test_a_request_of_requests_is_counted_and_timed(session: requests.Session, origin: Origin):
+    response = session.post(origin.url + CHAT, json={})
+
+    assert response.json() == {}
+    assert (counted(), timed(), errors()) == ({CHAT: 1}, 1, {})
+
+
+def test_an_answer_that_came_with_its_body_is_counted_and_timed():
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=[]))
+    with client_of(httpx, transport=transport) as client:
+        client.get("http://backend/v1/models")
+
+    assert (counted(), timed()) == ({"/v1/models": 1}, 1)
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(429, "rate_limit"), (500, "server_error"), (529, "overloaded"), (404, "not_found")],
+)
+def test_a_status_of_failure_is_an_error(kind: ModuleType, origin: Origin, status, error):
+    origin.answers += [Answer(status), Answer(200)]
+    with client_of(kind) as client:
+        client.get(origin.url + CHAT)
+        client.get(origin.url + CHAT)
+
+    assert (counted(), timed(), errors()) == ({CHAT: 2}, 2, {error: 1})
+
+
+def test_redirects_are_requests_of_their_own(session: requests.Session, origin: Origin):
+    origin.answers.append(Answer(307, headers={"Location": "/v1/models"}))
+
+    session.get(origin.url + CHAT)
+
+    assert counted() == {CHAT: 1, "/v1/models": 1}
+
+
+# --- streams ----------------------------------------------------------------
+
+
+@each_kind
+def test_a_stream_is_timed_to_its_last_byte(kind: ModuleType):
+    def chunks() -> Iterator[bytes]:
+        yield b"one"
+        time.sleep(0.05)
+        yield b"two"
+
+    transport = kind.MockTransport(lambda request: kind.Response(200, content=chunks()))
+    client = client_of(kind, transport=transport)
+    with client, client.stream("GET", "http://backend" + CHAT) as response:
+        assert (counted(), in_progress()) == ({}, 1)
+        assert list(response.iter_raw()) == [b"one", b"two"]
+        assert counted() == {CHAT: 1}
+
+    assert seconds() >= 0.05
+
+
+@each_kind
+async def test_an_async_stream_is_timed_to_its_last_byte(kind: ModuleType):
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"one"
+        await asyncio.sleep(0.05)
+        yield b"two"
+
+    transport = kind.MockTransport(lambda request: kind.Response(200, content=chunks()))
+    client = async_client_of(kind, transport=transport)
+    async with client, client.stream("GET", "http://backend" + CHAT) as response:
+        assert (counted(), in_progress()) == ({}, 1)
+        assert [chunk async for chunk in response.aiter_raw()] == [b"one", b"two"]
+
+    assert counted() == {CHAT: 1}
+    assert seconds() >= 0.05
+
+
+@each_kind
+def test_a_stream_that_is_closed_half_way_is_no_error(kind: ModuleType, origin: Origin):
+    origin.answers.append(Answer(chunks=[b"one"], hangs=True))
+    with client_of(kind) as client, client.stream("GET", origin.url + CHAT) as response:
+        chunks = response.iter_raw()
+        assert next(chunks) == b"one"
+        assert counted() == {}
+
+    assert (counted(), timed(), errors()) == ({CHAT: 1}, 1, {})
+
+
+@each_kind
+def test_an_answer_that_is_never_read_is_timed_when_it_is_closed(kind: ModuleType, origin: Origin):
+    origin.answers.append(Answer(429))
+    with client_of(kind) as client, client.stream("GET", origin.url + CHAT):
+        assert counted() == {}
+
+    assert (counted(), timed(), errors()) == ({CHAT: 1}, 1, {"rate_limit": 1})
+
+
+@each_kind
+def test_an_answer_that_is_dropped_is_timed_until_then(kind: ModuleType):
+    transport = kind.MockTransport(lambda request: kind.Response(200, content=iter([b"one"])))
+    client = client_of(kind, transport=transport)
+    response = client.send(client.build_request("GET", "http://backend" + CHAT), stream=True)
+    del response
+    gc.collect()
+    time.sleep(0.1)
+
+    with track_backend_request("other", "/"):
+        pass
+
+    assert counted() == {CHAT: 1, "/": 1}
+    assert seconds() < 0.1
+
+
+def test_an_answer_of_requests_that_is_let_go_is_timed(session: requests.Session, origin: Origin):
+    response = session.get(origin.url + CHAT, stream=True)
+    response.raw.read(1)
+    response.close()
+    # Its connection, of which there is more to read, is good for nothing else.
+    session.get(origin.url + CHAT, stream=True).raw.release_conn()
+
+    assert (counted(), timed()) == ({CHAT: 2}, 2)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda response: b"".join(response.iter_content(2)),
+        lambda response: b"".join(response.iter_lines()),
+        lambda response: response.content,
+        lambda response: response.raw.read(),
+        lambda response: response.raw.read(9) + response.raw.read(9),
+        lambda response: b"".join(response.raw),
+    ],
+    ids=["chunks", "lines", "content", "read", "parts", "raw"],
+)
+def test_a_stream_of_requests_is_timed_to_its_last_byte(session, origin: Origin, read):
+    origin.answers.append(Answer(chunks=[b"on", b"e\n"]))
+
+    response = session.get(origin.url + CHAT, stream=True)
+    assert (counted(), in_progress()) == ({}, 1)
+
+    assert read(response).strip() == b"one"
+    assert (counted(), errors()) == ({CHAT: 1}, {})
+    response.close()
+    assert timed() == 1
+
+
+# --- failures ---------------------------------------------------------------
+
+
+def closed_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@each_kind
+def test_a_refused_connection_is_an_error(kind: ModuleType):
+    with client_of(kind) as client, pytest.raises(kind.ConnectError):
+        client.get(closed_port() + CHAT)
+
+    assert (counted(), timed(), errors()) == ({CHAT: 1}, 1, {"connection": 1})
+
+
+def test_a_refused_connection_of_requests_is_an_error(session: requests.Session):
+    with pytest.raises(requests.ConnectionError):
+        session.get(closed_port() + CHAT)
+
+    assert (counted(), timed(), errors()) == ({CHAT: 1}, 1, {"connection": 1})
+
+
+@each_kind
+def test_a_hang_in_mid_body_is_a_timeout(kind: ModuleType, origin: Origin):
+    origin.answers.append(Answer(chunks=[b"one"], hangs=True))
+    with client_of(kind, timeout=0.1) as client, pytest.raises(kind.ReadTimeout):
+        client.get(origin.url + CHAT)
+
+    assert (counted(), errors()) == ({CHAT: 1}, {"timeout": 1})
+    assert seconds() >= 0.1
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_hang_in_mid_body_of_requests_is_a_timeout(session, origin: Origin, is_read: bool):
+    origin.answers.append(Answer(chunks=[b"one"], hangs=True))
+    response = session.get(origin.url + CHAT, stream=True, timeout=0.1)
+
+    with pytest.raises(Exception, match="timed out"):
+        response.raw.read() if is_read else response.content
+
+    assert (counted(), errors()) == ({CHAT: 1}, {"timeout": 1})
+
+
+@each_kind
+def test_a_body_that_breaks_off_is_an_error(kind: ModuleType, origin: Origin):
+    origin.answers.append(Answer(chunks=[b"one"], breaks=True))
+    with client_of(kind) as client, pytest.raises(kind.RemoteProtocolError):
+        client.get(origin.url + CHAT)
+
+    assert (counted(), errors()) == ({CHAT: 1}, {"protocol": 1})
+
+
+@each_kind
+def test_a_status_tells_more_than_the_body_that_broke_off(kind: ModuleType, origin: Origin):
+    origin.answers.append(Answer(500, chunks=[b"one"], breaks=True))
+    with client_of(kind) as client, pytest.raises(kind.RemoteProtocolError):
+        client.get(origin.url + CHAT)
+
+    assert errors() == {"server_error": 1}
+
+
+@each_kind
+@pytest.mark.parametrize("chunks", [[], [b"one"]])
+async def test_a_cancelled_request_is_counted_as_one(kind: ModuleType, origin: Origin, chunks):
+    origin.answers.append(Answer(chunks=chunks, hangs=True))
+    async with async_client_of(kind) as client:
+        task = asyncio.create_task(client.get(origin.url + CHAT))
+        await asyncio.to_thread(origin.asked.wait, 10)
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert (counted(), timed(), errors()) == ({CHAT: 1}, 1, {"cancelled": 1})
+
+
+@each_kind
+async def test_a_request_cancelled_before_its_answer_is_counted_as_one(kind: ModuleType):
+    async def hang(request: Any) -> Any:
+        await asyncio.sleep(30)
+
+    async with async_client_of(kind, transport=kind.MockTransport(hang)) as client:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.get("http://backend" + CHAT), 0.05)
+
+    assert errors() == {"cancelled": 1}
+
+
+def test_an_exception_passes_through_as_the_object_it_is():
+    error = ValueError("broken")
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    client = client_of(httpx, transport=httpx.MockTransport(fail))
+    with pytest.raises(ValueError, match="broken") as raised:
+        client.get("http://backend" + CHAT)
+
+    assert raised.value is error
+    assert errors() == {"other": 1}
+
+
+def test_an_answer_of_no_known_shape_passes_through():
+    class Odd:
+        def handle_request(self, request: Any) -> str:
+            return "answer"
+
+    client = instrument_client(Holder(_transport=Odd()), "odd")
+
+    assert client._transport.handle_request(httpx.Request("GET", "http://backend/")) == "answer"
+    assert counted() == {"other": 1}
+    assert sample_value("tachikoma_metrics_errors_total", source="backend") == 1
+    _forget_faults()
+
+
+def test_a_request_of_no_known_shape_passes_through():
+    class Odd:
+        def handle_request(self, request: Any) -> Any:
+            return httpx.Response(200)
+
+    client = instrument_client(Holder(_transport=Odd()), "odd")
+
+    assert client._transport.handle_request(None).status_code == 200
+    assert counted() == {"other": 1}
+    _forget_faults()
+
+
+def _forget_faults() -> None:
+    from tachikoma_metrics import testing
+
+    assert faults() == 1
+    testing.reset()
+
+
+# --- the client stays what it is --------------------------------------------
+
+
+class Holder(SimpleNamespace):
+    pass
+
+
+@each_kind
+def test_proxies_and_mounts_stay(kind: ModuleType, monkeypatch: pytest.MonkeyPatch, origin: Origin):
+    monkeypatch.setenv("HTTP_PROXY", origin.url)
+    monkeypatch.setenv("NO_PROXY", "inside")
+    mock = kind.MockTransport(lambda request: kind.Response(200))
+    with kind.Client(mounts={"http://mounted": mock}) as client:
+        before = list(client._mounts)
+        bypass = [key for key, transport in client._mounts.items() if transport is None]
+        instrument_client(client, "openai")
+        client.get("http://elsewhere.test" + CHAT)
+        client.get("http://mounted/v1/models")
+
+        assert list(client._mounts) == before
+        assert [key for key, value in client._mounts.items() if value is None] == bypass
+
+    assert origin.seen[0][0] == "http://elsewhere.test" + CHAT
+    assert counted() == {CHAT: 1, "/v1/models": 1}
+
+
+@each_kind
+def test_a_client_that_is_instrumented_again_counts_once(kind: ModuleType, origin: Origin):
+    with client_of(kind) as client:
+        assert instrument_client(client, "openai") is client
+        client.get(origin.url + CHAT)
+
+    assert counted() == {CHAT: 1}
+
+
+def test_a_session_that_is_instrumented_again_counts_once(session, origin: Origin):
+    assert instrument_client(session, "search") is session
+    session.get(origin.url + CHAT)
+
+    assert counted() == {CHAT: 1}
+
+
+@each_kind
+def test_a_transport_is_still_what_it_was(kind: ModuleType):
+    with client_of(kind) as client:
+        transport = client._transport
+
+        assert isinstance(transport, kind.HTTPTransport)
+        assert transport._pool is transport._original._pool
+        transport.colour = "blue"
+        assert transport._original.colour == "blue"
+        del transport.colour
+        assert not hasattr(transport, "colour")
+        assert repr(transport) == repr(transport._original)
+
+
+@each_kind
+async def test_a_client_closes_and_enters_its_transport(kind: ModuleType):
+    done: list[str] = []
+
+    class Transport(kind.BaseTransport, kind.AsyncBaseTransport):  # type: ignore[misc, name-defined]  # Of either.
+        def __enter__(self):
+            done.append("enter")
+            return self
+
+        def __exit__(self, *raised):
+            done.append("exit")
+
+        async def __aenter__(self):
+            done.append("aenter")
+            return self
+
+        async def __aexit__(self, *raised):
+            done.append("aexit")
+
+    transport = Transport()
+    with client_of(kind, transport=transport) as client, client._transport as entered:
+        assert entered is client._transport
+    async with async_client_of(kind, transport=transport) as client, client._transport as entered:
+        assert entered is client._transport
+
+    assert done == ["enter", "enter", "exit", "exit", "aenter", "aenter", "aexit", "aexit"]
+
+
+@each_kind
+def test_a_closed_client_says_what_it_always_said(kind: ModuleType):
+    client = kind.Client()
+    client.close()
+    instrument_client(client, "openai")
+
+    with pytest.raises(RuntimeError, match="closed"):
+        client.get("http://backend" + CHAT)
+
+    assert counted() == {}
+
+
+def test_a_session_is_copied_and_pickled_without_the_instrument(session, origin: Origin):
+    session.get_adapter("http://").max_retries = 3
+    for other in (pickle.loads(pickle.dumps(session)), copy.deepcopy(session)):  # noqa: S301  # Our own.
+        assert type(other.get_adapter("http://")) is requests.adapters.HTTPAdapter
+        assert other.get_adapter("http://").max_retries == 3
+        with other:
+            other.get(origin.url + CHAT)
+
+    assert counted() == {}
+
+
+def test_an_adapter_without_a_urllib3_body_is_measured():
+    class Adapter(requests.adapters.BaseAdapter):
+        def __init__(self, raw: Any) -> None:
+            super().__init__()
+            self.raw = raw
+
+        def send(self, request, *args, **kwargs):
+            response = requests.Response()
+            response.status_code, response.raw = 200, self.raw
+            response.url, response.request = request.url, request
+            return response
+
+        def close(self):
+            pass
+
+    import io
+
+    for raw, content in ((io.BytesIO(b"one"), b"one"), (None, None)):
+        with requests.Session() as session:
+            session.mount("odd://", Adapter(raw))
+            instrument_client(session, "odd")
+            assert session.get("odd://backend/v1/models").content == content
+
+    assert (counted(), timed()) == ({"/v1/models": 2}, 2)
+
+
+# --- which clients ----------------------------------------------------------
+
+
+def test_a_client_is_found_in_what_holds_it(origin: Origin):
+    with httpx.Client(trust_env=False) as client:
+        holder = Holder(_client=Holder(client=client), base_url=httpx.URL(origin.url + "/gate/v9"))
+
+        assert instrument_client(holder, backend="openai") is holder
+        client.get(origin.url + "/gate/v9/chat/completions")
+
+    assert counted() == {CHAT: 1}
+
+
+def test_a_backend_may_have_endpoints_of_its_own(origin: Origin):
+    with httpx.Client(trust_env=False) as client:
+        instrument_client(client, "search", endpoints=["/items/:number"])
+        client.get(origin.url + "/items/7?q=1")
+        client.get(origin.url + "/parts/7")
+
+    assert counted() == {"/items/:number": 1, "other": 1}
+
+
+@pytest.mark.parametrize(
+    "client", [None, object(), "openai", httpx.Client, Holder(_client=Holder()), httpx, 7]
+)
+def test_an_unknown_client_is_refused(client: object):
+    with pytest.raises(TypeError, match=r"should be a client of httpx.*track_backend_request"):
+        instrument_client(client, "openai")
+
+
+def test_a_client_that_holds_itself_is_refused():
+    client = Holder()
+    client._client = client
+
+    with pytest.raises(TypeError, match="got Holder"):
+        instrument_client(client, "openai")
+
+
+@override_settings(TACHIKOMA_METRICS={"ENABLED": False})
+def test_nothing_is_measured_where_metrics_are_disabled(origin: Origin):
+    with client_of(httpx) as client:
+        assert client.get(origin.url + CHAT).status_code == 200
+
+    with override_settings(TACHIKOMA_METRICS=IN_PROGRESS):
+        assert counted() == {}
+
+
+def test_importing_needs_no_settings_and_no_sdk():
+    code = (
+        "import sys, tachikoma_metrics.backends\n"
+        "found = {'httpx', 'httpx2', 'requests', 'openai', 'anthropic'} & set(sys.modules)\n"
+        "assert not found, found\n"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_threads_lose_no_request(origin: Origin):
+    def work() -> None:
+        for _ in range(20):
+            client.get(origin.url + CHAT)
+
+    with client_of(httpx) as client:
+        threads = [threading.Thread(target=work) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert (counted(), timed(), len(origin.seen)) == ({CHAT: 100}, 100, 100)
+
+
+# --- track_backend_request --------------------------------------------------
+
+
+def test_a_block_is_a_request():
+    with track_backend_request("search", "/query"):
+        assert in_progress() == 1
+
+    assert sample_value("backend_requests_total", backend="search", endpoint="/query") == 1
+    assert (timed(), errors()) == (1, {})
+
+
+async def test_what_a_block_raises_is_an_error_and_passes_through():
+    with pytest.raises(ConnectionResetError), track_backend_request("search", "/query"):
+        raise ConnectionResetError
+    with pytest.raises(TimeoutError):
+        async with track_backend_request("search", "/query"):
+            raise TimeoutError
+
+    assert (counted(), errors()) == ({"/query": 2}, {"connection": 1, "timeout": 1})
+
+
+def test_a_status_may_be_told_in_a_block():
+    with track_backend_request("search", "/query") as attempt:
+        attempt.answer(429)
+    with track_backend_request("search", "/query") as attempt:
+        attempt.answer(200)
+
+    assert errors() == {"rate_limit": 1}
+
+
+async def test_each_call_of_a_function_is_a_request():
+    seen: list[float | None] = []
+
+    @track_backend_request("search", "/query")
+    def ask(number: int) -> int:
+        return number
+
+    @track_backend_request("search", "/query")
+    async def ask_async(number: int) -> int:
+        await asyncio.sleep(0)
+        seen.append(in_progress())
+        return number
+
+    assert ask(1) == 1
+    assert list(await asyncio.gather(ask_async(2), ask_async(3))) == [2, 3]
+    assert seen[0] == 2
+    assert (counted(), timed()) == ({"/query": 3}, 3)
+
+
+def test_a_status_that_is_none_does_not_raise():
+    with track_backend_request("search", "/query") as attempt:
+        attempt.answer("nonsense")  # type: ignore[arg-type]
+
+    assert counted() == {"/query": 1}
+    _forget_faults()

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import ast
+import random
+import re
+import string
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tachikoma_metrics.endpoints import Endpoints
+from tachikoma_metrics.templates import TEMPLATES
+
+VERBS = {"_get", "_post", "_put", "_patch", "_delete", "_get_api_list"}
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [
+        ("/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions?stream=1", "/v1/chat/completions"),
+        ("/openai/v1/chat/completions", "/v1/chat/completions"),
+        ("/api/v1/chat/completions", "/v1/chat/completions"),
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/openai/deployments/gpt-5/chat/completions", "/v1/chat/completions"),
+        ("/openai/deployments/completions/completions", "/v1/completions"),
+        ("/v1/deployments/run/run", "/v1/deployments/:id/run"),
+        ("/v1/messages", "/v1/messages"),
+        ("/v1/messages/count_tokens", "/v1/messages/count_tokens"),
+        ("/v1/threads/abc/messages", "/v1/threads/:id/messages"),
+        ("/v1/files/a%2Fb/content", "/v1/files/:id/content"),
+        ("/v1/responses/input_tokens", "/v1/responses/input_tokens"),
+        ("/v1/responses/resp_1", "/v1/responses/:id"),
+        ("/v1/responses/:id", "/v1/responses/:id"),
+        ("/evil/v1/chat/completions", "other"),
+        ("/v1/v1/chat/completions", "other"),
+        ("/v1beta/messages", "other"),
+        ("/v1/chat", "other"),
+        ("/v1/chat/completions/", "other"),
+        ("/v1//completions", "other"),
+        ("/v1/files//content", "other"),
+        ("v1/messages", "other"),
+        ("/", "other"),
+        ("", "other"),
+        ("/" * 100_000, "other"),
+    ],
+)
+def test_a_path_is_named_as_a_whole(path: str, endpoint: str):
+    assert Endpoints().name(path) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("base_path", "path", "endpoint"),
+    [
+        ("/gateway/llm/", "/gateway/llm/v1/messages", "/v1/messages"),
+        ("/gateway/llm", "/gateway/llm/chat/completions", "/v1/chat/completions"),
+        ("/gateway/llm", "/elsewhere/v1/messages", "other"),
+        ("/gateway/llm", "/v1/messages", "/v1/messages"),
+        ("/v1", "/v1beta/messages", "other"),
+        ("/v1/", "/v1/messages", "/v1/messages"),
+        ("/openai", "/openai/deployments/gpt-5/embeddings", "/v1/embeddings"),
+    ],
+)
+def test_the_path_of_the_clients_base_url_is_a_prefix(base_path: str, path: str, endpoint: str):
+    assert Endpoints(base_path).name(path) == endpoint
+
+
+def test_a_backends_own_templates_come_first():
+    endpoints = Endpoints("", ["/items/:number", "/items", "/v1/files/:file"])
+
+    assert endpoints.name("/items/7") == "/items/:number"
+    assert endpoints.name("/items?page=2") == "/items"
+    assert endpoints.name("/v1/files/7") == "/v1/files/:file"
+    assert endpoints.name("/items/7/parts") == "other"
+
+
+def test_a_template_without_a_slash_is_refused():
+    with pytest.raises(ValueError, match="should start with a slash; got 'items'"):
+        Endpoints("", ["items"])
+
+
+def test_any_number_of_paths_has_a_bounded_number_of_names():
+    chance = random.Random(7)  # noqa: S311  # Nothing is kept secret by it.
+    words = sorted({part for template in TEMPLATES for part in template.split("/")})
+    endpoints = Endpoints("/v1")
+
+    def part() -> str:
+        if chance.random() < 0.6:
+            return chance.choice(words)
+        return "".join(chance.choices(string.printable, k=chance.randrange(9)))
+
+    paths = ("/" + "/".join(part() for _ in range(chance.randrange(6))) for _ in range(50_000))
+    names = {endpoints.name(path) for path in paths}
+
+    assert names <= {f"/v1{template}" for template in TEMPLATES} | {"other"}
+
+
+def test_every_template_is_named_by_itself():
+    wrong = {
+        template: name
+        for template in TEMPLATES
+        if (name := Endpoints().name("/v1" + template.replace(":id", "x-1"))) != f"/v1{template}"
+    }
+
+    assert wrong == {}
+
+
+def paths_of(package: str) -> set[str]:
+    """Return the templates of all paths in an SDK's sources."""
+    spec = find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
+        pytest.skip(f"{package} is not installed")
+    root = Path(spec.submodule_search_locations[0]) / "resources"
+    return {path for file in root.rglob("*.py") for path in _paths_in(ast.parse(file.read_text()))}
+
+
+def _paths_in(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in VERBS and node.args:
+            written = _written(node.args[0])
+            if written.startswith("/"):
+                yield re.sub(r"\{[^}]*\}", ":id", written.partition("?")[0])
+
+
+def _written(node: ast.expr) -> str:
+    if isinstance(node, ast.Call) and node.args:
+        return _written(node.args[0])
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if _is_text(part) else "{}" for part in node.values)  # type: ignore[attr-defined]  # As asked.
+    return str(node.value) if isinstance(node, ast.Constant) else ""
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant)
+
+
+@pytest.mark.parametrize("package", ["openai", "anthropic"])
+def test_every_path_of_an_sdk_has_a_name_of_its_own(package: str):
+    paths = paths_of(package)
+    names = {path: Endpoints().name(path.replace(":id", "some-id_1")) for path in paths}
+
+    assert len(paths) > 30
+    assert names == {path: f"/v1{path.removeprefix('/v1')}" for path in paths}
