@@ -220,13 +220,13 @@ def test_an_answer_that_is_dropped_is_timed_until_then(kind: ModuleType):
     response = client.send(client.build_request("GET", "http://backend" + CHAT), stream=True)
     del response
     gc.collect()
-    time.sleep(0.1)
+    time.sleep(1)
 
     with track_backend_request("other", "/"):
         pass
 
     assert counted() == {CHAT: 1, "/": 1}
-    assert seconds() < 0.1
+    assert seconds() < 1
 
 
 def test_an_answer_of_requests_that_is_let_go_is_timed(session: requests.Session, origin: Origin):

@@ -364,5 +364,5 @@ def test_a_collector_that_hangs_costs_itself_alone(
     goes_on.set()
 
     assert all("slow_jobs" not in page and "http_requests_in_flight" in page for page in pages)
-    assert sample_value("tachikoma_metrics_errors_total", source="collector") == 3
+    assert sample_value("tachikoma_metrics_errors_total", source="collector") == 4
     eventually(lambda: sample_value("slow_jobs") == 3)
