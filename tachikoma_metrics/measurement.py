@@ -14,7 +14,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpRe
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 
-from tachikoma_metrics.conf import config, root_urlconf
+from tachikoma_metrics.conf import Config, config, root_urlconf
 from tachikoma_metrics.labels import OTHER, STANDARD_METHODS, UNMATCHED, method_name
 from tachikoma_metrics.recorders import HTTP_REQUEST, HttpFacts
 from tachikoma_metrics.registry import METRICS, UNKNOWN
@@ -63,10 +63,12 @@ class Measurement:
         "_request",
         "_request_bytes",
         "_sent",
+        "_settings",
         "_started_at",
     )
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, settings: Config) -> None:
+        self._settings = settings
         self._is_over = self._counts_as_read = False
         self._facts: HttpFacts | None = None
         self._first_byte_at: float | None = None
@@ -207,9 +209,6 @@ class Measurement:
             if length:
                 # A test client may have put a number there.
                 self._request_bytes = content_length(f"{length}")
-            settings = config()
-            if settings.instrument_databases is False:
-                self._queries = self._query_seconds = UNKNOWN
             method = self._method
             match = request.resolver_match
             self._facts = facts = (
@@ -218,7 +217,7 @@ class Measurement:
                 status,
                 UNMATCHED if match is None else match.view_name,
                 _language(request) if "LANGUAGE_CODE" in request.__dict__ else "",
-                _asked(request) if settings.asks_requests else _UNASKED,
+                _asked(request) if self._settings.asks_requests else _UNASKED,
             )
         except Exception as error:
             METRICS.fault("http", error)

@@ -86,7 +86,7 @@ def begin(request: HttpRequest) -> Measurement | Unmeasured:
             return SCRAPE
         if settings.exclude_paths and settings.excludes(path):
             return PASSED
-        return Measurement(request)
+        return Measurement(request, settings)
     except Exception as error:
         METRICS.fault("http", error)
         return PASSED

@@ -331,10 +331,15 @@ def _rank(collector: Collector) -> int:
     return _SHARED if Snapshot.has(collector) else _ELSEWHERE
 
 
+_OF_QUERIES = (catalogue.HTTP_REQUEST_DB_QUERIES, catalogue.HTTP_REQUEST_DB)
+
+
 def is_on(family: Family, config: Config) -> bool:
     """Tell whether the settings have ``family`` measured."""
     switched_on = not family.opt_in or family.name in config.extra_metrics
-    return config.enabled and switched_on and family.name not in config.disabled_metrics
+    is_unknown = family in _OF_QUERIES and config.instrument_databases is False
+    is_off = is_unknown or family.name in config.disabled_metrics
+    return config.enabled and switched_on and not is_off
 
 
 def shape_of(family: Family, config: Config) -> Shape:
