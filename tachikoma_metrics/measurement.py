@@ -28,6 +28,8 @@ nginx's: https://nginx.org/en/docs/dev/development_guide.html#http_response
 
 _WITHOUT_BODY = frozenset({*range(100, 200), 204, 304})
 _UNASKED = ("",)
+_NOTHING = (0.0, 0.0)
+"""What was asked of databases: queries, and the seconds they took."""
 
 _MOST_DIGITS = 18
 
@@ -52,14 +54,13 @@ class Measurement:
 
     __slots__ = (
         "__weakref__",
+        "_asked",
         "_begun",
         "_counts_as_read",
         "_facts",
         "_first_byte_at",
         "_is_over",
         "_method",
-        "_queries",
-        "_query_seconds",
         "_request",
         "_request_bytes",
         "_sent",
@@ -73,7 +74,8 @@ class Measurement:
         self._facts: HttpFacts | None = None
         self._first_byte_at: float | None = None
         self._request_bytes = UNKNOWN
-        self._sent = self._queries = self._query_seconds = 0.0
+        self._sent = 0.0
+        self._asked = _NOTHING
         self._request: HttpRequest | None = request
         # A middleware of the project's may change it on the way to the view.
         self._method = request.method
@@ -111,8 +113,8 @@ class Measurement:
 
     def count_query(self, seconds: float) -> None:
         """Take note of a database query that took ``seconds``."""
-        self._queries += 1
-        self._query_seconds += seconds
+        queries, query_seconds = self._asked
+        self._asked = queries + 1, query_seconds + seconds
 
     def complete(self) -> None:
         """End with a streamed body that was read to its end."""
@@ -164,14 +166,15 @@ class Measurement:
         seconds = now - self._started_at
         first_byte = self._first_byte_at
         to_first_byte = seconds if first_byte is None else first_byte - self._started_at
+        queries, query_seconds = self._asked
         amounts = (
             1.0,
             seconds,
             self._request_bytes,
             response_bytes,
             to_first_byte,
-            self._queries,
-            self._query_seconds,
+            queries,
+            query_seconds,
         )
         HTTP_REQUEST.record_sound(facts, amounts, self._begun, now)
 

@@ -19,14 +19,13 @@ from tachikoma_metrics.page import respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
 
 
-class Unmeasured(Enum):
-    """What the middleware does with a request that it does not measure."""
+class Scrape(Enum):
+    """Stands for a request that is answered with the page."""
 
-    SCRAPE = "answers it with the page"
-    PASSED = "lets it pass"
+    SCRAPE = "scrape"
 
 
-SCRAPE, PASSED = Unmeasured
+SCRAPE = Scrape.SCRAPE
 
 
 class MetricsMiddleware:
@@ -50,8 +49,10 @@ class MetricsMiddleware:
         if self.is_async:
             return self._answer(request)
         measurement = begin(request)
-        if type(measurement) is not Measurement:
-            return respond(request) if measurement is SCRAPE else self.get_response(request)
+        if measurement is None:
+            return self.get_response(request)
+        if measurement is SCRAPE:
+            return respond(request)
         try:
             response = self.get_response(request)
         except BaseException as error:
@@ -61,10 +62,10 @@ class MetricsMiddleware:
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
         measurement = begin(request)
-        if type(measurement) is not Measurement:
-            if measurement is SCRAPE:
-                return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
+        if measurement is None:
             return await self.get_response(request)  # type: ignore[no-any-return]
+        if measurement is SCRAPE:
+            return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
         try:
             response = await self.get_response(request)
         except BaseException as error:
@@ -73,20 +74,23 @@ class MetricsMiddleware:
         return measurement.follow(response)
 
 
-def begin(request: HttpRequest) -> Measurement | Unmeasured:
-    """Begin to measure ``request``, or say what else is to be done with it. Never raises."""
+def begin(request: HttpRequest) -> Measurement | Scrape | None:
+    """Begin to measure ``request``, unless it is a scrape or is to pass unmeasured.
+
+    Never raises.
+    """
     try:
         settings = config()
         if not settings.enabled:
-            return PASSED
+            return None
         if dropped:
             settle()
         path = request.path_info
         if path == settings.path:
             return SCRAPE
         if settings.exclude_paths and settings.excludes(path):
-            return PASSED
+            return None
         return Measurement(request, settings)
     except Exception as error:
         METRICS.fault("http", error)
-        return PASSED
+        return None
