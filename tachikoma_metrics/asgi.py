@@ -99,8 +99,11 @@ class Connection:
     def finish(self, error: BaseException | None) -> None:
         """End with the application, which returned, or raised ``error``."""
         is_cancelled = isinstance(error, _CANCELLATIONS)
-        self._reject(LEFT if is_cancelled else ERROR)
-        self._end(LOST if error is None or is_cancelled else FAILED)
+        try:
+            self._reject(LEFT if is_cancelled else ERROR)
+            self._end(LOST if error is None or is_cancelled else FAILED)
+        except Exception as fault:
+            METRICS.fault("websocket", fault)
 
     def _take_note_of_received(self, message: Any) -> None:
         kind = message["type"]
@@ -126,9 +129,12 @@ class Connection:
 
     def _fail_to_send(self, error: Exception) -> None:
         # Not when a send is cancelled: that may be a timeout of the application's own.
-        if isinstance(error, OSError):
-            self._reject(LEFT)
-        self._end(LOST)
+        try:
+            if isinstance(error, OSError):
+                self._reject(LEFT)
+            self._end(LOST)
+        except Exception as fault:
+            METRICS.fault("websocket", fault)
 
     def _open(self) -> None:
         if self._is_connecting:

@@ -52,9 +52,12 @@ class Attempt:
         now = perf_counter()
         seconds = (self._dropped_at or now) - self._started_at
         BACKEND_REQUEST.record_sound(self._facts, (1.0, seconds), self._begun, now)
-        error_type = self._error_type or (None if error is None else _error_of(error))
-        if error_type is not None:
-            record_backend_error(self._facts[0], error_type)
+        try:
+            error_type = self._error_type or (None if error is None else error_of(error))
+            if error_type is not None:
+                record_backend_error(self._facts[0], error_type)
+        except Exception as fault:
+            METRICS.fault("backend", fault)
 
     def close(self) -> None:
         """End with an answer that nobody reads on."""
@@ -95,11 +98,3 @@ class track_backend_request(TrackedBlock[Attempt]):  # Reads as what it does.
     def end(self, begun: Attempt, error: BaseException | None) -> None:
         """Record the request."""
         begun.end(error)
-
-
-def _error_of(error: BaseException) -> str | None:
-    try:
-        return error_of(error)
-    except Exception as fault:
-        METRICS.fault("backend", fault)
-        return None

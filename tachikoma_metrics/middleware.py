@@ -50,7 +50,7 @@ class MetricsMiddleware:
             return self._answer(request)
         measurement = begin(request)
         if measurement is None:
-            return self.get_response(request)
+            return self.get_response(request)  # type: ignore[no-any-return]
         if measurement is SCRAPE:
             return respond(request)
         try:
