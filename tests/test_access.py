@@ -13,6 +13,8 @@ from django.http import HttpRequest
 from django.test import AsyncClient, Client, override_settings
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.registry import Collector
 
 from tachikoma_metrics.access import read_address
 from tachikoma_metrics.testing import sample_value
@@ -314,3 +316,33 @@ def test_addresses_are_read_with_and_without_port(address: Any, port: int):
 
     assert read_address(str(address)) == expected
     assert read_address(with_port) == expected
+
+
+# --- what nobody is told ----------------------------------------------------
+
+
+def test_neither_the_page_nor_its_errors_tell_what_went_wrong(
+    declare: Declare, registry: CollectorRegistry, tmp_path: Path
+):
+    secrets = ["SELECT password FROM users", str(tmp_path), TOKEN]
+
+    class Talkative(Collector):
+        def describe(self) -> list[Metric]:
+            return []
+
+        def collect(self) -> list[Metric]:
+            raise RuntimeError(" ".join(secrets))
+
+    registry.register(Talkative())
+    declare(TOKENS=[TOKEN, f"file:{tmp_path}/missing"], STORE_DIR=str(tmp_path))
+    pages = [
+        ask(authorization=f"Bearer {TOKEN}"),
+        ask(authorization="Bearer wrong"),
+        ask(),
+        Client().post("/metrics"),
+    ]
+
+    assert [page.status_code for page in pages] == [200, 401, 401, 405]
+    for page in pages:
+        told = page.content.decode() + str(dict(page.headers))
+        assert not [secret for secret in secrets if secret in told]
