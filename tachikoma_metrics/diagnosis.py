@@ -180,7 +180,7 @@ def _of_cost(seconds: float, size: int) -> Finding:
 
 def _of_samples(samples: Samples, others: int = 0) -> Iterator[Finding]:
     living = _sum(samples, "tachikoma_metrics_processes") + others
-    yield Finding("processes", FINE, f"{living:.0f} processes share the page.")
+    yield Finding("processes", FINE, f"The page shows {living:.0f} living processes.")
     yield _of_faults(samples)
     yield from _of_series(samples)
     yield from _of_counts(samples)

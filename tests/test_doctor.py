@@ -140,7 +140,7 @@ def test_a_server_is_asked(doctor: Doctor, served: Callable[..., str]):
 
     assert code == 0
     assert findings["page"]["state"] == "fine"
-    assert "processes share the page" in findings["processes"]["says"]
+    assert "living processes" in findings["processes"]["says"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -167,3 +168,14 @@ def test_two_sites_on_a_machine_do_not_mix(new_site: Callable[..., Site]):
 
         assert requests(one.page()) == 5
         assert requests(other.page()) == 3
+
+
+def test_fifty_scrapers_at_a_time_are_all_told_the_same(site: Site):
+    with site.gunicorn("-w", "2", "--threads", "25"):
+        for _ in range(30):
+            site.get()
+        with ThreadPoolExecutor(50) as scrapers:
+            pages = list(scrapers.map(lambda _: site.page(), range(200)))
+
+        assert {requests(page) for page in pages} == {30}
+        assert {total(page, "tachikoma_metrics_errors_total") for page in pages} == {0}
