@@ -49,16 +49,16 @@ def _counted(family: BusinessFamily) -> Counts:
         return {(): float(number)}
     fields = list(family.labels.values())
     counts: Counts = {_texts(values): 0.0 for values in _choices(model, fields)}
-    for *values, number in _grouped(rows, fields, is_multiplied):
-        texts = _texts(values)
-        counts[texts] = counts.get(texts, 0.0) + number
+    for group in _grouped(rows, fields, is_multiplied):
+        texts = _texts(group[field] for field in fields)
+        counts[texts] = counts.get(texts, 0.0) + group["_number"]
     return counts
 
 
 def _grouped(rows: QuerySet[Any], fields: list[str], is_multiplied: bool) -> QuerySet[Any]:
     # The model's own ordering would make more groups.
     number = Count("pk", distinct=is_multiplied)
-    groups: QuerySet[Any] = rows.order_by().values_list(*fields).annotate(_number=number)
+    groups: QuerySet[Any] = rows.order_by().values(*fields).annotate(_number=number)
     return groups.order_by()
 
 
