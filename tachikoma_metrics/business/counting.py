@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Count, Field, Model, QuerySet
+from django.db.models import Count, F, Field, Model, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 
 from tachikoma_metrics import conf
@@ -49,16 +49,19 @@ def _counted(family: BusinessFamily) -> Counts:
         return {(): float(number)}
     fields = list(family.labels.values())
     counts: Counts = {_texts(values): 0.0 for values in _choices(model, fields)}
-    for group in _grouped(rows, fields, is_multiplied):
-        texts = _texts(group[field] for field in fields)
-        counts[texts] = counts.get(texts, 0.0) + group["_number"]
+    for *values, number in _grouped(rows, fields, is_multiplied):
+        texts = _texts(values)
+        counts[texts] = counts.get(texts, 0.0) + number
     return counts
 
 
 def _grouped(rows: QuerySet[Any], fields: list[str], is_multiplied: bool) -> QuerySet[Any]:
     # The model's own ordering would make more groups.
     number = Count("pk", distinct=is_multiplied)
-    groups: QuerySet[Any] = rows.order_by().values(*fields).annotate(_number=number)
+    # By names of their own: Django 5.2.0 cannot group by a transform as it stands.
+    named = {f"_label_{place}": F(field) for place, field in enumerate(fields)}
+    groups: QuerySet[Any] = rows.order_by().annotate(**named).values_list(*named)
+    groups = groups.annotate(_number=number)
     return groups.order_by()
 
 
