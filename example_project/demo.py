@@ -1,8 +1,10 @@
-"""Run the example under gunicorn and send it a little traffic until stopped.
+"""Run the example under gunicorn and uvicorn, and send it a little traffic until stopped.
 
-Everything stays on loopback. PORT chooses another port than 8000, DATABASE_PATH
-another database than ``db.sqlite3`` beside this file. With CELERY_BROKER_URL, a Celery
-worker and its beat refresh the business counts; without, a command does.
+Everything stays on loopback. PORT chooses another port than 8000; the two after it are for
+WebSockets and for what stands in for a language model, unless LLM_BASE_URL names one.
+DATABASE_PATH chooses another database than ``db.sqlite3`` beside this file. With
+CELERY_BROKER_URL, a Celery worker and its beat refresh the business counts and execute some
+of the specs; without, a command counts.
 """
 
 from __future__ import annotations
@@ -18,15 +20,22 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
 HERE = Path(__file__).resolve().parent
 HOST = "127.0.0.1"
+PORTS = 3
 SECONDS_BETWEEN_REQUESTS = 0.1
+# Longer than the example gives a language model.
+SECONDS_TO_ANSWER = 90
 SECONDS_TO_START = 30
 
 
@@ -37,13 +46,15 @@ class Stopped(Exception):
 def main() -> int:
     """Set up the database, start the server, send traffic; return the exit code."""
     port = int(os.environ.get("PORT", "8000"))
-    if not is_free(port):
-        print(f"Port {port} is taken. Choose another: PORT=8001 make demo", file=sys.stderr)
+    if taken := [number for number in range(port, port + PORTS) if not is_free(number)]:
+        print(f"Port {taken[0]} is taken. Choose others: PORT=8010 make demo", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     # Whatever project the shell is set up for, this is the example.
     os.environ["DJANGO_SETTINGS_MODULE"] = "tachikoma.settings"
+    # And no proxy that the shell names has anything of it to see.
+    os.environ["no_proxy"] = HOST
     try:
         manage("migrate", "--verbosity", "0")
         manage("seed")
@@ -77,15 +88,56 @@ def manage(*arguments: str) -> None:
 
 
 def serve_and_send(port: int) -> None:
-    """Start gunicorn and what counts, and send requests until told to stop."""
-    # Several processes: whichever answers, the page is that of all.
-    command = ["-m", "gunicorn", "tachikoma.wsgi", "--workers", "3", "--log-level", "warning"]
-    with running(*command, "--bind", f"{HOST}:{port}") as server, running(*counting()):
-        wait_until_it_answers(server, port)
+    """Start the servers and what counts, and send requests until told to stop."""
+    with standing_in(port + 2), serving(port), serving_sockets(port + 1), running(*counting()):
         tell_where_to_look(port)
         for method, path, body in requests(port):
             send(port, method, path, body)
             time.sleep(SECONDS_BETWEEN_REQUESTS)
+
+
+@contextlib.contextmanager
+def standing_in(port: int) -> Iterator[None]:
+    """Run the stand-in for a language model while the block lasts, unless there is one."""
+    if os.environ.get("LLM_BASE_URL"):
+        yield
+        return
+    os.environ["LLM_BASE_URL"] = f"http://{HOST}:{port}/v1"
+    print(
+        f"LLM_BASE_URL is not set: a stand-in for a language model answers at port {port}.",
+        flush=True,
+    )
+    sys.stdout.flush()
+    with running("stand_in.py", str(port)):
+        yield
+
+
+@contextlib.contextmanager
+def serving(port: int) -> Iterator[None]:
+    """Serve by gunicorn while the block lasts."""
+    # Several processes: whichever answers, the page is that of all.
+    command = ["-m", "gunicorn", "tachikoma.wsgi", "--workers", "3", "--log-level", "warning"]
+    with running(*command, "--bind", f"{HOST}:{port}") as server:
+        wait_until_it_answers(server, port)
+        yield
+
+
+@contextlib.contextmanager
+def serving_sockets(port: int) -> Iterator[None]:
+    """Serve by uvicorn while the block lasts, and keep one WebSocket open."""
+    command = ["-m", "uvicorn", "tachikoma.asgi:application", "--host", HOST, "--lifespan", "off"]
+    with running(*command, "--port", str(port), "--log-level", "warning") as server:
+        wait_until_it_answers(server, port)
+        with connect(f"ws://{HOST}:{port}/ws/missions/") as client:
+            threading.Thread(target=read, args=(client,), daemon=True).start()
+            yield
+
+
+def read(client: ClientConnection) -> None:
+    """Read from a WebSocket until it is closed."""
+    with contextlib.suppress(WebSocketException):
+        for _ in client:
+            pass
 
 
 def counting() -> list[str]:
@@ -111,14 +163,14 @@ def wait_until_it_answers(server: subprocess.Popen[bytes], port: int) -> None:
     """Return once the server answers; raise ``RuntimeError`` if it does not start."""
     for _ in range(SECONDS_TO_START * 10):
         if server.poll() is not None:
-            raise RuntimeError(f"gunicorn ended with exit code {server.returncode}.")
+            raise RuntimeError(f"The server ended with exit code {server.returncode}.")
         try:
             send(port, "GET", "/api/v1/missions/")
         except OSError:
             time.sleep(0.1)
         else:
             return
-    raise RuntimeError(f"gunicorn did not answer within {SECONDS_TO_START} seconds.")
+    raise RuntimeError(f"The server did not answer within {SECONDS_TO_START} seconds.")
 
 
 def tell_where_to_look(port: int) -> None:
@@ -126,6 +178,7 @@ def tell_where_to_look(port: int) -> None:
     address = f"http://{HOST}:{port}"
     print(f"\nThe metrics page:  {address}/metrics")
     print(f"The API:           {address}/api/v1/missions/")
+    print(f"The WebSocket:     ws://{HOST}:{port + 1}/ws/missions/")
     if port == 8000:
         print("In Prometheus:     prometheus --config.file=example_project/prometheus.yml")
     print("\nSending a little traffic. Ctrl-C stops it.", flush=True)
@@ -135,6 +188,7 @@ def requests(port: int) -> Any:
     """Yield method, path and body of one request after the other."""
     listed = json.loads(send(port, "GET", "/api/v1/missions/"))["missions"]
     missions = [f"/api/v1/missions/{mission['id']}/" for mission in listed]
+    specs = [spec for mission in missions for spec in specs_of(port, mission)]
     dice = random.Random(0)  # noqa: S311  # Traffic for a demo is no secret.
     for number in itertools.count(1):
         mission = dice.choice(missions)
@@ -142,6 +196,9 @@ def requests(port: int) -> Any:
         yield "GET", mission, None
         yield "GET", f"{mission}specs/", None
         yield "GET", f"{mission}export/", None
+        if number % 2 == 0:
+            later = "CELERY_BROKER_URL" in os.environ and number % 4 == 0
+            yield "POST", f"{dice.choice(specs)}execute/", {"later": later}
         if number % 5 == 0:
             yield "POST", f"{mission}specs/", {"title": f"Spec {number}"}
         if number % 7 == 0:
@@ -150,9 +207,15 @@ def requests(port: int) -> Any:
             yield "GET", "/api/v1/broken/", None
 
 
+def specs_of(port: int, mission: str) -> list[str]:
+    """Return the paths of the specs of a mission."""
+    listed = json.loads(send(port, "GET", f"{mission}specs/"))["specs"]
+    return [f"/api/v1/specs/{spec['id']}/" for spec in listed]
+
+
 def send(port: int, method: str, path: str, body: object = None) -> bytes:
     """Return the body of the answer to one request; raise ``OSError`` without one."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    connection = http.client.HTTPConnection(HOST, port, timeout=SECONDS_TO_ANSWER)
     try:
         connection.request(method, path, None if body is None else json.dumps(body))
         return connection.getresponse().read()

@@ -1,16 +1,24 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
 from typing import Any
 from unittest import mock
 
 import pytest
+from celery.exceptions import OperationalError
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import transaction
 from django.test import Client, override_settings
+from stand_in import StandIn
 
+from missions import sockets, tasks
+from missions.execution import ExecutionFailed
+from missions.execution import client as llm_client
 from missions.models import FileChange, Mission, Spec
 from tachikoma_metrics import METRICS
 from tachikoma_metrics.testing import increase_of, sample_value
@@ -162,3 +170,147 @@ def test_the_example_says_what_it_is():
 
     names = [str(thing) for thing in (mission, spec, change)]
     assert names == ["Serve metrics", "One", "create a.py"]
+
+
+@pytest.fixture
+def spec() -> Spec:
+    return Spec.objects.create(mission=Mission.objects.create(name="Serve"), title="Say one word")
+
+
+@pytest.fixture
+def llm(settings: Any) -> Iterator[None]:
+    """Run a stand-in that has answered nobody yet."""
+    fresh = type("Fresh", (StandIn,), {"numbers": iter(range(1, 100))})
+    with ThreadingHTTPServer(("127.0.0.1", 0), fresh) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        settings.LLM_BASE_URL = f"http://127.0.0.1:{server.server_port}/v1"
+        yield
+        llm_client(settings.LLM_BASE_URL).close()
+        llm_client.cache_clear()
+        server.shutdown()
+
+
+def execute(client: Client, spec: Spec, body: object = None) -> Any:
+    response = call(client, "POST", f"/specs/{spec.id}/execute/", body)
+    spec.refresh_from_db()
+    return response
+
+
+@pytest.mark.usefixtures("llm")
+def test_a_spec_is_executed_by_a_language_model_and_measured(client: Client, spec: Spec):
+    response = execute(client, spec)
+
+    change = spec.file_changes.get()
+    assert (response.status_code, spec.status, change.status) == (200, "done", "applied")
+    assert response.json() == {
+        "id": str(spec.id),
+        "title": "Say one word",
+        "status": "done",
+        "file_change": str(change.id),
+    }
+    told = {"backend": "openai", "model": "demo-model"}
+    assert sample_value("executions_total", **told, status="success") == 1
+    assert sample_value("execution_tokens_total", **told, type="prompt") == 3
+    endpoint = "/v1/chat/completions"
+    assert sample_value("backend_requests_total", backend="openai", endpoint=endpoint) == 1
+    assert sample_value("file_changes_total", change_type="modify", status="applied") == 1
+
+
+@pytest.mark.usefixtures("llm")
+def test_one_in_ten_executions_fails(client: Client, spec: Spec):
+    statuses = [execute(client, spec).status_code for _ in range(10)]
+
+    assert statuses == [200] * 9 + [502]
+    assert spec.status == "failed"
+    assert spec.file_changes.count() == 9
+    labels = {"backend": "openai", "error_type": "rate_limit"}
+    assert sample_value("backend_errors_total", **labels) == 1
+
+
+def test_without_a_language_model_the_answer_says_what_to_set(
+    client: Client, spec: Spec, settings: Any
+):
+    settings.LLM_BASE_URL = ""
+
+    response = execute(client, spec)
+
+    assert response.status_code == 503
+    assert "LLM_BASE_URL" in response.json()["errors"][0]
+    assert spec.status == "planned"
+
+
+def test_an_execution_can_be_left_to_a_worker(client: Client, spec: Spec, settings: Any):
+    settings.LLM_BASE_URL = "http://127.0.0.1:9/v1"
+
+    with mock.patch.object(tasks.execute_spec, "delay") as delay:
+        response = execute(client, spec, {"later": True})
+
+    delay.assert_called_once_with(str(spec.id))
+    assert (response.status_code, spec.status) == (202, "planned")
+
+
+def test_without_a_broker_the_answer_says_what_to_set(client: Client, spec: Spec, settings: Any):
+    settings.LLM_BASE_URL = "http://127.0.0.1:9/v1"
+
+    with mock.patch.object(tasks.execute_spec, "delay", side_effect=OperationalError):
+        response = execute(client, spec, {"later": True})
+
+    assert response.status_code == 503
+    assert "CELERY_BROKER_URL" in response.json()["errors"][0]
+
+
+@pytest.mark.usefixtures("llm")
+def test_the_task_does_what_the_view_does(spec: Spec):
+    tasks.execute_spec(str(spec.id))
+
+    spec.refresh_from_db()
+    assert (spec.status, spec.file_changes.count()) == ("done", 1)
+
+
+def test_a_task_without_an_answer_fails(spec: Spec, settings: Any):
+    settings.LLM_BASE_URL = "nowhere"
+
+    with pytest.raises(ExecutionFailed):
+        tasks.execute_spec(str(spec.id))
+
+    spec.refresh_from_db()
+    assert spec.status == "failed"
+    llm_client.cache_clear()
+
+
+def test_the_socket_tells_missions_and_specs_by_status(spec: Spec):
+    numbers = json.loads(sockets.numbers())
+
+    assert numbers == {"missions": 1, "specs": {"planned": 1}}
+
+
+async def talk(path: str, *messages: dict[str, Any]) -> list[Any]:
+    """Return what the example sends to a WebSocket client that sends these, and leaves."""
+    from tachikoma.asgi import application
+
+    coming = iter([{"type": "websocket.connect"}, *messages, {"type": "websocket.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with mock.patch.object(sockets, "numbers", return_value="{}"):
+        await application({"type": "websocket", "path": path}, receive, send)
+    return sent
+
+
+async def test_the_socket_answers_until_the_client_leaves():
+    sent = await talk("/ws/missions/", {"type": "websocket.receive", "text": "now"})
+
+    assert sent[0] == {"type": "websocket.accept"}
+    assert sent[1:] == [{"type": "websocket.send", "text": "{}"}] * 2
+    assert sample_value("ws_connections_total") == 1
+    assert sample_value("ws_connections_current") == 0
+
+
+async def test_there_is_no_other_socket():
+    assert await talk("/ws/other/") == [{"type": "websocket.close"}]
+    assert sample_value("ws_connections_total") == 0

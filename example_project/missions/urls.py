@@ -14,5 +14,6 @@ urlpatterns = [
     path("missions/<uuid:mission_id>/export/", views.export, name="export"),
     path("specs/<uuid:spec_id>/", views.spec, name="spec"),
     path("specs/<uuid:spec_id>/file-changes/", views.file_changes, name="file-changes"),
+    path("specs/<uuid:spec_id>/execute/", views.execution, name="execution"),
     path("broken/", views.broken, name="broken"),
 ]

@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from celery.exceptions import OperationalError
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -15,7 +17,9 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
+from missions.execution import ExecutionFailed, execute
 from missions.models import FileChange, Mission, Spec
+from missions.tasks import execute_spec
 from tachikoma_metrics import record_file_change
 
 View = Callable[..., HttpResponse]
@@ -33,7 +37,7 @@ def api_view(*methods: str) -> Callable[[View], View]:
             try:
                 return view(request, **arguments)
             except ValidationError as error:
-                return JsonResponse({"errors": error.messages}, status=400)
+                return errors(400, *error.messages)
 
         return answer
 
@@ -90,6 +94,30 @@ def file_changes(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
     return JsonResponse({"id": str(change.id), "path": change.path}, status=201)
 
 
+@api_view("POST")
+def execution(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
+    """Have a language model execute a spec: now, or ``later`` by a Celery worker."""
+    if not settings.LLM_BASE_URL:
+        return errors(503, "Set LLM_BASE_URL to an OpenAI-compatible server's URL, up to its /v1.")
+    found = get_object_or_404(Spec, id=spec_id)
+    if request.body and given(request, "later").get("later") is True:
+        return execute_later(found)
+    try:
+        change = execute(found)
+    except ExecutionFailed as error:
+        return errors(502, str(error))
+    return JsonResponse({**spec_json(found), "file_change": str(change.id)})
+
+
+def execute_later(spec: Spec) -> HttpResponse:
+    """Leave the execution of a spec to a worker."""
+    try:
+        execute_spec.delay(str(spec.id))
+    except OperationalError:
+        return errors(503, "Set CELERY_BROKER_URL to a broker that answers.")
+    return JsonResponse(spec_json(spec), status=202)
+
+
 @require_GET
 def export(request: HttpRequest, mission_id: uuid.UUID) -> StreamingHttpResponse:
     """Stream a mission and its specs, one line of JSON each."""
@@ -106,6 +134,11 @@ def export(request: HttpRequest, mission_id: uuid.UUID) -> StreamingHttpResponse
 def broken(request: HttpRequest) -> HttpResponse:
     """Fail, so that the metrics have something to show."""
     raise RuntimeError("This view always fails.")
+
+
+def errors(status: int, *messages: str) -> HttpResponse:
+    """Return the answer that says what went wrong."""
+    return JsonResponse({"errors": messages}, status=status)
 
 
 def given(request: HttpRequest, *names: str) -> dict[str, Any]:

@@ -77,3 +77,7 @@ if "WORKER_PORT" in os.environ:
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/0")
 CELERY_TASK_IGNORE_RESULT = True
+
+# An OpenAI-compatible server, up to its /v1, which executes specs.
+LLM_BASE_URL = os.environ.get("LLM_BASE_URL", "")
+LLM_MODEL = os.environ.get("LLM_MODEL", "demo-model")

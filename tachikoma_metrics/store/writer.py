@@ -406,7 +406,11 @@ class Store:
         """
         self.due = self._try_at = 0.0
         self._has_tried = False
-        self.change(_nothing)
+        try:
+            self.change(_nothing)
+        except (KeyboardInterrupt, SystemExit):
+            # A server that asks twice is obeyed already; what waits is not to be lost.
+            self.change(_nothing)
 
     @property
     def is_shared(self) -> bool:

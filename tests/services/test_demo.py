@@ -22,12 +22,32 @@ from tests.services.processes import (
     running,
 )
 
+SEEN = [
+    b'path="/api/v1/missions/:id/export/",status="200"',
+    b'specs_total{status="done"}',
+    b'executions_total{backend="openai",model="demo-model",status="success"}',
+    b'execution_tokens_total{backend="openai",model="demo-model",type="prompt"}',
+    b'backend_requests_total{backend="openai",endpoint="/v1/chat/completions"}',
+    b"\nws_connections_current 1.0\n",
+]
+
+
+def free_ports() -> range:
+    """Return three ports in a row."""
+    while True:
+        first = free_port()
+        ports = range(first, first + 3)
+        if ports.stop < 65536 and not any(map(is_listening, ports)):
+            return ports
+
 
 @pytest.mark.parametrize("stop_by", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals):
-    port = free_port()
+    ports = free_ports()
+    port = ports[0]
     environment = {
         **os.environ,
+        "LLM_BASE_URL": "",
         "DATABASE_PATH": str(tmp_path / "db.sqlite3"),
         "PORT": str(port),
         "PYTHONPATH": str(ROOT),
@@ -38,14 +58,14 @@ def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals
 
     with running([sys.executable, "demo.py"], log, stop_by, cwd=EXAMPLE, env=environment) as demo:
         eventually(lambda: answers(url))
-        route = b'path="/api/v1/missions/:id/export/",status="200"'
-        eventually(lambda: route in get(url)[1])
-        eventually(lambda: b'specs_total{status="done"}' in get(url)[1])
+        eventually(lambda: [seen for seen in SEEN if seen not in get(url)[1]] == [])
 
     assert demo.returncode == 0
     assert f"http://127.0.0.1:{port}/metrics" in log.read_text()
+    assert f"a stand-in for a language model answers at port {ports[2]}." in log.read_text()
     assert "Stopped." in log.read_text()
-    assert not is_listening(port)
+    assert "Traceback" not in log.read_text()
+    assert not any(map(is_listening, ports))
 
 
 def test_the_demo_says_that_a_port_is_taken(tmp_path: Path):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from celery import shared_task
 from prometheus_client import Counter
 
-from depot import metrics
+from depot import executions, metrics
 
 deliveries = Counter("depot_deliveries", "Deliveries made.")
 
@@ -13,3 +13,15 @@ def deliver() -> None:
     """Deliver what was sold; the worker sells on its way, too."""
     deliveries.inc()
     metrics.sell("worker")
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def execute() -> None:
+    """Execute something."""
+    executions.execute()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def execute_slowly() -> None:
+    """Execute something that takes its time."""
+    executions.execute_slowly()

@@ -12,5 +12,7 @@ urlpatterns = [
     path("burn/", views.burn),
     path("sell/<slug:seller>/", views.sell),
     path("deliver/", views.deliver),
+    path("execute/", views.execute),
+    path("leave/<slug:task>/", views.leave),
     path("metrics", include("tachikoma_metrics.urls")),
 ]

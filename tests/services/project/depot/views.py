@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
-from depot import metrics, models
+from depot import executions, metrics, models
 
 
 def plain(request: HttpRequest) -> HttpResponse:
@@ -62,4 +62,18 @@ def deliver(request: HttpRequest) -> HttpResponse:
     from depot.celery import app
 
     app.send_task("depot.tasks.deliver")
+    return HttpResponse("soon")
+
+
+def execute(request: HttpRequest) -> HttpResponse:
+    """Execute something here."""
+    executions.execute()
+    return HttpResponse(str(os.getpid()))
+
+
+def leave(request: HttpRequest, task: str) -> HttpResponse:
+    """Leave a task to the worker, by name."""
+    from depot.celery import app
+
+    app.send_task(f"depot.tasks.{task}")
     return HttpResponse("soon")
