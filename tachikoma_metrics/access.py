@@ -1,7 +1,8 @@
 """Who may read the page.
 
 By default whoever comes from a private network, directly and through every proxy on the
-way: an address that a header names can keep a caller out, but never let one in.
+way: an address that a header names can keep a caller out, but never let one in. Only where
+the peer has none, at a Unix socket, a header has to say who asks: the proxy has to set it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ _HEADERS_OF_CLIENTS = (
 )
 """Headers by which proxies tell who asked them, beside ``Forwarded``."""
 
-_FORWARDED_FOR = re.compile(r'(?:^|[;,\s])for\s*=\s*("(?:[^"\\]|\\.)*"|[^;,\s]*)', re.IGNORECASE)
+# No quoted node spans a separator: a quote that a client leaves open would hide the node
+# that a proxy appends.
+_FORWARDED_FOR = re.compile(r'(?:^|[;,\s])for\s*=\s*("[^"\\;,\s]*"|[^;,\s]*)', re.IGNORECASE)
 """https://www.rfc-editor.org/rfc/rfc7239#section-4"""
 
 _LONGEST_ADDRESS = 64

@@ -31,6 +31,10 @@ _PREFIXES = (
 """Under which providers and gateways have the operations, where the client does not say."""
 
 
+_NAME = "/"
+"""Stands for the end of a template: no part has a slash in it."""
+
+
 class Vocabulary:
     """A closed list of templates, whose parts that start with a colon stand for anything."""
 
@@ -47,17 +51,15 @@ class Vocabulary:
         node = self._tree
         for part in template.split("/")[1:]:
             node = node.setdefault(_ID if part.startswith(":") else part, {})
-        # No part of a path that is looked for is empty.
-        node.setdefault("", name)
+        node.setdefault(_NAME, name)
 
 
 def _find(node: dict[str, Any], parts: list[str]) -> str | None:
     if not parts:
-        return node.get("")
+        return node.get(_NAME)
     part, *others = parts
-    if not part:
-        return None
-    for key in (part, _ID):
+    # An empty part, as after a last slash, is no id.
+    for key in (part, _ID) if part else ("",):
         if key in node and (found := _find(node[key], others)) is not None:
             return found
     return None

@@ -234,8 +234,13 @@ class Measurement:
 
 def settle() -> None:
     """End the measurements whose streamed body was dropped: nobody got all of it."""
-    while dropped:
-        dropped.popleft().close()
+    while True:
+        try:
+            one = dropped.popleft()
+        except IndexError:
+            # Another thread may have taken the last.
+            return
+        one.close()
 
 
 def count_query(seconds: float) -> None:

@@ -73,10 +73,16 @@ class Question(Generic[Answer]):
             self.answer = self._ask()
         except Exception as error:
             self._fail(error)
-        self.took = monotonic() - self.began_at
-        if self.was_slow:
-            self._fail(TimeoutError(self._when_late))
-        self._is_over.set()
+        except BaseException as error:
+            # Of gevent's timeouts some are none, and nobody above is waiting for this.
+            self._fail(RuntimeError(repr(error)))
+        finally:
+            self.took = monotonic() - self.began_at
+            try:
+                if self.was_slow:
+                    self._fail(TimeoutError(self._when_late))
+            finally:
+                self._is_over.set()
 
     def _fail(self, error: Exception) -> None:
         # One that is late and then fails is one fault.
@@ -117,6 +123,11 @@ class Questions:
                 )
                 self._asked[name] = question
             return question
+
+    def drop(self, name: str) -> None:
+        """Forget a question that was answered in time."""
+        with self._lock:
+            self._asked.pop(name, None)
 
     def _gives_up(self, question: Question[Any]) -> bool:
         """Tell whether to ask again, for the answer may never come: it hangs in the network."""

@@ -170,7 +170,12 @@ class MeasuredRaw(MeasuredBody):
     def __getattr__(self, name: str) -> Any:
         found = super().__getattr__(name)
         # Only if it has one: requests asks.
-        return self._streaming(found) if name == "stream" else found
+        if name == "stream":
+            return self._streaming(found)
+        return self._releasing(found) if name == "release_conn" else found
+
+    def __next__(self) -> Any:
+        return next(self._original)
 
     def read(self, *args: Any, **kwargs: Any) -> Any:
         """Read some bytes, or all."""
@@ -184,12 +189,14 @@ class MeasuredRaw(MeasuredBody):
             self._by.end()
         return data
 
-    def release_conn(self) -> Any:
-        """Have the connection used again."""
-        try:
-            return self._original.release_conn()
-        finally:
-            self._by.close()
+    def _releasing(self, release: Any) -> Any:
+        def release_conn(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return release(*args, **kwargs)
+            finally:
+                self._by.close()
+
+        return release_conn
 
     def _streaming(self, stream: Any) -> Any:
         return lambda *args, **kwargs: MeasuredChunks(iter(stream(*args, **kwargs)), self._by)

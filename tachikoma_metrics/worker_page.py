@@ -25,6 +25,8 @@ logger = logging.getLogger("tachikoma_metrics")
 
 _EVERY_ADDRESS = ""
 _SECONDS_A_CLIENT_MAY_BE_SILENT = 10
+_SECONDS_FOR_A_SCRAPE = 30
+_MOST_AT_A_TIME = 16
 
 
 class _Handler(WSGIRequestHandler):
@@ -42,6 +44,25 @@ class PageServer(socketserver.ThreadingMixIn, WSGIServer):
     """Serves the page; a thread for each scrape, none of which keeps the process alive."""
 
     daemon_threads = True
+    _free = threading.BoundedSemaphore(_MOST_AT_A_TIME)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve one more, unless there are too many."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one, and no longer than is decent."""
+        deadline = threading.Timer(_SECONDS_FOR_A_SCRAPE, self.shutdown_request, [request])
+        deadline.daemon = True
+        deadline.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            deadline.cancel()
+            self._free.release()
 
     def server_bind(self) -> None:
         """Bind, without asking for the name of this host."""

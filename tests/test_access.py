@@ -100,6 +100,8 @@ REFUSED: list[tuple[str | None, dict[str, str]]] = [
     ("10.0.0.1", {"forwarded": "for=203.0.113.9"}),
     ("10.0.0.1", {"forwarded": 'For="[2001:db8::1]:4711"'}),
     ("10.0.0.1", {"forwarded": "for=10.0.0.2, for=203.0.113.9"}),
+    ("10.0.0.1", {"forwarded": 'for="[10.0.0.1], for="[2001:db8::1]"'}),
+    ("10.0.0.1", {"forwarded": 'for="10.0.0.1:1, for="8.8.8.8:555"'}),
     ("10.0.0.1", {"forwarded": "for=_hidden"}),
     ("10.0.0.1", {"forwarded": "for=unknown"}),
     ("10.0.0.1", {"forwarded": "proto=http;for=203.0.113.9"}),

@@ -143,3 +143,12 @@ def test_every_path_of_an_sdk_has_a_name_of_its_own(package: str):
 
     assert len(paths) > 30
     assert names == {path: f"/v1{path.removeprefix('/v1')}" for path in paths}
+
+
+def test_templates_may_end_in_a_slash():
+    endpoints = Endpoints(templates=["/items", "/items/", "/items/:id/"])
+
+    assert endpoints.name("/items") == "/items"
+    assert endpoints.name("/items/") == "/items/"
+    assert endpoints.name("/items/7/") == "/items/:id/"
+    assert endpoints.name("/items//") == "other"

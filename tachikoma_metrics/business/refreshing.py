@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +18,8 @@ from tachikoma_metrics.business.counting import count
 from tachikoma_metrics.business.families import BusinessFamily, declared, obstacles_of_names
 from tachikoma_metrics.business.snapshot import CountedFamily, Snapshot
 from tachikoma_metrics.registry import METRICS
+
+_SECONDS_TO_WAIT = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def refresh(min_age: float = 0.0, *, dry_run: bool = False) -> Refresh | None:
     ``tachikoma_metrics_errors_total``; raises if the counts cannot be kept. With
     ``dry_run`` nothing is kept.
 
-    Within a transaction it works on connections of its own, in a thread, and waits for it:
+    Within a transaction it works on connections of its own, in a thread, and waits a minute for it:
     a query that fails would break the transaction, and the snapshot's row would be locked
     until its end. It does not see what the transaction has written.
     """
@@ -88,8 +91,17 @@ def _apart(work: Callable[[], Refresh | None]) -> Refresh | None:
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(1, "refresh") as executor:
-        return executor.submit(work_and_close).result()
+    done: Future[Refresh | None] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work_and_close())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="refresh", daemon=True).start()
+    # The transaction that waits here may hold the very lock that is needed there.
+    return done.result(_SECONDS_TO_WAIT)
 
 
 def _refresh(families: list[BusinessFamily], now: float, before: Snapshot) -> Refresh:

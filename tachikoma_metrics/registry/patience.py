@@ -42,8 +42,9 @@ class Patience:
         if type(collector).__module__.startswith(_AT_ONCE) or _is_within_a_test():
             yield from collector.collect()
             return
+        name = f"collector {id(collector)}"
         question: Question[Collected] = self._questions.put(
-            f"collector {id(collector)}",
+            name,
             partial(_collect_and_close, collector),
             lambda error: None,
             "",
@@ -55,6 +56,8 @@ class Patience:
                 "without it. Have it collect beforehand what takes long."
             )
         families, error = collected
+        # Whoever is unregistered is not to be kept alive by what he was asked.
+        self._questions.drop(name)
         yield from families
         if error is not None:
             raise error
