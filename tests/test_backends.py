@@ -527,7 +527,8 @@ def test_an_adapter_without_a_urllib3_body_is_measured():
         with requests.Session() as session:
             session.mount("odd://", Adapter(raw))
             instrument_client(session, "odd")
-            assert session.get("odd://backend/v1/models").content == content
+            with session.get("odd://backend/v1/models", stream=True) as response:
+                assert response.content == content
 
     assert (counted(), timed()) == ({"/v1/models": 2}, 2)
 
