@@ -6,6 +6,7 @@ second, or some. Whoever did not answer in time is not waited for again until he
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -59,9 +60,10 @@ class Question(Generic[Answer]):
         """Tell whether to wait was, or would have been, in vain."""
         return self.took > self._seconds_to_answer
 
-    def wait(self) -> Answer | None:
-        """Return the answer; None if there is none in time."""
-        if self._is_over.wait(max(0.0, self._give_up_at - monotonic())):
+    def wait(self, at_most: float = math.inf) -> Answer | None:
+        """Return the answer; None if there is none in time, or in ``at_most`` seconds."""
+        seconds = min(self._give_up_at - monotonic(), at_most)
+        if self._is_over.wait(max(0.0, seconds)):
             return None if self.was_slow else self.answer
         # Whoever is not waited for is late if he takes too long, which he tells himself.
         if self._is_waited_for:

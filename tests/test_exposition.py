@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from prometheus_client.registry import Collector
 from tachikoma_metrics import METRICS, record_cache_hit, record_execution
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, gather
 from tachikoma_metrics.exposition.parse import parse_text
+from tachikoma_metrics.registry import patience
 from tachikoma_metrics.registry.patience import Patience
 from tachikoma_metrics.testing import sample_value
 from tests.services.processes import eventually
@@ -366,3 +368,29 @@ def test_a_collector_that_hangs_costs_itself_alone(
     assert all("slow_jobs" not in page and "http_requests_in_flight" in page for page in pages)
     assert sample_value("tachikoma_metrics_errors_total", source="collector") == 4
     eventually(lambda: sample_value("slow_jobs") == 3)
+
+
+def test_collectors_that_hang_share_the_time_of_a_page(
+    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(patience, "SECONDS_FOR_A_PAGE", 0.5)
+    goes_on = threading.Event()
+
+    class Slow(Collector):
+        def describe(self) -> list[Metric]:
+            return []
+
+        def collect(self) -> list[Metric]:
+            goes_on.wait(30)
+            return []
+
+    for _ in range(4):
+        registry.register(Slow())
+    before = time.monotonic()
+    page = METRICS.encode()
+    seconds = time.monotonic() - before
+    goes_on.set()
+
+    assert "http_requests_in_flight" in page
+    # Each of them would be waited for ten times as long.
+    assert seconds < 4

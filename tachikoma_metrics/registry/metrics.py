@@ -122,6 +122,7 @@ class Metrics:
         started_at = time.perf_counter()
         config = conf.config()
         self._register()
+        self._patience.begin_page()
         snapshot = Snapshot(self._merged, lambda: self._faults, names, self._patience)
         gathered = exposition.gather(
             self.registry,

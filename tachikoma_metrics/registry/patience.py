@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
+from time import monotonic
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -16,6 +18,9 @@ from tachikoma_metrics.questions import Question, Questions
 
 SECONDS_TO_COLLECT = 5.0
 """Half of what Prometheus waits for a whole page, unless told otherwise."""
+
+SECONDS_FOR_A_PAGE = 8.0
+"""What all of them have together: a page that is late is no page to Prometheus."""
 
 Collected = tuple[list[Metric], Exception | None]
 
@@ -32,6 +37,11 @@ class Patience:
     def __init__(self, seconds: float = SECONDS_TO_COLLECT) -> None:
         self._seconds = seconds
         self._questions = Questions(seconds)
+        self._page_ends_at = math.inf
+
+    def begin_page(self) -> None:
+        """Have the collectors share the time of one page, from now on."""
+        self._page_ends_at = monotonic() + SECONDS_FOR_A_PAGE
 
     def forget(self) -> None:
         """Forget the threads, in a forked child: they are the parent's."""
@@ -49,7 +59,7 @@ class Patience:
             lambda error: None,
             "",
         )
-        collected = question.wait()
+        collected = question.wait(self._page_ends_at - monotonic())
         if collected is None:
             raise TimeoutError(
                 f"{collector!r} should collect within {self._seconds:g} seconds; the page is "
