@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import aclosing
 from types import TracebackType
@@ -18,7 +19,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Begun = TypeVar("Begun")
 
 
-class TrackedBlock(Generic[Begun]):
+class TrackedBlock(ABC, Generic[Begun]):
     """Begin at the start of a block, and end once at its end, with what it raised.
 
     A subclass says how to ``begin`` and to ``end``, neither of which raises. One object
@@ -29,13 +30,13 @@ class TrackedBlock(Generic[Begun]):
     def __init__(self) -> None:
         self._begun: list[Begun] = []
 
+    @abstractmethod
     def begin(self) -> Begun:
         """Return what the block is given."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, begun: Begun, error: BaseException | None) -> None:
         """Take note of the end of the block, which raised ``error`` unless that is None."""
-        raise NotImplementedError
 
     def __enter__(self) -> Begun:
         begun = self.begin()

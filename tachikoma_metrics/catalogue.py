@@ -63,7 +63,6 @@ _DATABASE = "every database, and `record_db_query`"
 _BACKEND = "`instrument_client`, `track_backend_request`, `record_backend_request`"
 _ATTEMPTED = "`instrument_client`, `track_backend_request`"
 _BUSINESS = "`BUSINESS_METRICS`"
-_OWN_CODE = "your code, through `METRICS`"
 _OURSELVES = "tachikoma_metrics itself"
 
 # --- HTTP -------------------------------------------------------------------

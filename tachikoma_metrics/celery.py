@@ -12,9 +12,6 @@ from tachikoma_metrics import conf
 
 TASK = "tachikoma_metrics.tasks.refresh_business_metrics"
 
-_SHARE_OF_AN_INTERVAL = 0.9
-"""Two beats make one refresh; one that comes a little early is not left out."""
-
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
     """Return the entry for ``beat_schedule`` that refreshes the business counts.
@@ -30,7 +27,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
             "task": TASK,
             "schedule": interval,
             # django-celery-beat has another name for it, and each passes over the other's.
-            "options": {**options(), "expire_seconds": options()["expires"]},
+            "options": {**options(), "expire_seconds": interval},
         }
     }
 
@@ -38,8 +35,3 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
 def options() -> dict[str, Any]:
     """Return how a refresh is sent: so that it expires in ``BUSINESS_INTERVAL`` seconds."""
     return {"expires": conf.config().business_interval}
-
-
-def min_age() -> float:
-    """Return how many seconds ago the last refresh must have begun for one more."""
-    return conf.config().business_interval * _SHARE_OF_AN_INTERVAL

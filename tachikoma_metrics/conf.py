@@ -237,13 +237,11 @@ class Config:
 
     def instruments_database(self, alias: str) -> bool:
         """Tell whether the queries and connections of a database are measured."""
-        wanted = self.instrument_databases
-        return wanted is True or (wanted is not False and alias in wanted)
+        return _names(self.instrument_databases, alias)
 
     def instruments_cache(self, alias: str) -> bool:
         """Tell whether the look-ups in a cache, and its size, are measured."""
-        wanted = self.instrument_caches
-        return self.enabled and (wanted is True or (wanted is not False and alias in wanted))
+        return self.enabled and _names(self.instrument_caches, alias)
 
     @cached_property
     def counts_queries(self) -> bool:
@@ -259,6 +257,10 @@ class Config:
             name for family in catalogue.FED_BY_REQUESTS for name in self.labels.get(family, ())
         }
         return "scheme" in shown or bool(self.request_labels)
+
+
+def _names(wanted: bool | tuple[str, ...], alias: str) -> bool:
+    return wanted if isinstance(wanted, bool) else alias in wanted
 
 
 @dataclass(frozen=True)

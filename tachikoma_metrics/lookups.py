@@ -164,19 +164,20 @@ class GetMany(Call):
 
     def _noted(self, keys: Iterable[Any], noted: list[Any]) -> Iterator[Any]:
         # Whatever makes the keys may look some up itself, which counts.
-        _current.set(self.around)
+        self._be_within(self.around)
         try:
             for key in keys:
                 noted.append(key)
-                _current.set(self)
+                self._be_within(self)
                 yield key
-                if self.cache is None:
-                    # The call is over, and somebody reads on.
-                    continue
-                _current.set(self.around)
+                self._be_within(self.around)
         finally:
-            if self.cache is not None:
-                _current.set(self)
+            self._be_within(self)
+
+    def _be_within(self, call: Call | None) -> None:
+        # Who reads on when this call is over is within another.
+        if self.cache is not None:
+            _current.set(call)
 
     def conclude(self, result: Any) -> None:
         """Count each key, once however often it was named."""

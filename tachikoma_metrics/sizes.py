@@ -23,6 +23,7 @@ from tachikoma_metrics.labels import clean
 from tachikoma_metrics.questions import SECONDS_TO_ANSWER, Question, Questions
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.store import STORE, Cell
+from tachikoma_metrics.transactions import connections_of_its_own
 
 Size = Callable[[Any], float]
 """Returns the number of a cache's entries; raises whatever its client does."""
@@ -160,7 +161,7 @@ def import_libraries() -> None:
 
     Two threads that begin to import one library from two ends wait for each other.
     """
-    for params in caches.settings.values():
+    for params in _measured().values():
         with suppress(Exception):
             size = _size_of(params["BACKEND"])
             if size in _LIBRARIES:
@@ -190,16 +191,11 @@ def asked(label_names: tuple[str, ...]) -> Mapping[tuple[str, ...], float]:
 
     Never raises: what cannot be had is left out, and counted as a fault.
     """
-    config = conf.config()
-    measured = {
-        alias: params
-        for alias, params in caches.settings.items()
-        if config.instruments_cache(alias)
-    }
+    measured = _measured()
     if not label_names:
         # Where caches share their entries, asking one of them is enough.
-        measured = {_place(params): (alias, params) for alias, params in measured.items()}
-        measured = dict(measured.values())
+        distinct = {_place(params): (alias, params) for alias, params in measured.items()}
+        measured = dict(distinct.values())
     questions = {alias: _question(alias, params) for alias, params in measured.items()}
     # All are asked before the first is waited for.
     answers = {alias: one.wait() for alias, one in questions.items() if one is not None}
@@ -207,6 +203,16 @@ def asked(label_names: tuple[str, ...]) -> Mapping[tuple[str, ...], float]:
     if label_names:
         return {(clean(alias),): size for alias, size in sizes.items()}
     return {(): sum(sizes.values())} if sizes else {}
+
+
+def _measured() -> dict[str, Mapping[str, Any]]:
+    """Return the settings of the caches that are measured, by alias."""
+    config = conf.config()
+    return {
+        alias: params
+        for alias, params in caches.settings.items()
+        if config.instruments_cache(alias)
+    }
 
 
 def _place(params: Mapping[str, Any]) -> str:
@@ -232,23 +238,13 @@ def _question(alias: str, params: Mapping[str, Any]) -> Question[float] | None:
 
 
 def _ask(alias: str, size: Size) -> float:
-    # The cache and its connections are this thread's own.
-    try:
+    with connections_of_its_own():
+        # The cache is this thread's own, too.
         cache = caches[alias]
         try:
             return size(cache)
         finally:
             cache.close()
-    finally:
-        _close_connections()
-
-
-def _close_connections() -> None:
-    for connection in connections.all(initialized_only=True):
-        connection.close()
-        # An SQLite in memory, as tests have it, takes no notice of close().
-        if connection.connection is not None:
-            connection.connection.close()
 
 
 def _lateness(alias: str) -> str:

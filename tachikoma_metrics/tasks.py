@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 
 from tachikoma_metrics import business, conf
-from tachikoma_metrics.celery import TASK, min_age, options
+from tachikoma_metrics.celery import TASK, options
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.worker_page import serve_page
 
@@ -20,7 +20,8 @@ def refresh_business_metrics() -> bool:
     Returns whether it was. Raises if the counts cannot be kept, for Celery to tell.
     """
     try:
-        return business.refresh(min_age()) is not None
+        min_age = business.min_age(conf.config().business_interval)
+        return business.refresh(min_age) is not None
     except Exception as error:
         METRICS.fault("business", error)
         raise

@@ -10,6 +10,7 @@ from tachikoma_metrics.business.collector import install
 from tachikoma_metrics.business.refreshing import (
     Refresh,
     aupdate_business_metrics,
+    min_age,
     refresh,
     update_business_metrics,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Refresh",
     "aupdate_business_metrics",
     "install",
+    "min_age",
     "refresh",
     "update_business_metrics",
 ]

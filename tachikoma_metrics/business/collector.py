@@ -20,6 +20,7 @@ from tachikoma_metrics.definitions import Gauge
 from tachikoma_metrics.questions import Questions
 from tachikoma_metrics.registry import METRICS, Ask
 from tachikoma_metrics.store import STORE
+from tachikoma_metrics.transactions import connections_of_its_own
 
 _WHEN_LATE = (
     "`BUSINESS_STORE` should be readable within a second; the page shows the last copy. "
@@ -87,11 +88,8 @@ def is_within_a_test(store: snapshot.SnapshotStore) -> bool:
 
 
 def _read_and_close() -> Snapshot:
-    # The connection is this thread's own.
-    try:
+    with connections_of_its_own():
         return snapshot.store().read()
-    finally:
-        connections.close_all()
 
 
 READER = SnapshotReader()

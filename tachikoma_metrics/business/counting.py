@@ -89,34 +89,31 @@ def _choices_of(model: type[Model], lookup: str) -> list[Any]:
 
 def _last_field(model: type[Model], lookup: str) -> Field[Any, Any] | None:
     """Return the field a look-up leads to; None if it leads further, or elsewhere."""
-    found: Any = None
+    fields = list(_fields(model, lookup))
+    is_whole = len(fields) == len(lookup.split(LOOKUP_SEP))
+    return fields[-1] if is_whole and isinstance(fields[-1], Field) else None
+
+
+def _fields(model: type[Model], lookup: str) -> Iterator[Any]:
+    """Yield the fields that a look-up leads through, as far as its names are of fields."""
     for name in lookup.split(LOOKUP_SEP):
-        if found is not None and found.related_model is None:
-            return None
         try:
-            found = (model if found is None else found.related_model)._meta.get_field(name)
+            field: Any = model._meta.get_field(name)
         except FieldDoesNotExist:
-            return None
-    return found if isinstance(found, Field) else None
+            return
+        yield field
+        if field.related_model is None:
+            return
+        model = field.related_model
 
 
 def _is_multiplied(model: type[Model], family: BusinessFamily) -> bool:
     """Tell whether a row may be found several times, through a relation to many."""
     return any(
-        _leads_to_many(model, lookup)
+        field.one_to_many or field.many_to_many
         for lookup in (*family.labels.values(), *(family.filter or ()))
+        for field in _fields(model, lookup)
     )
-
-
-def _leads_to_many(model: type[Model], lookup: str) -> bool:
-    for name in lookup.split(LOOKUP_SEP):
-        relation = next((one for one in model._meta.get_fields() if one.name == name), None)
-        if relation is None or not relation.is_relation or relation.related_model is None:
-            return False
-        if relation.one_to_many or relation.many_to_many:
-            return True
-        model = relation.related_model
-    return False
 
 
 # --- callables --------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.db import IntegrityError, router, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.business.counting import Counts
@@ -104,12 +104,12 @@ class DatabaseStore:
 
     def read(self) -> Snapshot:
         """Return the snapshot; ``NOTHING`` before the first."""
-        row = BusinessSnapshot.objects.using(self.alias).filter(pk=1).first()
+        row = self._rows().first()
         return NOTHING if row is None else restored(row.taken_at, json.loads(row.content))
 
     def begin(self, now: float, min_age: float) -> bool:
         """Tell whether no other refresh began in the last ``min_age`` seconds."""
-        rows = BusinessSnapshot.objects.using(self.alias).filter(pk=1)
+        rows = self._rows()
         is_old = _is_before("begun_at", now - min_age, now)
         if rows.filter(is_old).update(begun_at=now):
             return True
@@ -117,12 +117,15 @@ class DatabaseStore:
 
     def write(self, snapshot: Snapshot) -> bool:
         """Replace an older snapshot; return False if there is a newer one."""
-        rows = BusinessSnapshot.objects.using(self.alias).filter(pk=1)
+        rows = self._rows()
         if not rows.exists():
             self._made(snapshot.taken_at)
         is_older = _is_before("taken_at", snapshot.taken_at, time.time())
         content = json.dumps(snapshot.content())
         return bool(rows.filter(is_older).update(taken_at=snapshot.taken_at, content=content))
+
+    def _rows(self) -> QuerySet[BusinessSnapshot]:
+        return BusinessSnapshot.objects.using(self.alias).filter(pk=1)
 
     def _made(self, now: float) -> bool:
         try:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from time import monotonic
 
-from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from tachikoma_metrics import conf
+from tachikoma_metrics import conf, transactions
 from tachikoma_metrics.questions import Question, Questions
 
 SECONDS_TO_COLLECT = 5.0
@@ -75,19 +72,14 @@ class Patience:
 
 def _is_within_a_test() -> bool:
     # What a test has written in its transaction, another thread does not see.
-    return conf.is_test_run() and any(
-        connection.in_atomic_block for connection in connections.all(initialized_only=True)
-    )
+    return conf.is_test_run() and transactions.is_under_way()
 
 
 def _collect_and_close(collector: Collector) -> Collected:
     found: list[Metric] = []
-    try:
-        found.extend(collector.collect())
-    except Exception as error:
-        return found, error
-    finally:
-        # The connections are this thread's own; without settings there are none.
-        with suppress(ImproperlyConfigured):
-            connections.close_all()
+    with transactions.connections_of_its_own():
+        try:
+            found.extend(collector.collect())
+        except Exception as error:
+            return found, error
     return found, None

@@ -12,8 +12,6 @@ from django.db import close_old_connections
 from tachikoma_metrics import business, conf
 from tachikoma_metrics.registry import METRICS
 
-_SHARE_OF_AN_INTERVAL = 0.9
-
 
 class Command(BaseCommand):
     """Count the families of ``BUSINESS_METRICS`` for all processes to show."""
@@ -77,7 +75,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         while not is_over.is_set():
-            self._refresh_or_say_why(seconds * _SHARE_OF_AN_INTERVAL, dry_run)
+            self._refresh_or_say_why(business.min_age(seconds), dry_run)
             is_over.wait(seconds)
 
     def _refresh_or_say_why(self, min_age: float, dry_run: bool) -> None:

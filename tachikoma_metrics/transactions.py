@@ -1,0 +1,36 @@
+"""What a thread has to know of its database connections, and of another's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+
+def is_under_way() -> bool:
+    """Tell whether this thread is within a transaction of any database.
+
+    What that has written, no other thread sees.
+    """
+    return any(one.in_atomic_block for one in connections.all(initialized_only=True))
+
+
+@contextmanager
+def connections_of_its_own() -> Iterator[None]:
+    """Close, at the end of a thread of ours, the connections that it has opened."""
+    try:
+        yield
+    finally:
+        # Without settings there are none.
+        with suppress(ImproperlyConfigured):
+            _close_all()
+
+
+def _close_all() -> None:
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        # An SQLite in memory, as tests have it, takes no notice of close().
+        if connection.connection is not None:
+            connection.connection.close()
