@@ -111,8 +111,9 @@ class Dialect:
 
     @cached_property
     def _series(self) -> re.Pattern[str]:
+        known = {*catalogue.FAMILIES, *OF_PROCESSES, *self.families}
         # The longest first: one name may begin another.
-        names = sorted({*catalogue.FAMILIES, *self.families}, key=len, reverse=True)
+        names = sorted(known, key=len, reverse=True)
         return re.compile(
             rf"(?<![\w:$])(?P<name>{'|'.join(names)})(?P<suffix>_bucket|_sum|_count)?"
             r"(?P<matchers>\{[^}]*\})?(?![\w:])"
