@@ -138,11 +138,12 @@ def serving_sockets(port: int) -> Iterator[None]:
 
 
 def visit(port: int, path: str) -> None:
-    """Open a WebSocket, read a message and leave; some are refused."""
+    """Open a WebSocket, ask, read an answer and leave; some are refused."""
     with (
         contextlib.suppress(WebSocketException),
         connect(f"ws://{HOST}:{port}{path}") as client,
     ):
+        client.send("now")
         client.recv(timeout=SECONDS_TO_START)
 
 

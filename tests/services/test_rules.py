@@ -137,9 +137,7 @@ def test_errors_that_are_over_do_not_page(tmp_path: Path):
 
 
 def test_another_service_that_fails_is_not_this_one(tmp_path: Path):
-    of_another = {
-        one.replace("shop", "desk"): values for one, values in requests(1, 1, 60).items()
-    }
+    of_another = {one.replace("shop", "desk"): values for one, values in requests(1, 1, 60).items()}
 
     fire(tmp_path, {**requests(950, 0, 60), **of_another}, 60, BURN_PAGES)
 
@@ -258,9 +256,7 @@ SIGNS_OF_TROUBLE = [
 
 
 @pytest.mark.parametrize(("series", "values", "alert"), SIGNS_OF_TROUBLE)
-def test_trouble_with_the_metrics_is_a_ticket(
-    tmp_path: Path, series: str, values: str, alert: str
-):
+def test_trouble_with_the_metrics_is_a_ticket(tmp_path: Path, series: str, values: str, alert: str):
     labelled = series.replace("{L", '{job="shop",instance="a"')
 
     fire(tmp_path, {labelled: values}, 60, f"{alert}/ticket")
