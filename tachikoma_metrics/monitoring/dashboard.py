@@ -6,6 +6,7 @@ https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from itertools import count
 from typing import Any
 
@@ -20,7 +21,6 @@ COLUMNS = 24
 SELECTOR = 'job=~"$job",instance=~"$instance"'
 UID = "tachikoma-metrics"
 
-_DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _HEIGHTS = {"stat": 4, "timeseries": 8, "heatmap": 8}
 
 
@@ -62,9 +62,13 @@ def _panels(
             left_out.append(f"{row.title}: {panel.title}: {reason}.")
 
 
+def _datasource() -> dict[str, Any]:
+    return {"type": "prometheus", "uid": "${datasource}"}
+
+
 def _target(number: int, query: Query, panel: Panel, dialect: Dialect) -> dict[str, Any]:
     return {
-        "datasource": _DATASOURCE,
+        "datasource": _datasource(),
         "expr": dialect.say(query.expression),
         "format": "heatmap" if panel.kind == "heatmap" else "time_series",
         "legendFormat": dialect.legend(query.legend, query.expression) or "__auto",
@@ -110,7 +114,7 @@ def _drawn(
     panel: Panel, targets: list[dict[str, Any]], id: int, place: dict[str, int]
 ) -> dict[str, Any]:
     return {
-        "datasource": _DATASOURCE,
+        "datasource": _datasource(),
         "description": panel.description,
         "fieldConfig": {"defaults": _field(panel), "overrides": []},
         "gridPos": place,
@@ -198,7 +202,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def _options(panel: Panel) -> dict[str, Any]:
-    options = _OPTIONS[panel.kind]
+    # Each panel has its own, which a caller may change.
+    options = deepcopy(_OPTIONS[panel.kind])
     if panel.kind == "heatmap":
         return {**options, "yAxis": {"axisPlacement": "left", "unit": panel.unit}}
     return options
@@ -243,7 +248,7 @@ def _variable(label: str, chosen: str) -> dict[str, Any]:
     query = f"label_values({series}, {label})"
     variable: dict[str, Any] = {
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-        "datasource": _DATASOURCE,
+        "datasource": _datasource(),
         "includeAll": True,
         "label": label.replace("_", " ").capitalize(),
         "multi": True,
