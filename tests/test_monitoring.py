@@ -14,9 +14,11 @@ import yaml
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from tachikoma_metrics import catalogue, conf, monitoring
+from tachikoma_metrics import METRICS, catalogue, conf, monitoring
 from tachikoma_metrics.monitoring.alerts import alerts
+from tachikoma_metrics.monitoring.dialect import OF_PROCESSES, OF_PROMETHEUS
 from tachikoma_metrics.monitoring.objectives import Objectives
+from tests.promql import series
 
 OPT_IN = [name for name, family in catalogue.FAMILIES.items() if family.opt_in]
 COUNTED = {
@@ -125,11 +127,13 @@ def test_ids_are_unique():
 
 
 def test_every_series_is_of_the_job_and_instance_that_were_chosen():
-    for expression in expressions(dashboard(**EVERYTHING)):
-        series = re.findall(r"\b(?:[a-z]+_\w+|up)(?:\{([^}]*)\})?(?=[\[) ]|$)", expression)
-        chosen = [matchers for matchers in series if matchers]
-        assert chosen, expression
-        assert all('job=~"$job",instance=~"$instance"' in matchers for matchers in chosen)
+    asked = [
+        one for expression in expressions(dashboard(**EVERYTHING)) for one in series(expression)
+    ]
+
+    assert len(asked) > 80
+    for name, labels in asked:
+        assert {"job", "instance"} <= labels, name
 
 
 def test_one_chooses_data_source_job_and_instance():
@@ -343,6 +347,51 @@ def test_every_rule_that_is_read_is_recorded():
 def test_an_objective_that_makes_no_sense_is_refused(option: str, value: str, told: str):
     with pytest.raises(CommandError, match=re.escape(told)):
         written("metrics_rules", option, value)
+
+
+# --- names ------------------------------------------------------------------
+
+ANYWHERE = {"job", "instance", "le"}
+
+
+def labels_by_series() -> dict[str, set[str]]:
+    """Return the labels of every series there can be, by its name."""
+    known = {name: set(labels) for name, labels in {**OF_PROCESSES, **OF_PROMETHEUS}.items()}
+    for name, family in catalogue.FAMILIES.items():
+        suffixes = ("_bucket", "_sum", "_count") if family.type == "histogram" else ("",)
+        known |= {name + suffix: set(family.label_names) for suffix in suffixes}
+    return known
+
+
+def test_every_metric_and_label_that_is_named_is_in_the_catalogue():
+    known = labels_by_series()
+    made = rules(**EVERYTHING)
+    recorded = {one["record"] for one in made if "record" in one}
+    named = [
+        (expression, name, labels)
+        for expression in [*expressions(dashboard(**EVERYTHING)), *(one["expr"] for one in made)]
+        for name, labels in series(expression)
+        if name not in recorded
+    ]
+
+    assert len(named) > 100
+    for expression, name, labels in named:
+        assert name in known, expression
+        assert labels <= known[name] | ANYWHERE, expression
+
+
+def test_every_label_that_a_text_names_is_one_of_its_expression():
+    for one in rules(**EVERYTHING):
+        named = set(re.findall(r"\$labels\.(\w+)", json.dumps(one.get("annotations", ""))))
+        asked = {"job"}.union(*(labels for _, labels in series(one["expr"])))
+        assert named <= asked
+
+
+def test_the_process_metrics_are_those_of_prometheus_client():
+    page = METRICS.encode()
+
+    for name in OF_PROCESSES:
+        assert f"\n# TYPE {name} " in page
 
 
 # --- both -------------------------------------------------------------------
