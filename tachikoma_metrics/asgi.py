@@ -36,7 +36,7 @@ class WebSocketMetricsMiddleware:
     """Measure the WebSocket connections of an ASGI application.
 
     Belongs outermost, or round what answers WebSockets. The application gets the
-    messages, and the server the exceptions, that they would get without it.
+    messages, and the server the exceptions, that they would get without it::
 
         application = WebSocketMetricsMiddleware(ProtocolTypeRouter({...}))
     """

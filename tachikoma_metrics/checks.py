@@ -46,7 +46,7 @@ def warning(id: str, message: str, hint: str) -> Warning:
 
 @register
 def check_values(**kwargs: Any) -> list[CheckMessage]:
-    """E001, E002, E101 to E127: a dictionary, of known keys, whose values meet their rules."""
+    """Tell what ``conf`` found wrong: E001, E002, and the id of each setting."""
     return [error(fault.id, fault.message, fault.hint) for fault in conf.config().faults]
 
 
@@ -120,7 +120,7 @@ def check_label_names(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_global_labels(**kwargs: Any) -> list[CheckMessage]:
-    """E005: no global label has the name of a family's own label."""
+    """E005: none of ``GLOBAL_LABELS`` has the name of a family's own label."""
     names = conf.config().global_label_names
     return [
         error(
@@ -164,7 +164,7 @@ def _trouble_with(dotted_path: str) -> str:
 
 @register
 def check_extra_label_names(**kwargs: Any) -> list[CheckMessage]:
-    """E007: no extra label has the name of a label that a family can have anyway."""
+    """E007: none of ``EXTRA_LABELS`` has the name of a label that a family can have anyway."""
     config = conf.config()
     offered = {
         label
@@ -184,7 +184,7 @@ def check_extra_label_names(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_extra_labels_are_used(**kwargs: Any) -> list[CheckMessage]:
-    """W007: each extra label is given to a family."""
+    """W007: ``LABELS`` gives each of ``EXTRA_LABELS`` to a family."""
     config = conf.config()
     return [
         warning(
@@ -199,7 +199,7 @@ def check_extra_labels_are_used(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
-    """W001: the middleware is there."""
+    """W001: ``MIDDLEWARE`` has ``MetricsMiddleware``."""
     if not conf.config().enabled or _places():
         return []
     return [
@@ -214,7 +214,7 @@ def check_middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_middleware_is_first(**kwargs: Any) -> list[CheckMessage]:
-    """W002: the middleware is first, so that it sees every request and all of it."""
+    """W002: ``MetricsMiddleware`` is first, so that it sees every request and all of it."""
     places = _places()
     if not conf.config().enabled or not places or places[0] == 1:
         return []
@@ -230,7 +230,7 @@ def check_middleware_is_first(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_middleware_is_installed_once(**kwargs: Any) -> list[CheckMessage]:
-    """W006: the middleware is there once, so that requests are counted once."""
+    """W006: ``MetricsMiddleware`` is there once, so that requests are counted once."""
     places = _places()
     if not conf.config().enabled or len(places) < 2:
         return []
@@ -345,7 +345,7 @@ def check_permission(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_page_is_not_open(**kwargs: Any) -> list[CheckMessage]:
-    """W012: the page is not for everybody."""
+    """W012: ``ALLOWED_NETWORKS`` does not open the page to everybody."""
     config = conf.config()
     is_open = "*" in config.allowed_networks and not config.tokens and config.permission is None
     if not is_open or not config.enabled:
@@ -365,7 +365,7 @@ _SHORTEST_TOKEN = 16
 
 @register(Tags.security, deploy=True)
 def check_tokens_are_long(**kwargs: Any) -> list[CheckMessage]:
-    """W013: nobody guesses a token."""
+    """W013: nobody guesses a token, for each has at least 16 characters."""
     tokens = conf.config().tokens
     short = [one for one in tokens if not one.startswith("file:") and len(one) < _SHORTEST_TOKEN]
     if not short:
@@ -434,7 +434,7 @@ def check_store_can_be_had(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_stock_mode_is_not_set_up(**kwargs: Any) -> list[CheckMessage]:
-    """W009: nobody relies on prometheus_client's own multi-process mode."""
+    """W009: ``PROMETHEUS_MULTIPROC_DIR`` is not set, for it has no effect."""
     names = [name for name in STOCK_MODE_VARIABLES if name in os.environ]
     if not names or not conf.config().enabled:
         return []

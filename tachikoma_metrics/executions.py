@@ -85,7 +85,7 @@ class track_execution(TrackedBlock[Execution]):  # Reads as what it does.
     """Measure an execution of a language model: a ``with`` or ``async with`` block, or a function.
 
     ``status`` is ``success`` unless the block raises: then ``timeout``, ``cancelled`` or
-    ``error``, and the exception passes through.
+    ``error``, and the exception passes through::
 
         with track_execution("openai", "gpt-5") as execution:
             execution.usage(client.chat.completions.create(...))

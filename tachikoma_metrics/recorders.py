@@ -246,7 +246,7 @@ class Timer:
     decorator it times each call of a function, sync or async.
 
     Of a generator function it would time no more than the making of the generator.
-    A callback that raises is counted in ``tachikoma_metrics_errors_total``.
+    A callback that raises is counted in ``tachikoma_metrics_errors_total``::
 
         with Timer(lambda seconds: record_db_query("select", "orders", seconds)):
             ...

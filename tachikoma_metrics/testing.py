@@ -1,10 +1,12 @@
 """For tests: read the page as a scraper would.
 
-def test_a_purchase_is_counted(client):
-    with increase_of("purchases_total", plan="pro") as purchases:
-        client.post("/buy", {"plan": "pro"})
+For example::
 
-    assert purchases.amount == 1
+    def test_a_purchase_is_counted(client):
+        with increase_of("purchases_total", plan="pro") as purchases:
+            client.post("/buy", {"plan": "pro"})
+
+        assert purchases.amount == 1
 """
 
 from __future__ import annotations
