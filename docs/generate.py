@@ -36,10 +36,14 @@ PAGES: dict[str, Callable[[], str]] = {
 """Pages of which every word is derived."""
 
 PARTS: dict[str, dict[str, Callable[[Texts], str]]] = {
-    "explanation/cost.md": {"figures": lambda texts: figures.table(texts["benchmarks.md"])},
+    "explanation/cost.md": {
+        "figures": lambda texts: figures.table(texts["benchmarks.md"]),
+        "scrapes": lambda texts: figures.scrapes(texts["benchmarks.md"]),
+    },
     "explanation/scaling.md": {
         "series": lambda texts: series.table(),
         "savings": lambda texts: series.savings(),
+        "hosts": lambda texts: series.hosts(),
     },
 }
 """Pages with derived parts, which stand between marks."""

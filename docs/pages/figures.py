@@ -67,10 +67,30 @@ def _tables(text: str) -> Iterator[list[str]]:
 
 
 def _cells(lines: list[str]) -> dict[str, dict[str, str]]:
-    heads, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    heads, _, *rows = map(_split, lines)
     return {row[0]: dict(zip(heads[1:], row[1:], strict=True)) for row in rows}
 
 
 def _median(figure: str) -> str:
     """Return the median of a figure, without its range."""
     return figure.partition(" ")[0]
+
+
+def scrapes(benchmarks: str) -> str:
+    """Return the table of what a page costs, from the page of benchmarks."""
+    text = section(benchmarks, "What a scrape costs")
+    heads, _, *rows = (_split(line) for line in next(_with(text, "multiple")))
+    columns = [heads.index(head) for head in ("label sets", "lines", "processes")]
+    columns += [heads.index(f"{OURS}, {temperature}") for temperature in ("cold", "warm")]
+    return markdown.table(
+        ("label sets:", "lines:", "processes:", "first page, ms of CPU:", "later ones, ms:"),
+        ([_median(row[column]) for column in columns] for row in rows),
+    )
+
+
+def _with(text: str, column: str) -> Iterator[list[str]]:
+    return (lines for lines in _tables(text) if column in _split(lines[0]))
+
+
+def _split(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]

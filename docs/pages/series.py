@@ -131,3 +131,32 @@ def changed(family: Family, changes: tuple[str, ...]) -> Shape:
     if "six bounds" in changes and family is catalogue.HTTP_REQUEST_DURATION:
         return Shape(family, shape.sizes, 6)
     return shape
+
+
+HOSTS = (1, 10, 100, 1_000, 5_000)
+RAM_OF_A_SERIES = 3_000
+"""https://www.robustperception.io/why-does-prometheus-use-so-much-ram/"""
+DISK_OF_A_SAMPLE = 2
+"""The more of https://prometheus.io/docs/prometheus/latest/storage/#operational-aspects."""
+SECONDS_BETWEEN_SCRAPES = 15
+DAYS = 15
+
+
+def hosts() -> str:
+    """Return the table of what Prometheus needs for many hosts of the example's size."""
+    a_host = sum(standard(family).series for family in catalogue.SPECIFIED)
+    return markdown.table(
+        ("hosts:", "series:", "samples a second:", "memory, GB:", f"disk for {DAYS} days, GB:"),
+        (_needs(count, count * a_host) for count in HOSTS),
+    )
+
+
+def _needs(count: int, series: int) -> tuple[str, ...]:
+    samples = series / SECONDS_BETWEEN_SCRAPES
+    disk = samples * DAYS * 86_400 * DISK_OF_A_SAMPLE
+    memory = series * RAM_OF_A_SERIES
+    return f"{count:,}", f"{series:,}", f"{samples:,.0f}", *map(_gigabytes, (memory, disk))
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:,.2g}" if size < 1e10 else f"{size / 1e9:,.0f}"
