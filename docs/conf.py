@@ -30,6 +30,9 @@ myst_enable_extensions = ["colon_fence"]
 # Links such as access.md#is-it-right.
 myst_heading_anchors = 3
 
+# What is in quotes may be copied.
+smartquotes = False
+
 # --- reference of the API ---------------------------------------------------
 
 autodoc_member_order = "bysource"

@@ -5,14 +5,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
 
 import tachikoma_metrics
-from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics import catalogue, conf, record_execution
+from tachikoma_metrics.testing import samples
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -174,6 +177,36 @@ def test_every_name_for_tests_is_in_the_reference():
     ]
 
     assert sorted(members.split(", ")) == sorted(own)
+
+
+def test_the_series_of_the_example_are_those_that_a_page_has():
+    rows = re.findall(r"^\| \[`(\w+)`\].* ([\d,]+) \| [\d,]+ \|$", page_on("scaling"), re.MULTILINE)
+    told = {name: int(series.replace(",", "")) for name, series in rows}
+
+    for backend, model in product(["openai", "anthropic"], ["a", "b", "c"]):
+        for status in ("success", "error", "timeout", "cancelled"):
+            record_execution(backend, model, status, 1, (1, 1))
+    shown = Counter(re.sub("_(bucket|sum|count)$", "", name) for name, _ in samples())
+
+    assert told.keys() == {family.name for family in catalogue.SPECIFIED}
+    for name in ("executions_total", "execution_duration_seconds", "execution_tokens_total"):
+        assert shown[name] == told[name]
+
+
+def page_on(subject: str) -> str:
+    return (DOCS / "explanation" / f"{subject}.md").read_text()
+
+
+def test_the_figures_are_those_of_the_benchmarks(copy: Path):
+    benchmarks = copy / "docs" / "benchmarks.md"
+    text = benchmarks.read_text()
+    ours = re.findall(r"^\| tachikoma_metrics \| .*\| (\d\S+) \([^|]+\) \|$", text, re.MULTILINE)
+    benchmarks.write_text(text.replace(f"| {ours[0]} (", "| 12345 ("))
+
+    generate(at=copy)
+
+    assert f"| request, ASGI | {ours[0]} |" in page_on("cost")
+    assert "| request, ASGI | 12345 |" in (copy / "docs" / "explanation" / "cost.md").read_text()
 
 
 @pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "example_project/README.md"])
