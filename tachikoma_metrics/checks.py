@@ -52,19 +52,19 @@ def check_values(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_histogram_names(**kwargs: Any) -> list[CheckMessage]:
-    """E003: ``BUCKETS`` names histograms."""
+    """E003: every name in ``BUCKETS`` is that of a histogram."""
     return _unknown_names("E003", "BUCKETS", "histograms", conf.config().buckets, HISTOGRAMS)
 
 
 @register
 def check_labelled_names(**kwargs: Any) -> list[CheckMessage]:
-    """E008: ``LABELS`` names families, but not those of our own health."""
+    """E008: every name in ``LABELS`` is that of a family, and not of the app's own health."""
     return _unknown_names("E008", "LABELS", "families", conf.config().labels, LABELLED)
 
 
 @register
 def check_opt_in_names(**kwargs: Any) -> list[CheckMessage]:
-    """E009: ``EXTRA_METRICS`` names opt-in families."""
+    """E009: every name in ``EXTRA_METRICS`` is that of an opt-in family."""
     named = conf.config().extra_metrics
     return _unknown_names("E009", "EXTRA_METRICS", "opt-in families", named, OPT_IN, _opt_in_hint)
 
@@ -77,7 +77,7 @@ def _opt_in_hint(name: str, possible: Collection[str]) -> str:
 
 @register
 def check_disabled_names(**kwargs: Any) -> list[CheckMessage]:
-    """E010: ``DISABLED_METRICS`` names families."""
+    """E010: every name in ``DISABLED_METRICS`` is that of a family."""
     named = conf.config().disabled_metrics
     return _unknown_names("E010", "DISABLED_METRICS", "families", named, catalogue.FAMILIES)
 
@@ -103,7 +103,7 @@ def _unknown_names(
 
 @register
 def check_label_names(**kwargs: Any) -> list[CheckMessage]:
-    """E004: ``LABELS`` asks a family for labels that can be filled in."""
+    """E004: ``LABELS`` gives each family labels that it can have."""
     config = conf.config()
     return [
         error(
@@ -139,7 +139,7 @@ def check_global_labels(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_extra_labels(**kwargs: Any) -> list[CheckMessage]:
-    """E006: each dotted path in ``EXTRA_LABELS`` leads to a plain callable."""
+    """E006: each path in ``EXTRA_LABELS`` leads to a callable that is no coroutine function."""
     return [
         error(
             "E006",
@@ -262,7 +262,7 @@ def _is_ours(dotted_path: str) -> bool:
 
 @register
 def check_path_shadows_no_view(**kwargs: Any) -> list[CheckMessage]:
-    """W003: the URLconf has no page of the project's at ``PATH``."""
+    """W003: the project has no page of its own at ``PATH``, which would never be shown."""
     config = conf.config()
     if not config.enabled or config.path is None or not _places():
         return []
@@ -285,7 +285,7 @@ def check_path_shadows_no_view(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_names_are_free(**kwargs: Any) -> list[CheckMessage]:
-    """W004: no collector of the project's has the name of one of our families."""
+    """W004: no metric of the project's has the name of a family of ours."""
     return [
         warning(
             "W004",
@@ -328,7 +328,7 @@ def _unknown_aliases(
 
 @register
 def check_permission(**kwargs: Any) -> list[CheckMessage]:
-    """E013: ``PERMISSION`` leads to a plain callable."""
+    """E013: ``PERMISSION`` leads to a callable that is no coroutine function."""
     path = conf.config().permission
     trouble = "" if path is None else _trouble_with(path)
     if not trouble:
@@ -399,7 +399,7 @@ _CACHES_OF_ONE_PROCESS = (LocMemCache, DummyCache)
 
 @register
 def check_business_store(**kwargs: Any) -> list[CheckMessage]:
-    """E012: with ``BUSINESS_STORE``, all processes see the counts of a refresh."""
+    """E012: where ``BUSINESS_STORE`` is ``cache``, ``default`` is one that processes share."""
     config = conf.config()
     if not config.business_metrics or config.business_store != "cache":
         return []
@@ -418,7 +418,7 @@ def check_business_store(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_store_can_be_had(**kwargs: Any) -> list[CheckMessage]:
-    """W008: the processes of the service have a directory to share values in."""
+    """W008: the processes of the service can have a directory to share values in."""
     obstacle = STORE.obstacle()
     if obstacle is None:
         return []

@@ -41,7 +41,7 @@ class Increase:
 
 @contextmanager
 def increase_of(name: str, /, **labels: str) -> Iterator[Increase]:
-    """Measure how much a sample rises in the block; one that is missing counts as 0."""
+    """Measure how much a sample rises in a ``with`` block; one that is missing counts as 0."""
     increase = Increase()
     before = sample_value(name, **labels) or 0.0
     yield increase

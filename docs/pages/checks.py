@@ -74,7 +74,7 @@ def _condition(function: Callable[..., Any]) -> str:
 
 def _of_settings() -> dict[str, str]:
     return {
-        setting.id: f"[`{key}`](settings.md#{key.lower()}) is {setting.rule.expectation}. "
+        setting.id: f"[`{key}`](settings.md#{key.lower()}) should be {setting.rule.expectation}. "
         f"{setting.rule.hint}"
         for key, setting in conf.SETTINGS.items()
     }
