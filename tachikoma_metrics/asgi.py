@@ -3,7 +3,7 @@
 It needs no Channels: any ASGI 3 application can be wrapped, and whatever is not a
 WebSocket goes straight through, as Django's own part of the application does.
 
-https://asgi.readthedocs.io/en/stable/specs/www.html#websocket
+https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class WebSocketMetricsMiddleware:
         self.app = app
 
     # Servers tell ASGI 3 by this being a coroutine function:
-    # https://asgi.readthedocs.io/en/stable/specs/main.html#applications
+    # https://asgi.readthedocs.io/en/latest/specs/main.html#applications
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> Any:
         """Answer a connection as the application does."""
         if scope["type"] != "websocket" or not config().enabled or _is_measured(receive):

@@ -1,7 +1,8 @@
 """Executions of a language model: begun, ended once, with what became of them.
 
 What OpenTelemetry calls an operation of a client, with its duration, tokens and time to the first
-chunk: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
+chunk:
+https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-metrics.md
 """
 
 from __future__ import annotations

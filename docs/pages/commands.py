@@ -20,8 +20,8 @@ def page() -> str:
     return markdown.page(
         "# Commands",
         markdown.NOTICE,
-        "Beside these options, each has those that all of Django's commands have, such as "
-        "`--settings` and `--verbosity`.",
+        "The management commands of the app, with their options. Beside these, each has those "
+        "that all of Django's commands have, such as `--settings` and `--verbosity`.",
         *(part for name in names() for part in section(name)),
     )
 

@@ -59,7 +59,7 @@ def _part(caption: str, names: list[str], texts: Mapping[str, str]) -> Iterator[
 def _link(name: str, texts: Mapping[str, str]) -> str:
     text = texts[name]
     included = _INCLUDED.search(text)
-    whole = texts[included[1]] if included and description(text) == "" else text
+    whole = text + texts[included[1]] if included else text
     url = f"{SITE}/{name.removesuffix('.md')}.html"
     return f"[{title(whole)}]({url}): {description(whole)}"
 
