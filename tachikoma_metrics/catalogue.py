@@ -3,6 +3,10 @@
 Names, types, labels and label order are a promise to dashboards and alerts:
 changing one is a breaking change. A constant is the name of its metric without
 ``_total``, ``_seconds`` and ``_bytes``.
+
+Names end in their unit, and totals in ``_total``, as Prometheus has it; ``missions_total`` and
+``specs_total`` are gauges all the same, for their specification says so:
+https://prometheus.io/docs/practices/naming/
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def test_the_sdist_has_what_a_packager_needs(built: Path):
         "LICENSE",
         "README.md",
         "benchmarks/__main__.py",
-        "docs/metrics.md",
+        "docs/reference/metrics.md",
         "example_project/manage.py",
         "pyproject.toml",
         "tachikoma_metrics/py.typed",
