@@ -33,6 +33,10 @@ myst_heading_anchors = 3
 # What is in quotes may be copied.
 smartquotes = False
 
+# Pygments knows no colons in PromQL, which the names of recording rules have. What is in the
+# blocks is proved by tests.
+suppress_warnings = ["misc.highlighting_failure"]
+
 # --- reference of the API ---------------------------------------------------
 
 autodoc_member_order = "bysource"

@@ -13,14 +13,19 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from pages import (  # noqa: E402  # They are found beside this file.
+from pages import project  # noqa: E402  # It is found beside this file.
+
+# Some of what is documented needs loaded apps.
+project.set_up()
+
+from pages import (  # noqa: E402
     checks,
     commands,
     contents,
     figures,
     markdown,
     metrics,
-    project,
+    monitoring,
     series,
     settings,
 )
@@ -28,12 +33,15 @@ from pages import (  # noqa: E402  # They are found beside this file.
 Texts = dict[str, str]
 
 PAGES: dict[str, Callable[[], str]] = {
+    "monitoring/dashboard.json": monitoring.dashboard,
+    "monitoring/rules.yml": monitoring.rules,
+    "reference/alerts.md": monitoring.runbook,
     "reference/checks.md": checks.page,
     "reference/commands.md": commands.page,
     "reference/metrics.md": metrics.page,
     "reference/settings.md": settings.page,
 }
-"""Pages of which every word is derived."""
+"""Files of which every word is derived."""
 
 PARTS: dict[str, dict[str, Callable[[Texts], str]]] = {
     "explanation/cost.md": {
@@ -67,9 +75,8 @@ def committed_texts() -> Texts:
     texts = {path.relative_to(HERE).as_posix(): _text(path) for path in paths}
     included = ("CHANGELOG.md", "example_project/README.md")
     texts |= {name: _text(HERE.parent / name) for name in included}
-    if (HERE / "llms.txt").exists():
-        texts["llms.txt"] = _text(HERE / "llms.txt")
-    return texts
+    others = (name for name in ("llms.txt", *PAGES) if (HERE / name).exists())
+    return texts | {name: _text(HERE / name) for name in others}
 
 
 def _text(path: Path) -> str:
@@ -78,7 +85,6 @@ def _text(path: Path) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the files, or check them; return the exit code."""
-    project.set_up()
     committed = committed_texts()
     stale = {name: text for name, text in derived(committed).items() if committed.get(name) != text}
     if "--check" in arguments:

@@ -11,10 +11,12 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import yaml
 from django.core.management import get_commands
 
 import tachikoma_metrics
 from tachikoma_metrics import catalogue, conf, record_execution
+from tachikoma_metrics.monitoring.rule_file import RUNBOOKS
 from tachikoma_metrics.testing import samples
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,6 +120,19 @@ def test_every_page_is_in_the_list_for_programs(name: str):
 @pytest.mark.parametrize("name", catalogue.FAMILIES)
 def test_every_family_is_in_the_reference(name: str):
     assert headings("metrics.md").count(name) == 1
+
+
+def test_every_alert_has_its_section_where_its_address_leads():
+    alerts = [heading for heading in headings("alerts.md") if heading.startswith("Django")]
+    rules = yaml.safe_load((DOCS / "monitoring" / "rules.yml").read_text())
+    urls = {
+        rule["annotations"]["runbook_url"]
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+
+    assert urls == {f"{RUNBOOKS}#{alert.lower()}" for alert in alerts}
 
 
 @pytest.mark.parametrize("key", conf.SETTINGS)

@@ -326,6 +326,17 @@ def test_every_runbook_says_what_it_means_and_what_to_do():
         assert alert.runbook.steps
 
 
+def test_every_panel_that_a_runbook_names_is_on_the_dashboard():
+    board = dashboard(**EVERYTHING)
+    titles = {panel["title"] for panel in panels(board)}
+    texts = [step for alert in alerts(conf.read({}), Objectives()) for step in alert.runbook.steps]
+    named = {name for text in texts for name in re.findall(r"\*([A-Z][^*]+)\*", text)}
+
+    # That one is a page of Prometheus.
+    assert len(named) > 5
+    assert named - titles == {"Status, Targets"}
+
+
 def test_every_rule_that_is_read_is_recorded():
     made = rules(**EVERYTHING)
     recorded = {one["record"] for one in made if "record" in one}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pages import markdown
+from pages import markdown, monitoring
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.definitions import Family, Histogram
 
@@ -99,9 +99,11 @@ def facts(family: Family) -> Iterator[str]:
     if isinstance(family, Histogram):
         yield f"Buckets: {buckets(family)}"
     yield f"Recorded by: {family.fed_by}"
-    alerts = alerts_about(family.name)
-    if alerts:
-        yield f"Alerts: {', '.join(alerts)}"
+    shown = monitoring.panels_of(family.name)
+    if shown:
+        yield f"On [the dashboard](../guides/dashboards.md): {', '.join(shown)}"
+    for alert in monitoring.alerts_about(family.name):
+        yield f"When to alert: {alert}"
 
 
 def buckets(family: Histogram) -> str:
@@ -109,8 +111,3 @@ def buckets(family: Histogram) -> str:
     bounds = " ".join(f"{bound:g}" for bound in family.buckets)
     key = family.bucket_setting or "BUCKETS"
     return f"{bounds} ([`{key}`](settings.md#{key.lower()}))"
-
-
-def alerts_about(family_name: str) -> list[str]:
-    """Return the alerts that look at a family, each as Markdown."""
-    return []
