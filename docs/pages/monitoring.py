@@ -9,7 +9,7 @@ from itertools import groupby
 
 from pages import markdown
 from tachikoma_metrics import catalogue, conf, monitoring
-from tachikoma_metrics.monitoring import panels, recordings
+from tachikoma_metrics.monitoring import recordings, rows
 from tachikoma_metrics.monitoring.alerts import Alert, alerts
 
 USUAL = conf.read(
@@ -107,7 +107,7 @@ def panels_of(family_name: str) -> list[str]:
     """Return the titles of the panels that show a family, with their rows."""
     return [
         f"*{row.title}: {panel.title}*"
-        for row in panels.rows(USUAL)
+        for row in rows.rows(USUAL)
         for panel in row.panels
         if any(family_name in families_of(query.expression) for query in panel.queries)
     ]

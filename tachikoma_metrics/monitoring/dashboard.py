@@ -6,13 +6,14 @@ https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from copy import deepcopy
 from itertools import count
 from typing import Any
 
 from tachikoma_metrics.conf import Config
+from tachikoma_metrics.monitoring import drawing
 from tachikoma_metrics.monitoring.dialect import Dialect, NotMeasured
-from tachikoma_metrics.monitoring.panels import Panel, Query, Row, rows
+from tachikoma_metrics.monitoring.panels import Panel, Query, Row
+from tachikoma_metrics.monitoring.rows import rows
 
 SCHEMA_VERSION = 39
 """That of Grafana 10.4, which later ones migrate from."""
@@ -116,97 +117,14 @@ def _drawn(
     return {
         "datasource": _datasource(),
         "description": panel.description,
-        "fieldConfig": {"defaults": _field(panel), "overrides": []},
+        "fieldConfig": {"defaults": drawing.field(panel), "overrides": []},
         "gridPos": place,
         "id": id,
-        "options": _options(panel),
+        "options": drawing.options(panel),
         "targets": targets,
         "title": panel.title,
         "type": panel.kind,
     }
-
-
-def _field(panel: Panel) -> dict[str, Any]:
-    """Return how the values of a panel are drawn."""
-    if panel.kind == "heatmap":
-        return {"unit": "short"}
-    field: dict[str, Any] = {"min": 0, "thresholds": _thresholds(panel), "unit": panel.unit}
-    if panel.highest is not None:
-        field["max"] = panel.highest
-    if panel.kind == "stat":
-        return {**field, "color": {"mode": "thresholds"}}
-    return {**field, "color": {"mode": "palette-classic"}, "custom": _lines(panel)}
-
-
-def _thresholds(panel: Panel) -> dict[str, Any]:
-    steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
-    if panel.alarming_from is not None:
-        steps.append({"color": "red", "value": panel.alarming_from})
-    return {"mode": "absolute", "steps": steps}
-
-
-def _lines(panel: Panel) -> dict[str, Any]:
-    return {
-        "drawStyle": "line",
-        "fillOpacity": 30 if panel.is_stacked else 8,
-        "lineWidth": 1,
-        "showPoints": "never",
-        "spanNulls": False,
-        "stacking": {"group": "A", "mode": "normal" if panel.is_stacked else "none"},
-    }
-
-
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "timeseries": {
-        "legend": {
-            "calcs": ["mean", "max"],
-            "displayMode": "table",
-            "placement": "bottom",
-            "showLegend": True,
-            "sortBy": "Mean",
-            "sortDesc": True,
-        },
-        "tooltip": {"mode": "multi", "sort": "desc"},
-    },
-    "stat": {
-        "colorMode": "value",
-        "graphMode": "area",
-        "justifyMode": "auto",
-        "orientation": "auto",
-        "percentChangeColorMode": "standard",
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-        "showPercentChange": False,
-        "textMode": "auto",
-        "wideLayout": True,
-    },
-    "heatmap": {
-        "calculate": False,
-        "cellGap": 1,
-        "color": {
-            "exponent": 0.5,
-            "fill": "dark-orange",
-            "mode": "scheme",
-            "reverse": False,
-            "scale": "exponential",
-            "scheme": "Oranges",
-            "steps": 64,
-        },
-        "exemplars": {"color": "rgba(255,0,255,0.7)"},
-        "filterValues": {"le": 1e-9},
-        "legend": {"show": True},
-        "rowsFrame": {"layout": "auto"},
-        "showValue": "never",
-        "tooltip": {"mode": "single", "showColorScale": False, "yHistogram": True},
-    },
-}
-
-
-def _options(panel: Panel) -> dict[str, Any]:
-    # Each panel has its own, which a caller may change.
-    options = deepcopy(_OPTIONS[panel.kind])
-    if panel.kind == "heatmap":
-        return {**options, "yAxis": {"axisPlacement": "left", "unit": panel.unit}}
-    return options
 
 
 def _dashboard(config: Config, title: str, panels: list[dict[str, Any]]) -> dict[str, Any]:
