@@ -1,6 +1,6 @@
 """Make the jobs of a workflow from the environments of tox.
 
-tox list --default --no-desc --quiet | python .ci/matrix.py
+tox list -d --no-desc --quiet | python .ci/matrix.py
 
 Writes ``environments=[{"name": ..., "python": ...}, ...]`` for a job's outputs.
 """
@@ -22,10 +22,10 @@ def python_of(environment: str) -> str:
 
 
 def matrix(lines: Iterable[str]) -> list[dict[str, str]]:
-    """Return a job for each environment; raise ``ValueError`` without any."""
+    """Return a job for each environment; raise ``ValueError`` if that is no list of them."""
     names = [line.strip() for line in lines if line.strip()]
-    if not names:
-        raise ValueError("tox should list its environments; it listed none.")
+    if not names or not all(re.fullmatch(r"[\w.-]+", name) for name in names):
+        raise ValueError(f"tox should list its environments; it said {names}.")
     return [{"name": name, "python": python_of(name)} for name in names]
 
 
