@@ -88,7 +88,7 @@ def test_the_sdist_has_what_a_packager_needs(built: Path):
         "README.md",
         "SECURITY.md",
         "benchmarks/__main__.py",
-        "docs/generate.py",
+        "docs/metrics.md",
         "example_project/manage.py",
         "pyproject.toml",
         "tachikoma_metrics/py.typed",
