@@ -73,7 +73,7 @@ def committed_texts() -> Texts:
     folders = (HERE, *(path for path in HERE.iterdir() if path.is_dir()))
     paths = [path for folder in folders for path in folder.glob("*.md")]
     texts = {path.relative_to(HERE).as_posix(): _text(path) for path in paths}
-    included = ("CHANGELOG.md", "example_project/README.md")
+    included = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "example_project/README.md")
     texts |= {name: _text(HERE.parent / name) for name in included}
     others = (name for name in ("llms.txt", *PAGES) if (HERE / name).exists())
     return texts | {name: _text(HERE / name) for name in others}

@@ -21,6 +21,7 @@ from tachikoma_metrics.testing import samples
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+INCLUDED = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
 
@@ -41,7 +42,7 @@ def copy(tmp_path: Path) -> Path:
     unwanted = shutil.ignore_patterns("_build", "__pycache__")
     shutil.copytree(DOCS, tmp_path / "docs", ignore=unwanted)
     (tmp_path / "example_project").mkdir()
-    for name in ("CHANGELOG.md", "example_project/README.md"):
+    for name in (*INCLUDED, "example_project/README.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 

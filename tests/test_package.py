@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -65,15 +66,31 @@ def test_the_wheel_has_every_file_of_the_package_and_nothing_else(built: Path):
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
-def test_the_wheel_says_what_it_needs(built: Path):
+def metadata_of(built: Path) -> str:
+    """Return what the wheel says of itself."""
     (wheel,) = built.glob("*.whl")
     archive = zipfile.ZipFile(wheel)
     (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
-    metadata = archive.read(name).decode()
+    return archive.read(name).decode()
+
+
+def test_the_wheel_says_what_it_needs(built: Path):
+    metadata = metadata_of(built)
 
     assert "Requires-Dist: django>=5.2\n" in metadata
     assert "Requires-Dist: django-prometheus>=2.4; extra == 'django-prometheus'\n" in metadata
     assert "Requires-Python: >=3.10\n" in metadata
+
+
+def test_the_readme_leads_to_the_site_where_it_stands_alone(built: Path):
+    targets = re.findall(r"\]\(([^)]+)\)", metadata_of(built))
+
+    assert len(targets) > 10
+    assert [target for target in targets if not target.startswith("https://")] == []
+    for target in targets:
+        page = target.removeprefix("https://tachikoma-metrics.readthedocs.io/en/stable/")
+        if page.endswith(".html"):
+            assert (ROOT / "docs" / page).with_suffix(".md").exists()
 
 
 def test_the_sdist_has_what_a_packager_needs(built: Path):
