@@ -45,14 +45,13 @@ def answers(prometheus: str, expression: str, legend: str) -> list[Line]:
     url = f"{prometheus}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
     with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  # One's own Prometheus.
         found = json.load(answer)["data"]["result"]
-    return [
-        (
-            named(legend, one["metric"]),
-            [(float(at) - now) / 60 for at, _ in one["values"]],
-            [float(value) for _, value in one["values"]],
-        )
-        for one in found
-    ]
+    return [line(named(legend, one["metric"]), one["values"], now) for one in found]
+
+
+def line(legend: str, points: list[tuple[float, str]], now: float) -> Line:
+    """Return a line without the moments at which there was nothing to divide by."""
+    known = [(at, float(value)) for at, value in points if value != "NaN"]
+    return legend, [(at - now) / 60 for at, _ in known], [value for _, value in known]
 
 
 def filled(expression: str) -> str:

@@ -239,7 +239,7 @@ def test_the_wheel_brings_nothing_but_what_it_measures_and_shows(project: Projec
     assert installed.pop("tachikoma-metrics") == __version__
     # sqlparse is Django's, typing_extensions asgiref's under Python 3.10.
     installed.pop("typing_extensions", None)
-    assert set(installed) == {"asgiref", "django", "prometheus_client", "sqlparse"}
+    assert set(installed) == {"asgiref", "django", "prometheus_client", "pyyaml", "sqlparse"}
 
 
 def test_what_is_around_the_package_is_not_installed_with_it(project: Project):
