@@ -86,6 +86,8 @@ class track_backend_request(TrackedBlock[Attempt]):  # Reads as what it does.
             answer = client.query(...)
     """
 
+    source = "backend"
+
     def __init__(self, backend: str, endpoint: str) -> None:
         super().__init__()
         self._backend = backend

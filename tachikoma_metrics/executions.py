@@ -97,6 +97,8 @@ class track_execution(TrackedBlock[Execution]):  # Reads as what it does.
             execution.usage(client.chat.completions.create(...))
     """
 
+    source = "execution"
+
     def __init__(self, backend: str, model: str) -> None:
         super().__init__()
         self._backend = backend
