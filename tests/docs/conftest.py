@@ -12,6 +12,7 @@ import pytest
 
 from tests.docs import files
 from tests.docs.following import PROJECT
+from tests.docs.model import answering
 from tests.docs.pages import TUTORIAL, read
 from tests.docs.terminals import Desk, desk
 
@@ -28,6 +29,15 @@ def sit_down(tmp_path: Path) -> Iterator[Callable[[], Desk]]:
             return stack.enter_context(desk(home, tmp_path))
 
         yield sit_down
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have OpenAI's SDK ask a server of ours."""
+    with answering() as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield
 
 
 def make_project(home: Path) -> None:

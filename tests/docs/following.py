@@ -18,6 +18,7 @@ from tests.docs import (
     text_blocks,
     yaml_blocks,
 )
+from tests.docs.elsewhere import is_run_elsewhere
 from tests.docs.pages import read
 from tests.docs.terminals import Desk
 
@@ -28,10 +29,17 @@ class Reader:
     """Do what one page says: run its blocks here, write its files, type its commands.
 
     ``sit_down`` is called for a page that has commands, and returns the desk they are typed
-    at, in the folder of a project. A page without commands needs none.
+    at, in the folder of a project. A page without commands needs none. What ``is_tried``
+    elsewhere is not typed.
     """
 
-    def __init__(self, page: Path, sit_down: Callable[[], Desk]) -> None:
+    def __init__(
+        self,
+        page: Path,
+        sit_down: Callable[[], Desk],
+        is_tried: Callable[[str], bool] = is_run_elsewhere,
+    ) -> None:
+        self._is_tried = is_tried
         self.document = read(page, self._evaluators())
         self._has_commands = any(
             region.evaluator == self._console for _, region in self.document.regions
@@ -67,7 +75,7 @@ class Reader:
         return self._desk
 
     def _console(self, example: Example) -> None:
-        console_blocks.follow(str(example.parsed), self.desk)
+        console_blocks.follow(str(example.parsed), lambda: self.desk, self._is_tried)
 
     def _diff(self, example: Example) -> None:
         files.apply(str(example.parsed), self.desk.home)

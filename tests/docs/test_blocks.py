@@ -13,6 +13,7 @@ from tests.docs.pages import PAGES, TUTORIAL, name_of
 from tests.docs.terminals import Desk
 
 
+@pytest.mark.usefixtures("model")
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", [page for page in PAGES if page != TUTORIAL], ids=name_of)
 def test_every_block_of_a_page_holds(

@@ -52,7 +52,7 @@ def test_who_follows_the_tutorial_sees_the_graph(tmp_path: Path, wheels: Path):
     with desk(home, tmp_path, path_without_this_environment()) as somebody:
         places = somebody.environment.get("PIP_FIND_LINKS", "").split()
         somebody.environment["PIP_FIND_LINKS"] = " ".join([str(wheels), *places])
-        Reader(TUTORIAL, lambda: somebody).follow()
+        Reader(TUTORIAL, lambda: somebody, lambda command: False).follow()
 
         eventually(lambda: rates(somebody).get(("/hello/:name/", "200"), 0) > 0)
         assert shutil.which("pip", path=str(home / "venv" / "bin")) is not None

@@ -27,7 +27,9 @@ def evaluate(example: Example) -> None:
     (document,) = documents
     if "groups" in document:
         promtool("rules", str(example.parsed))
-        assert {rule: faults for rule in _rules(document) if (faults := faults_of_query(rule))} == {}
+        assert {
+            rule: faults for rule in _rules(document) if (faults := faults_of_query(rule))
+        } == {}
     elif "scrape_configs" in document:
         # Without a look at the files it names, which are the reader's.
         promtool("config", str(example.parsed), "--syntax-only")
