@@ -1,6 +1,6 @@
 """Terminals: shells that are given the commands of a page, one after the other.
 
-What ends is waited for. A server is waited for until it listens or says that it is ready,
+What ends is waited for. A server is waited for until it answers or says that it is ready,
 and keeps its terminal, as it would keep a reader's: the next command is typed into another
 one, which starts in the same folder and knows nothing of the first.
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.processes import eventually, free_port, is_listening
+from tests.services.processes import eventually, free_port, get
 
 SECONDS_FOR_A_COMMAND = 120
 
@@ -78,20 +78,19 @@ class Terminal:
         return self._shell.poll() is not None
 
     def close(self) -> None:
-        """End the shell and all that it started."""
+        """End the shell and all that it started; as Ctrl-C does, if that is enough."""
         assert self._shell.stdin is not None
         with contextlib.suppress(OSError):
             self._shell.stdin.close()
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._shell.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._shell.wait(5)
             with contextlib.suppress(pytest.fail.Exception):
-                eventually(self._has_no_group, 10)
+                eventually(self._has_no_group, 5)
                 return
 
     def _has_no_group(self) -> bool:
+        self._shell.poll()
         try:
             os.killpg(self._shell.pid, 0)
         except ProcessLookupError:
@@ -158,7 +157,7 @@ class Desk:
             return lambda: sign in terminal.said()
         if place == command:
             return lambda: True
-        return lambda: is_listening(int(self.port(place)))
+        return lambda: serves(int(self.port(place)))
 
     def stop(self) -> None:
         """Close all terminals."""
@@ -167,6 +166,13 @@ class Desk:
                 terminal.close()
         self._serving.clear()
         self._free = None
+
+
+def serves(port: int) -> bool:
+    """Tell whether an HTTP server answers, whatever it says."""
+    with contextlib.suppress(OSError):
+        return get(f"http://127.0.0.1:{port}/")[0] > 0
+    return False
 
 
 @contextlib.contextmanager
