@@ -82,11 +82,11 @@ class Terminal:
         assert self._shell.stdin is not None
         with contextlib.suppress(OSError):
             self._shell.stdin.close()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGINT, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._shell.pid, number)
             with contextlib.suppress(pytest.fail.Exception):
-                eventually(self._has_no_group, 5)
+                eventually(self._has_no_group, 3)
                 return
 
     def _has_no_group(self) -> bool:
@@ -169,9 +169,9 @@ class Desk:
 
 
 def serves(port: int) -> bool:
-    """Tell whether an HTTP server answers, whatever it says."""
+    """Tell whether an HTTP server answers, whatever it says; this request is not measured."""
     with contextlib.suppress(OSError):
-        return get(f"http://127.0.0.1:{port}/")[0] > 0
+        return get(f"http://127.0.0.1:{port}/metrics")[0] > 0
     return False
 
 
