@@ -23,14 +23,14 @@ import pytest
 
 from tests.services.processes import eventually, free_port, get
 
-SECONDS_FOR_A_COMMAND = 120
+SECONDS_FOR_A_COMMAND = 15
 
-_PORTS = re.compile(r"(?<=[:= ])(8000|9090|9100)\b")
+_PORTS = re.compile(r"(?<=[:= ])(6379|8000|9090|9100)\b")
 _SERVERS = re.compile(
-    r"(gunicorn|uvicorn|uwsgi|prometheus|python manage\.py runserver|nginx|while"
+    r"(gunicorn|uvicorn|uwsgi|prometheus|redis-server|python manage\.py runserver|nginx|while"
     r"|celery .*worker|python manage\.py refresh_business_metrics --every)\b"
 )
-_READY = {"celery": " ready."}
+_READY = {"celery": " ready.", "redis-server": "eady to accept connections"}
 _KEPT = re.compile(r"PATH|HOME|LANG|LC_.*|TMPDIR|.*_proxy|.*_PROXY|SSL_.*|PIP_.*|UV_.*")
 """What a reader has in the environment; not what the tests have there for themselves."""
 
@@ -59,7 +59,10 @@ class Terminal:
         begin = self.log.stat().st_size
         mark = f"--- end {self._count}: "
         self.type(f"{command}\nprintf '%s%s\\n' '{mark}' $?\n")
-        eventually(lambda: mark in self.said(begin) or self.is_over(), SECONDS_FOR_A_COMMAND)
+        try:
+            eventually(lambda: mark in self.said(begin) or self.is_over(), SECONDS_FOR_A_COMMAND)
+        except pytest.fail.Exception:
+            raise AssertionError(f"{command!r} does not end: {self.said(begin)}") from None
         said, _, code = self.said(begin).partition(mark)
         return int(code or self._shell.wait()), said
 
@@ -140,22 +143,24 @@ class Desk:
         return self._free
 
     def _serve(self, command: str) -> None:
-        """Run a server, in the place of one that had its port."""
+        """Run a server, in the place of one that had its port, or of the worker before."""
         named = _PORTS.search(command)
-        place = named[0] if named and not command.startswith("while") else command
+        place = named[0] if named and not command.startswith("while") else command.split()[0]
         if place in self._serving:
             self._serving.pop(place).close()
         terminal, self._free = self._terminal(), None
         self._serving[place] = terminal
         terminal.type(f"{self.with_ports(command)}\n")
-        eventually(self._is_ready(command, place, terminal), 60)
-        assert not terminal.is_over(), terminal.said()
+        try:
+            eventually(self._is_ready(command, place, terminal))
+        except pytest.fail.Exception:
+            raise AssertionError(f"{command!r} does not begin: {terminal.said()}") from None
 
     def _is_ready(self, command: str, place: str, terminal: Terminal) -> Callable[[], bool]:
         sign = _READY.get(command.split()[0])
         if sign is not None:
             return lambda: sign in terminal.said()
-        if place == command:
+        if not place.isdecimal():
             return lambda: True
         return lambda: serves(int(self.port(place)))
 
