@@ -1,0 +1,3 @@
+"""An app that pages speak of: what customers have paid for."""
+
+from __future__ import annotations

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+
+def tokens_left() -> int:
+    return 12_000

@@ -1,0 +1,3 @@
+"""An app that pages speak of: tickets of teams."""
+
+from __future__ import annotations

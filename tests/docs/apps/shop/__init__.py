@@ -1,0 +1,3 @@
+"""An app that pages speak of: a shop."""
+
+from __future__ import annotations

@@ -1,0 +1,68 @@
+"""Blocks of Python: run, and what they would have done to a project, judged.
+
+What a block is about is told by the names it assigns. A setting is put into force and
+the system checks are run; routes are made the URLconf and the checks are run. An ``...``
+in a list stands for what the project has there already.
+"""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.test import override_settings
+from sybil import Example
+from sybil.evaluators.python import PythonEvaluator
+
+from tachikoma_metrics import conf
+from tests.conftest import found
+
+SETTINGS = ("CACHES", "INSTALLED_APPS", "MIDDLEWARE", conf.NAME)
+ROUTES = "urlpatterns"
+
+_run = PythonEvaluator()
+
+
+def evaluate(example: Example) -> None:
+    """Run a block in the namespace of its page, and judge the settings and routes in it."""
+    # Where a reader's module would be.
+    example.namespace["__name__"] = "page"
+    _run(example)
+    assigned = set(_assigned(example.parsed))
+    values = {name: example.namespace[name] for name in SETTINGS if name in assigned}
+    values = {name: _filled_in(name, value) for name, value in values.items()}
+    if ROUTES in assigned:
+        values["ROOT_URLCONF"] = _routes(example.namespace[ROUTES])
+    if values:
+        assert_right(values)
+
+
+def assert_right(values: dict[str, Any]) -> None:
+    """Fail if the checks have a word to say of a project with these settings."""
+    assert conf.read(values.get(conf.NAME, {})).faults == ()
+    with override_settings(**values):
+        told = {id: message.msg for id, message in found().items()}
+
+    assert told == {}
+
+
+def _assigned(source: str) -> Iterable[str]:
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Assign):
+            yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
+
+
+def _filled_in(name: str, value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    there = [one for one in getattr(settings, name) if one not in value]
+    return [one for part in value for one in (there if part is ... else [part])]
+
+
+def _routes(patterns: list[Any]) -> types.ModuleType:
+    module = types.ModuleType("page_urls")
+    setattr(module, ROUTES, [one for one in patterns if one is not ...])
+    return module

@@ -1,0 +1,57 @@
+"""Blocks of YAML: configurations and rules of Prometheus, and manifests of Kubernetes."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sybil import Example
+
+from tests.docs import kubernetes
+from tests.docs.names import faults_of_query
+from tests.services.processes import program
+
+
+def evaluate(example: Example) -> None:
+    """Have promtool, or our own eyes, look at a block, by what is in it."""
+    documents = list(yaml.safe_load_all(example.parsed))
+    if all("apiVersion" in document for document in documents):
+        # A page's manifests belong together.
+        manifests = example.namespace.setdefault("manifests", [])
+        manifests += documents
+        assert kubernetes.faults(manifests) == []
+        return
+    (document,) = documents
+    if "groups" in document:
+        promtool("rules", str(example.parsed))
+        assert {
+            rule: faults for rule in _rules(document) if (faults := faults_of_query(rule))
+        } == {}
+    elif "scrape_configs" in document:
+        # Without a look at the files it names, which are the reader's.
+        promtool("config", str(example.parsed), "--syntax-only")
+    else:
+        raise ValueError(f"Nobody knows what this is for: {', '.join(document)}")
+
+
+def promtool(kind: str, text: str, *options: str) -> None:
+    """Fail if promtool finds fault with a file of this kind."""
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home) / "block.yml"
+        path.write_text(text)
+        checked = subprocess.run(
+            [program("promtool"), "check", kind, *options, str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def _rules(document: dict[str, Any]) -> list[str]:
+    return [rule["expr"] for group in document["groups"] for rule in group["rules"]]
