@@ -16,7 +16,7 @@ from tests.services.processes import (
     ROOT,
     answers,
     eventually,
-    free_port,
+    free_ports,
     get,
     is_listening,
     running,
@@ -32,18 +32,9 @@ SEEN = [
 ]
 
 
-def free_ports() -> range:
-    """Return three ports in a row."""
-    while True:
-        first = free_port()
-        ports = range(first, first + 3)
-        if ports.stop < 65536 and not any(map(is_listening, ports)):
-            return ports
-
-
 @pytest.mark.parametrize("stop_by", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals):
-    ports = free_ports()
+    ports = free_ports(3)
     port = ports[0]
     environment = {
         **os.environ,
