@@ -12,9 +12,9 @@ import pytest
 
 from tachikoma_metrics import catalogue, conf, monitoring
 from tests.services.conftest import EXAMPLE
-from tests.services.processes import eventually
+from tests.services.processes import eventually, free_ports
 from tests.services.prometheus import Prometheus, scraping
-from tests.services.test_demo import demonstrating, free_ports
+from tests.services.test_demo import demonstrating
 
 VARIABLES = {"$__rate_interval": "10s", "$job": "tachikoma", "$instance": ".*"}
 SECONDS_UNTIL_ALL_HAPPENED = 60
@@ -24,7 +24,7 @@ SECONDS_UNTIL_ALL_HAPPENED = 60
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Run the demo, and a Prometheus that scrapes it."""
     folder = tmp_path_factory.mktemp("demo")
-    port = free_ports()[0]
+    port = free_ports(3)[0]
     with demonstrating(port, folder), scraping(port, folder) as asked:
         yield asked
 

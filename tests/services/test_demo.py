@@ -18,7 +18,7 @@ from tests.services.processes import (
     ROOT,
     answers,
     eventually,
-    free_port,
+    free_ports,
     get,
     is_listening,
     running,
@@ -32,15 +32,6 @@ SEEN = [
     b'backend_requests_total{backend="openai",endpoint="/v1/chat/completions"}',
     b"\nws_connections_current 1.0\n",
 ]
-
-
-def free_ports() -> range:
-    """Return three ports in a row."""
-    while True:
-        first = free_port()
-        ports = range(first, first + 3)
-        if ports.stop < 65536 and not any(map(is_listening, ports)):
-            return ports
 
 
 @contextlib.contextmanager
@@ -64,7 +55,7 @@ def demonstrating(
 
 @pytest.mark.parametrize("stop_by", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals):
-    ports = free_ports()
+    ports = free_ports(3)
     url = f"http://127.0.0.1:{ports[0]}/metrics"
 
     with demonstrating(ports[0], tmp_path, stop_by) as demo:
