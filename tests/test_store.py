@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import threading
 import time
 from array import array
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tachikoma_metrics.exposition import Turns
-from tachikoma_metrics.store import Declaration, Series, exclusion
+from tachikoma_metrics.store import Declaration, Series, default_paths, exclusion
 from tachikoma_metrics.store.layout import (
     HEADER_SIZE,
     Damaged,
@@ -149,3 +152,19 @@ def test_where_there_is_no_global_lock_there_is_one_here(monkeypatch: pytest.Mon
     with ThreadPoolExecutor(8) as pool:
         assert {pool.submit(work).result() for _ in range(20)} == {1}
         assert {future.result() for future in [pool.submit(work) for _ in range(20)]} == {1}
+
+
+# --- where slots may be ------------------------------------------------------
+
+
+def test_where_nothing_temporary_can_be_written_the_other_places_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def nowhere() -> NoReturn:
+        # As in a container whose file system is read-only.
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+    assert default_paths("shop")[-1] == str(tmp_path / "shop")

@@ -52,8 +52,16 @@ def default_paths(service: str) -> tuple[str, ...]:
 
     A RAM-backed directory never waits for a disk; every system has a temporary one.
     """
-    places = ["/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir()]  # noqa: S108  # See _require_private.
+    places = ["/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), _temporary_place()]  # noqa: S108  # See _require_private.
     return tuple(str(Path(place) / service) for place in places if place and Path(place).is_dir())
+
+
+def _temporary_place() -> str:
+    # A container whose file system is read-only has none, and Python raises.
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return ""
 
 
 class Directory:

@@ -35,6 +35,8 @@ spec:
   ports: [{name: http, port: 80, targetPort: http}]
 """
 
+CMD = "CMD gunicorn mysite.wsgi --bind 0.0.0.0:8000 --workers 4"
+
 RIGHT = [
     ("python", "assert 1 + 1 == 2"),
     ("python", 'TACHIKOMA_METRICS = {"NAMESPACE": "shop"}'),
@@ -45,7 +47,7 @@ RIGHT = [
     ("yaml", "scrape_configs:\n  - job_name: shop"),
     ("yaml", MANIFESTS),
     ("nginx", "location = /metrics { deny all; }"),
-    ("dockerfile", 'FROM python:3.13-slim\nUSER shop\nCMD ["gunicorn", "shop.wsgi"]'),
+    ("dockerfile", f"FROM python:3.13-slim\nUSER shop\n{CMD}"),
 ]
 
 WRONG = [
@@ -67,8 +69,9 @@ WRONG = [
     ("yaml", MANIFESTS.replace("apps/v1", "apps/v2")),
     ("yaml", MANIFESTS.replace("selector: {app: shop}", "selector: {app: desk}")),
     ("nginx", "location = /metrics { denies all; }"),
-    ("dockerfile", 'FROM python:3.13-slim\nUSER root\nCMD ["gunicorn", "shop.wsgi"]'),
-    ("dockerfile", 'FROM python:3.13-slim\nUSER shop\nRUNS make\nCMD ["gunicorn", "shop.wsgi"]'),
+    ("dockerfile", f"FROM python:3.13-slim\nUSER root\n{CMD}"),
+    ("dockerfile", f"FROM python:3.13-slim\nUSER shop\nRUNS make\n{CMD}"),
+    ("dockerfile", "FROM python:3.13-slim\nUSER shop\nCMD gunicorn shop.wsgi"),
     ("console", "no command"),
     ("console", "$ make nothing"),
     ("console", "$ pip install no-such-package-here"),
