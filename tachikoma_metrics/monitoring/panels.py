@@ -54,6 +54,11 @@ def rate(family: str, by: str = "", legend: str = "") -> tuple[Query, ...]:
     return (Query(f"sum by ({by}) ({rise})" if by else f"sum({rise})", legend),)
 
 
+def by_instance(gauge: str) -> tuple[Query, ...]:
+    """Return the question for what the processes of each instance have now."""
+    return (Query(f"sum by (instance) ({gauge})", "{{instance}}"),)
+
+
 def quantile(share: float, histogram: str, by: str = "", legend: str = "") -> Query:
     """Return the question for a quantile of a histogram."""
     labels = f"le, {by}" if by else "le"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import Panel, Query, Row, quantile, rate
+from tachikoma_metrics.monitoring.panels import Panel, Query, Row, by_instance, quantile, rate
 
 BACKENDS = Row(
     "Backends",
@@ -43,7 +43,7 @@ BACKENDS = Row(
         Panel(
             "Requests in progress",
             "Requests to backends under way now.",
-            (Query("sum by (instance) (backend_requests_in_progress)", "{{instance}}"),),
+            by_instance("backend_requests_in_progress"),
             is_stacked=True,
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import Panel, Query, Row, quantile, rate
+from tachikoma_metrics.monitoring.panels import Panel, Row, by_instance, quantile, rate
 
 DATABASE = Row(
     "Database",
@@ -36,7 +36,7 @@ DATABASE = Row(
         Panel(
             "Open connections",
             "Compare it with what the database allows.",
-            (Query("sum by (instance) (db_connections_current)", "{{instance}}"),),
+            by_instance("db_connections_current"),
             is_stacked=True,
         ),
     ),

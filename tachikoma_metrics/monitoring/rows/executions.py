@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, quantile, quantiles, rate
+from tachikoma_metrics.monitoring.panels import (
+    THIRD,
+    Panel,
+    Query,
+    Row,
+    by_instance,
+    quantile,
+    quantiles,
+    rate,
+)
 
 EXECUTIONS = Row(
     "Executions and tokens",
@@ -41,7 +50,7 @@ EXECUTIONS = Row(
         Panel(
             "In progress",
             "Executions under way now.",
-            (Query("sum by (instance) (executions_in_progress)", "{{instance}}"),),
+            by_instance("executions_in_progress"),
             is_stacked=True,
         ),
         Panel(

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import Panel, Query, Row, mean, quantile, quantiles, rate
+from tachikoma_metrics.monitoring.panels import (
+    Panel,
+    Query,
+    Row,
+    by_instance,
+    mean,
+    quantile,
+    quantiles,
+    rate,
+)
 
 HTTP = Row(
     "HTTP",
@@ -75,7 +84,7 @@ HTTP = Row(
         Panel(
             "In flight by instance",
             "A line that only rises is requests that nobody finishes.",
-            (Query("sum by (instance) (http_requests_in_flight)", "{{instance}}"),),
+            by_instance("http_requests_in_flight"),
         ),
         Panel(
             "Size of answers",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, rate
+from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, by_instance, rate
 
 PROCESS = Row(
     "Process and measuring",
@@ -21,20 +21,20 @@ PROCESS = Row(
         Panel(
             "Memory",
             "Resident memory of all processes of an instance; what they share counts for each.",
-            (Query("sum by (instance) (process_resident_memory_bytes)", "{{instance}}"),),
+            by_instance("process_resident_memory_bytes"),
             "bytes",
             width=THIRD,
         ),
         Panel(
             "Open files",
             "Of all processes of an instance. A line that only rises is a leak.",
-            (Query("sum by (instance) (process_open_fds)", "{{instance}}"),),
+            by_instance("process_open_fds"),
             width=THIRD,
         ),
         Panel(
             "Processes",
             "Living processes of an instance that have values.",
-            (Query("sum by (instance) (tachikoma_metrics_processes)", "{{instance}}"),),
+            by_instance("tachikoma_metrics_processes"),
             width=THIRD,
         ),
         Panel(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, quantiles, rate
+from tachikoma_metrics.monitoring.panels import (
+    THIRD,
+    Panel,
+    Row,
+    by_instance,
+    quantiles,
+    rate,
+)
 
 WEBSOCKET = Row(
     "WebSocket",
@@ -10,7 +17,7 @@ WEBSOCKET = Row(
         Panel(
             "Open connections",
             "WebSockets open now.",
-            (Query("sum by (instance) (ws_connections_current)", "{{instance}}"),),
+            by_instance("ws_connections_current"),
             is_stacked=True,
         ),
         Panel(
