@@ -9,8 +9,9 @@ demo: $(TOX)
 	@$(TOX) run -qq -e demo --notest
 	@exec .tox/demo/bin/python example_project/demo.py
 
+# One environment more than there are processors: the longest waits for half of its time.
 test: $(TOX)
-	$(TOX) run-parallel --parallel auto --parallel-no-spinner
+	$(TOX) run-parallel --parallel $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --parallel-no-spinner
 
 bench: $(TOX)
 	$(TOX) run -e bench

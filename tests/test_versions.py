@@ -1,12 +1,51 @@
 from __future__ import annotations
 
+import configparser
+import itertools
 import os
+import re
+from importlib.metadata import metadata
 from pathlib import Path
 
 import django
 import pytest
 
 import tachikoma_metrics
+
+ROOT = Path(__file__).resolve().parent.parent
+DJANGO_60_NEEDS = "3.12"
+
+
+def classified(prefix: str) -> list[str]:
+    """Return the versions that the package's classifiers name after this prefix."""
+    classifiers = metadata("tachikoma-metrics").get_all("Classifier") or []
+    versions = (re.fullmatch(rf"{prefix} :: (\d+\.\d+)", one) for one in classifiers)
+    return [version[1] for version in versions if version]
+
+
+def environments() -> set[str]:
+    """Return the names of what tox runs."""
+    tox = configparser.ConfigParser(interpolation=None, strict=False)
+    tox.read(ROOT / "tox.ini")
+    names: set[str] = set()
+    for line in tox["tox"]["env_list"].split():
+        parts = [part.split(",") for part in re.split(r"[{}]", line)]
+        names |= set(map("".join, itertools.product(*parts)))
+    return names
+
+
+def test_every_pair_of_versions_that_go_together_has_an_environment():
+    pairs = itertools.product(
+        classified("Programming Language :: Python"), classified("Framework :: Django")
+    )
+    expected = {
+        f"py{python}-django{django}".replace(".", "")
+        for python, django in pairs
+        if python >= DJANGO_60_NEEDS or django == "5.2"
+    }
+
+    assert len(expected) == 8
+    assert expected <= {name.removesuffix("-coverage") for name in environments()}
 
 
 @pytest.mark.skipif("EXPECTED_DJANGO" not in os.environ, reason="set by tox alone")
@@ -15,6 +54,6 @@ def test_the_django_is_the_one_that_was_asked_for():
 
 
 def test_the_changelog_tells_of_the_version():
-    changelog = Path(__file__).resolve().parent.parent / "CHANGELOG.md"
+    changelog = (ROOT / "CHANGELOG.md").read_text()
 
-    assert f"## [{tachikoma_metrics.__version__}]" in changelog.read_text()
+    assert f"## [{tachikoma_metrics.__version__}]" in changelog
