@@ -11,21 +11,10 @@ from pathlib import Path
 import pytest
 
 from tachikoma_metrics.exposition.parse import parse_text
-from tests.docs.console_blocks import commands
-from tests.docs.pages import ROOT, read
+from tests.docs.elsewhere import server_commands
 from tests.docs.terminals import Desk
 from tests.services.processes import answers, eventually, get
 from tests.services.sites import Page, requests, total
-
-GUIDE = ROOT / "docs" / "guides" / "servers.md"
-
-
-def server_commands() -> list[str]:
-    """Return the commands of the guide that start a server with several processes."""
-    languages = ["console", "nginx", "python", "text", "yaml"]
-    document = read(GUIDE, dict.fromkeys(languages, lambda example: None))
-    found = [c.text for e in document.examples() for c in commands(str(e.parsed))]
-    return [text for text in found if text.startswith(("gunicorn", "uvicorn", "uwsgi"))]
 
 
 def page(somebody: Desk) -> Page:
