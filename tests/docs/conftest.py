@@ -14,6 +14,7 @@ from tests.docs.following import PROJECT
 from tests.docs.model import answering
 from tests.docs.pages import TUTORIAL, read
 from tests.docs.terminals import Desk, desk
+from tests.services.processes import program
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def sit_down(tmp_path: Path) -> Iterator[Callable[[], Desk]]:
     with contextlib.ExitStack() as stack:
 
         def sit_down() -> Desk:
+            program("curl")
             home = tmp_path / "project"
             make_project(home)
             return stack.enter_context(desk(home, tmp_path))

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.processes import eventually, free_port, get
+from tests.services.processes import eventually, free_port, get, program
 
 SECONDS_FOR_A_COMMAND = 15
 
@@ -31,6 +31,7 @@ _SERVERS = re.compile(
     r"(gunicorn|uvicorn|uwsgi|prometheus|redis-server|python manage\.py runserver|nginx|while"
     r"|celery .*worker|python manage\.py refresh_business_metrics --every)\b"
 )
+_DEBIANS = frozenset({"nginx", "prometheus", "redis-server"})
 _SLOT = re.compile(r"(/\S*)/slot-[0-9]+$", re.MULTILINE)
 _READY = {"celery": " ready.", "redis-server": "eady to accept connections"}
 _KEPT = re.compile(r"PATH|HOME|LANG|LC_.*|TMPDIR|.*_proxy|.*_PROXY|SSL_.*|PIP_.*|UV_.*")
@@ -154,6 +155,8 @@ class Desk:
 
     def _serve(self, command: str) -> None:
         """Run a server, in the place of one that had its port, or of the worker before."""
+        if command.split()[0] in _DEBIANS:
+            program(command.split()[0])
         named = _PORTS.search(command)
         place = named[0] if named and not command.startswith("while") else command.split()[0]
         if place in self._serving:
