@@ -37,6 +37,8 @@ SECONDS_BETWEEN_REQUESTS = 0.1
 # Longer than the example gives a language model.
 SECONDS_TO_ANSWER = 90
 SECONDS_TO_START = 30
+# Odd, so that every other visit is refused.
+REQUESTS_PER_VISIT = 9
 
 
 class Stopped(Exception):
@@ -91,8 +93,10 @@ def serve_and_send(port: int) -> None:
     """Start the servers and what counts, and send requests until told to stop."""
     with standing_in(port + 2), serving(port), serving_sockets(port + 1), running(*counting()):
         tell_where_to_look(port)
-        for method, path, body in requests(port):
+        for number, (method, path, body) in enumerate(requests(port)):
             send(port, method, path, body)
+            if number % REQUESTS_PER_VISIT == 0:
+                visit(port + 1, "/ws/missions/" if number % 2 else "/ws/no/such/")
             time.sleep(SECONDS_BETWEEN_REQUESTS)
 
 
@@ -131,6 +135,16 @@ def serving_sockets(port: int) -> Iterator[None]:
         with connect(f"ws://{HOST}:{port}/ws/missions/") as client:
             threading.Thread(target=read, args=(client,), daemon=True).start()
             yield
+
+
+def visit(port: int, path: str) -> None:
+    """Open a WebSocket, ask, read an answer and leave; some are refused."""
+    with (
+        contextlib.suppress(WebSocketException),
+        connect(f"ws://{HOST}:{port}{path}") as client,
+    ):
+        client.send("now")
+        client.recv(timeout=SECONDS_TO_START)
 
 
 def read(client: ClientConnection) -> None:
@@ -196,6 +210,7 @@ def requests(port: int) -> Any:
         yield "GET", mission, None
         yield "GET", f"{mission}specs/", None
         yield "GET", f"{mission}export/", None
+        yield "GET", "/api/v1/summary/", None
         if number % 2 == 0:
             later = "CELERY_BROKER_URL" in os.environ and number % 4 == 0
             yield "POST", f"{dice.choice(specs)}execute/", {"later": later}

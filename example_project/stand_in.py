@@ -12,6 +12,7 @@ import itertools
 import json
 import sys
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -36,16 +37,28 @@ class StandIn(BaseHTTPRequestHandler):
         if number % 10 == 0:
             return self.answer(429, TOO_MANY)
         try:
-            completion = complete(number, json.loads(body))
+            question = json.loads(body)
+            completion = complete(number, question)
         except (ValueError, LookupError, TypeError):
             return self.answer(400, INVALID)
+        if question.get("stream"):
+            return self.stream(completion)
         return self.answer(200, completion)
 
     def answer(self, status: int, content: object) -> None:
         """Send ``content`` as JSON."""
-        body = json.dumps(content).encode()
+        self.send(status, "application/json", json.dumps(content).encode())
+
+    def stream(self, completion: dict[str, Any]) -> None:
+        """Send a chat completion as the events of a stream."""
+        events = [*map(json.dumps, in_chunks(completion)), "[DONE]"]
+        body = "".join(f"data: {event}\n\n" for event in events).encode()
+        self.send(200, "text/event-stream", body)
+
+    def send(self, status: int, content_type: str, body: bytes) -> None:
+        """Send ``body``."""
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -71,6 +84,14 @@ def complete(number: int, question: Any) -> dict[str, Any]:
             "total_tokens": prompt + completion,
         },
     }
+
+
+def in_chunks(completion: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a chat completion as the chunks of a stream: word by word, and the usage last."""
+    head = {**completion, "object": "chat.completion.chunk", "choices": [], "usage": None}
+    for word in TEXT.split(" "):
+        yield {**head, "choices": [{"index": 0, "delta": {"content": f"{word} "}}]}
+    yield {**head, "usage": completion["usage"]}
 
 
 if __name__ == "__main__":

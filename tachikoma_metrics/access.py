@@ -33,12 +33,12 @@ _PRIVATE_NETWORKS = tuple(
         (
             "127.0.0.0/8",
             "::1/128",
-            # RFC 1918 and RFC 4193.
+            # https://www.rfc-editor.org/rfc/rfc1918 and https://www.rfc-editor.org/rfc/rfc4193
             "10.0.0.0/8",
             "172.16.0.0/12",
             "192.168.0.0/16",
             "fc00::/7",
-            # RFC 3927 and RFC 4291.
+            # https://www.rfc-editor.org/rfc/rfc3927 and https://www.rfc-editor.org/rfc/rfc4291
             "169.254.0.0/16",
             "fe80::/10",
         ),
@@ -178,6 +178,7 @@ def read_address(text: str) -> Address | None:
 
 
 def _has_token(request: HttpRequest) -> bool:
+    # https://www.rfc-editor.org/rfc/rfc6750#section-2.1
     scheme, _, given = request.headers.get("Authorization", "").strip().partition(" ")
     if scheme.lower() != "bearer":
         return False

@@ -2,6 +2,8 @@
 
 It needs no Channels: any ASGI 3 application can be wrapped, and whatever is not a
 WebSocket goes straight through, as Django's own part of the application does.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class WebSocketMetricsMiddleware:
     """Measure the WebSocket connections of an ASGI application.
 
     Belongs outermost, or round what answers WebSockets. The application gets the
-    messages, and the server the exceptions, that they would get without it.
+    messages, and the server the exceptions, that they would get without it::
 
         application = WebSocketMetricsMiddleware(ProtocolTypeRouter({...}))
     """
@@ -44,7 +46,8 @@ class WebSocketMetricsMiddleware:
     def __init__(self, app: Application) -> None:
         self.app = app
 
-    # Servers tell ASGI 3 by this being a coroutine function.
+    # Servers tell ASGI 3 by this being a coroutine function:
+    # https://asgi.readthedocs.io/en/latest/specs/main.html#applications
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> Any:
         """Answer a connection as the application does."""
         if scope["type"] != "websocket" or not config().enabled or _is_measured(receive):

@@ -80,11 +80,13 @@ class track_backend_request(TrackedBlock[Attempt]):  # Reads as what it does.
     For clients that ``instrument_client`` does not know. ``endpoint`` is the API operation;
     keep it to a few values. What the block raises is counted in ``backend_errors_total`` by
     its kind and passes through. Nothing is counted twice, unless the client is instrumented
-    as well.
+    as well::
 
         with track_backend_request("search", "/v1/query"):
             answer = client.query(...)
     """
+
+    source = "backend"
 
     def __init__(self, backend: str, endpoint: str) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
@@ -26,6 +26,9 @@ class TrackedBlock(ABC, Generic[Begun]):
     tracks one block at a time, or blocks within each other; a decorated function may be
     called by many at a time.
     """
+
+    source: ClassVar[str]
+    """What faults of ours are counted as."""
 
     def __init__(self) -> None:
         self._begun: list[Begun] = []
@@ -52,7 +55,7 @@ class TrackedBlock(ABC, Generic[Begun]):
         try:
             self.end(self._begun.pop(), error)
         except Exception as fault:
-            METRICS.fault("execution", fault)
+            METRICS.fault(self.source, fault)
 
     async def __aenter__(self) -> Begun:
         return self.__enter__()

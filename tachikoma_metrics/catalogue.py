@@ -3,6 +3,10 @@
 Names, types, labels and label order are a promise to dashboards and alerts:
 changing one is a breaking change. A constant is the name of its metric without
 ``_total``, ``_seconds`` and ``_bytes``.
+
+Names end in their unit, and totals in ``_total``, as Prometheus has it; ``missions_total`` and
+``specs_total`` are gauges all the same, for their specification says so:
+https://prometheus.io/docs/practices/naming/
 """
 
 from __future__ import annotations
@@ -62,8 +66,10 @@ _TRACKED = "`track_execution`"
 _DATABASE = "every database, and `record_db_query`"
 _BACKEND = "`instrument_client`, `track_backend_request`, `record_backend_request`"
 _ATTEMPTED = "`instrument_client`, `track_backend_request`"
-_BUSINESS = "`BUSINESS_METRICS`"
 _OURSELVES = "tachikoma_metrics itself"
+
+BUSINESS = "`BUSINESS_METRICS`"
+"""Feeds the families that a refresh of business counts sets."""
 
 # --- HTTP -------------------------------------------------------------------
 
@@ -301,13 +307,13 @@ BACKEND_REQUESTS_IN_PROGRESS = Gauge(
 
 # --- business ---------------------------------------------------------------
 
-MISSIONS = Gauge("missions_total", "Missions that exist.", latest_wins=True, fed_by=_BUSINESS)
+MISSIONS = Gauge("missions_total", "Missions that exist.", latest_wins=True, fed_by=BUSINESS)
 SPECS = Gauge(
     "specs_total",
     "Specs that exist.",
     (SPEC_STATUS,),
     latest_wins=True,
-    fed_by=_BUSINESS,
+    fed_by=BUSINESS,
 )
 FILE_CHANGES = Counter(
     "file_changes_total",
@@ -349,25 +355,25 @@ BUSINESS_TIMESTAMP = Gauge(
     "tachikoma_metrics_business_timestamp_seconds",
     "Unix time at which the refresh began that the business counts are of.",
     latest_wins=True,
-    fed_by=_BUSINESS,
+    fed_by=BUSINESS,
 )
 BUSINESS_UP = Gauge(
     "tachikoma_metrics_business_up",
     "Whether the business counts could be read: 1, or 0 if the page shows the last copy.",
     latest_wins=True,
-    fed_by=_BUSINESS,
+    fed_by=BUSINESS,
 )
 BUSINESS_REFRESH_DURATION = Gauge(
     "tachikoma_metrics_business_refresh_duration_seconds",
     "Seconds the last refresh of the business counts took.",
     latest_wins=True,
-    fed_by=_BUSINESS,
+    fed_by=BUSINESS,
 )
 BUSINESS_REFRESH_ERRORS = Gauge(
     "tachikoma_metrics_business_refresh_errors",
     "Families that the last refresh of the business counts could not count.",
     latest_wins=True,
-    fed_by=_BUSINESS,
+    fed_by=BUSINESS,
 )
 SERIES = Gauge(
     "tachikoma_metrics_series",

@@ -17,7 +17,8 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
     """Return the entry for ``beat_schedule`` that refreshes the business counts.
 
     One task each ``BUSINESS_INTERVAL``; it expires with it, so that a worker that was away
-    does not make up for what nobody waits for any more.
+    does not make up for what nobody waits for any more
+    (https://docs.celeryq.dev/en/stable/userguide/calling.html#expiration)::
 
         app.conf.beat_schedule = {**beat_schedule()}
     """

@@ -46,25 +46,25 @@ def warning(id: str, message: str, hint: str) -> Warning:
 
 @register
 def check_values(**kwargs: Any) -> list[CheckMessage]:
-    """E001, E002, E101 to E127: a dictionary, of known keys, whose values meet their rules."""
+    """Tell what ``conf`` found wrong: E001, E002, and the id of each setting."""
     return [error(fault.id, fault.message, fault.hint) for fault in conf.config().faults]
 
 
 @register
 def check_histogram_names(**kwargs: Any) -> list[CheckMessage]:
-    """E003: ``BUCKETS`` names histograms."""
+    """E003: every name in ``BUCKETS`` is that of a histogram."""
     return _unknown_names("E003", "BUCKETS", "histograms", conf.config().buckets, HISTOGRAMS)
 
 
 @register
 def check_labelled_names(**kwargs: Any) -> list[CheckMessage]:
-    """E008: ``LABELS`` names families, but not those of our own health."""
+    """E008: every name in ``LABELS`` is that of a family, and not of the app's own health."""
     return _unknown_names("E008", "LABELS", "families", conf.config().labels, LABELLED)
 
 
 @register
 def check_opt_in_names(**kwargs: Any) -> list[CheckMessage]:
-    """E009: ``EXTRA_METRICS`` names opt-in families."""
+    """E009: every name in ``EXTRA_METRICS`` is that of an opt-in family."""
     named = conf.config().extra_metrics
     return _unknown_names("E009", "EXTRA_METRICS", "opt-in families", named, OPT_IN, _opt_in_hint)
 
@@ -77,7 +77,7 @@ def _opt_in_hint(name: str, possible: Collection[str]) -> str:
 
 @register
 def check_disabled_names(**kwargs: Any) -> list[CheckMessage]:
-    """E010: ``DISABLED_METRICS`` names families."""
+    """E010: every name in ``DISABLED_METRICS`` is that of a family."""
     named = conf.config().disabled_metrics
     return _unknown_names("E010", "DISABLED_METRICS", "families", named, catalogue.FAMILIES)
 
@@ -103,7 +103,7 @@ def _unknown_names(
 
 @register
 def check_label_names(**kwargs: Any) -> list[CheckMessage]:
-    """E004: ``LABELS`` asks a family for labels that can be filled in."""
+    """E004: ``LABELS`` gives each family labels that it can have."""
     config = conf.config()
     return [
         error(
@@ -120,7 +120,7 @@ def check_label_names(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_global_labels(**kwargs: Any) -> list[CheckMessage]:
-    """E005: no global label has the name of a family's own label."""
+    """E005: none of ``GLOBAL_LABELS`` has the name of a family's own label."""
     names = conf.config().global_label_names
     return [
         error(
@@ -139,7 +139,7 @@ def check_global_labels(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_extra_labels(**kwargs: Any) -> list[CheckMessage]:
-    """E006: each dotted path in ``EXTRA_LABELS`` leads to a plain callable."""
+    """E006: each path in ``EXTRA_LABELS`` leads to a callable that is no coroutine function."""
     return [
         error(
             "E006",
@@ -164,7 +164,7 @@ def _trouble_with(dotted_path: str) -> str:
 
 @register
 def check_extra_label_names(**kwargs: Any) -> list[CheckMessage]:
-    """E007: no extra label has the name of a label that a family can have anyway."""
+    """E007: none of ``EXTRA_LABELS`` has the name of a label that a family can have anyway."""
     config = conf.config()
     offered = {
         label
@@ -184,7 +184,7 @@ def check_extra_label_names(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_extra_labels_are_used(**kwargs: Any) -> list[CheckMessage]:
-    """W007: each extra label is given to a family."""
+    """W007: ``LABELS`` gives each of ``EXTRA_LABELS`` to a family."""
     config = conf.config()
     return [
         warning(
@@ -199,7 +199,7 @@ def check_extra_labels_are_used(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
-    """W001: the middleware is there."""
+    """W001: ``MIDDLEWARE`` has ``MetricsMiddleware``."""
     if not conf.config().enabled or _places():
         return []
     return [
@@ -214,7 +214,7 @@ def check_middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_middleware_is_first(**kwargs: Any) -> list[CheckMessage]:
-    """W002: the middleware is first, so that it sees every request and all of it."""
+    """W002: ``MetricsMiddleware`` is first, so that it sees every request and all of it."""
     places = _places()
     if not conf.config().enabled or not places or places[0] == 1:
         return []
@@ -230,7 +230,7 @@ def check_middleware_is_first(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_middleware_is_installed_once(**kwargs: Any) -> list[CheckMessage]:
-    """W006: the middleware is there once, so that requests are counted once."""
+    """W006: ``MetricsMiddleware`` is there once, so that requests are counted once."""
     places = _places()
     if not conf.config().enabled or len(places) < 2:
         return []
@@ -262,7 +262,7 @@ def _is_ours(dotted_path: str) -> bool:
 
 @register
 def check_path_shadows_no_view(**kwargs: Any) -> list[CheckMessage]:
-    """W003: the URLconf has no page of the project's at ``PATH``."""
+    """W003: the project has no page of its own at ``PATH``, which would never be shown."""
     config = conf.config()
     if not config.enabled or config.path is None or not _places():
         return []
@@ -285,7 +285,7 @@ def check_path_shadows_no_view(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_names_are_free(**kwargs: Any) -> list[CheckMessage]:
-    """W004: no collector of the project's has the name of one of our families."""
+    """W004: no metric of the project's has the name of a family of ours."""
     return [
         warning(
             "W004",
@@ -328,7 +328,7 @@ def _unknown_aliases(
 
 @register
 def check_permission(**kwargs: Any) -> list[CheckMessage]:
-    """E013: ``PERMISSION`` leads to a plain callable."""
+    """E013: ``PERMISSION`` leads to a callable that is no coroutine function."""
     path = conf.config().permission
     trouble = "" if path is None else _trouble_with(path)
     if not trouble:
@@ -345,7 +345,7 @@ def check_permission(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_page_is_not_open(**kwargs: Any) -> list[CheckMessage]:
-    """W012: the page is not for everybody."""
+    """W012: ``ALLOWED_NETWORKS`` does not open the page to everybody."""
     config = conf.config()
     is_open = "*" in config.allowed_networks and not config.tokens and config.permission is None
     if not is_open or not config.enabled:
@@ -365,7 +365,7 @@ _SHORTEST_TOKEN = 16
 
 @register(Tags.security, deploy=True)
 def check_tokens_are_long(**kwargs: Any) -> list[CheckMessage]:
-    """W013: nobody guesses a token."""
+    """W013: nobody guesses a token, for each has at least 16 characters."""
     tokens = conf.config().tokens
     short = [one for one in tokens if not one.startswith("file:") and len(one) < _SHORTEST_TOKEN]
     if not short:
@@ -399,7 +399,7 @@ _CACHES_OF_ONE_PROCESS = (LocMemCache, DummyCache)
 
 @register
 def check_business_store(**kwargs: Any) -> list[CheckMessage]:
-    """E012: with ``BUSINESS_STORE``, all processes see the counts of a refresh."""
+    """E012: where ``BUSINESS_STORE`` is ``cache``, ``default`` is one that processes share."""
     config = conf.config()
     if not config.business_metrics or config.business_store != "cache":
         return []
@@ -418,7 +418,7 @@ def check_business_store(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_store_can_be_had(**kwargs: Any) -> list[CheckMessage]:
-    """W008: the processes of the service have a directory to share values in."""
+    """W008: the processes of the service can have a directory to share values in."""
     obstacle = STORE.obstacle()
     if obstacle is None:
         return []
@@ -434,7 +434,7 @@ def check_store_can_be_had(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_stock_mode_is_not_set_up(**kwargs: Any) -> list[CheckMessage]:
-    """W009: nobody relies on prometheus_client's own multi-process mode."""
+    """W009: ``PROMETHEUS_MULTIPROC_DIR`` is not set, for it has no effect."""
     names = [name for name in STOCK_MODE_VARIABLES if name in os.environ]
     if not names or not conf.config().enabled:
         return []

@@ -364,6 +364,7 @@ def read(values: object) -> Config:
 
 
 def _no_mapping(values: object) -> Fault:
+    """E001: ``TACHIKOMA_METRICS`` is a dictionary."""
     return Fault(
         "E001",
         f"`{NAME}` should be a dictionary; got a {type(values).__name__}.",
@@ -372,6 +373,7 @@ def _no_mapping(values: object) -> Fault:
 
 
 def _unknown_key(key: object) -> Fault:
+    """E002: every key of ``TACHIKOMA_METRICS`` is known."""
     message = f"`{NAME}` should have known keys only; got {key!r}."
     return Fault("E002", message, did_you_mean(str(key).upper(), SETTINGS))
 

@@ -87,7 +87,10 @@ class Family:
 
 @dataclass(frozen=True)
 class Counter(Family):
-    """Declare a total that only rises; its name ends in ``_total``."""
+    """Declare a total that only rises; its name ends in ``_total``.
+
+    https://prometheus.io/docs/practices/naming/#metric-names
+    """
 
     type: ClassVar[str] = "counter"
 
@@ -103,6 +106,8 @@ class Counter(Family):
 @dataclass(frozen=True)
 class Gauge(Family):
     """Declare a value that goes up and down.
+
+    https://prometheus.io/docs/concepts/metric_types/#gauge
 
     ``latest_wins`` says how several processes become one value: the most
     recently set value if true, the sum over living processes if not. A gauge
@@ -121,6 +126,8 @@ class Gauge(Family):
 @dataclass(frozen=True)
 class Histogram(Family):
     """Declare a distribution.
+
+    https://prometheus.io/docs/concepts/metric_types/#histogram
 
     ``buckets`` are the upper bounds, without ``+Inf``; ``bucket_setting`` names
     the setting that replaces them for a whole group of families.

@@ -1,4 +1,9 @@
-"""Executions of a language model: begun, ended once, with what became of them."""
+"""Executions of a language model: begun, ended once, with what became of them.
+
+What OpenTelemetry calls an operation of a client, with its duration, tokens and time to the first
+chunk:
+https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-metrics.md
+"""
 
 from __future__ import annotations
 
@@ -84,12 +89,15 @@ class Execution:
 class track_execution(TrackedBlock[Execution]):  # Reads as what it does.
     """Measure an execution of a language model: a ``with`` or ``async with`` block, or a function.
 
-    ``status`` is ``success`` unless the block raises: then ``timeout``, ``cancelled`` or
-    ``error``, and the exception passes through.
+    ``backend`` is who was asked, ``model`` one of ``LLM_MODELS``, else ``other``. ``status`` is
+    ``success`` unless the block raises: then ``timeout``, ``cancelled`` or
+    ``error``, and the exception passes through::
 
         with track_execution("openai", "gpt-5") as execution:
             execution.usage(client.chat.completions.create(...))
     """
+
+    source = "execution"
 
     def __init__(self, backend: str, model: str) -> None:
         super().__init__()

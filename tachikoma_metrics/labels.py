@@ -3,6 +3,8 @@
 Whatever a client sends, a label value that leaves this module is valid UTF-8,
 short, and one of a bounded number: routes instead of URLs, nine methods,
 ``overflow`` once a family is full.
+
+https://prometheus.io/docs/practices/instrumentation/#do-not-overuse-labels
 """
 
 from __future__ import annotations
@@ -19,7 +21,11 @@ UNMATCHED = "<unmatched>"
 STANDARD_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
-"""The methods of RFC 9110, section 9, and PATCH (RFC 5789)."""
+"""Those of HTTP, and PATCH.
+
+https://www.rfc-editor.org/rfc/rfc9110#name-methods
+https://www.rfc-editor.org/rfc/rfc5789
+"""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _CONVERTER = re.compile(r"<(?:(?P<converter>[^<>:]+):)?(?P<name>[^<>:]+)>")

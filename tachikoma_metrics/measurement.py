@@ -26,6 +26,7 @@ CLIENT_LEFT = 499
 nginx's: https://nginx.org/en/docs/dev/development_guide.html#http_response
 """
 
+# https://www.rfc-editor.org/rfc/rfc9112#name-message-body-length
 _WITHOUT_BODY = frozenset({*range(100, 200), 204, 304})
 _UNASKED = ("",)
 _NOTHING = (0.0, 0.0)
@@ -277,8 +278,8 @@ def _asked(request: HttpRequest) -> tuple[str, ...]:
 def content_length(header: str) -> float:
     """Return the length a ``Content-Length`` header gives, or ``UNKNOWN``.
 
-    Only ASCII digits are a length (RFC 9110, section 8.6): Python's ``int`` would
-    also take signs, underscores and the digits of other scripts.
+    Only ASCII digits are a length: Python's ``int`` would also take signs, underscores and
+    the digits of other scripts. https://www.rfc-editor.org/rfc/rfc9110#name-content-length
     """
     is_length = header.isascii() and header.isdigit() and len(header) <= _MOST_DIGITS
     return float(header) if is_length else UNKNOWN

@@ -1,6 +1,8 @@
 """The middleware that measures every request; it belongs first in ``MIDDLEWARE``.
 
 Native in sync and async: a request takes no extra thread hop under either.
+
+https://docs.djangoproject.com/en/stable/topics/http/middleware/#asynchronous-support
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ SCRAPE = Scrape.SCRAPE
 
 
 class MetricsMiddleware:
-    """Measure each request and answer scrapes of ``PATH``.
+    """Measure each request and answer scrapes of ``PATH``. Belongs first in ``MIDDLEWARE``.
 
     Everything but ``PATH`` gets the response it would get without the middleware,
     to the byte, and the exceptions it would get pass through.

@@ -21,7 +21,8 @@ def respond(request: HttpRequest) -> HttpResponseBase:
     """Answer a scrape: GET and HEAD only, 404 where nothing is measured, and who may.
 
     Text 0.0.4 unless OpenMetrics is asked for, compressed if the scraper accepts
-    gzip; ``?name[]=`` keeps the families and samples so named.
+    gzip; ``?name[]=`` keeps the families and samples so named, as prometheus_client's page does:
+    https://prometheus.github.io/client_python/restricted-registry/
     """
     try:
         response = _answer(request)

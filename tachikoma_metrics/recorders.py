@@ -229,7 +229,10 @@ def record_backend_request(backend: str, endpoint: str, duration_secs: float) ->
 
 
 def record_backend_error(backend: str, error_type: str) -> None:
-    """Record that a request to a backend's API failed, and how."""
+    """Record that a request to a backend's API failed, and how.
+
+    ``error_type`` is a word such as ``rate_limit`` or ``timeout``; keep it to a few.
+    """
     _backend_error.record((backend, error_type), (1,))
 
 
@@ -246,7 +249,7 @@ class Timer:
     decorator it times each call of a function, sync or async.
 
     Of a generator function it would time no more than the making of the generator.
-    A callback that raises is counted in ``tachikoma_metrics_errors_total``.
+    A callback that raises is counted in ``tachikoma_metrics_errors_total``::
 
         with Timer(lambda seconds: record_db_query("select", "orders", seconds)):
             ...

@@ -1,7 +1,8 @@
 """Streamed bodies that tell how many bytes passed and how they ended.
 
 Django registers the ``close`` of what it is given as ``streaming_content`` and calls
-it when the server is done with the response, exhausted or not.
+it when the server is done with the response, exhausted or not, as PEP 3333 asks of a server:
+https://peps.python.org/pep-3333/#specification-details
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """For tests: read the page as a scraper would.
 
-def test_a_purchase_is_counted(client):
-    with increase_of("purchases_total", plan="pro") as purchases:
-        client.post("/buy", {"plan": "pro"})
+For example::
 
-    assert purchases.amount == 1
+    def test_a_purchase_is_counted(client):
+        with increase_of("purchases_total", plan="pro") as purchases:
+            client.post("/buy", {"plan": "pro"})
+
+        assert purchases.amount == 1
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class Increase:
 
 @contextmanager
 def increase_of(name: str, /, **labels: str) -> Iterator[Increase]:
-    """Measure how much a sample rises in the block; one that is missing counts as 0."""
+    """Measure how much a sample rises in a ``with`` block; one that is missing counts as 0."""
     increase = Increase()
     before = sample_value(name, **labels) or 0.0
     yield increase

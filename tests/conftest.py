@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,13 @@ from tachikoma_metrics.registry.families import GuardedMetric
 # How long an example takes is no property of the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _garbage_is_of_this_module() -> None:
+    """Spare the collections that tests ask for what lives longer than they do."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import copy
 import gc
 import pickle
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -32,6 +33,9 @@ else:
 
 CHAT = "/v1/chat/completions"
 IN_PROGRESS = {"EXTRA_METRICS": ["backend_requests_in_progress"]}
+
+# Each client would make a context anew, which takes longer than most tests.
+ALIKE = {"trust_env": False, "verify": ssl.create_default_context()}
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
@@ -89,11 +93,11 @@ def session() -> Iterator[requests.Session]:
 
 
 def client_of(kind: ModuleType, **kwargs: Any) -> Any:
-    return instrument_client(kind.Client(trust_env=False, **kwargs), backend="openai")
+    return instrument_client(kind.Client(**ALIKE, **kwargs), backend="openai")
 
 
 def async_client_of(kind: ModuleType, **kwargs: Any) -> Any:
-    return instrument_client(kind.AsyncClient(trust_env=False, **kwargs), backend="openai")
+    return instrument_client(kind.AsyncClient(**ALIKE, **kwargs), backend="openai")
 
 
 # --- one record per attempt -------------------------------------------------

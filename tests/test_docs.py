@@ -1,15 +1,28 @@
 from __future__ import annotations
 
+import ast
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
+from importlib import import_module
+from itertools import product
 from pathlib import Path
 
 import pytest
+import yaml
+from django.core.management import get_commands
 
-from tachikoma_metrics import catalogue, conf
+import tachikoma_metrics
+from tachikoma_metrics import catalogue, conf, record_execution
+from tachikoma_metrics.monitoring.rule_file import RUNBOOKS
+from tachikoma_metrics.testing import samples
 
 ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+INCLUDED = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
 
 def generate(*arguments: str, at: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -23,37 +36,193 @@ def generate(*arguments: str, at: Path = ROOT) -> subprocess.CompletedProcess[st
     )
 
 
-def test_the_reference_is_current():
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Return a copy of what the documentation is made of."""
+    unwanted = shutil.ignore_patterns("_build", "__pycache__")
+    shutil.copytree(DOCS, tmp_path / "docs", ignore=unwanted)
+    (tmp_path / "example_project").mkdir()
+    for name in (*INCLUDED, "example_project/README.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def reference(name: str) -> str:
+    return (DOCS / "reference" / name).read_text()
+
+
+def headings(page: str) -> list[str]:
+    return re.findall(r"^#+ `?([^`\n]+)`?$", reference(page), re.MULTILINE)
+
+
+def test_what_is_generated_is_current():
     done = generate("--check")
 
     assert done.stderr == ""
     assert done.returncode == 0
 
 
-def test_a_reference_that_is_not_current_is_found_and_mended(tmp_path: Path):
-    (tmp_path / "docs").mkdir()
-    for name in ("generate.py", "metrics.md"):
-        text = (ROOT / "docs" / name).read_text()
-        (tmp_path / "docs" / name).write_text(text)
+def test_a_reference_that_is_not_current_is_found_and_mended(copy: Path):
+    settings = copy / "docs" / "reference" / "settings.md"
+    settings.write_text("# Settings\n")
+    before = generate("--check", at=copy)
 
-    before = generate("--check", at=tmp_path)
-    generate(at=tmp_path)
-    after = generate("--check", at=tmp_path)
+    generate(at=copy)
+    after = generate("--check", at=copy)
 
     assert before.returncode == 1
-    assert "docs/settings.md is not current" in before.stderr
-    assert "docs/metrics.md" not in before.stderr
+    assert "docs/reference/settings.md is not current" in before.stderr
+    assert "docs/reference/metrics.md" not in before.stderr
     assert after.returncode == 0
+    assert settings.read_text() == reference("settings.md")
+
+
+def test_a_derived_part_of_a_page_is_mended_and_the_rest_kept(copy: Path):
+    scaling = copy / "docs" / "explanation" / "scaling.md"
+    text = scaling.read_text()
+    scaling.write_text(text.replace("| 3 × 50 = 150 |", "| 3 × 50 = 15 |"))
+    before = generate("--check", at=copy)
+
+    generate(at=copy)
+
+    assert before.stderr.startswith("docs/explanation/scaling.md is not current")
+    assert scaling.read_text() == text
+
+
+def test_a_new_page_is_in_the_list_for_programs(copy: Path):
+    page = copy / "docs" / "guides" / "whales.md"
+    page.write_text("# Whales\n\nThey are large. Some are blue.\n")
+
+    generate(at=copy)
+
+    listed = (copy / "docs" / "llms.txt").read_text()
+    assert re.search(
+        r"^- \[Whales\]\(https://.+/guides/whales.html\): They are large.$", listed, re.M
+    )
+
+
+def test_what_the_front_matter_says_of_a_page_is_in_the_list(copy: Path):
+    page = copy / "docs" / "guides" / "whales.md"
+    page.write_text('---\ndescription: "On whales."\n---\n\n# Whales\n\nThey are large.\n')
+
+    generate(at=copy)
+
+    assert "whales.html): On whales.\n" in (copy / "docs" / "llms.txt").read_text()
+
+
+@pytest.mark.parametrize("name", [page for page in PAGES if page != "index.md"])
+def test_every_page_is_in_the_list_for_programs(name: str):
+    link = f"/{name.removesuffix('.md')}.html): "
+    (line,) = (line for line in (DOCS / "llms.txt").read_text().splitlines() if link in line)
+
+    assert re.fullmatch(r"- \[.+\]\(https://\S+\): .+[.?]", line)
 
 
 @pytest.mark.parametrize("name", catalogue.FAMILIES)
 def test_every_family_is_in_the_reference(name: str):
-    assert f"| `{name}` |" in (ROOT / "docs" / "metrics.md").read_text()
+    assert headings("metrics.md").count(name) == 1
+
+
+def test_every_alert_has_its_section_where_its_address_leads():
+    alerts = [heading for heading in headings("alerts.md") if heading.startswith("Django")]
+    rules = yaml.safe_load((DOCS / "monitoring" / "rules.yml").read_text())
+    urls = {
+        rule["annotations"]["runbook_url"]
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+
+    assert urls == {f"{RUNBOOKS}#{alert.lower()}" for alert in alerts}
 
 
 @pytest.mark.parametrize("key", conf.SETTINGS)
 def test_every_setting_is_in_the_reference(key: str):
-    assert f"| `{key}` |" in (ROOT / "docs" / "settings.md").read_text()
+    assert headings("settings.md").count(key) == 1
+
+
+def test_every_check_that_can_be_reported_is_in_the_reference_and_no_other():
+    package = Path(tachikoma_metrics.__file__).parent
+    trees = [ast.parse(path.read_text()) for path in package.rglob("*.py")]
+    texts = [
+        node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)
+    ]
+    reported = {
+        text for text in texts if isinstance(text, str) and re.fullmatch(r"[EW]\d{3}", text)
+    }
+
+    told = [heading for heading in headings("checks.md") if re.fullmatch(r"[EW]\d+", heading)]
+
+    assert sorted(reported) == told
+
+
+def test_every_command_and_option_is_in_the_reference():
+    ours = {name for name, app in get_commands().items() if app == "tachikoma_metrics"}
+
+    assert set(headings("commands.md")[1:]) == ours
+    assert "`--every SECONDS`: Go on until told to stop" in reference("commands.md")
+    assert "--settings SETTINGS" not in reference("commands.md")
+
+
+PUBLIC = [
+    *(f"tachikoma_metrics.{name}" for name in tachikoma_metrics.__all__),
+    "tachikoma_metrics.asgi.WebSocketMetricsMiddleware",
+    "tachikoma_metrics.backends.instrument_client",
+    "tachikoma_metrics.celery.beat_schedule",
+    "tachikoma_metrics.middleware.MetricsMiddleware",
+    "tachikoma_metrics.tasks.refresh_business_metrics",
+]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_in_the_reference(name: str):
+    module, _, attribute = name.rpartition(".")
+    described = re.findall(r"^\.\. (?:auto)?\w+:: ([\w.]+)", reference("api.md"), re.MULTILINE)
+
+    assert hasattr(import_module(module), attribute)
+    assert {name, attribute} & set(described)
+
+
+def test_every_name_for_tests_is_in_the_reference():
+    testing = import_module("tachikoma_metrics.testing")
+    (members,) = re.findall(r"testing\n   :members: (.+)", reference("api.md"))
+    own = [
+        name
+        for name, value in vars(testing).items()
+        if getattr(value, "__module__", "") == testing.__name__ and not name.startswith("_")
+    ]
+
+    assert sorted(members.split(", ")) == sorted(own)
+
+
+def test_the_series_of_the_example_are_those_that_a_page_has():
+    rows = re.findall(r"^\| \[`(\w+)`\].* ([\d,]+) \| [\d,]+ \|$", page_on("scaling"), re.MULTILINE)
+    told = {name: int(series.replace(",", "")) for name, series in rows}
+
+    for backend, model in product(["openai", "anthropic"], ["a", "b", "c"]):
+        for status in ("success", "error", "timeout", "cancelled"):
+            record_execution(backend, model, status, 1, (1, 1))
+    shown = Counter(re.sub("_(bucket|sum|count)$", "", name) for name, _ in samples())
+
+    assert told.keys() == {family.name for family in catalogue.SPECIFIED}
+    for name in ("executions_total", "execution_duration_seconds", "execution_tokens_total"):
+        assert shown[name] == told[name]
+
+
+def page_on(subject: str) -> str:
+    return (DOCS / "explanation" / f"{subject}.md").read_text()
+
+
+def test_the_figures_are_those_of_the_benchmarks(copy: Path):
+    benchmarks = copy / "docs" / "benchmarks.md"
+    text = benchmarks.read_text()
+    ours = re.findall(r"^\| tachikoma_metrics \| .*\| (\d\S+) \([^|]+\) \|$", text, re.MULTILINE)
+    benchmarks.write_text(text.replace(f"| {ours[0]} (", "| 12345 ("))
+
+    generate(at=copy)
+
+    assert f"| request, ASGI | {ours[0]} |" in page_on("cost")
+    assert "| request, ASGI | 12345 |" in (copy / "docs" / "explanation" / "cost.md").read_text()
 
 
 @pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "example_project/README.md"])
@@ -62,6 +231,14 @@ def test_every_link_to_a_file_leads_to_one(page: str):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
 
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_of_a_page_leads_to_a_page(name: str):
+    path = DOCS / name
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
+
+    assert [target for target in targets if not (path.parent / target).is_file()] == []
 
 
 def test_the_readme_is_one_screen():

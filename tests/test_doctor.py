@@ -53,7 +53,7 @@ class _Page(BaseHTTPRequestHandler):
 def served() -> Iterator[Callable[..., str]]:
     """Serve a page on loopback."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
 
     def serve(body: str, status: int = 200) -> str:

@@ -11,13 +11,14 @@ from unittest import mock
 import pytest
 from celery.exceptions import OperationalError
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db import transaction
 from django.test import Client, override_settings
-from stand_in import StandIn
+from stand_in import TEXT, StandIn
 
 from missions import sockets, tasks
-from missions.execution import ExecutionFailed
+from missions.execution import ExecutionFailed, ask
 from missions.execution import client as llm_client
 from missions.models import FileChange, Mission, Spec
 from tachikoma_metrics import METRICS
@@ -211,9 +212,36 @@ def test_a_spec_is_executed_by_a_language_model_and_measured(client: Client, spe
     told = {"backend": "openai", "model": "demo-model"}
     assert sample_value("executions_total", **told, status="success") == 1
     assert sample_value("execution_tokens_total", **told, type="prompt") == 3
+    assert sample_value("executions_in_progress") == 0
     endpoint = "/v1/chat/completions"
     assert sample_value("backend_requests_total", backend="openai", endpoint=endpoint) == 1
     assert sample_value("file_changes_total", change_type="modify", status="applied") == 1
+
+
+@pytest.mark.usefixtures("llm")
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_stand_in_answers_as_openai_does(settings: Any, stream: bool):
+    question = {"model": "any", "messages": [{"role": "user", "content": "x"}], "stream": stream}
+
+    answer = llm_client(settings.LLM_BASE_URL).post("chat/completions", json=question)
+
+    content = answer.text if stream else answer.json()["choices"][0]["message"]["content"]
+    assert TEXT.split()[-1] in content
+    assert content.endswith("data: [DONE]\n\n") is stream
+
+
+@pytest.mark.usefixtures("llm")
+def test_the_answer_is_that_of_the_language_model(settings: Any):
+    assert ask("Say anything.").strip() == TEXT
+
+
+def test_the_summary_comes_from_the_cache(client: Client, spec: Spec):
+    cache.clear()
+
+    answers = [call(client, "GET", "/summary/", None).json() for _ in range(3)]
+
+    assert answers == [{"missions": 1, "specs": {"planned": 1}}] * 3
+    assert (sample_value("cache_hits_total"), sample_value("cache_misses_total")) == (2, 1)
 
 
 @pytest.mark.usefixtures("llm")

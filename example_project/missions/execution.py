@@ -6,6 +6,9 @@ Any server of OpenAI's API does. ``LLM_BASE_URL`` says where it is, up to its ``
 from __future__ import annotations
 
 import functools
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import httpx
 from django.conf import settings
@@ -13,6 +16,7 @@ from django.conf import settings
 from missions.models import FileChange, Spec
 from tachikoma_metrics import record_file_change, track_execution
 from tachikoma_metrics.backends import instrument_client
+from tachikoma_metrics.executions import Execution
 
 BACKEND = "openai"
 
@@ -35,12 +39,33 @@ def execute(spec: Spec) -> FileChange:
 
 def ask(task: str) -> str:
     """Return what the language model answers, and count its tokens."""
-    question = {"model": settings.LLM_MODEL, "messages": [{"role": "user", "content": task}]}
-    with track_execution(BACKEND, settings.LLM_MODEL) as execution:
-        response = client(settings.LLM_BASE_URL).post("chat/completions", json=question)
-        answer = response.raise_for_status().json()
-        execution.usage(answer)
-        return str(answer["choices"][0]["message"]["content"])
+    question = {
+        "model": settings.LLM_MODEL,
+        "messages": [{"role": "user", "content": task}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    with (
+        track_execution(BACKEND, settings.LLM_MODEL) as execution,
+        client(settings.LLM_BASE_URL).stream("POST", "chat/completions", json=question) as answer,
+    ):
+        return "".join(words(chunks(answer.raise_for_status()), execution))
+
+
+def chunks(answer: httpx.Response) -> Iterator[Any]:
+    """Yield the chunks of a streamed chat completion as they come."""
+    for line in answer.iter_lines():
+        if line.startswith("data: {"):
+            yield json.loads(line.removeprefix("data: "))
+
+
+def words(chunks: Iterable[Any], execution: Execution) -> Iterator[str]:
+    """Yield the text of a streamed chat completion, and tell what was told of it."""
+    for chunk in chunks:
+        execution.first_chunk()
+        execution.usage(chunk)
+        for choice in chunk["choices"]:
+            yield choice["delta"].get("content") or ""
 
 
 @functools.cache

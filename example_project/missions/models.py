@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.db import models
 from django_prometheus.models import ExportModelOperationsMixin
@@ -75,3 +76,9 @@ class FileChange(ExportModelOperationsMixin("file_change"), models.Model):  # ty
 
     def __str__(self) -> str:
         return f"{self.change_type} {self.path}"
+
+
+def count_by_status() -> dict[str, Any]:
+    """Return how many missions there are, and how many specs by status."""
+    by_status = Spec.objects.order_by().values_list("status").annotate(models.Count("id"))
+    return {"missions": Mission.objects.count(), "specs": dict(by_status)}

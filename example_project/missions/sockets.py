@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db.models import Count
 
-from missions.models import Mission, Spec
+from missions.models import count_by_status
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[Any]]
@@ -41,5 +40,4 @@ def has_left(coming: asyncio.Future[Any]) -> bool:
 
 def numbers() -> str:
     """Return how many missions there are, and how many specs by status, as JSON."""
-    by_status = Spec.objects.order_by().values_list("status").annotate(Count("id"))
-    return json.dumps({"missions": Mission.objects.count(), "specs": dict(by_status)})
+    return json.dumps(count_by_status())

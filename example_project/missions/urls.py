@@ -15,5 +15,6 @@ urlpatterns = [
     path("specs/<uuid:spec_id>/", views.spec, name="spec"),
     path("specs/<uuid:spec_id>/file-changes/", views.file_changes, name="file-changes"),
     path("specs/<uuid:spec_id>/execute/", views.execution, name="execution"),
+    path("summary/", views.summary, name="summary"),
     path("broken/", views.broken, name="broken"),
 ]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from celery.exceptions import OperationalError
 from django.conf import settings
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -18,12 +19,14 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods
 
 from missions.execution import ExecutionFailed, execute
-from missions.models import FileChange, Mission, Spec
+from missions.models import FileChange, Mission, Spec, count_by_status
 from missions.tasks import execute_spec
 from tachikoma_metrics import record_file_change
 
 View = Callable[..., HttpResponse]
 Saved = TypeVar("Saved", bound=Model)
+
+SECONDS_A_SUMMARY_LASTS = 2
 
 
 def api_view(*methods: str) -> Callable[[View], View]:
@@ -61,6 +64,13 @@ def mission(request: HttpRequest, mission_id: uuid.UUID) -> HttpResponse:
         found.delete()
         return HttpResponse(status=204)
     return JsonResponse(mission_json(found))
+
+
+@require_GET
+def summary(request: HttpRequest) -> HttpResponse:
+    """Tell how many missions there are, and specs by status, as of a moment ago."""
+    numbers = cache.get_or_set("summary", count_by_status, SECONDS_A_SUMMARY_LASTS)
+    return JsonResponse(numbers)
 
 
 @api_view("GET", "POST")

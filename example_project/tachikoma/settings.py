@@ -71,6 +71,16 @@ TACHIKOMA_METRICS = {
     },
     # Short, for those who watch.
     "BUSINESS_INTERVAL": 5,
+    "EXTRA_METRICS": [
+        "http_response_time_to_first_byte_seconds",
+        "http_request_db_queries",
+        "http_request_db_seconds",
+        "ws_connection_duration_seconds",
+        "ws_connections_rejected_total",
+        "ws_disconnects_total",
+        "execution_time_to_first_chunk_seconds",
+        "backend_requests_in_progress",
+    ],
 }
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])

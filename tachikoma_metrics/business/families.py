@@ -13,6 +13,7 @@ from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Counter, Gauge, is_legal_label, is_legal_name
 
 CATALOGUED: tuple[Gauge, ...] = (catalogue.MISSIONS, catalogue.SPECS)
@@ -47,9 +48,10 @@ class BusinessFamily:
         return found  # type: ignore[no-any-return]  # What it returns is looked at.
 
 
-def declared() -> list[BusinessFamily]:
-    """Return the families that the settings declare."""
-    return [_family(name, one) for name, one in conf.config().business_metrics.items()]
+def declared(config: Config | None = None) -> list[BusinessFamily]:
+    """Return the families that the settings, or those of ``config``, declare."""
+    config = config or conf.config()
+    return [_family(name, one) for name, one in config.business_metrics.items()]
 
 
 def _family(name: str, declaration: Mapping[str, Any]) -> BusinessFamily:

@@ -84,7 +84,7 @@ def update_business_metrics() -> None:
 
 
 aupdate_business_metrics = sync_to_async(update_business_metrics)
-"""The same, to be awaited."""
+"""Do as ``update_business_metrics`` does, and be awaited."""
 
 
 def _is_within_a_transaction() -> bool:

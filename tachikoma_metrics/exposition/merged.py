@@ -122,7 +122,10 @@ def _labels(line: Line) -> dict[str, str]:
 
 
 def number(value: float) -> str:
-    """Return a number as the formats have it, which is as Go writes it."""
+    """Return a number as the formats have it, which is as Go writes it.
+
+    https://prometheus.io/docs/specs/om/open_metrics_spec/#considerations-canonical-numbers
+    """
     if 0 <= value < _SMALLEST_WITH_EXPONENT:
         return repr(value)
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # It has no types.

@@ -4,6 +4,8 @@ Whoever makes a ``Counter``, ``Gauge``, ``Histogram`` or ``Summary`` in this pro
 the project, django-prometheus, any library, gets values that all processes of the
 service share. prometheus_client looks ``values.ValueClass`` up when a metric is made,
 so it can be replaced at any time; metrics made before are adopted.
+
+What this takes the place of: https://prometheus.github.io/client_python/multiprocess/
 """
 
 from __future__ import annotations

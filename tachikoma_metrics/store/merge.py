@@ -230,7 +230,8 @@ class _Plan:
 
     def _added(self, rows: list[array[float]]) -> Sequence[float]:
         # In the order of the slots, each time: in another order a sum may be rounded
-        # another way, and one that falls by its last bit is a reset to Prometheus.
+        # another way, and one that falls by its last bit is a reset to Prometheus:
+        # https://prometheus.io/docs/prometheus/latest/querying/functions/#rate
         totals: Sequence[float] = ()
         for pick, row in zip(self._picks, rows, strict=True):
             totals = list(map(add, totals, pick(row))) if totals else pick(row)
@@ -309,7 +310,8 @@ class _Totals:
 
 
 def _has_sum(declaration: Declaration) -> bool:
-    # Where negative observations are to be expected, a sum may fall, and is left out.
+    # Where negative observations are to be expected, a sum may fall, and is left out:
+    # https://prometheus.io/docs/specs/om/open_metrics_spec/#histogram-1
     return declaration.bounds[0] >= 0
 
 

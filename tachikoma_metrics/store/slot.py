@@ -378,7 +378,7 @@ def reserve(descriptor: int, size: int) -> None:
     """Have the file system set ``size`` bytes aside; raise ``OSError`` if it cannot.
 
     A write to a mapped page that the disk has no room for would end the process with
-    SIGBUS.
+    SIGBUS. https://man7.org/linux/man-pages/man3/posix_fallocate.3.html
     """
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)

@@ -6,6 +6,7 @@ import promql_parser
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.definitions import Family, Histogram
+from tachikoma_metrics.monitoring import recordings
 from tachikoma_metrics.registry.runtime import GC_FAMILIES
 
 Labels = frozenset[str]
@@ -38,6 +39,12 @@ OF_DJANGO_PROMETHEUS: dict[str, Labels] = {
     f"django_model_{what}_total": frozenset({"model"}) for what in ("deletes", "inserts", "updates")
 }
 """What django-prometheus counts of models, on our page, too."""
+
+OF_RULES: dict[str, Labels] = {
+    rule.name: frozenset(rule.name.partition(":")[0].split("_"))
+    for rule in (*recordings.of_availability(), *recordings.of_routes())
+}
+"""What the rules of ``metrics_rules`` record, and its labels, which are in front of the name."""
 
 OF_READERS: dict[str, Labels] = {
     "open_tickets": frozenset({"team"}),
@@ -75,6 +82,7 @@ KNOWN: dict[str, Labels] = {
     **OF_PROMETHEUS,
     **OF_DJANGO_PROMETHEUS,
     **OF_READERS,
+    **OF_RULES,
     **OURS,
 }
 
@@ -108,6 +116,10 @@ class _Reader:
 
     def _select(self, node: promql_parser.VectorSelector) -> None:
         name = node.name or ""
+        if not name:
+            # All of a target's series.
+            self._there |= {"__name__"} | TARGET_LABELS
+            return
         if name not in self._known:
             self._faults.append(f"{name} is no metric")
             return

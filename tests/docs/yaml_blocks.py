@@ -30,7 +30,7 @@ def evaluate(example: Example) -> None:
         assert {
             rule: faults for rule in _rules(document) if (faults := faults_of_query(rule))
         } == {}
-    elif "scrape_configs" in document:
+    elif {"scrape_configs", "rule_files"} & set(document):
         # Without a look at the files it names, which are the reader's.
         promtool("config", str(example.parsed), "--syntax-only")
     else:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -40,26 +41,37 @@ class Server:
         return get(f"{self.url}/metrics")[1].decode()
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """Make a seeded database and return the environment that leads to it."""
-    environment = {
-        **os.environ,
-        "DATABASE_PATH": str(tmp_path / "db.sqlite3"),
-        "DJANGO_SETTINGS_MODULE": "tachikoma.settings",
-        "PYTHONPATH": str(ROOT),
-        "PYTHONWARNINGS": "default",
-    }
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a seeded database, once; each test has a copy of it."""
+    database = tmp_path_factory.mktemp("seeded") / "db.sqlite3"
     for arguments in (["migrate", "--verbosity", "0"], ["seed"]):
         subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=EXAMPLE,
-            env=environment,
+            env=environment_with(database),
             check=True,
             capture_output=True,
             timeout=120,
         )
-    return environment
+    return database
+
+
+def environment_with(database: Path) -> dict[str, str]:
+    """Return the environment of an example that has this database."""
+    return {
+        **os.environ,
+        "DATABASE_PATH": str(database),
+        "DJANGO_SETTINGS_MODULE": "tachikoma.settings",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "default",
+    }
+
+
+@pytest.fixture
+def environment(seeded: Path, tmp_path: Path) -> dict[str, str]:
+    """Copy the seeded database and return the environment that leads to the copy."""
+    return environment_with(Path(shutil.copy(seeded, tmp_path)))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -37,10 +38,30 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
+    """Return a port for a server that is started later."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> range:
+    """Return so many ports in a row, which no client is given in the meantime.
+
+    Clients get theirs from 32768 upwards.
+    """
+    while True:
+        # Not the generator that every test seeds alike.
+        first = random.SystemRandom().randrange(20_000, 32_768 - count)
+        ports = range(first, first + count)
+        if all(map(_is_free, ports)):
+            return ports
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 def is_listening(port: int) -> bool:

@@ -102,8 +102,10 @@ class Site:
     @contextlib.contextmanager
     def celery(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """Work through the queue of the site by Celery."""
-        command = ["celery", "--app", "depot.celery", "worker", "--loglevel", "info", *options]
-        with self.running("celery", *command) as process:
+        # Which would wait a second for other workers to say that they are there.
+        alone = ["--without-mingle", "--without-gossip"]
+        command = ["celery", "--app", "depot.celery", "worker", "--loglevel", "info", *alone]
+        with self.running("celery", *command, *options) as process:
             eventually(lambda: " ready." in self.log("celery").read_text())
             yield process
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from tests.services.processes import (
     ROOT,
     answers,
     eventually,
-    free_port,
+    free_ports,
     get,
     is_listening,
     running,
@@ -32,39 +34,39 @@ SEEN = [
 ]
 
 
-def free_ports() -> range:
-    """Return three ports in a row."""
-    while True:
-        first = free_port()
-        ports = range(first, first + 3)
-        if ports.stop < 65536 and not any(map(is_listening, ports)):
-            return ports
-
-
-@pytest.mark.parametrize("stop_by", [signal.SIGINT, signal.SIGTERM])
-def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals):
-    ports = free_ports()
-    port = ports[0]
+@contextlib.contextmanager
+def demonstrating(
+    port: int, folder: Path, stop_by: signal.Signals = signal.SIGTERM
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the demo; its output is in ``demo.log``."""
     environment = {
         **os.environ,
         "LLM_BASE_URL": "",
-        "DATABASE_PATH": str(tmp_path / "db.sqlite3"),
+        "DATABASE_PATH": str(folder / "db.sqlite3"),
         "PORT": str(port),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
-    log = tmp_path / "demo.log"
-    url = f"http://127.0.0.1:{port}/metrics"
+    command = [sys.executable, "demo.py"]
+    with running(command, folder / "demo.log", stop_by, cwd=EXAMPLE, env=environment) as demo:
+        eventually(lambda: answers(f"http://127.0.0.1:{port}/metrics"))
+        yield demo
 
-    with running([sys.executable, "demo.py"], log, stop_by, cwd=EXAMPLE, env=environment) as demo:
-        eventually(lambda: answers(url))
+
+@pytest.mark.parametrize("stop_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals):
+    ports = free_ports(3)
+    url = f"http://127.0.0.1:{ports[0]}/metrics"
+
+    with demonstrating(ports[0], tmp_path, stop_by) as demo:
         eventually(lambda: [seen for seen in SEEN if seen not in get(url)[1]] == [])
 
+    log = (tmp_path / "demo.log").read_text()
     assert demo.returncode == 0
-    assert f"http://127.0.0.1:{port}/metrics" in log.read_text()
-    assert f"a stand-in for a language model answers at port {ports[2]}." in log.read_text()
-    assert "Stopped." in log.read_text()
-    assert "Traceback" not in log.read_text()
+    assert url in log
+    assert f"a stand-in for a language model answers at port {ports[2]}." in log
+    assert "Stopped." in log
+    assert "Traceback" not in log
     assert not any(map(is_listening, ports))
 
 

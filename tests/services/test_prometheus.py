@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import urllib.parse
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.test import override_settings
@@ -16,54 +14,13 @@ from django.test import override_settings
 from tachikoma_metrics import METRICS
 from tachikoma_metrics.catalogue import FAMILIES
 from tests.services.conftest import Server
-from tests.services.processes import answers, eventually, free_port, get, program, running
-
-CONFIGURATION = """
-global:
-  scrape_interval: 1s
-scrape_configs:
-  - job_name: tachikoma
-    static_configs:
-      - targets: ["127.0.0.1:{port}"]
-"""
-
-
-class Prometheus:
-    """Ask a running Prometheus."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return the result of an instant query."""
-        query = urllib.parse.urlencode({"query": expression})
-        answer = json.loads(get(f"{self.url}/api/v1/query?{query}")[1])
-        assert answer["status"] == "success"
-        result: list[dict[str, Any]] = answer["data"]["result"]
-        return result
-
-    def values(self, expression: str, *labels: str) -> dict[tuple[str, ...], float]:
-        """Return the values of an expression by these labels."""
-        return {
-            tuple(found["metric"].get(label, "") for label in labels): float(found["value"][1])
-            for found in self.query(expression)
-        }
+from tests.services.processes import eventually, get, program
+from tests.services.prometheus import Prometheus, scraping
 
 
 @pytest.fixture
 def prometheus(gunicorn: Server, tmp_path: Path) -> Iterator[Prometheus]:
-    configuration = tmp_path / "prometheus.yml"
-    configuration.write_text(CONFIGURATION.format(port=gunicorn.port))
-    port = free_port()
-    command = [
-        program("prometheus"),
-        f"--config.file={configuration}",
-        f"--storage.tsdb.path={tmp_path / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with running(command, tmp_path / "prometheus.log"):
-        asked = Prometheus(port)
-        eventually(lambda: answers(f"{asked.url}/-/ready"))
+    with scraping(gunicorn.port, tmp_path) as asked:
         yield asked
 
 

@@ -15,7 +15,7 @@ from tests.services.sites import Load, Site, falls, requests, total
 @pytest.mark.parametrize(
     ("options", "count"),
     [
-        pytest.param(["--preload"], 4000, id="sync-preloaded"),
+        pytest.param(["--preload"], 2000, id="sync-preloaded"),
         pytest.param(["--preload", "--threads", "4"], 2000, id="threads-preloaded"),
         # Each worker takes most of a second of a processor to start.
         pytest.param([], 800, id="sync"),

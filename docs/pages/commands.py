@@ -1,0 +1,81 @@
+"""The reference of management commands, from their parsers."""
+
+from __future__ import annotations
+
+from argparse import Action
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.core.management import find_commands, load_command_class
+from django.core.management.base import DjangoHelpFormatter
+
+import tachikoma_metrics
+from pages import markdown
+
+PACKAGE = tachikoma_metrics.__name__
+
+
+def page() -> str:
+    """Return the reference of all commands."""
+    return markdown.page(
+        "# Commands",
+        markdown.NOTICE,
+        "The management commands of the app, with their options. Beside these, each has those "
+        "that all of Django's commands have, such as `--settings` and `--verbosity`.",
+        *(part for name in names() for part in section(name)),
+    )
+
+
+def names() -> list[str]:
+    """Return the names of the commands that the package has."""
+    (folder,) = tachikoma_metrics.__path__
+    return sorted(find_commands(str(Path(folder) / "management")))
+
+
+def section(name: str) -> Iterator[str]:
+    """Yield the section of a command."""
+    command = load_command_class(PACKAGE, name)
+    actions = list(own_actions(name))
+    yield f"## `{name}`"
+    yield command.help
+    yield f"```text\n{usage(name, actions)}\n```"
+    if actions:
+        yield markdown.bullets(option(action) for action in actions)
+
+
+def own_actions(name: str) -> Iterator[Action]:
+    """Yield the arguments of a command that Django does not give to all."""
+    parser = load_command_class(PACKAGE, name).create_parser("manage.py", name)
+    for action in parser._actions:
+        is_everybodys = {"-h", *DjangoHelpFormatter.show_last} & {*action.option_strings}
+        if not is_everybodys:
+            yield action
+
+
+def usage(name: str, actions: list[Action]) -> str:
+    """Return how a command is called."""
+    return " ".join(["manage.py", name, *map(_in_usage, actions)])
+
+
+def option(action: Action) -> str:
+    """Return what an argument does."""
+    choices = f" One of {', '.join(map(str, action.choices))}." if action.choices else ""
+    default = f" Default: `{action.default}`." if _has_default(action) else ""
+    return f"`{_written(action)}`: {action.help}{choices}{default}"
+
+
+def _written(action: Action) -> str:
+    value = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    if not action.option_strings:
+        return value
+    flags = ", ".join(action.option_strings)
+    return flags if action.nargs == 0 else f"{flags} {value}"
+
+
+def _in_usage(action: Action) -> str:
+    is_needed = action.required if action.option_strings else action.nargs not in ("?", "*")
+    return _written(action) if is_needed else f"[{_written(action)}]"
+
+
+def _has_default(action: Action) -> bool:
+    return action.nargs != 0 and action.default not in (None, "")

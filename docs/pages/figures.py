@@ -1,0 +1,96 @@
+"""Figures of the benchmarks, for the page that explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pages import markdown
+
+OURS = "tachikoma_metrics"
+RATIO = "django-prometheus, multi-process"
+
+
+def table(benchmarks: str) -> str:
+    """Return the table of what measuring one thing costs, from the page of benchmarks."""
+    return markdown.table(
+        ("one", "µs of CPU:", "share of django-prometheus' cost:"), _rows(benchmarks)
+    )
+
+
+def _rows(benchmarks: str) -> Iterator[tuple[str, ...]]:
+    request = section(benchmarks, "What a request costs more")
+    yield _costs("request, WSGI", request, "in the WSGI handler")
+    yield _costs("request, ASGI", request, "in the ASGI handler")
+    query = section(benchmarks, "What a database query costs more")
+    yield _costs("query, SQLite", query, "SQLite, cursor")
+    hit = section(benchmarks, "What a cache hit costs more")
+    yield _costs("cache hit, in memory", hit, "in memory")
+    message = section(benchmarks, "What a WebSocket message costs more")
+    yield "WebSocket message", _median(cell(message, OURS, "more when wrapped")), ""
+    own = section(benchmarks, "What a metric of your own costs")
+    increment = _median(cell(own, OURS, "`Counter.inc()`", last=True))
+    yield "`Counter.inc()` of your own", increment, ""
+
+
+def _costs(what: str, text: str, column: str) -> tuple[str, str, str]:
+    ours = cell(text, OURS, column, last=True)
+    share = cell(text, RATIO, column)
+    return what, _median(ours), _median(share)
+
+
+def section(text: str, title: str) -> str:
+    """Return the section of a page that has this title; raise ``LookupError`` without one."""
+    parts = text.split("\n## ")
+    for part in parts:
+        if part.partition("\n")[0] == title:
+            return part
+    raise LookupError(f"The benchmarks should have a section {title!r}.")
+
+
+def cell(text: str, row: str, column: str, *, last: bool = False) -> str:
+    """Return what a table has in a row and a column: the first such table, or the last.
+
+    Raises ``LookupError`` if there is none.
+    """
+    found = [
+        cells[row][column] for cells in map(_cells, _tables(text)) if column in cells.get(row, {})
+    ]
+    if not found:
+        raise LookupError(f"The benchmarks should have {row!r} and {column!r} in a table.")
+    return found[-1 if last else 0]
+
+
+def _tables(text: str) -> Iterator[list[str]]:
+    for paragraph in text.split("\n\n"):
+        if paragraph.startswith("|"):
+            yield paragraph.splitlines()
+
+
+def _cells(lines: list[str]) -> dict[str, dict[str, str]]:
+    heads, _, *rows = map(_split, lines)
+    return {row[0]: dict(zip(heads[1:], row[1:], strict=True)) for row in rows}
+
+
+def _median(figure: str) -> str:
+    """Return the median of a figure, without its range."""
+    return figure.partition(" ")[0]
+
+
+def scrapes(benchmarks: str) -> str:
+    """Return the table of what a page costs, from the page of benchmarks."""
+    text = section(benchmarks, "What a scrape costs")
+    heads, _, *rows = (_split(line) for line in next(_with(text, "multiple")))
+    columns = [heads.index(head) for head in ("label sets", "lines", "processes")]
+    columns += [heads.index(f"{OURS}, {temperature}") for temperature in ("cold", "warm")]
+    return markdown.table(
+        ("label sets:", "lines:", "processes:", "first page, ms of CPU:", "later ones, ms:"),
+        ([_median(row[column]) for column in columns] for row in rows),
+    )
+
+
+def _with(text: str, column: str) -> Iterator[list[str]]:
+    return (lines for lines in _tables(text) if column in _split(lines[0]))
+
+
+def _split(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]

@@ -1,0 +1,117 @@
+"""The dashboard and the rules of a service with the usual settings, and their runbook."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+from pages import markdown
+from tachikoma_metrics import catalogue, conf, monitoring
+from tachikoma_metrics.monitoring import recordings, rows
+from tachikoma_metrics.monitoring.alerts import Alert, alerts
+
+USUAL = conf.read(
+    {
+        "BUSINESS_METRICS": {
+            "missions_total": {"model": "missions.Mission"},
+            "specs_total": {"model": "missions.Spec", "labels": {"status": "status"}},
+        }
+    }
+)
+"""The settings of whoever has the families of the catalogue, and no others."""
+
+_FAMILIES = re.compile(r"(?<![\w:])([a-z]\w+?)(?:_bucket|_sum|_count)?(?![\w:(])")
+
+
+def dashboard() -> str:
+    """Return the dashboard."""
+    made, _ = monitoring.dashboard(USUAL)
+    return json.dumps(made, indent=2) + "\n"
+
+
+def rules() -> str:
+    """Return the file of rules."""
+    made, _ = monitoring.rule_file(USUAL)
+    return monitoring.as_yaml(made)
+
+
+def runbook() -> str:
+    """Return the page of all alerts."""
+    return markdown.page(
+        "# Alerts",
+        markdown.NOTICE,
+        "What the alerts of [`manage.py metrics_rules`](commands.md#metrics_rules) mean, and what "
+        "to do. Whoever is paged is paged for what users feel; a ticket can wait until morning. "
+        "Names in *italics* are panels of [the dashboard](../guides/dashboards.md).",
+        *(part for name, of_name in _by_name() for part in _section(name, of_name)),
+        "## What is recorded",
+        "Rules that the alerts read, and that are quick to ask over long ranges, summed over all "
+        "instances.",
+        *map(_recording, _recordings()),
+    )
+
+
+def _by_name() -> Iterator[tuple[str, list[Alert]]]:
+    for name, of_name in groupby(_alerts(), key=lambda alert: alert.name):
+        yield name, list(of_name)
+
+
+def _alerts() -> Iterator[Alert]:
+    return alerts(USUAL, monitoring.Objectives())
+
+
+def _recordings() -> list[recordings.Recording]:
+    return [*recordings.of_availability(), *recordings.of_routes()]
+
+
+def _section(name: str, of_name: list[Alert]) -> Iterator[str]:
+    first = of_name[0]
+    yield f"## {name}"
+    yield first.runbook.meaning
+    yield "\n".join(f"{number}. {step}" for number, step in enumerate(first.runbook.steps, 1))
+    for alert in of_name:
+        yield f"A {alert.severity}, after {alert.after}, of:"
+        yield _promql(alert.expression)
+    named = sorted(families_of(first.expression))
+    yield f"About {', '.join(f'[`{one}`](metrics.md#{one})' for one in named)}."
+
+
+def _recording(recording: recordings.Recording) -> str:
+    return f"`{recording.name}`\n\n{_promql(recording.expression)}"
+
+
+def _promql(expression: str) -> str:
+    return f"```promql\n{monitoring.Dialect(USUAL).say(expression)}\n```"
+
+
+def families_of(expression: str) -> set[str]:
+    """Return the families of the catalogue that an expression reads, through records, too."""
+    recorded = {one.name: one.expression for one in _recordings()}
+    through = [recorded[name] for name in recorded if re.search(rf"{name}(?![\w:])", expression)]
+    found = set(_FAMILIES.findall(expression)) & set(catalogue.FAMILIES)
+    return found.union(*map(families_of, through))
+
+
+def alerts_about(family_name: str) -> list[str]:
+    """Return the alerts that look at a family, each as Markdown, with when they fire."""
+    return [
+        f"[{name}](alerts.md#{name.lower()}): {_first_sentence(of_name[0].runbook.meaning)}"
+        for name, of_name in _by_name()
+        if family_name in families_of(of_name[0].expression)
+    ]
+
+
+def panels_of(family_name: str) -> list[str]:
+    """Return the titles of the panels that show a family, with their rows."""
+    return [
+        f"*{row.title}: {panel.title}*"
+        for row in rows.rows(USUAL)
+        for panel in row.panels
+        if any(family_name in families_of(query.expression) for query in panel.queries)
+    ]
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=\.)\s", text)[0]

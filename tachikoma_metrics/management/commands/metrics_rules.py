@@ -1,0 +1,67 @@
+"""Write recording and alerting rules for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from tachikoma_metrics import conf, monitoring
+from tachikoma_metrics.management.writing import WritingCommand
+from tachikoma_metrics.monitoring.objectives import Objectives
+from tachikoma_metrics.monitoring.rule_file import RUNBOOKS
+
+
+class Command(WritingCommand):
+    """Write rules about what the settings have measured, in their names."""
+
+    help = (
+        "Writes a file of recording and alerting rules for Prometheus, as YAML, about what the "
+        "settings have measured: with their namespace, labels and business counts. Name it in "
+        "`rule_files`."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the objectives, ``--job``, ``--runbooks`` and ``--output``."""
+        super().add_arguments(parser)
+        usual = Objectives()
+        parser.add_argument(
+            "--objective",
+            type=float,
+            default=usual.availability,
+            metavar="PERCENT",
+            help="Requests that are not to fail in thirty days; %(default)s unless given.",
+        )
+        parser.add_argument(
+            "--slow-after",
+            type=float,
+            default=usual.slow_after,
+            metavar="SECONDS",
+            help="When a request is slow: the bucket at or above counts; %(default)s unless given.",
+        )
+        parser.add_argument(
+            "--connections",
+            type=int,
+            default=usual.connections,
+            metavar="NUMBER",
+            help="Database connections of a service that are too many; %(default)s unless given.",
+        )
+        parser.add_argument(
+            "--job", default="", help="The one job of Prometheus they are about; all unless given."
+        )
+        parser.add_argument(
+            "--runbooks", default=RUNBOOKS, metavar="URL", help="Where the runbook of alerts is."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Write the rules; raise ``CommandError`` for an objective that makes no sense."""
+        try:
+            objectives = Objectives(
+                options["objective"], options["slow_after"], options["connections"]
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        made, left_out = monitoring.rule_file(
+            conf.config(), objectives, job=options["job"], runbooks=options["runbooks"]
+        )
+        self.write(monitoring.as_yaml(made), left_out, options)

@@ -1,0 +1,57 @@
+"""The rows of business counts, and of how fresh they are."""
+
+from __future__ import annotations
+
+from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, rate
+
+BUSINESS = Row(
+    "Business",
+    (
+        Panel(
+            "Missions",
+            "Missions that exist.",
+            (Query("max(missions_total)", "missions"),),
+            width=THIRD,
+        ),
+        Panel(
+            "Specs by status",
+            "Specs that exist.",
+            (Query("max by (status) (specs_total)", "{{status}}"),),
+            width=THIRD,
+            is_stacked=True,
+        ),
+        Panel(
+            "Changes to files",
+            "Changes per second, by what was done and what became of it.",
+            rate("file_changes_total", "change_type, status", "{{change_type}} {{status}}"),
+            "ops",
+            width=THIRD,
+        ),
+    ),
+)
+
+FRESHNESS = (
+    Panel(
+        "Age of the counts",
+        "Since the refresh began that the counts are of. Old ones are dropped.",
+        (Query("time() - max(tachikoma_metrics_business_timestamp_seconds)", "age"),),
+        "s",
+        width=THIRD,
+    ),
+    Panel(
+        "Refresh of the counts",
+        "Seconds the last refresh took.",
+        (Query("max(tachikoma_metrics_business_refresh_duration_seconds)", "seconds"),),
+        "s",
+        width=THIRD,
+    ),
+    Panel(
+        "Trouble with the counts",
+        "Families that could not be counted, and instances that show their last copy.",
+        (
+            Query("max(tachikoma_metrics_business_refresh_errors)", "not counted"),
+            Query("count(tachikoma_metrics_business_up == 0) or vector(0)", "last copy"),
+        ),
+        width=THIRD,
+    ),
+)

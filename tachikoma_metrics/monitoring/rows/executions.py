@@ -1,0 +1,92 @@
+"""The row of executions of language models, and their tokens."""
+
+from __future__ import annotations
+
+from tachikoma_metrics.monitoring.panels import (
+    THIRD,
+    Panel,
+    Query,
+    Row,
+    by_instance,
+    quantile,
+    quantiles,
+    rate,
+)
+
+EXECUTIONS = Row(
+    "Executions and tokens",
+    (
+        Panel(
+            "Executions by status",
+            "Executions of a language model that ended.",
+            rate("executions_total", "status", "{{status}}"),
+            "ops",
+            is_stacked=True,
+        ),
+        Panel(
+            "Unsuccessful executions",
+            "Share of a model's executions that ended in an error or a timeout.",
+            (
+                Query(
+                    "sum by (backend, model) (rate("
+                    'executions_total{status=~"error|timeout"}[$__rate_interval])) '
+                    "/ sum by (backend, model) (rate(executions_total[$__rate_interval]))",
+                    "{{backend}} {{model}}",
+                ),
+            ),
+            "percentunit",
+            highest=1,
+        ),
+        Panel(
+            "95th percentile by model",
+            "Seconds an execution took, retries of the SDK included.",
+            (
+                quantile(
+                    0.95, "execution_duration_seconds", "backend, model", "{{backend}} {{model}}"
+                ),
+            ),
+            "s",
+        ),
+        Panel(
+            "In progress",
+            "Executions under way now.",
+            by_instance("executions_in_progress"),
+            is_stacked=True,
+        ),
+        Panel(
+            "Tokens by type",
+            "Tokens per second; prompt has the cached ones in it.",
+            rate("execution_tokens_total", "type", "{{type}}"),
+            "ops",
+            is_stacked=True,
+        ),
+        Panel(
+            "Tokens by model",
+            "Who uses the tokens, and so the money.",
+            rate("execution_tokens_total", "backend, model", "{{backend}} {{model}}"),
+            "ops",
+            is_stacked=True,
+        ),
+        Panel(
+            "Time to first chunk",
+            "What one who waits for a streamed answer feels.",
+            quantiles("execution_time_to_first_chunk_seconds"),
+            "s",
+            width=THIRD,
+        ),
+        Panel(
+            "Tokens in detail",
+            "Cached, reasoning and audio tokens per second.",
+            rate("execution_token_details_total", "type", "{{type}}"),
+            "ops",
+            width=THIRD,
+        ),
+        Panel(
+            "Cost",
+            "US dollars per hour, at the present rate.",
+            (Query("3600 * sum(rate(execution_cost_usd_total[$__rate_interval]))", "per hour"),),
+            "currencyUSD",
+            width=THIRD,
+        ),
+    ),
+)

@@ -1,0 +1,121 @@
+"""Which directories are used, and what becomes of the values when one is not, or goes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.processes.scripts import FAULT, run
+
+EXPECT_MEMORY = """
+METRICS.cache_hits_total.inc(3)
+assert sample_value("cache_hits_total") == 3
+assert sample_value("tachikoma_metrics_errors_total", source="store") >= 1
+assert len(records) == 1, records
+print(records[0].exc_info[1])
+"""
+
+
+def test_a_directory_that_is_a_link_is_not_used(directory: Path, tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    directory.symlink_to(tmp_path / "elsewhere")
+
+    run(EXPECT_MEMORY, directory, before=FAULT)
+
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_directory_that_others_may_write_is_not_used(directory: Path):
+    directory.mkdir()
+    directory.chmod(0o777)
+
+    assert "Change it to 700" in run(EXPECT_MEMORY, directory, before=FAULT)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_directory_of_another_user_is_not_used(directory: Path):
+    directory.mkdir(mode=0o700)
+    os.chown(directory, 12345, 12345)
+
+    assert "should belong to user" in run(EXPECT_MEMORY, directory, before=FAULT)
+
+
+def test_a_directory_that_cannot_be_made_is_not_used(tmp_path: Path):
+    (tmp_path / "file").touch()
+
+    run(EXPECT_MEMORY, tmp_path / "file" / "store", before=FAULT)
+
+
+def test_values_move_with_the_directory(directory: Path, tmp_path: Path):
+    script = f"""
+    from django.test import override_settings
+    METRICS.cache_hits_total.inc(3)
+    with override_settings(TACHIKOMA_METRICS={{"STORE_DIR": {str(tmp_path / "other")!r}}}):
+        METRICS.cache_hits_total.inc()
+        assert sample_value("cache_hits_total") == 4
+        assert os.listdir({str(tmp_path / "other")!r}) == ["slot-0"]
+    with override_settings(TACHIKOMA_METRICS={{"STORE_DIR": None}}):
+        METRICS.cache_hits_total.inc()
+        assert sample_value("cache_hits_total") == 5
+    METRICS.cache_hits_total.inc()
+    assert sample_value("cache_hits_total") == 6
+    """
+    run(script, directory)
+
+
+def test_a_directory_that_goes_is_made_anew_with_all_that_was_counted(directory: Path):
+    script = """
+    import shutil
+    gauge = Gauge("level", "Level.")
+    gauge.set(4)
+    METRICS.cache_hits_total.inc(3)
+    shutil.rmtree(os.environ["STORE"])
+    time.sleep(1.1)
+    METRICS.cache_hits_total.inc()
+    assert sample_value("cache_hits_total") == 4
+    assert sample_value("level") == 4
+    assert slots() == ["slot-0"]
+    """
+    run(script, directory)
+
+
+def test_values_of_a_process_that_ends_before_it_could_claim_are_there_all_the_same(
+    directory: Path,
+):
+    script = """
+    import fcntl
+    METRICS.cache_misses_total.inc()
+    descriptor = os.open(os.environ["STORE"], os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        METRICS.cache_hits_total.inc(3)
+        os.write(writing, b"done")
+        os.read(reading_too, 1)
+        sys.exit()
+    """
+    script = script.replace(
+        "reading, writing = os.pipe()",
+        "reading, writing = os.pipe(); reading_too, writing_too = os.pipe()",
+    )
+    script += """
+    assert os.read(reading, 4) == b"done"
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.write(writing_too, b"x")
+    os.waitpid(pid, 0)
+    assert sample_value("cache_hits_total") == 3
+    """
+    run(script, directory, before=FAULT)
+
+
+def test_mail_that_is_kept_in_memory_makes_no_test_run(tmp_path: Path):
+    script = """
+    from django.core import mail
+    mail.outbox = []
+    METRICS.cache_hits_total.inc()
+    assert slots() == ["slot-0"]
+    """
+    run(script, tmp_path / "store")

@@ -1,0 +1,198 @@
+"""Who has a slot, how long, and what becomes of its values."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.processes.scripts import FAULT, run, start
+
+
+def test_a_page_claims_a_slot_and_importing_claims_none(directory: Path):
+    script = """
+    assert not os.path.exists(os.environ["STORE"])
+    METRICS.encode()
+    assert slots() == ["slot-0"]
+    assert sample_value("tachikoma_metrics_processes") == 1
+    """
+    run(script, directory)
+
+
+def test_a_service_that_is_over_starts_afresh(directory: Path):
+    count = """
+    METRICS.cache_hits_total.inc()
+    in_child(METRICS.cache_hits_total.inc)
+    print(sample_value("cache_hits_total"), *slots())
+    """
+
+    first, second = run(count, directory), run(count, directory)
+
+    assert first == second == "2.0 slot-0 slot-1\n"
+
+
+def test_a_service_goes_on_while_one_of_its_processes_lives(directory: Path):
+    worker = start(
+        """
+        METRICS.cache_hits_total.inc()
+        print("ready", flush=True)
+        input()
+        """,
+        directory,
+    )
+    with worker:
+        assert worker.stdout is not None
+        assert worker.stdin is not None
+        assert worker.stdout.readline() == "ready\n"
+        count = 'METRICS.cache_hits_total.inc(); print(sample_value("cache_hits_total"))'
+        assert run(count, directory) == "2.0\n"
+        assert run(count, directory) == "3.0\n"
+        worker.stdin.write("\n")
+
+
+def test_a_server_whose_only_worker_is_recycled_counts_on(directory: Path):
+    script = """
+    for _ in range(3):
+        in_child(METRICS.cache_hits_total.inc)
+    in_child(lambda: print(sample_value("cache_hits_total"), *slots(), flush=True))
+    """
+
+    assert run(script, directory) == "3.0 slot-0\n"
+
+
+def test_a_label_is_bounded_over_all_who_hold_a_slot(directory: Path):
+    script = """
+    def hostile(generation):
+        for number in range(50):
+            record_file_change(f"{generation}-{number}", "applied")
+
+    for generation in range(5):
+        in_child(hostile, generation)
+    changes = {labels: value for (name, labels), value in samples().items()
+               if name == "file_changes_total"}
+    assert len(changes) == 10, len(changes)
+    assert sum(changes.values()) == 250
+    assert sample_value("tachikoma_metrics_overflow_total", family="file_changes_total") > 0
+    """
+    run(script, directory, before=FAULT, MAX_SERIES=10)
+
+
+def test_processes_that_disagree_on_labels_and_buckets_share_a_family(directory: Path):
+    old = """
+    def old():
+        Counter("things", "Things.").inc(2)
+        sizes = Histogram("sizes", "Sizes.", buckets=[1, 2])
+        sizes.observe(0.5)
+        sizes.observe(1.5)
+        Gauge("mixed", "A gauge.").set(1)
+
+    in_child(old)
+    Counter("things", "Things that count.", ["kind"]).labels("a").inc(3)
+    sizes = Histogram("sizes", "Sizes.", buckets=[1, 5])
+    sizes.observe(4)
+    Counter("mixed", "No gauge.").inc()
+    assert sample_value("things_total") == 2
+    assert sample_value("things_total", kind="a") == 3
+    bounds = {dict(labels)["le"]: value for (name, labels), value in samples().items()
+              if name == "sizes_bucket"}
+    assert bounds == {"1.0": 1, "2.0": 2, "5.0": 3, "+Inf": 3}, bounds
+    assert (sample_value("sizes_count"), sample_value("sizes_sum")) == (3, 6)
+    assert sample_value("mixed_total") == 1
+    assert METRICS.encode().count("# TYPE sizes ") == 1
+    """
+    run(old, directory)
+
+
+def test_the_time_of_processors_never_falls(directory: Path):
+    script = """
+    def burn():
+        METRICS.cache_hits_total.inc()
+        until = time.process_time() + 0.3
+        while time.process_time() < until:
+            pass
+
+    METRICS.cache_hits_total.inc()
+    before = sample_value("process_cpu_seconds_total")
+    pid = in_child(burn, live=True)
+    alive = sample_value("process_cpu_seconds_total")
+    kill(pid)
+    after = sample_value("process_cpu_seconds_total")
+    in_child(METRICS.cache_hits_total.inc)
+    later = sample_value("process_cpu_seconds_total")
+    assert before + 0.25 < alive <= after <= later
+    assert sample_value("process_resident_memory_bytes") > 1e6
+    assert sample_value("process_open_fds") > 3
+    """
+    if sys.platform != "linux":
+        pytest.skip("only Linux has /proc")
+    run(script, directory)
+
+
+def test_the_work_of_the_garbage_collector_is_that_of_all_processes(directory: Path):
+    script = """
+    METRICS.cache_hits_total.inc()
+
+    def collections():
+        return sample_value("python_gc_collections_total", generation="2")
+
+    def collect():
+        for _ in range(50):
+            gc.collect()
+        time.sleep(1.1)
+        METRICS.cache_hits_total.inc()
+
+    before = collections()
+    in_child(collect)
+    assert collections() >= before + 50
+    """
+    run(script, directory)
+
+
+def test_a_command_in_the_place_of_a_recycled_worker_ends_no_service(directory: Path):
+    server = """
+    in_child(METRICS.cache_hits_total.inc, 50)
+    print("ready", flush=True)
+    input()
+    in_child(lambda: print(sample_value("cache_hits_total"), flush=True))
+    """
+    with start(server, directory) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        run("METRICS.cache_hits_total.inc()", directory)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "51.0\n"
+
+
+def test_a_fork_while_another_thread_claims_keeps_no_lock_of_its_parent(directory: Path):
+    script = """
+    sys.setswitchinterval(0.00001)
+    METRICS.cache_misses_total.inc()
+
+    def claim_and_fork():
+        thread = threading.Thread(target=METRICS.http_requests_in_flight.inc)
+        thread.start()
+        pid = os.fork()
+        if pid == 0:
+            os.close(1)
+            os.close(2)
+            time.sleep(60)
+            os._exit(0)
+        thread.join()
+        print(pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for _ in range(30):
+        os.waitpid(os.fork() or claim_and_fork(), 0)
+    assert sample_value("http_requests_in_flight") in (0, None), samples()
+    assert sample_value("tachikoma_metrics_processes") == 1
+    """
+    with start(script, directory) as process:
+        output, errors = process.communicate(timeout=60)
+    for pid in output.split():
+        os.kill(int(pid), signal.SIGKILL)
+    assert errors == ""

@@ -1,0 +1,109 @@
+"""A real Prometheus that scrapes the demo answers whatever the dashboard and the rules ask."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tachikoma_metrics import catalogue, conf, monitoring
+from tests.services.conftest import EXAMPLE
+from tests.services.processes import eventually, free_ports
+from tests.services.prometheus import Prometheus, scraping
+from tests.services.test_demo import demonstrating
+
+VARIABLES = {"$__rate_interval": "10s", "$job": "tachikoma", "$instance": ".*"}
+SECONDS_UNTIL_ALL_HAPPENED = 60
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Run the demo, and a Prometheus that scrapes it."""
+    folder = tmp_path_factory.mktemp("demo")
+    port = free_ports(3)[0]
+    with demonstrating(port, folder), scraping(port, folder) as asked:
+        yield asked
+
+
+def dashboard_of_the_example() -> dict[str, Any]:
+    written = subprocess.run(
+        [sys.executable, "manage.py", "metrics_dashboard"],
+        cwd=EXAMPLE,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    made: dict[str, Any] = json.loads(written.stdout)
+    return made
+
+
+def asked_by(board: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the expressions of each panel, as Grafana would ask them."""
+    flat = [one for panel in board["panels"] for one in (panel, *panel.get("panels", ()))]
+    return {
+        f"{panel['id']} {panel['title']}": [filled(target["expr"]) for target in panel["targets"]]
+        for panel in flat
+        if "targets" in panel
+    }
+
+
+def filled(expression: str) -> str:
+    for name, value in VARIABLES.items():
+        expression = expression.replace(name, value)
+    return expression
+
+
+def test_every_panel_of_the_demo_has_data(prometheus: Prometheus):
+    asked = asked_by(dashboard_of_the_example())
+    assert len(asked) > 40
+
+    def empty() -> list[str]:
+        return [
+            panel for panel, expressions in asked.items() if not all(map(has_data, expressions))
+        ]
+
+    def has_data(expression: str) -> bool:
+        return any(found["value"][1] != "NaN" for found in prometheus.query(expression))
+
+    eventually(lambda: empty() == [], SECONDS_UNTIL_ALL_HAPPENED)
+
+
+def test_prometheus_understands_every_expression(prometheus: Prometheus):
+    everything = conf.read(
+        {
+            "NAMESPACE": "shop",
+            "GLOBAL_LABELS": {"region": "north"},
+            "EXTRA_METRICS": [one.name for one in catalogue.FAMILIES.values() if one.opt_in],
+            "BUSINESS_METRICS": {
+                "specs_total": {"model": "missions.Spec", "labels": {"status": "status"}},
+                "tickets": {"model": "missions.Spec", "labels": {"state": "status"}},
+            },
+        }
+    )
+    board, _ = monitoring.dashboard(everything)
+    rules, _ = monitoring.rule_file(everything, job="shop")
+    expressions = [one for panel in asked_by(board).values() for one in panel]
+    expressions += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+
+    refused = [one for one in expressions if prometheus.answer(one)["status"] != "success"]
+
+    assert len(expressions) > 90
+    assert refused == []
+
+
+def test_what_is_recorded_can_be_had_from_the_demo(prometheus: Prometheus):
+    rules, _ = monitoring.rule_file(conf.read({}))
+    recorded = [rule["expr"] for group in rules["groups"] for rule in group["rules"][:2]]
+    # Of the two groups that record, the first rules read what is scraped.
+    expressions = [one for one in recorded if "job:" not in one and ">" not in one]
+    assert len(expressions) == 4
+
+    eventually(lambda: all(prometheus.query(one) for one in expressions))
+
+
+def test_the_values_of_the_variables_can_be_had(prometheus: Prometheus):
+    eventually(lambda: set(prometheus.values("tachikoma_metrics_info", "job")) == {("tachikoma",)})

@@ -1,0 +1,319 @@
+"""``promtool`` checks the rules, and says when they fire."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tachikoma_metrics import catalogue, conf, monitoring
+from tachikoma_metrics.conf import Config
+from tests.services.processes import program
+
+COUNTED = {"missions_total": {"model": "missions.Mission"}}
+USUAL: dict[str, Any] = {"BUSINESS_METRICS": COUNTED}
+ALL_DAY = 24 * 60
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "usual": USUAL,
+    "none": {},
+    "namespace": {**USUAL, "NAMESPACE": "shop", "GLOBAL_LABELS": {"region": "north"}},
+    "everything": {
+        **USUAL,
+        "EXTRA_METRICS": [name for name, family in catalogue.FAMILIES.items() if family.opt_in],
+    },
+    "labels": {
+        "LABELS": {"http_requests_total": ["view"], "backend_errors_total": ["error_type"]},
+        "DISABLED_METRICS": ["db_query_duration_seconds"],
+    },
+}
+
+
+def promtool(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [program("promtool"), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def write_rules(folder: Path, config: Config, **wishes: Any) -> None:
+    made, _ = monitoring.rule_file(config, **wishes)
+    (folder / "rules.yml").write_text(monitoring.as_yaml(made))
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_promtool_accepts_the_rules(tmp_path: Path, settings: dict[str, Any]):
+    write_rules(tmp_path, conf.read(settings))
+
+    checked = promtool("check", "rules", "--lint=all", "--lint-fatal", "rules.yml", folder=tmp_path)
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "SUCCESS" in checked.stdout
+
+
+def rising(per_minute: float, minutes: int) -> str:
+    """Return the values of a counter that rises, one each minute."""
+    return f"0+{per_minute}x{minutes}"
+
+
+def requests(ok: float, failed: float, minutes: int) -> dict[str, str]:
+    """Return the series of a service that answers so many requests a minute."""
+    labels = 'job="shop",instance="a",method="GET",path="/"'
+    return {
+        f'http_requests_total{{{labels},status="200"}}': rising(ok, minutes),
+        f'http_requests_total{{{labels},status="500"}}': rising(failed, minutes),
+    }
+
+
+def fire(folder: Path, series: dict[str, str], minutes: int, *expected: str) -> None:
+    """Assert that exactly these alerts fire, ``name/severity``, so long after a start."""
+    write_rules(folder, conf.read(USUAL))
+    samples = [
+        {"labels": f'{{alertname="{name}", severity="{severity}"}}', "value": 1}
+        for name, _, severity in (one.partition("/") for one in expected)
+    ]
+    firing = 'count by (alertname, severity) (ALERTS{alertstate="firing"}) > bool 0'
+    test = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": one, "values": series[one]} for one in series],
+                "promql_expr_test": [
+                    {"expr": firing, "eval_time": f"{minutes}m", "exp_samples": samples}
+                ],
+            }
+        ],
+    }
+    # JSON is YAML.
+    (folder / "test.yml").write_text(json.dumps(test))
+
+    tested = promtool("test", "rules", "test.yml", folder=folder)
+
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+BURN_PAGES, BURN_IS_A_TICKET = "DjangoErrorBudgetBurn/page", "DjangoErrorBudgetBurn/ticket"
+
+
+def test_five_percent_of_errors_page(tmp_path: Path):
+    fire(tmp_path, requests(950, 50, 60), 60, BURN_PAGES)
+
+
+def test_a_twentieth_of_a_percent_of_errors_tells_nobody(tmp_path: Path):
+    fire(tmp_path, requests(9995, 5, ALL_DAY), ALL_DAY)
+
+
+def test_a_fifth_of_a_percent_of_errors_is_a_ticket(tmp_path: Path):
+    fire(tmp_path, requests(9980, 20, ALL_DAY), ALL_DAY, BURN_IS_A_TICKET)
+
+
+def test_no_traffic_tells_nobody(tmp_path: Path):
+    fire(tmp_path, requests(0, 0, 120), 120)
+
+
+def test_a_service_that_nobody_asked_yet_tells_nobody(tmp_path: Path):
+    fire(tmp_path, {'tachikoma_metrics_info{job="shop",instance="a",version="1"}': "1x60"}, 60)
+
+
+def test_a_few_errors_of_a_quiet_service_tell_nobody(tmp_path: Path):
+    fire(tmp_path, requests(0.5, 0.1, 60), 60)
+
+
+def test_errors_that_are_over_do_not_page(tmp_path: Path):
+    series = requests(950, 0, 60)
+    failed = next(one for one in series if 'status="500"' in one)
+    series[failed] = "0+50x20 1000x40"
+
+    fire(tmp_path, series, 60)
+
+
+def test_another_service_that_fails_is_not_this_one(tmp_path: Path):
+    of_another = {one.replace("shop", "desk"): values for one, values in requests(1, 1, 60).items()}
+
+    fire(tmp_path, {**requests(950, 0, 60), **of_another}, 60, BURN_PAGES)
+
+
+def durations(name: str, labels: str, fast: float, slow: float, bound: str) -> dict[str, str]:
+    """Return a histogram with so many below and above a bound each minute."""
+    return {
+        f'{name}_bucket{{job="shop",{labels}le="{bound}"}}': rising(fast, 60),
+        f'{name}_bucket{{job="shop",{labels}le="+Inf"}}': rising(fast + slow, 60),
+        f'{name}_count{{job="shop",{labels}}}'.replace(",}", "}"): rising(fast + slow, 60),
+    }
+
+
+@pytest.mark.parametrize(("slow", "expected"), [(10, ["DjangoRequestsSlow/ticket"]), (4, [])])
+def test_slow_requests_are_a_ticket(tmp_path: Path, slow: float, expected: list[str]):
+    name = "http_request_duration_seconds"
+    series = durations(name, 'method="GET",path="/",', 100 - slow, slow, "1.0")
+
+    fire(tmp_path, series, 60, *expected)
+
+
+@pytest.mark.parametrize(("slow", "expected"), [(10, ["DjangoDatabaseSlow/ticket"]), (4, [])])
+def test_slow_queries_are_a_ticket(tmp_path: Path, slow: float, expected: list[str]):
+    name = "db_query_duration_seconds"
+    series = durations(name, 'operation="select",', 100 - slow, slow, "0.5")
+
+    fire(tmp_path, series, 60, *expected)
+
+
+@pytest.mark.parametrize(
+    ("seconds_per_minute", "expected"), [(60, ["DjangoRequestsStuck/page"]), (1200, [])]
+)
+def test_requests_that_do_not_end_page(
+    tmp_path: Path, seconds_per_minute: float, expected: list[str]
+):
+    summed = 'http_request_duration_seconds_sum{job="shop",method="GET",path="/"}'
+    series = {
+        'http_requests_in_flight{job="shop",instance="a"}': "20x60",
+        summed: rising(seconds_per_minute, 60),
+    }
+
+    fire(tmp_path, series, 60, *expected)
+
+
+@pytest.mark.parametrize(
+    ("open_now", "expected"), [(50, ["DjangoDatabaseConnectionsHigh/ticket"]), (40, [])]
+)
+def test_connections_of_all_instances_are_counted(
+    tmp_path: Path, open_now: int, expected: list[str]
+):
+    gauge = 'db_connections_current{{job="shop",instance="{}"}}'
+    series = {gauge.format(instance): f"{open_now}x60" for instance in "ab"}
+
+    fire(tmp_path, series, 60, *expected)
+
+
+@pytest.mark.parametrize(("failed", "expected"), [(20, ["DjangoBackendErrors/ticket"]), (5, [])])
+def test_a_backend_that_fails_is_a_ticket(tmp_path: Path, failed: float, expected: list[str]):
+    labels = 'job="shop",backend="openai"'
+    series = {
+        f'backend_requests_total{{{labels},endpoint="/v1/responses"}}': rising(100, 60),
+        f'backend_errors_total{{{labels},error_type="timeout"}}': rising(failed, 60),
+    }
+
+    fire(tmp_path, series, 60, *expected)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("error", ["DjangoExecutionsFailing/page"]), ("cancelled", [])],
+)
+def test_executions_that_fail_page(tmp_path: Path, status: str, expected: list[str]):
+    labels = 'job="shop",backend="openai",model="m"'
+    series = {
+        f'executions_total{{{labels},status="success"}}': rising(80, 60),
+        f'executions_total{{{labels},status="{status}"}}': rising(20, 60),
+    }
+
+    fire(tmp_path, series, 60, *expected)
+
+
+@pytest.mark.parametrize(
+    ("taken_at", "expected"), [("0x60", ["DjangoBusinessCountsStale/ticket"]), ("0+60x60", [])]
+)
+def test_counts_that_nobody_refreshes_are_a_ticket(
+    tmp_path: Path, taken_at: str, expected: list[str]
+):
+    gauge = "tachikoma_metrics_business_timestamp_seconds"
+    # An instance that has not read the newest yet is no reason.
+    series = {f'{gauge}{{job="shop",instance="{one}"}}': taken_at for one in "ab"}
+
+    fire(tmp_path, series, 60, *expected)
+
+
+@pytest.mark.parametrize(
+    ("b_is_up", "expected"), [("0x60", ["DjangoBusinessCountsUnreadable/ticket"]), ("1x60", [])]
+)
+def test_counts_that_nobody_can_read_are_a_ticket(
+    tmp_path: Path, b_is_up: str, expected: list[str]
+):
+    gauge = "tachikoma_metrics_business_up"
+    series = {
+        f'{gauge}{{job="shop",instance="a"}}': "0x60",
+        f'{gauge}{{job="shop",instance="b"}}': b_is_up,
+    }
+
+    fire(tmp_path, series, 60, *expected)
+
+
+SIGNS_OF_TROUBLE = [
+    ("tachikoma_metrics_business_refresh_errors{L}", "1x60", "DjangoBusinessCountsIncomplete"),
+    ('tachikoma_metrics_errors_total{L,source="store"}', "0+1x60", "DjangoMetricsFaults"),
+    ('tachikoma_metrics_overflow_total{L,family="a"}', "0+1x60", "DjangoMetricsOverflow"),
+    ("tachikoma_metrics_scrape_duration_seconds{L}", "3x60", "DjangoMetricsSlow"),
+]
+
+
+@pytest.mark.parametrize(("series", "values", "alert"), SIGNS_OF_TROUBLE)
+def test_trouble_with_the_metrics_is_a_ticket(tmp_path: Path, series: str, values: str, alert: str):
+    labelled = series.replace("{L", '{job="shop",instance="a"')
+
+    fire(tmp_path, {labelled: values}, 60, f"{alert}/ticket")
+
+
+@pytest.mark.parametrize(("series", "values", "alert"), SIGNS_OF_TROUBLE)
+def test_without_trouble_nobody_is_told(tmp_path: Path, series: str, values: str, alert: str):
+    labelled = series.replace("{L", '{job="shop",instance="a"')
+
+    fire(tmp_path, {labelled: "0x60"}, 60)
+
+
+@pytest.mark.parametrize(
+    ("down", "expected"), [("abc", ["DjangoMetricsUnreachable/page"]), ("ab", [])]
+)
+def test_a_service_that_does_not_answer_pages(tmp_path: Path, down: str, expected: list[str]):
+    info = 'tachikoma_metrics_info{{job="shop",instance="{}",version="1"}}'
+    series = {info.format(one): "1x10 _x60" for one in "abcd"}
+    for one in "abcd":
+        series[f'up{{job="shop",instance="{one}"}}'] = "1x10 0x60" if one in down else "1x70"
+    # Others may be down as they like.
+    series['up{job="other",instance="a"}'] = "0x70"
+
+    fire(tmp_path, series, 60, *expected)
+
+
+def test_the_page_that_is_sent_says_how_many_failed(tmp_path: Path):
+    write_rules(tmp_path, conf.read(USUAL))
+    made, _ = monitoring.rule_file(conf.read(USUAL))
+    burn = next(one for one in made["groups"][-1]["rules"] if one["alert"].endswith("Burn"))
+    series = requests(950, 50, 60)
+    test = {
+        "rule_files": ["rules.yml"],
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": one, "values": series[one]} for one in series],
+                "alert_rule_test": [
+                    {
+                        "alertname": "DjangoErrorBudgetBurn",
+                        "eval_time": "10m",
+                        "exp_alerts": [
+                            {
+                                "exp_labels": {"job": "shop", "severity": "page", "window": "1h"},
+                                "exp_annotations": {
+                                    **burn["annotations"],
+                                    "summary": "shop: 5% of the requests failed in 1h.",
+                                },
+                            }
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+    (tmp_path / "test.yml").write_text(json.dumps(test))
+
+    tested = promtool("test", "rules", "test.yml", folder=tmp_path)
+
+    assert tested.returncode == 0, tested.stdout + tested.stderr

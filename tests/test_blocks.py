@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from unittest import mock
+
+import pytest
+
+from tachikoma_metrics import track_backend_request, track_execution
+from tachikoma_metrics.attempts import Attempt
+from tachikoma_metrics.executions import Execution
+from tachikoma_metrics.testing import samples
+
+
+@pytest.mark.parametrize(
+    ("block", "begun", "source"),
+    [(track_execution, Execution, "execution"), (track_backend_request, Attempt, "backend")],
+)
+def test_a_fault_at_the_end_of_a_block_is_counted_where_it_belongs(block, begun, source):
+    raising = mock.patch.object(begun, "end", side_effect=RuntimeError("on purpose"))
+
+    with raising, block("openai", "gpt-5"):
+        pass
+
+    faults = {labels: v for (name, labels), v in samples().items() if "_errors_total" in name and v}
+    assert faults == {frozenset({("source", source)}): 1}

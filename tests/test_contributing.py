@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "CONTRIBUTING.md"
+
+
+def environments() -> list[str]:
+    """Return what the names of tox's environments begin with."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    sections = [name.removeprefix("testenv:") for name in tox.sections() if ":" in name]
+    return [re.sub(r"-(py)?\{.*", "", name) for name in sections]
+
+
+@pytest.mark.parametrize("name", environments())
+def test_who_contributes_is_told_of_every_environment(name: str):
+    assert re.search(rf"`{name}(-\w+)?`", PAGE.read_text())
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md"])
+def test_every_file_that_is_named_is_there(page: str):
+    folders = (ROOT, ROOT / "tachikoma_metrics", ROOT / ".github" / "workflows")
+    named = re.findall(r"[\w./-]+\.(?:md|py|toml|yml)\b", (ROOT / page).read_text())
+
+    assert [n for n in named if not any((folder / n).is_file() for folder in folders)] == []
