@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from tests.docs.following import PROJECT
 from tests.docs.model import answering
 from tests.docs.pages import TUTORIAL, read
 from tests.docs.terminals import Desk, desk
+from tests.services.processes import program
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def sit_down(tmp_path: Path) -> Iterator[Callable[[], Desk]]:
     with contextlib.ExitStack() as stack:
 
         def sit_down() -> Desk:
+            program("curl")
             home = tmp_path / "project"
             make_project(home)
-            stack.callback(forget, home)
             return stack.enter_context(desk(home, tmp_path))
 
         yield sit_down
@@ -57,22 +57,6 @@ def blocks_of_files(page: Path) -> list[str]:
     languages = ["console", "diff", "promql", "python", "text", "yaml"]
     document = read(page, dict.fromkeys(languages, lambda example: None))
     return [str(e.parsed) for e in document.examples() if files.named(str(e.parsed))]
-
-
-def forget(home: Path) -> None:
-    """Remove what the processes of a project shared."""
-    script = "from tachikoma_metrics.store import STORE; print(*STORE.where(), sep='\\n')"
-    told = subprocess.run(
-        [sys.executable, "manage.py", "shell", "--no-imports", "--command", script],
-        cwd=home,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    for directory in told.stdout.split():
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _environment() -> dict[str, str]:

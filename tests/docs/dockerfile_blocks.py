@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from sybil import Example
 
-from tests.docs.pages import ROOT
+from tests.docs.pages import SERVERS
 
 INSTRUCTIONS = frozenset(
     {
@@ -20,9 +20,6 @@ INSTRUCTIONS = frozenset(
     }
 )  # fmt: skip
 """https://docs.docker.com/reference/dockerfile/#overview"""
-
-SERVERS = ROOT / "docs" / "guides" / "servers.md"
-"""The page whose every command has a test."""
 
 
 def evaluate(example: Example) -> None:

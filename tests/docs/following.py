@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sybil import Example
@@ -37,9 +38,9 @@ class Reader:
         self,
         page: Path,
         sit_down: Callable[[], Desk],
-        is_tried: Callable[[str], bool] = is_run_elsewhere,
+        is_tried: Callable[[str], bool] | None = None,
     ) -> None:
-        self._is_tried = is_tried
+        self._is_tried = is_tried or partial(is_run_elsewhere, page=page)
         self.document = read(page, self._evaluators())
         self._has_commands = any(
             region.evaluator == self._console for _, region in self.document.regions

@@ -15,6 +15,7 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 from sybil.typing import Evaluator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SERVERS = ROOT / "docs" / "guides" / "servers.md"
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 PAGES = [
     ROOT / "README.md",

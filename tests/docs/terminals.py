@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.processes import eventually, free_port, get
+from tests.services.processes import eventually, free_port, get, program
 
 SECONDS_FOR_A_COMMAND = 15
 
@@ -30,6 +31,8 @@ _SERVERS = re.compile(
     r"(gunicorn|uvicorn|uwsgi|prometheus|redis-server|python manage\.py runserver|nginx|while"
     r"|celery .*worker|python manage\.py refresh_business_metrics --every)\b"
 )
+_DEBIANS = frozenset({"nginx", "prometheus", "redis-server"})
+_SLOT = re.compile(r"(/\S*)/slot-[0-9]+$", re.MULTILINE)
 _READY = {"celery": " ready.", "redis-server": "eady to accept connections"}
 _KEPT = re.compile(r"PATH|HOME|LANG|LC_.*|TMPDIR|.*_proxy|.*_PROXY|SSL_.*|PIP_.*|UV_.*")
 """What a reader has in the environment; not what the tests have there for themselves."""
@@ -82,15 +85,23 @@ class Terminal:
 
     def close(self) -> None:
         """End the shell and all that it started; as Ctrl-C does, if that is enough."""
-        assert self._shell.stdin is not None
-        with contextlib.suppress(OSError):
-            self._shell.stdin.close()
-        for number in (signal.SIGINT, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._shell.pid, number)
-            with contextlib.suppress(pytest.fail.Exception):
-                eventually(self._has_no_group, 3)
-                return
+        self.interrupt()
+        try:
+            eventually(self._has_no_group, 3)
+        except pytest.fail.Exception:
+            self._send(signal.SIGKILL)
+            eventually(self._has_no_group)
+
+    def interrupt(self) -> None:
+        """Have the shell, and what it started, begin to end."""
+        if self._shell.stdin is not None and not self._shell.stdin.closed:
+            with contextlib.suppress(OSError):
+                self._shell.stdin.close()
+            self._send(signal.SIGINT)
+
+    def _send(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._shell.pid, number)
 
     def _has_no_group(self) -> bool:
         self._shell.poll()
@@ -144,6 +155,8 @@ class Desk:
 
     def _serve(self, command: str) -> None:
         """Run a server, in the place of one that had its port, or of the worker before."""
+        if command.split()[0] in _DEBIANS:
+            program(command.split()[0])
         named = _PORTS.search(command)
         place = named[0] if named and not command.startswith("while") else command.split()[0]
         if place in self._serving:
@@ -165,12 +178,27 @@ class Desk:
         return lambda: serves(int(self.port(place)))
 
     def stop(self) -> None:
-        """Close all terminals."""
-        for terminal in [*self._serving.values(), self._free]:
-            if terminal is not None:
-                terminal.close()
+        """Close all terminals, and remove what the processes in them shared."""
+        directories = set(self.holders().values())
+        terminals = [*self._serving.values(), *([self._free] if self._free else [])]
+        for terminal in terminals:
+            terminal.interrupt()
+        for terminal in terminals:
+            terminal.close()
         self._serving.clear()
         self._free = None
+        for directory in directories:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def holders(self) -> dict[int, Path]:
+        """Return the processes of the project that hold a slot, and the directory it is in."""
+        found = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (process / "cwd").readlink() == self.home.resolve():
+                    for slot in _SLOT.findall((process / "maps").read_text()):
+                        found[int(process.name)] = Path(slot)
+        return found
 
 
 def serves(port: int) -> bool:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tachikoma_metrics.exposition.parse import parse_text
-from tests.docs.console_blocks import commands
-from tests.docs.pages import ROOT, read
+from tests.docs.elsewhere import server_commands
 from tests.docs.terminals import Desk
 from tests.services.processes import answers, eventually, get
 from tests.services.sites import Page, requests, total
-
-GUIDE = ROOT / "docs" / "guides" / "servers.md"
-
-
-def server_commands() -> list[str]:
-    """Return the commands of the guide that start a server with several processes."""
-    languages = ["console", "nginx", "python", "text", "yaml"]
-    document = read(GUIDE, dict.fromkeys(languages, lambda example: None))
-    found = [c.text for e in document.examples() for c in commands(str(e.parsed))]
-    return [text for text in found if text.startswith(("gunicorn", "uvicorn", "uwsgi"))]
 
 
 def page(somebody: Desk) -> Page:
@@ -36,18 +23,6 @@ def greet(somebody: Desk, times: int) -> None:
     for _ in range(times):
         url = f"http://127.0.0.1:{somebody.port('8000')}/hello/togusa/"
         assert get(url) == (200, b"Hello, togusa.\n")
-
-
-def workers(home: Path) -> list[int]:
-    """Return the processes of a project that hold a slot."""
-    return [int(process.name) for process in Path("/proc").glob("[0-9]*") if holds(process, home)]
-
-
-def holds(process: Path, home: Path) -> bool:
-    with contextlib.suppress(OSError):
-        is_ours = (process / "cwd").readlink() == home.resolve()
-        return is_ours and "/slot-" in (process / "maps").read_text()
-    return False
 
 
 def test_the_guide_has_every_server():
@@ -64,7 +39,7 @@ def test_totals_are_exact_also_after_a_kill(command: str, sit_down: Callable[[],
     greet(somebody, 20)
     before = page(somebody)
 
-    os.kill(workers(somebody.home)[0], signal.SIGKILL)
+    os.kill(min(somebody.holders()), signal.SIGKILL)
     greet(somebody, 20)
     after = page(somebody)
 
@@ -78,12 +53,12 @@ def test_totals_go_on_when_runserver_reloads(sit_down: Callable[[], Desk]):
     somebody = sit_down()
     somebody.run("python manage.py runserver 8000")
     greet(somebody, 3)
-    (before,) = workers(somebody.home)
+    before = somebody.holders()
 
     def is_reloading() -> bool:
         # Again, until the reloader has begun to look.
         (somebody.home / "mysite" / "urls.py").touch()
-        return workers(somebody.home) != [before]
+        return somebody.holders() != before
 
     eventually(is_reloading)
     eventually(lambda: answers(f"http://127.0.0.1:{somebody.port('8000')}/metrics"))

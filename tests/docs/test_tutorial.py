@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from tests.docs import promql_blocks
-from tests.docs.conftest import forget
 from tests.docs.following import Reader
 from tests.docs.pages import ROOT, TUTORIAL
 from tests.docs.terminals import Desk, desk
@@ -56,7 +55,6 @@ def test_who_follows_the_tutorial_sees_the_graph(tmp_path: Path, wheels: Path):
 
         eventually(lambda: rates(somebody).get(("/hello/:name/", "200"), 0) > 0)
         assert shutil.which("pip", path=str(home / "venv" / "bin")) is not None
-    forget(home)
 
 
 def rates(somebody: Desk) -> dict[tuple[str, str], float]:
