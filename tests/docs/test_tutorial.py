@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -54,7 +53,19 @@ def test_who_follows_the_tutorial_sees_the_graph(tmp_path: Path, wheels: Path):
         Reader(TUTORIAL, lambda: somebody, lambda command: False).follow()
 
         eventually(lambda: rates(somebody).get(("/hello/:name/", "200"), 0) > 0)
-        assert shutil.which("pip", path=str(home / "venv" / "bin")) is not None
+        assert installed(home) == sources(ROOT)
+
+
+def installed(home: Path) -> dict[str, bytes]:
+    """Return what pip installed for who followed the page."""
+    (folder,) = home.glob("venv/lib/python3*/site-packages")
+    return sources(folder)
+
+
+def sources(folder: Path) -> dict[str, bytes]:
+    """Return the modules of the package in a folder."""
+    modules = (folder / "tachikoma_metrics").rglob("*.py")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in modules}
 
 
 def rates(somebody: Desk) -> dict[tuple[str, str], float]:
