@@ -9,32 +9,19 @@ from pathlib import Path
 
 from sybil import Example
 
+from tests.services.nginx import configuration
 from tests.services.processes import program
 
-_AROUND = """
-pid {home}/nginx.pid;
-error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {home}/body;
-    proxy_temp_path {home}/proxy;
-    fastcgi_temp_path {home}/fastcgi;
-    uwsgi_temp_path {home}/uwsgi;
-    scgi_temp_path {home}/scgi;
-    {snippet}
-}}
-"""
 _BELONGS_IN_HTTP = re.compile(r"^(server|upstream|map) ?", re.MULTILINE)
 
 
 def evaluate(example: Example) -> None:
     """Have nginx test a snippet, which is for ``http`` or for a ``server``."""
     with tempfile.TemporaryDirectory() as home:
-        configuration = Path(home) / "nginx.conf"
-        configuration.write_text(around(str(example.parsed), home))
+        path = Path(home) / "nginx.conf"
+        path.write_text(around(str(example.parsed), home))
         tested = subprocess.run(
-            [program("nginx"), "-t", "-p", home, "-c", str(configuration)],
+            [program("nginx"), "-t", "-p", home, "-c", str(path)],
             capture_output=True,
             text=True,
             check=False,
@@ -49,4 +36,4 @@ def around(snippet: str, home: str) -> str:
     """Return a whole configuration with a snippet in it."""
     if not _BELONGS_IN_HTTP.search(snippet):
         snippet = f"server {{ {snippet} }}"
-    return _AROUND.format(home=home, snippet=snippet)
+    return configuration(snippet, home)

@@ -8,32 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.nginx import configuration
 from tests.services.processes import eventually, free_port, get, is_listening, program, running
 from tests.services.sites import Site
 
 PUBLIC = "203.0.113.9"
 """Of RFC 5737: nobody's."""
 
-_CONFIGURATION = """
-daemon off;
-user {user};
-pid {home}/nginx.pid;
-error_log {home}/nginx-error.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {home}/body;
-    proxy_temp_path {home}/proxy;
-    fastcgi_temp_path {home}/fastcgi;
-    uwsgi_temp_path {home}/uwsgi;
-    scgi_temp_path {home}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass {upstream};
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        }}
+_SERVER = """
+server {{
+    listen 127.0.0.1:{port};
+    location / {{
+        proxy_pass {upstream};
+        proxy_set_header Host $host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     }}
 }}
 """
@@ -43,11 +31,12 @@ Ask = Callable[..., int]
 
 def nginx(home: Path, upstream: str) -> Iterator[Ask]:
     port = free_port()
-    configuration = home / "nginx.conf"
+    path = home / "nginx.conf"
+    path.write_text(configuration(_SERVER.format(port=port, upstream=upstream), home))
     # By default another user's, who could not reach the socket.
-    names = {"home": home, "port": port, "upstream": upstream, "user": getpass.getuser()}
-    configuration.write_text(_CONFIGURATION.format(**names))
-    with running([program("nginx"), "-p", str(home), "-c", str(configuration)], home / "nginx.log"):
+    how = f"daemon off; user {getpass.getuser()};"
+    command = [program("nginx"), "-p", str(home), "-c", str(path), "-g", how]
+    with running(command, home / "nginx.log"):
         eventually(lambda: is_listening(port))
         yield lambda path="/metrics", **headers: get(f"http://127.0.0.1:{port}{path}", **headers)[0]
 
