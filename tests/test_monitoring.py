@@ -219,10 +219,11 @@ def test_business_counts_of_the_settings_have_a_panel():
 
     found = {panel["title"]: panel for panel in panels(board)}
     by_state = found["open_tickets"]["targets"][0]
-    assert by_state["expr"] == ('max by (state) (open_tickets{job=~"$job",instance=~"$instance"})')
-    assert by_state["legendFormat"] == "{{state}}"
+    chosen = 'job=~"$job",instance=~"$instance"'
+    assert by_state["expr"] == f'max by (job, state) ({{{chosen},__name__="open_tickets"}})'
+    assert by_state["legendFormat"] == "{{job}} {{state}}"
     assert found["open_tickets"]["description"] == "Open."
-    total = 'max(tickets_sum{job=~"$job",instance=~"$instance"})'
+    total = f'max by (job) ({{{chosen},__name__="tickets_sum"}})'
     assert found["tickets_sum"]["targets"][0]["expr"] == total
     assert "Missions" not in found
 
@@ -232,7 +233,9 @@ def test_a_global_label_is_chosen_like_the_job():
 
     names = [variable["name"] for variable in board["templating"]["list"]]
     assert names == ["datasource", "job", "region", "instance"]
-    assert all('region=~"$region"' in expression for expression in expressions(board))
+    # What Prometheus says of a target has none of the page's labels.
+    without = [one for one in expressions(board) if 'region=~"$region"' not in one]
+    assert without == ['sum(up{job=~"$job",instance=~"$instance"})']
 
 
 def test_process_metrics_that_are_not_shown_have_no_panel():
@@ -246,15 +249,67 @@ def test_the_title_is_the_users():
     assert json.loads(written("metrics_dashboard", "--title", "Shop"))["title"] == "Shop"
 
 
+WORDS = [
+    *("sum", "by", "or", "rate", "time", "bool", "count", "vector"),
+    *("job", "instance", "le", "status", "path", "service", "up", "x_bucket"),
+]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_business_counts_may_be_called_as_they_like(word: str):
+    counted = {word: {"model": "missions.Spec", "labels": {word: "status"}}}
+
+    everywhere = [
+        *expressions(dashboard(BUSINESS_METRICS=counted)),
+        *(one["expr"] for one in rules("--job", word, BUSINESS_METRICS=counted)),
+    ]
+
+    # Which raises for what is no PromQL.
+    asked = [one for expression in everywhere for one in series(expression)]
+    label = f"exported_{word}" if word in ("job", "instance") else word
+    assert ("", frozenset({"job", "instance", label})) in asked
+
+
+@pytest.mark.parametrize(
+    "job", ["up", "a\nb", 'a}"b\\', "by (x)", "job:a:b", "http_requests_total"]
+)
+def test_a_job_may_be_called_as_it_likes(job: str):
+    for one in rules("--job", job):
+        assert series(one["expr"])
+
+
+def test_a_label_that_one_of_two_families_lacks_is_asked_of_neither():
+    said = rule("DjangoBackendErrors", LABELS={"backend_requests_total": ["endpoint"]})["expr"]
+
+    assert "sum by (job) (increase(backend_errors_total[1h]))" in said
+    assert "backend)" not in said
+
+
+def test_a_label_of_ones_own_may_have_the_name_of_any_word():
+    settings = {
+        "EXTRA_LABELS": {"service": "tests.views.tenant"},
+        "LABELS": {"http_requests_total": ["service", "status"]},
+        "GLOBAL_LABELS": {"up": "x", "datasource": "y"},
+    }
+    board = dashboard(**settings)
+
+    (panel,) = (one for one in panels(board) if one["title"].endswith("by service"))
+    assert panel["targets"][0]["expr"].startswith("sum by (service) (rate(http_requests_total{")
+    names = [variable["name"] for variable in board["templating"]["list"]]
+    assert names == ["datasource", "job", "up", "instance"]
+    assert all(series(one["expr"]) for one in rules(**settings))
+
+
 # --- the rules --------------------------------------------------------------
 
 
 def test_the_rules_are_in_the_names_of_the_settings():
     settings = {"NAMESPACE": "shop", "GLOBAL_LABELS": {"region": "north"}}
 
-    said = rule("job:http_requests:rate5m", **settings)["expr"]
+    said = rule("job:shop_http_requests:rate5m", **settings)["expr"]
 
-    assert said == "sum by (job, region) (rate(shop_http_requests_total[5m]))"
+    of_ours = "\nand on (job) tachikoma_metrics_info"
+    assert said == f"sum by (job, region) (rate(shop_http_requests_total[5m])){of_ours}"
 
 
 def test_the_error_budget_burns_at_four_speeds():
@@ -280,6 +335,22 @@ def test_a_slow_request_is_in_a_bucket_that_exists():
 
 def test_without_such_a_bucket_it_is_the_highest():
     assert 'le="0.5"' in rule("DjangoRequestsSlow", LATENCY_BUCKETS=[0.1, 0.5])["expr"]
+
+
+def test_rules_of_two_namespaces_record_under_two_names():
+    recorded = [
+        {one["record"] for one in rules(NAMESPACE=name) if "record" in one} for name in ("a", "b")
+    ]
+
+    assert recorded[0] & recorded[1] == set()
+
+
+def test_a_rule_whose_name_tells_a_label_is_left_out_without_it():
+    without = {"LABELS": {"http_requests_total": ["method", "view", "status"]}}
+    recorded = {one.get("record") for one in rules(**without)}
+
+    assert "job:http_requests:rate5m" in recorded
+    assert "job_path_status:http_requests:rate5m" not in recorded
 
 
 def test_rules_may_be_about_one_job():
@@ -308,9 +379,9 @@ def test_what_reads_a_rule_that_is_left_out_is_left_out_too():
 
 
 def test_counts_are_stale_before_they_are_dropped():
-    settings = {"BUSINESS_METRICS": COUNTED, "BUSINESS_MAX_AGE": 900}
+    settings = {"BUSINESS_METRICS": COUNTED, "BUSINESS_INTERVAL": 600, "BUSINESS_MAX_AGE": 900}
 
-    assert rule("DjangoBusinessCountsStale", **settings)["expr"].endswith("> 450")
+    assert rule("DjangoBusinessCountsStale", **settings)["expr"].endswith("> 750")
 
 
 def test_every_alert_leads_to_its_runbook():

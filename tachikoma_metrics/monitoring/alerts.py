@@ -1,6 +1,6 @@
 """When somebody has to be told, and what to do then: alerts and their runbook, as data.
 
-Expressions are in the names of the catalogue; ``service`` stands for the labels that tell one
+Expressions are in the names of the catalogue; ``<service>`` stands for the labels that tell one
 service from another. Who is paged is paged for what users feel; the rest are tickets.
 https://sre.google/workbook/alerting-on-slos/
 """
@@ -73,7 +73,7 @@ def alerts(config: Config, objectives: Objectives) -> Iterator[Alert]:
     yield _of_connections(objectives)
     yield from (_BACKEND_ERRORS, _EXECUTIONS_FAILING)
     yield _of_stale_counts(config)
-    yield from (_COUNTS_UNREADABLE, _COUNTS_FAILING)
+    yield from (_COUNTS_MISSING, _COUNTS_UNREADABLE, _COUNTS_FAILING)
     yield from (_UNREACHABLE, _FAULTS, _OVERFLOW, _PAGE_SLOW)
 
 
@@ -142,8 +142,8 @@ def _of_slow_requests(config: Config, objectives: Objectives) -> Alert:
 
 def _share_above(bound: float, histogram: str) -> str:
     """Return the share of what took longer than a bucket's bound, if it is more than 5 %."""
-    below = f'sum by (service) (increase({histogram}_bucket{{le="{bound!r}"}}[10m]))'
-    all_of_them = f"sum by (service) (increase({histogram}_count[10m]))"
+    below = f'sum by (<service>) (increase({histogram}_bucket{{le="{bound!r}"}}[10m]))'
+    all_of_them = f"sum by (<service>) (increase({histogram}_count[10m]))"
     return f"1 - {below}\n  / {all_of_them}\n> 0.05\nand {all_of_them}\n  - {below}\n> {FEWEST}"
 
 
@@ -155,21 +155,23 @@ def _bound(histogram: Histogram, wanted: float, config: Config) -> float:
 
 _REQUESTS_STUCK = Alert(
     "DjangoRequestsStuck",
-    "sum by (service) (avg_over_time(http_requests_in_flight[10m]))\n> 10 + 3 * "
-    "sum by (service) (rate(http_request_duration_seconds_sum[10m]))",
+    "sum by (<service>) (avg_over_time(http_requests_in_flight[10m]))\n"
+    f"> {FEWEST} + 3 * sum by (<service>) (rate(http_request_duration_seconds_sum[10m]))\n"
+    "and sum by (<service>) (avg_over_time(http_requests_in_flight[10m]))\n"
+    "> 2 * sum by (<service>) (avg_over_time(http_requests_in_flight[1h] offset 15m))",
     "10m",
     "page",
     "{{ $labels.job }}: {{ $value | humanize }} requests are in flight, and few of them end.",
     Runbook(
         "Many more requests are being answered than the rate and the duration of those that "
         "ended explain (Little's law: on average, the seconds that requests took per second are "
-        "the requests in flight). The others hang.",
+        "the requests in flight), and more than twice as many as in the hour before. They hang.",
         (
             "Look at one of the processes: `py-spy dump --pid ...` shows what its threads wait "
             "for. Usually it is a database lock, or a backend that is called without a timeout.",
             "Give that call a timeout; restart the workers to get rid of what hangs.",
-            "Streams that stay open for hours are in flight, too. If they began together just "
-            "now, wait; if they are what the service is for, silence this alert.",
+            "Streams that stay open for hours are in flight, too: if many more of them began just "
+            "now, nothing is wrong. It is over by itself after an hour of that.",
         ),
     ),
 )
@@ -203,10 +205,10 @@ def _of_slow_database(config: Config) -> Alert:
 def _of_connections(objectives: Objectives) -> Alert:
     return Alert(
         "DjangoDatabaseConnectionsHigh",
-        f"sum by (service) (db_connections_current) > {objectives.connections}",
+        f"sum by (<service>) (db_connections_current) > {objectives.connections}",
         "10m",
         "ticket",
-        "{{ $labels.job }} has {{ $value }} database connections open.",
+        "{{ $labels.job }} has {{ $value | humanize }} database connections open.",
         Runbook(
             "The service has more connections open than you said is good for the database. Most "
             "databases refuse one more than they allow, and then requests fail. Processes "
@@ -224,18 +226,30 @@ def _of_connections(objectives: Objectives) -> Alert:
 
 # --- backends and executions ------------------------------------------------
 
+
+def _failing(failed: str, all_of_them: str) -> str:
+    """Return the share of a backend's that fail: of an hour, and still now, and not just a few."""
+
+    def share(window: str) -> str:
+        return (
+            f"sum by (<service>, backend) (increase({failed}[{window}]))\n"
+            f"  / sum by (<service>, backend) (increase({all_of_them}[{window}]))\n> 0.1"
+        )
+
+    enough = f"sum by (<service>, backend) (increase({failed}[1h])) > {FEWEST}"
+    return f"{share('1h')}\nand {share('5m')}\nand {enough}"
+
+
 _BACKEND_ERRORS = Alert(
     "DjangoBackendErrors",
-    "sum by (service, backend) (rate(backend_errors_total[10m]))\n"
-    "  / sum by (service, backend) (rate(backend_requests_total[10m]))\n> 0.1\n"
-    f"and sum by (service, backend) (increase(backend_errors_total[10m])) > {FEWEST}",
-    "10m",
+    _failing("backend_errors_total", "backend_requests_total"),
+    "5m",
     "ticket",
     "{{ $labels.job }}: {{ $value | humanizePercentage }} of the requests to "
     "{{ $labels.backend }} fail.",
     Runbook(
-        "More than one request in ten to a backend's API fails. Retries count, so its callers "
-        "may not have noticed yet.",
+        "More than one request in ten to a backend's API failed within an hour, and still does. "
+        "Retries count, so its callers may not have noticed yet.",
         (
             "See in *Errors by type* which they are.",
             "`rate_limit`, `overloaded`: ask less, or ask for a higher limit. `authentication`, "
@@ -249,17 +263,14 @@ _BACKEND_ERRORS = Alert(
 
 _EXECUTIONS_FAILING = Alert(
     "DjangoExecutionsFailing",
-    'sum by (service, backend) (rate(executions_total{status=~"error|timeout"}[10m]))\n'
-    "  / sum by (service, backend) (rate(executions_total[10m]))\n> 0.1\n"
-    "and sum by (service, backend) "
-    f'(increase(executions_total{{status=~"error|timeout"}}[10m])) > {FEWEST}',
-    "10m",
+    _failing('executions_total{status=~"error|timeout"}', "executions_total"),
+    "2m",
     "page",
     "{{ $labels.job }}: {{ $value | humanizePercentage }} of the executions by "
     "{{ $labels.backend }} fail.",
     Runbook(
-        "More than one execution in ten ends in an error or a timeout, all retries included: "
-        "somebody does not get what they asked for.",
+        "More than one execution in ten ended in an error or a timeout within an hour, all "
+        "retries included, and still does: somebody does not get what they asked for.",
         (
             "See in *Unsuccessful executions* whether it is one model or all.",
             "Compare with *Errors by type* of the backend. If there are none there, the error "
@@ -273,21 +284,24 @@ _EXECUTIONS_FAILING = Alert(
 
 
 def _of_stale_counts(config: Config) -> Alert:
-    limit = config.business_lifetime / 2
+    # Between the age of counts that are on time, and the one at which they are dropped.
+    limit = (config.business_interval + config.business_lifetime) / 2
     return Alert(
         "DjangoBusinessCountsStale",
-        f"time() - max by (service) (tachikoma_metrics_business_timestamp_seconds) > {limit:g}",
+        f"time() - max by (<service>) (tachikoma_metrics_business_timestamp_seconds) > {limit:g}",
         "1m",
         "ticket",
         "{{ $labels.job }}: the business counts are {{ $value | humanizeDuration }} old.",
         Runbook(
-            "Nobody has refreshed the business counts for half of `BUSINESS_MAX_AGE`. When that "
-            "is over, they are dropped from the page, so that nobody takes them for new.",
+            "Nobody has refreshed the business counts for far longer than `BUSINESS_INTERVAL`, "
+            "half of the way to `BUSINESS_MAX_AGE`. There they are dropped from the page, so that "
+            "nobody takes them for new.",
             (
                 "Does what refreshes them live? Celery's beat and a worker, or `manage.py "
                 "refresh_business_metrics --every ...`.",
                 "Run `manage.py refresh_business_metrics` by hand: it says what is wrong, and "
                 "how long it takes.",
+                "If it is meant to be so seldom, set `BUSINESS_INTERVAL` to what it is.",
                 "A refresh that takes longer than `BUSINESS_INTERVAL` is too much for the "
                 "database: filter, or count more seldom.",
             ),
@@ -295,9 +309,27 @@ def _of_stale_counts(config: Config) -> Alert:
     )
 
 
+_COUNTS_MISSING = Alert(
+    "DjangoBusinessCountsMissing",
+    "max by (<service>) (tachikoma_metrics_business_up)\n"
+    "unless max by (<service>) (tachikoma_metrics_business_timestamp_seconds)",
+    "10m",
+    "ticket",
+    "{{ $labels.job }} has no business counts.",
+    Runbook(
+        "Counts are declared in `BUSINESS_METRICS`, and there are none: nobody has refreshed them "
+        "yet, or what kept them has lost them, as a cache may.",
+        (
+            "Run `manage.py refresh_business_metrics`: it says what is wrong.",
+            "See that Celery's beat and a worker, or `manage.py refresh_business_metrics "
+            "--every ...`, were started.",
+        ),
+    ),
+)
+
 _COUNTS_UNREADABLE = Alert(
     "DjangoBusinessCountsUnreadable",
-    "max by (service) (tachikoma_metrics_business_up) == 0",
+    "max by (<service>) (tachikoma_metrics_business_up) == 0",
     "10m",
     "ticket",
     "{{ $labels.job }} cannot read its business counts, and shows its last copy.",
@@ -313,7 +345,7 @@ _COUNTS_UNREADABLE = Alert(
 
 _COUNTS_FAILING = Alert(
     "DjangoBusinessCountsIncomplete",
-    "max by (service) (tachikoma_metrics_business_refresh_errors) > 0",
+    "max by (<service>) (tachikoma_metrics_business_refresh_errors) > 0",
     "15m",
     "ticket",
     "{{ $labels.job }}: {{ $value }} families of business counts cannot be counted.",
@@ -329,20 +361,33 @@ _COUNTS_FAILING = Alert(
 
 # --- measuring --------------------------------------------------------------
 
+
+def _risen(counter: str, label: str) -> str:
+    """Return that a counter rose within an hour, or was not there before.
+
+    What rises from nothing has no increase: the first value is the first that Prometheus sees.
+    """
+    now = f"sum by (<service>, {label}) ({counter})"
+    before = f"sum by (<service>, {label}) ({counter} offset 1h)"
+    risen = f"sum by (<service>, {label}) (increase({counter}[1h]))"
+    return f"{risen} > 0\nor ({now} unless {before}) > 0"
+
+
 _UNREACHABLE = Alert(
     "DjangoMetricsUnreachable",
-    "avg by (job) (up and on (job, instance) max_over_time(tachikoma_metrics_info[1d])) < 0.5",
+    "avg by (job) (up) < 0.5\nand on (job) max_over_time(tachikoma_metrics_info[3d])",
     "5m",
     "page",
     "{{ $labels.job }}: more than half of the targets do not answer Prometheus.",
     Runbook(
-        "More than half of the targets that had a page within the last day do not answer. "
-        "Either the service is down, or Prometheus may not or cannot read the page; then no "
-        "other alert can fire.",
+        "More than half of the targets do not answer, of a job that had a page within the last "
+        "three days. Either the service is down, or Prometheus may not or cannot read the page; "
+        "then the other alerts see little or nothing.",
         (
             "Open *Status, Targets* of Prometheus: it says why.",
             "`connection refused`: the service is down, or listens elsewhere.",
-            "`403`: the page is not for this address. See `ALLOWED_NETWORKS` and `TOKENS`.",
+            "`403`: the page is not for this address, see `ALLOWED_NETWORKS`. `401`: the token is "
+            "missing or wrong, see `TOKENS`.",
             "`manage.py metrics_doctor --url ...` from that host says what is wrong.",
         ),
     ),
@@ -350,12 +395,13 @@ _UNREACHABLE = Alert(
 
 _FAULTS = Alert(
     "DjangoMetricsFaults",
-    "sum by (service, source) (increase(tachikoma_metrics_errors_total[15m])) > 0",
-    "15m",
+    _risen("tachikoma_metrics_errors_total", "source"),
+    "1m",
     "ticket",
     "{{ $labels.job }}: faults while measuring, in {{ $labels.source }}.",
     Runbook(
-        "Something went wrong while measuring or serving the page. The service is unharmed, but "
+        "Something went wrong within the hour while measuring or serving the page. The service is "
+        "unharmed, but "
         "numbers may be missing. `source` tells where.",
         (
             "Look for `Fault in ...` in the log of `tachikoma_metrics`: the first of each kind "
@@ -369,13 +415,14 @@ _FAULTS = Alert(
 
 _OVERFLOW = Alert(
     "DjangoMetricsOverflow",
-    "sum by (service, family) (increase(tachikoma_metrics_overflow_total[1h])) > 0",
-    "15m",
+    _risen("tachikoma_metrics_overflow_total", "family"),
+    "1m",
     "ticket",
     "{{ $labels.job }}: {{ $labels.family }} is full; new label sets are one, overflow.",
     Runbook(
         "The family has as many label sets in a process as `MAX_SERIES` allows. What is new is "
-        "counted under `overflow`, so sums stay right and details are lost.",
+        "counted under `overflow` in every label. Totals stay right; what is asked by label is "
+        "not, and alerts about the status of requests do not see those.",
         (
             "Look at the values of its labels on the page: usually one of them is an id or a "
             "name that a client chooses.",
@@ -388,7 +435,7 @@ _OVERFLOW = Alert(
 
 _PAGE_SLOW = Alert(
     "DjangoMetricsSlow",
-    "max by (service) (tachikoma_metrics_scrape_duration_seconds) > 2",
+    "max by (<service>) (tachikoma_metrics_scrape_duration_seconds) > 2",
     "15m",
     "ticket",
     "{{ $labels.job }}: the page takes {{ $value | humanizeDuration }} to make.",

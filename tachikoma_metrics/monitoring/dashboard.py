@@ -19,7 +19,6 @@ SCHEMA_VERSION = 39
 """That of Grafana 10.4, which later ones migrate from."""
 
 COLUMNS = 24
-SELECTOR = 'job=~"$job",instance=~"$instance"'
 UID = "tachikoma-metrics"
 
 _HEIGHTS = {"stat": 4, "timeseries": 8, "heatmap": 8}
@@ -30,7 +29,7 @@ def dashboard(config: Config, title: str = "Django service") -> tuple[dict[str, 
 
     A panel is left out if the settings leave out what it shows.
     """
-    dialect = Dialect(config, _selector(config))
+    dialect = Dialect(config, {label: f'=~"${label}"' for label in _chosen(config)})
     ids = count(1)
     left_out: list[str] = []
     panels: list[dict[str, Any]] = []
@@ -44,9 +43,10 @@ def dashboard(config: Config, title: str = "Django service") -> tuple[dict[str, 
     return _dashboard(config, title, panels), left_out
 
 
-def _selector(config: Config) -> str:
-    extra = [f'{name}=~"${name}"' for name in Dialect(config).service_labels[1:]]
-    return ",".join([SELECTOR, *extra])
+def _chosen(config: Config) -> list[str]:
+    """Return the labels that one chooses; the variable of the data source has its own name."""
+    service = Dialect(config).service_labels
+    return [*(label for label in service if label != "datasource"), "instance"]
 
 
 def _panels(
@@ -149,6 +149,7 @@ def _dashboard(config: Config, title: str, panels: list[dict[str, Any]]) -> dict
 
 def _variables(config: Config) -> Iterator[dict[str, Any]]:
     yield {
+        "current": {"text": "default", "value": "default"},
         "label": "Data source",
         "name": "datasource",
         "query": "prometheus",
@@ -156,7 +157,7 @@ def _variables(config: Config) -> Iterator[dict[str, Any]]:
     }
     # Each is asked of the services that tachikoma_metrics measures, and no others.
     chosen = ""
-    for name in (*Dialect(config).service_labels, "instance"):
+    for name in _chosen(config):
         yield _variable(name, chosen)
         chosen += f'{"," if chosen else ""}{name}=~"${name}"'
 

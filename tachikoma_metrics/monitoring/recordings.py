@@ -42,10 +42,10 @@ def of_availability() -> Iterator[Recording]:
     The windows add up the first two, which is cheap whatever the number of series. A service
     without failures has zero of them, not none: else the first one would be all there is.
     """
-    requests = "sum by (service) (rate(http_requests_total[5m]))"
-    failed = 'sum by (service) (rate(http_requests_total{status=~"5.."}[5m]))'
+    requests = "sum by (<service>) (rate(http_requests_total[5m]))"
+    failed = 'sum by (<service>) (rate(http_requests_total{status=~"5.."}[5m]))'
     yield Recording(REQUESTS, requests)
-    yield Recording(FAILURES, f"{failed} or 0 * {requests}")
+    yield Recording(FAILURES, f"({failed} and {REQUESTS}) or 0 * {REQUESTS}")
     yield Recording(failed_share("5m"), f"{FAILURES} / {REQUESTS}")
     for window in sorted({*SHORT_WINDOWS, *LONG_WINDOWS}, key=_seconds):
         yield Recording(
@@ -65,9 +65,9 @@ def of_routes() -> Iterator[Recording]:
     """Yield what is asked most, summed over all instances: for federation, and for long ranges."""
     yield Recording(
         "job_path_status:http_requests:rate5m",
-        "sum by (service, path, status) (rate(http_requests_total[5m]))",
+        "sum by (<service>, path, status) (rate(http_requests_total[5m]))",
     )
     yield Recording(
         "job_path_le:http_request_duration_seconds_bucket:rate5m",
-        "sum by (service, path, le) (rate(http_request_duration_seconds_bucket[5m]))",
+        "sum by (<service>, path, le) (rate(http_request_duration_seconds_bucket[5m]))",
     )

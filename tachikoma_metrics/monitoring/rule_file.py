@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tachikoma_metrics import catalogue
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.monitoring.alerts import Alert, alerts
-from tachikoma_metrics.monitoring.dialect import Dialect, NotMeasured, recorded_names
+from tachikoma_metrics.monitoring.dialect import Dialect, NotMeasured, quoted, recorded_names
 from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.recordings import (
     SECONDS_BETWEEN_EVALUATIONS,
@@ -34,7 +35,7 @@ def rule_file(
 
     ``job`` restricts them to one job of Prometheus; ``runbooks`` is the address of the runbook.
     """
-    rules = _Rules(Dialect(config, f'job="{_escaped(job)}"' if job else ""))
+    rules = _Rules(Dialect(config, {"job": f"={quoted(job)}"} if job else {}))
     groups = {
         "availability": list(rules.recorded(of_availability())),
         "routes": list(rules.recorded(of_routes())),
@@ -50,10 +51,6 @@ def rule_file(
     }, rules.left_out
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
 class _Rules:
     """Say rules one after the other, and remember what cannot be said."""
 
@@ -65,11 +62,11 @@ class _Rules:
     def recorded(self, recordings: Iterable[Recording]) -> Iterator[dict[str, Any]]:
         """Yield recording rules."""
         for recording in recordings:
-            said = self._say(recording.name, recording.expression)
+            said = self._say(recording.name, recording.expression, exactly=True)
             if said is None:
                 self._unrecorded.add(recording.name)
             else:
-                yield {"record": recording.name, "expr": said}
+                yield {"record": self._dialect.recorded(recording.name), "expr": said}
 
     def alerting(self, alerts: Iterable[Alert], runbooks: str) -> Iterator[dict[str, Any]]:
         """Yield alerting rules."""
@@ -88,13 +85,23 @@ class _Rules:
                     },
                 }
 
-    def _say(self, name: str, expression: str) -> str | None:
+    def _of_ours(self, expression: str) -> str:
+        """Keep to jobs that have our page: others may have metrics of the same names."""
+        if recorded_names(expression):
+            return expression
+        families = (catalogue.FAMILIES.get(name) for name in self._dialect.named(expression))
+        is_ours_alone = all(family is None or family.is_own_health for family in families)
+        if is_ours_alone or catalogue.INFO.name not in self._dialect.families:
+            return expression
+        return f"{expression}\nand on (job) {catalogue.INFO.name}"
+
+    def _say(self, name: str, expression: str, *, exactly: bool = False) -> str | None:
         missing = self._unrecorded & set(recorded_names(expression))
         if missing:
             self.left_out.append(f"{name}: `{min(missing)}` is left out.")
             return None
         try:
-            return self._dialect.say(expression)
+            return self._dialect.say(self._of_ours(expression), exactly=exactly)
         except NotMeasured as reason:
             self.left_out.append(f"{name}: {reason}.")
             return None

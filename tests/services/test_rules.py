@@ -58,6 +58,9 @@ def test_promtool_accepts_the_rules(tmp_path: Path, settings: dict[str, Any]):
     assert "SUCCESS" in checked.stdout
 
 
+INFO = 'tachikoma_metrics_info{{job="shop",instance="{}",version="1"}}'
+
+
 def rising(per_minute: float, minutes: int) -> str:
     """Return the values of a counter that rises, one each minute."""
     return f"0+{per_minute}x{minutes}"
@@ -75,6 +78,8 @@ def requests(ok: float, failed: float, minutes: int) -> dict[str, str]:
 def fire(folder: Path, series: dict[str, str], minutes: int, *expected: str) -> None:
     """Assert that exactly these alerts fire, ``name/severity``, so long after a start."""
     write_rules(folder, conf.read(USUAL))
+    # Who has no page is none of ours.
+    series = {INFO.format("a"): f"1x{minutes}", **series}
     samples = [
         {"labels": f'{{alertname="{name}", severity="{severity}"}}', "value": 1}
         for name, _, severity in (one.partition("/") for one in expected)
@@ -121,7 +126,7 @@ def test_no_traffic_tells_nobody(tmp_path: Path):
 
 
 def test_a_service_that_nobody_asked_yet_tells_nobody(tmp_path: Path):
-    fire(tmp_path, {'tachikoma_metrics_info{job="shop",instance="a",version="1"}': "1x60"}, 60)
+    fire(tmp_path, {}, 60)
 
 
 def test_a_few_errors_of_a_quiet_service_tell_nobody(tmp_path: Path):
@@ -136,10 +141,26 @@ def test_errors_that_are_over_do_not_page(tmp_path: Path):
     fire(tmp_path, series, 60)
 
 
-def test_another_service_that_fails_is_not_this_one(tmp_path: Path):
+@pytest.mark.parametrize(("info", "expected"), [("desk", [BURN_PAGES]), ("shop", [])])
+def test_of_services_with_such_metrics_only_those_with_our_page_are_ours(
+    tmp_path: Path, info: str, expected: list[str]
+):
     of_another = {one.replace("shop", "desk"): values for one, values in requests(1, 1, 60).items()}
+    series = {**requests(950, 0, 60), **of_another, INFO.format("b").replace("shop", info): "1x60"}
 
-    fire(tmp_path, {**requests(950, 0, 60), **of_another}, 60, BURN_PAGES)
+    fire(tmp_path, series, 60, *expected)
+
+
+def test_a_restart_and_a_new_instance_are_no_errors(tmp_path: Path):
+    labels = 'job="shop",instance="{}",method="GET",path="/",status="{}"'
+    name = "http_requests_total"
+    series = {
+        f"{name}{{{labels.format('a', 200)}}}": "0+1000x60 0+1000x30 stale",
+        f"{name}{{{labels.format('b', 200)}}}": "_x90 0+1000x30",
+        f"{name}{{{labels.format('a', 500)}}}": "500+0.1x60 0+0.1x30 stale",
+    }
+
+    fire(tmp_path, series, 120)
 
 
 def durations(name: str, labels: str, fast: float, slow: float, bound: str) -> dict[str, str]:
@@ -168,18 +189,25 @@ def test_slow_queries_are_a_ticket(tmp_path: Path, slow: float, expected: list[s
 
 
 @pytest.mark.parametrize(
-    ("seconds_per_minute", "expected"), [(60, ["DjangoRequestsStuck/page"]), (1200, [])]
+    ("in_flight", "seconds_per_minute", "expected"),
+    [
+        ("3x60 40x30", 60, ["DjangoRequestsStuck/page"]),
+        ("3x60 40x30", 2400, []),
+        ("3x60 9x30", 60, []),
+        # Streams that are open all the time.
+        ("40x90", 60, []),
+    ],
 )
 def test_requests_that_do_not_end_page(
-    tmp_path: Path, seconds_per_minute: float, expected: list[str]
+    tmp_path: Path, in_flight: str, seconds_per_minute: float, expected: list[str]
 ):
     summed = 'http_request_duration_seconds_sum{job="shop",method="GET",path="/"}'
     series = {
-        'http_requests_in_flight{job="shop",instance="a"}': "20x60",
-        summed: rising(seconds_per_minute, 60),
+        'http_requests_in_flight{job="shop",instance="a"}': in_flight,
+        summed: rising(seconds_per_minute, 90),
     }
 
-    fire(tmp_path, series, 60, *expected)
+    fire(tmp_path, series, 90, *expected)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +247,24 @@ def test_executions_that_fail_page(tmp_path: Path, status: str, expected: list[s
     fire(tmp_path, series, 60, *expected)
 
 
+def test_an_outage_that_is_over_pages_nobody_any_more(tmp_path: Path):
+    labels = 'job="shop",backend="openai",model="m"'
+    series = {
+        f'executions_total{{{labels},status="success"}}': "0+100x60 6000x20 6000+100x20",
+        f'executions_total{{{labels},status="error"}}': "0x60 0+100x20 2000x20",
+    }
+
+    fire(tmp_path, series, 75, "DjangoExecutionsFailing/page")
+    fire(tmp_path, series, 95)
+
+
+def test_executions_that_are_rare_and_fail_page(tmp_path: Path):
+    labels = 'job="shop",backend="openai",model="m"'
+    series = {f'executions_total{{{labels},status="error"}}': rising(0.5, 60)}
+
+    fire(tmp_path, series, 60, "DjangoExecutionsFailing/page")
+
+
 @pytest.mark.parametrize(
     ("taken_at", "expected"), [("0x60", ["DjangoBusinessCountsStale/ticket"]), ("0+60x60", [])]
 )
@@ -226,10 +272,25 @@ def test_counts_that_nobody_refreshes_are_a_ticket(
     tmp_path: Path, taken_at: str, expected: list[str]
 ):
     gauge = "tachikoma_metrics_business_timestamp_seconds"
-    # An instance that has not read the newest yet is no reason.
     series = {f'{gauge}{{job="shop",instance="{one}"}}': taken_at for one in "ab"}
 
     fire(tmp_path, series, 60, *expected)
+
+
+def test_an_instance_that_has_not_read_the_newest_counts_yet_is_no_reason(tmp_path: Path):
+    gauge = "tachikoma_metrics_business_timestamp_seconds"
+    series = {
+        f'{gauge}{{job="shop",instance="a"}}': "0x60",
+        f'{gauge}{{job="shop",instance="b"}}': "0+60x60",
+    }
+
+    fire(tmp_path, series, 60)
+
+
+def test_counts_that_are_not_there_are_a_ticket(tmp_path: Path):
+    series = {'tachikoma_metrics_business_up{job="shop",instance="a"}': "1x60"}
+
+    fire(tmp_path, series, 60, "DjangoBusinessCountsMissing/ticket")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +301,7 @@ def test_counts_that_nobody_can_read_are_a_ticket(
 ):
     gauge = "tachikoma_metrics_business_up"
     series = {
+        'tachikoma_metrics_business_timestamp_seconds{job="shop",instance="a"}': "0+60x60",
         f'{gauge}{{job="shop",instance="a"}}': "0x60",
         f'{gauge}{{job="shop",instance="b"}}': b_is_up,
     }
@@ -262,6 +324,14 @@ def test_trouble_with_the_metrics_is_a_ticket(tmp_path: Path, series: str, value
     fire(tmp_path, {labelled: values}, 60, f"{alert}/ticket")
 
 
+def test_a_fault_at_the_start_of_a_process_is_a_ticket(tmp_path: Path):
+    # Its series begins with the fault: there is nothing that it rose from.
+    series = 'tachikoma_metrics_errors_total{job="shop",instance="a",source="settings"}'
+
+    fire(tmp_path, {series: "_x30 4x30"}, 60, "DjangoMetricsFaults/ticket")
+    fire(tmp_path, {series: "_x30 4x90"}, 120)
+
+
 @pytest.mark.parametrize(("series", "values", "alert"), SIGNS_OF_TROUBLE)
 def test_without_trouble_nobody_is_told(tmp_path: Path, series: str, values: str, alert: str):
     labelled = series.replace("{L", '{job="shop",instance="a"')
@@ -273,8 +343,7 @@ def test_without_trouble_nobody_is_told(tmp_path: Path, series: str, values: str
     ("down", "expected"), [("abc", ["DjangoMetricsUnreachable/page"]), ("ab", [])]
 )
 def test_a_service_that_does_not_answer_pages(tmp_path: Path, down: str, expected: list[str]):
-    info = 'tachikoma_metrics_info{{job="shop",instance="{}",version="1"}}'
-    series = {info.format(one): "1x10 _x60" for one in "abcd"}
+    series = {INFO.format(one): "1x10 _x60" for one in "abcd"}
     for one in "abcd":
         series[f'up{{job="shop",instance="{one}"}}'] = "1x10 0x60" if one in down else "1x70"
     # Others may be down as they like.
@@ -283,11 +352,19 @@ def test_a_service_that_does_not_answer_pages(tmp_path: Path, down: str, expecte
     fire(tmp_path, series, 60, *expected)
 
 
+def test_new_instances_that_never_answer_page(tmp_path: Path):
+    series = {INFO.format(one): "1x30 stale" for one in "ab"}
+    series |= {f'up{{job="shop",instance="{one}"}}': "1x30 stale" for one in "ab"}
+    series |= {f'up{{job="shop",instance="{one}"}}': "_x30 0x30" for one in "cd"}
+
+    fire(tmp_path, series, 60, "DjangoMetricsUnreachable/page")
+
+
 def test_the_page_that_is_sent_says_how_many_failed(tmp_path: Path):
     write_rules(tmp_path, conf.read(USUAL))
     made, _ = monitoring.rule_file(conf.read(USUAL))
     burn = next(one for one in made["groups"][-1]["rules"] if one["alert"].endswith("Burn"))
-    series = requests(950, 50, 60)
+    series = {INFO.format("a"): "1x60", **requests(950, 50, 60)}
     test = {
         "rule_files": ["rules.yml"],
         "tests": [

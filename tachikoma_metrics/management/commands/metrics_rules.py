@@ -30,21 +30,21 @@ class Command(WritingCommand):
             type=float,
             default=usual.availability,
             metavar="PERCENT",
-            help="Requests that are not to fail in thirty days; %(default)s unless given.",
+            help="Requests that are not to fail in thirty days.",
         )
         parser.add_argument(
             "--slow-after",
             type=float,
             default=usual.slow_after,
             metavar="SECONDS",
-            help="When a request is slow: the bucket at or above counts; %(default)s unless given.",
+            help="When a request is slow; the next bucket at or above counts, else the highest.",
         )
         parser.add_argument(
             "--connections",
             type=int,
             default=usual.connections,
             metavar="NUMBER",
-            help="Database connections of a service that are too many; %(default)s unless given.",
+            help="Database connections of a service that are too many.",
         )
         parser.add_argument(
             "--job", default="", help="The one job of Prometheus they are about; all unless given."

@@ -11,6 +11,7 @@ from tachikoma_metrics import catalogue
 from tachikoma_metrics.business.families import declared
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Counter
+from tachikoma_metrics.monitoring.dialect import SERVICE, quoted
 from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, rate
 from tachikoma_metrics.monitoring.rows.backends import BACKENDS
 from tachikoma_metrics.monitoring.rows.business import BUSINESS, FRESHNESS
@@ -58,12 +59,17 @@ def _of_added_labels(row: Row, config: Config) -> Iterator[Panel]:
 def _of_declared_families(config: Config) -> Iterator[Panel]:
     for family in declared(config):
         if family.name not in catalogue.FAMILIES:
-            legend = " ".join(f"{{{{{label}}}}}" for label in family.labels)
-            labels = ", ".join(family.labels)
-            expression = f"max by ({labels}) ({family.name})" if labels else f"max({family.name})"
-            yield Panel(
-                family.name,
-                family.help,
-                (Query(expression, legend or family.name),),
-                width=THIRD,
-            )
+            labels = [_on_the_target(label) for label in family.labels]
+            # Its name may be a word of PromQL's.
+            series = f"{{__name__={quoted(family.name)}}}"
+            expression = f"max by ({', '.join([SERVICE, *labels])}) ({series})"
+            legend = " ".join(f"{{{{{label}}}}}" for label in ("job", *labels))
+            yield Panel(family.name, family.help, (Query(expression, legend),), width=THIRD)
+
+
+def _on_the_target(label: str) -> str:
+    """Return what Prometheus calls a label that it gives to all targets itself.
+
+    https://prometheus.io/docs/prometheus/latest/configuration/configuration/#scrape_config
+    """
+    return f"exported_{label}" if label in ("job", "instance") else label

@@ -10,13 +10,13 @@ BUSINESS = Row(
         Panel(
             "Missions",
             "Missions that exist.",
-            (Query("max(missions_total)", "missions"),),
+            (Query("max by (<service>) (missions_total)", "{{job}} missions"),),
             width=THIRD,
         ),
         Panel(
             "Specs by status",
             "Specs that exist.",
-            (Query("max by (status) (specs_total)", "{{status}}"),),
+            (Query("max by (<service>, status) (specs_total)", "{{job}} {{status}}"),),
             width=THIRD,
             is_stacked=True,
         ),
@@ -34,14 +34,24 @@ FRESHNESS = (
     Panel(
         "Age of the counts",
         "Since the refresh began that the counts are of. Old ones are dropped.",
-        (Query("time() - max(tachikoma_metrics_business_timestamp_seconds)", "age"),),
+        (
+            Query(
+                "time() - max by (<service>) (tachikoma_metrics_business_timestamp_seconds)",
+                "{{job}}",
+            ),
+        ),
         "s",
         width=THIRD,
     ),
     Panel(
         "Refresh of the counts",
         "Seconds the last refresh took.",
-        (Query("max(tachikoma_metrics_business_refresh_duration_seconds)", "seconds"),),
+        (
+            Query(
+                "max by (<service>) (tachikoma_metrics_business_refresh_duration_seconds)",
+                "{{job}}",
+            ),
+        ),
         "s",
         width=THIRD,
     ),
@@ -49,7 +59,10 @@ FRESHNESS = (
         "Trouble with the counts",
         "Families that could not be counted, and instances that show their last copy.",
         (
-            Query("max(tachikoma_metrics_business_refresh_errors)", "not counted"),
+            Query(
+                "max by (<service>) (tachikoma_metrics_business_refresh_errors)",
+                "{{job}} not counted",
+            ),
             Query("count(tachikoma_metrics_business_up == 0) or vector(0)", "last copy"),
         ),
         width=THIRD,

@@ -62,7 +62,7 @@ PROCESS = Row(
             (
                 Query(
                     "sum by (source) (increase(tachikoma_metrics_errors_total[$__rate_interval])) "
-                    "or 0 * sum(tachikoma_metrics_processes)",
+                    "or on () 0 * sum(tachikoma_metrics_processes)",
                     "{{source}}",
                 ),
             ),
