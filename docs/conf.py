@@ -68,5 +68,7 @@ nitpick_ignore_regex = [
 html_theme = "furo"
 html_title = f"tachikoma_metrics {version}"
 html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 # For programs that read it first: https://llmstxt.org/
 html_extra_path = ["llms.txt"]

@@ -78,7 +78,8 @@ class Config:
         rules.NAMESPACE,
         "E107",
         "Prefix of the families: `tachikoma` makes `tachikoma_http_requests_total`. "
-        "The app's own health, `tachikoma_metrics_*`, keeps its names.",
+        "The app's own health, `tachikoma_metrics_*`, keeps its names, and so do families that "
+        "`BUSINESS_METRICS` adds.",
     )
     buckets: Mapping[str, tuple[float, ...]] = _setting(
         {},

@@ -151,6 +151,24 @@ def test_labels_may_be_look_ups_that_are_no_fields(declare: Declare):
     assert "E011" not in found()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "http_request_duration_seconds_count",
+        "http_requests_created",
+        "shop_http_requests",
+        "shop_http_requests_total",
+        "up",
+        "scrape_duration_seconds",
+    ],
+)
+def test_no_name_that_others_have_on_a_page_is_taken(settings: Any, name: str):
+    counted = {name: {"model": "missions.Mission"}}
+    settings.TACHIKOMA_METRICS = {"NAMESPACE": "shop", "BUSINESS_METRICS": counted}
+
+    assert "name should be another" in found()["E011"].msg
+
+
 def test_the_name_of_a_measured_family_is_not_taken(declare: Declare):
     declare({"http_requests": {"model": "missions.Mission"}})
     METRICS.http_requests_total.labels("GET", "/", "200").inc()

@@ -145,6 +145,13 @@ def test_one_chooses_data_source_job_and_instance():
     assert instance == 'label_values(tachikoma_metrics_info{job=~"$job"}, instance)'
 
 
+def test_without_the_family_that_tells_the_services_another_does():
+    variables = dashboard(DISABLED_METRICS=["tachikoma_metrics_info"])["templating"]["list"]
+
+    query = variables[1]["query"]["query"]
+    assert query == "label_values(tachikoma_metrics_processes, job)"
+
+
 def test_all_jobs_are_those_that_are_measured():
     variables = {one["name"]: one for one in dashboard()["templating"]["list"]}
 
@@ -487,6 +494,13 @@ def test_it_is_written_to_a_file(command: str, tmp_path: Path):
 
     assert shown == ""
     assert file.read_text() == written(command)
+
+
+@pytest.mark.parametrize("command", ["metrics_dashboard", "metrics_rules"])
+def test_a_program_may_name_the_file_by_a_string(command: str, tmp_path: Path):
+    call_command(command, output=str(tmp_path / "made"), verbosity=0)
+
+    assert (tmp_path / "made").read_text() == written(command)
 
 
 @pytest.mark.parametrize("command", ["metrics_dashboard", "metrics_rules"])

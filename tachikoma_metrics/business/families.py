@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from tachikoma_metrics import catalogue, conf
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.definitions import Counter, Gauge, is_legal_label, is_legal_name
+from tachikoma_metrics.definitions import Gauge, is_legal_label, is_legal_name
 
 CATALOGUED: tuple[Gauge, ...] = (catalogue.MISSIONS, catalogue.SPECS)
 """The families of the catalogue that are counted so."""
@@ -97,17 +97,17 @@ def obstacles_of_names(family: BusinessFamily) -> Iterator[str]:
         yield f"its labels should be of {list(own.label_names)}; got {list(family.labels)}."
 
 
-_MEASURED_ELSEWHERE = ("process_", "python_", "tachikoma_metrics_")
+_MEASURED_ELSEWHERE = ("process_", "python_", "scrape_", "tachikoma_metrics_")
+"""How the names begin of what we, prometheus_client and Prometheus itself tell."""
 
 
 def _is_taken(name: str) -> bool:
-    # Without its suffix, a counter's name is its family's.
-    counters = {
-        one.name.removesuffix("_total")
-        for one in catalogue.FAMILIES.values()
-        if isinstance(one, Counter)
-    }
-    return name in {*catalogue.FAMILIES, *counters} or name.startswith(_MEASURED_ELSEWHERE)
+    namespace = conf.config().namespace
+    bare = name.removeprefix(f"{namespace}_") if namespace else name
+    reserved = frozenset[str]().union(
+        *(one.reserved_names(one.name) for one in catalogue.FAMILIES.values())
+    )
+    return bool({name, bare} & reserved) or name == "up" or name.startswith(_MEASURED_ELSEWHERE)
 
 
 def _obstacles_of_callable(family: BusinessFamily) -> Iterator[str]:

@@ -27,7 +27,7 @@ class WritingCommand(BaseCommand):
             self.stdout.write(text, ending="")
         else:
             try:
-                options["output"].write_text(text, encoding="utf-8")
+                Path(options["output"]).write_text(text, encoding="utf-8")
             except OSError as error:
                 raise CommandError(f"The file cannot be written: {error}") from error
         if left_out and options["verbosity"] == 1:

@@ -21,6 +21,9 @@ SCHEMA_VERSION = 39
 COLUMNS = 24
 UID = "tachikoma-metrics"
 
+_ALWAYS_THERE = ("tachikoma_metrics_info", "tachikoma_metrics_processes", "up")
+"""Families that tell which services there are; the first unless it is switched off."""
+
 _HEIGHTS = {"stat": 4, "timeseries": 8, "heatmap": 8}
 
 
@@ -157,13 +160,14 @@ def _variables(config: Config) -> Iterator[dict[str, Any]]:
     }
     # Each is asked of the services that tachikoma_metrics measures, and no others.
     chosen = ""
+    asked = next(name for name in _ALWAYS_THERE if name in Dialect(config).families)
     for name in _chosen(config):
-        yield _variable(name, chosen)
+        yield _variable(name, asked, chosen)
         chosen += f'{"," if chosen else ""}{name}=~"${name}"'
 
 
-def _variable(label: str, chosen: str) -> dict[str, Any]:
-    series = "tachikoma_metrics_info" + (f"{{{chosen}}}" if chosen else "")
+def _variable(label: str, asked: str, chosen: str) -> dict[str, Any]:
+    series = f"{asked}{{{chosen}}}" if chosen else asked
     query = f"label_values({series}, {label})"
     variable: dict[str, Any] = {
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
