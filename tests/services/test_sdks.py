@@ -17,6 +17,12 @@ from tests.origins import Answer, Origin
 openai = pytest.importorskip("openai", reason="the sdks environments have it")
 anthropic = pytest.importorskip("anthropic", reason="the sdks environments have it")
 
+# litellm leaves event loops behind, which are found whenever the collector comes by.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*(BaseEventLoop|family=1, type=1)"
+    ":pytest.PytestUnraisableExceptionWarning"
+)
+
 MODEL = "gpt-5"
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 KEY = {"api_key": "none", "max_retries": 1}
