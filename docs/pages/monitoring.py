@@ -11,6 +11,7 @@ from pages import markdown
 from tachikoma_metrics import catalogue, conf, monitoring
 from tachikoma_metrics.monitoring import recordings, rows
 from tachikoma_metrics.monitoring.alerts import Alert, alerts
+from tachikoma_metrics.monitoring.dialect import recorded_names
 
 USUAL = conf.read(
     {
@@ -22,7 +23,7 @@ USUAL = conf.read(
 )
 """The settings of whoever has the families of the catalogue, and no others."""
 
-_FAMILIES = re.compile(r"(?<![\w:])([a-z]\w+?)(?:_bucket|_sum|_count)?(?![\w:(])")
+_DIALECT = monitoring.Dialect(USUAL)
 
 
 def dashboard() -> str:
@@ -38,18 +39,21 @@ def rules() -> str:
 
 
 def runbook() -> str:
-    """Return the page of all alerts."""
+    """Return the page of all alerts, with the expressions that the rules have."""
+    made, _ = monitoring.rule_file(USUAL)
+    rules = [rule for group in made["groups"] for rule in group["rules"]]
+    alerting = iter([rule["expr"] for rule in rules if "alert" in rule])
     return markdown.page(
         "# Alerts",
         markdown.NOTICE,
         "What the alerts of [`manage.py metrics_rules`](commands.md#metrics_rules) mean, and what "
         "to do. Whoever is paged is paged for what users feel; a ticket can wait until morning. "
         "Names in *italics* are panels of [the dashboard](../guides/dashboards.md).",
-        *(part for name, of_name in _by_name() for part in _section(name, of_name)),
+        *(part for name, of_name in _by_name() for part in _section(name, of_name, alerting)),
         "## What is recorded",
         "Rules that the alerts read, and that are quick to ask over long ranges, summed over all "
         "instances.",
-        *map(_recording, _recordings()),
+        *(f"`{rule['record']}`\n\n{_promql(rule['expr'])}" for rule in rules if "record" in rule),
     )
 
 
@@ -66,31 +70,27 @@ def _recordings() -> list[recordings.Recording]:
     return [*recordings.of_availability(), *recordings.of_routes()]
 
 
-def _section(name: str, of_name: list[Alert]) -> Iterator[str]:
+def _section(name: str, of_name: list[Alert], expressions: Iterator[str]) -> Iterator[str]:
     first = of_name[0]
     yield f"## {name}"
     yield first.runbook.meaning
     yield "\n".join(f"{number}. {step}" for number, step in enumerate(first.runbook.steps, 1))
     for alert in of_name:
         yield f"A {alert.severity}, after {alert.after}, of:"
-        yield _promql(alert.expression)
+        yield _promql(next(expressions))
     named = sorted(families_of(first.expression))
     yield f"About {', '.join(f'[`{one}`](metrics.md#{one})' for one in named)}."
 
 
-def _recording(recording: recordings.Recording) -> str:
-    return f"`{recording.name}`\n\n{_promql(recording.expression)}"
-
-
 def _promql(expression: str) -> str:
-    return f"```promql\n{monitoring.Dialect(USUAL).say(expression)}\n```"
+    return f"```promql\n{expression}\n```"
 
 
 def families_of(expression: str) -> set[str]:
     """Return the families of the catalogue that an expression reads, through records, too."""
     recorded = {one.name: one.expression for one in _recordings()}
-    through = [recorded[name] for name in recorded if re.search(rf"{name}(?![\w:])", expression)]
-    found = set(_FAMILIES.findall(expression)) & set(catalogue.FAMILIES)
+    through = [recorded[name] for name in recorded_names(expression)]
+    found = _DIALECT.named(expression) & set(catalogue.FAMILIES)
     return found.union(*map(families_of, through))
 
 

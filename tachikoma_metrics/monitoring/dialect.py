@@ -87,10 +87,11 @@ class Dialect:
 
     config: Config
     matchers: Mapping[str, str] = field(default_factory=dict)
-    families: Mapping[str, Series] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "families", dict(_families(self.config)))
+    @cached_property
+    def families(self) -> Mapping[str, Series]:
+        """Return what can be asked for, by its name in the catalogue."""
+        return dict(_families(self.config))
 
     @cached_property
     def service_labels(self) -> tuple[str, ...]:
