@@ -347,21 +347,28 @@ def test_our_family_gives_way_to_one_that_a_collector_makes_up(
     assert errors(page) == {"duplicate": 1}
 
 
+class Hanging(Collector):
+    """Hang until told to go on."""
+
+    def __init__(self, goes_on: threading.Event, *families: Metric) -> None:
+        self._goes_on = goes_on
+        self._families = families
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> list[Metric]:
+        self._goes_on.wait(30)
+        return list(self._families)
+
+
 def test_a_collector_that_hangs_costs_itself_alone(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(METRICS, "_patience", Patience(0.2))
     goes_on = threading.Event()
 
-    class Slow(Collector):
-        def describe(self) -> list[Metric]:
-            return []
-
-        def collect(self) -> list[Metric]:
-            goes_on.wait(30)
-            return [GaugeMetricFamily("slow_jobs", "Jobs.", value=3)]
-
-    registry.register(Slow())
+    registry.register(Hanging(goes_on, GaugeMetricFamily("slow_jobs", "Jobs.", value=3)))
     pages = [METRICS.encode() for _ in range(3)]
     goes_on.set()
 
@@ -376,16 +383,8 @@ def test_collectors_that_hang_share_the_time_of_a_page(
     monkeypatch.setattr(patience, "SECONDS_FOR_A_PAGE", 0.5)
     goes_on = threading.Event()
 
-    class Slow(Collector):
-        def describe(self) -> list[Metric]:
-            return []
-
-        def collect(self) -> list[Metric]:
-            goes_on.wait(30)
-            return []
-
     for _ in range(4):
-        registry.register(Slow())
+        registry.register(Hanging(goes_on))
     before = time.monotonic()
     page = METRICS.encode()
     seconds = time.monotonic() - before
