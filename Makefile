@@ -3,7 +3,7 @@
 PYTHON ?= python3
 TOX = .venv/bin/tox
 
-.PHONY: bench demo test clean
+.PHONY: api-paths bench clean demo dev docs lock test
 
 demo: $(TOX)
 	@$(TOX) run -qq -e demo --notest
@@ -16,9 +16,28 @@ test: $(TOX)
 bench: $(TOX)
 	$(TOX) run -e bench
 
-$(TOX): pyproject.toml
+docs: $(TOX)
+	$(TOX) run -e docs
+
+# What an editor and the hooks need, in the same environment as tox.
+dev: $(TOX)
+	.venv/bin/uv pip install --python .venv --constraint constraints/dev.txt \
+		--build-constraint constraints/build.txt --group dev --editable .
+
+# Everything that is installed, at its newest release; then what is generated from it.
+lock: $(TOX)
+	.venv/bin/python .ci/lock.py
+	$(TOX) exec -e grafana -- npm install --prefix tests/grafana --package-lock-only \
+		--omit-lockfile-registry-resolved --no-audit --no-fund
+	$(MAKE) api-paths
+
+api-paths: $(TOX)
+	$(TOX) run -e api-paths -- --write
+
+$(TOX): constraints/tox.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check 'tox>=4.30' 'tox-uv>=1.28'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --requirement constraints/tox.txt
 	touch $(TOX)
 
 clean:

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from tachikoma_metrics.api_paths import API_PATHS
 from tachikoma_metrics.labels import OTHER
-from tachikoma_metrics.templates import TEMPLATES
 
 _ID = ":id"
 
@@ -69,7 +69,7 @@ def _find(node: dict[str, Any], parts: list[str]) -> str | None:
 def _known() -> Vocabulary:
     # Made when it is needed: most processes call no backend.
     return Vocabulary(
-        (prefix + template, f"/v1{template}") for prefix in _PREFIXES for template in TEMPLATES
+        (prefix + template, f"/v1{template}") for prefix in _PREFIXES for template in API_PATHS
     )
 
 

@@ -28,10 +28,19 @@ def main(folder: Path) -> None:
 
 
 def fetch(folder: Path) -> None:
-    """Download the sdist."""
-    options = ["--quiet", "--no-deps", "--no-binary", "django", "--dest", str(folder)]
+    """Download the sdist, of the version that is pinned."""
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-binary", "django"]
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", *options, f"django=={__version__}"],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            *options,
+            "--dest",
+            str(folder),
+            f"django=={__version__}",
+        ],
         check=True,
     )
 

@@ -1,19 +1,12 @@
 from __future__ import annotations
 
-import ast
 import random
-import re
 import string
-from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
+from tachikoma_metrics.api_paths import API_PATHS
 from tachikoma_metrics.endpoints import Endpoints
-from tachikoma_metrics.templates import TEMPLATES
-
-VERBS = {"_get", "_post", "_put", "_patch", "_delete", "_get_api_list"}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +76,7 @@ def test_a_template_without_a_slash_is_refused():
 
 def test_any_number_of_paths_has_a_bounded_number_of_names():
     chance = random.Random(7)  # noqa: S311  # Nothing is kept secret by it.
-    words = sorted({part for template in TEMPLATES for part in template.split("/")})
+    words = sorted({part for template in API_PATHS for part in template.split("/")})
     endpoints = Endpoints("/v1")
 
     def part() -> str:
@@ -94,55 +87,17 @@ def test_any_number_of_paths_has_a_bounded_number_of_names():
     paths = ("/" + "/".join(part() for _ in range(chance.randrange(6))) for _ in range(50_000))
     names = {endpoints.name(path) for path in paths}
 
-    assert names <= {f"/v1{template}" for template in TEMPLATES} | {"other"}
+    assert names <= {f"/v1{template}" for template in API_PATHS} | {"other"}
 
 
 def test_every_template_is_named_by_itself():
     wrong = {
         template: name
-        for template in TEMPLATES
+        for template in API_PATHS
         if (name := Endpoints().name("/v1" + template.replace(":id", "x-1"))) != f"/v1{template}"
     }
 
     assert wrong == {}
-
-
-def paths_of(package: str) -> set[str]:
-    """Return the templates of all paths in an SDK's sources."""
-    spec = find_spec(package)
-    if spec is None or spec.submodule_search_locations is None:
-        pytest.skip(f"{package} is not installed")
-    root = Path(spec.submodule_search_locations[0]) / "resources"
-    return {path for file in root.rglob("*.py") for path in _paths_in(ast.parse(file.read_text()))}
-
-
-def _paths_in(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in VERBS and node.args:
-            written = _written(node.args[0])
-            if written.startswith("/"):
-                yield re.sub(r"\{[^}]*\}", ":id", written.partition("?")[0])
-
-
-def _written(node: ast.expr) -> str:
-    if isinstance(node, ast.Call) and node.args:
-        return _written(node.args[0])
-    if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if _is_text(part) else "{}" for part in node.values)  # type: ignore[attr-defined]  # As asked.
-    return str(node.value) if isinstance(node, ast.Constant) else ""
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant)
-
-
-@pytest.mark.parametrize("package", ["openai", "anthropic"])
-def test_every_path_of_an_sdk_has_a_name_of_its_own(package: str):
-    paths = paths_of(package)
-    names = {path: Endpoints().name(path.replace(":id", "some-id_1")) for path in paths}
-
-    assert len(paths) > 30
-    assert names == {path: f"/v1{path.removeprefix('/v1')}" for path in paths}
 
 
 def test_templates_may_end_in_a_slash():

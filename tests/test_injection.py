@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore")]
 LEFT_OUT = (
     # What is called by hand, at start-up, or in another process.
     "apps", "celery", "checks", "diagnosis", "management", "migrations", "models", "tasks",
-    "templates", "testing", "urls", "worker_page",
+    "api_paths", "testing", "urls", "worker_page",
 )  # fmt: skip
 
 STAND_AROUND_THE_APP = {

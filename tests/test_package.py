@@ -29,8 +29,8 @@ pytest.importorskip("build", reason="the package environment has it")
 
 
 def build(folder: Path, *options: str) -> Path:
-    """Build into a folder and return it."""
-    command = [sys.executable, "-m", "build", "--installer", "uv", *options]
+    """Build into a folder, as `tox -e build` does, and return it."""
+    command = [sys.executable, "-m", "build", "--no-isolation", *options]
     subprocess.run(
         [*command, "--outdir", str(folder), str(ROOT)],
         check=True,
@@ -42,7 +42,9 @@ def build(folder: Path, *options: str) -> Path:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the sdist, and the wheel from the sdist, as a release does."""
+    """Return the folder of what a release built, or build the same here."""
+    if "DIST" in os.environ:
+        return Path(os.environ["DIST"])
     return build(tmp_path_factory.mktemp("dist"))
 
 

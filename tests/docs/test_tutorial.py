@@ -1,7 +1,8 @@
 """Somebody follows the tutorial to the letter, in an empty folder, and sees the graph's values.
 
-Two things are not as on the page: the package comes from a wheel of this tree, where pip
-looks first, and the ports are free ones.
+Three things are not as on the page: the package comes from a wheel of this tree, where pip
+looks first, everything else is as old as what the tests are pinned to, and the ports are
+free ones.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ pytest.importorskip("build", reason="the guides environment has it")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build a wheel of this tree and return its folder."""
     folder = tmp_path_factory.mktemp("wheels")
-    build = [sys.executable, "-m", "build", "--wheel", "--installer", "uv", "--outdir"]
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
     subprocess.run([*build, str(folder), str(ROOT)], check=True, capture_output=True, timeout=300)
     return folder
 
@@ -41,6 +42,14 @@ def path_without_this_environment() -> str:
     return os.pathsep.join([base, *others])
 
 
+def pins(file: Path) -> Path:
+    """Write what this environment is pinned to, for pip, which takes no hash of a constraint."""
+    pinned = Path(os.environ.get("UV_CONSTRAINT", os.devnull)).read_text().splitlines()
+    versions = [line.rstrip("\\ ") for line in pinned if not line.startswith((" ", "#"))]
+    file.write_text("\n".join(versions))
+    return file
+
+
 def test_who_follows_the_tutorial_sees_the_graph(tmp_path: Path, wheels: Path):
     program("prometheus")
     program("curl")
@@ -50,6 +59,7 @@ def test_who_follows_the_tutorial_sees_the_graph(tmp_path: Path, wheels: Path):
     with desk(home, tmp_path, path_without_this_environment()) as somebody:
         places = somebody.environment.get("PIP_FIND_LINKS", "").split()
         somebody.environment["PIP_FIND_LINKS"] = " ".join([str(wheels), *places])
+        somebody.environment["PIP_CONSTRAINT"] = str(pins(tmp_path / "pins.txt"))
         Reader(TUTORIAL, lambda: somebody, lambda command: False).follow()
 
         eventually(lambda: rates(somebody).get(("/hello/:name/", "200"), 0) > 0)

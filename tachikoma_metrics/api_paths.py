@@ -1,7 +1,6 @@
 """The operations of OpenAI's and Anthropic's APIs, as path templates below ``/v1``.
 
-Taken from their SDKs, of which a test looks whether they have others. Anthropic's models
-at Amazon Bedrock and Google Vertex AI have paths of their own.
+Written by `make api-paths` from the sources of the SDKs that the tests run with.
 
 https://platform.openai.com/docs/api-reference
 https://docs.claude.com/en/api/overview
@@ -9,7 +8,7 @@ https://docs.claude.com/en/api/overview
 
 from __future__ import annotations
 
-TEMPLATES: tuple[str, ...] = (
+API_PATHS: tuple[str, ...] = (
     "/agents",
     "/agents/:id",
     "/agents/:id/archive",
@@ -64,6 +63,11 @@ TEMPLATES: tuple[str, ...] = (
     "/chatkit/threads/:id/items",
     "/complete",
     "/completions",
+    "/compliance/review/cases",
+    "/compliance/review/cases/:id",
+    "/compliance/review/cases/:id/respond",
+    "/compliance/review/items/:id",
+    "/compliance/review/notices",
     "/containers",
     "/containers/:id",
     "/containers/:id/files",
@@ -250,6 +254,9 @@ TEMPLATES: tuple[str, ...] = (
     "/organizations/external_keys",
     "/organizations/external_keys/:id",
     "/organizations/external_keys/:id/validate",
+    "/organizations/external_storage",
+    "/organizations/external_storage/:id",
+    "/organizations/external_storage/:id/activate",
     "/organizations/federation_issuers",
     "/organizations/federation_issuers/:id",
     "/organizations/federation_issuers/:id/archive",
@@ -273,6 +280,7 @@ TEMPLATES: tuple[str, ...] = (
     "/organizations/plugins/:id/versions",
     "/organizations/plugins/:id/versions/:id",
     "/organizations/plugins/:id/versions/:id/content",
+    "/organizations/providers/google/projects/:id/data_controls",
     "/organizations/rate_limits",
     "/organizations/rbac_groups",
     "/organizations/rbac_groups/:id",
@@ -316,6 +324,7 @@ TEMPLATES: tuple[str, ...] = (
     "/projects/:id/groups/:id/roles",
     "/projects/:id/groups/:id/roles/:id",
     "/projects/:id/locations/:id/publishers/anthropic/models/:id",
+    "/projects/:id/locations/:id/publishers/anthropic/models/count-tokens:rawPredict",
     "/projects/:id/roles",
     "/projects/:id/roles/:id",
     "/projects/:id/users/:id/roles",
@@ -382,6 +391,7 @@ TEMPLATES: tuple[str, ...] = (
     "/user_profiles/:id",
     "/user_profiles/:id/action_urls",
     "/user_profiles/:id/enrollment_url",
+    "/user_profiles/:id/providers/google/data_controls",
     "/vaults",
     "/vaults/:id",
     "/vaults/:id/archive",
