@@ -29,7 +29,10 @@ def samples() -> dict[Series, float]:
 
 def sample_value(name: str, /, **labels: str) -> float | None:
     """Return the value of the sample that has exactly these labels; None without one."""
-    return samples().get((name, frozenset(labels.items())))
+    # A page has hundreds of lines: only those with the name are worth parsing.
+    begin = (f"{name}{{", f"{name} ")
+    lines = [line for line in METRICS.encode().splitlines(keepends=True) if line.startswith(begin)]
+    return parse_text("".join(lines)).get((name, frozenset(labels.items())))
 
 
 @dataclass

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.contenttypes.management import create_contenttypes
 from django.core import checks, signals
 from django.db import close_old_connections
+from django.db.models.signals import post_migrate
 from hypothesis import HealthCheck, settings
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -13,8 +16,17 @@ from tachikoma_metrics import measurement, sizes, testing
 from tachikoma_metrics.registry.families import GuardedMetric
 
 # How long an example takes is no property of the code.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+settings.register_profile("many", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# For all but one of the environments that run the same tests.
+settings.register_profile("few", settings.get_profile("many"), max_examples=10)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "many"))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Spare the tests that flush the database the permissions that Django makes again each time."""
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.disconnect(create_contenttypes)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -45,7 +45,7 @@ DECLARED = {
 WITHOUT = ["django.middleware.common.CommonMiddleware"]
 WITH = ["tachikoma_metrics.middleware.MetricsMiddleware", *WITHOUT]
 many = settings(
-    max_examples=60,
+    max_examples=settings.default.max_examples * 6 // 10,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -95,7 +95,9 @@ def test_no_request_changes_a_response_raises_or_exceeds_the_limit(
         assert testing.sample_value("http_requests_in_flight") == 0
 
 
-@settings(many, max_examples=20)  # Each takes ten times as long: Django hops between threads.
+@settings(
+    many, max_examples=many.max_examples // 3
+)  # Each takes ten times as long: Django hops between threads.
 @given(requests)
 def test_no_request_under_asgi_changes_a_response_raises_or_exceeds_the_limit(
     sequence: list[tuple[str, str, dict[str, str], bytes]],
