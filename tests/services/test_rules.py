@@ -75,7 +75,8 @@ def fire(promtool: Promtool, series: dict[str, str], minutes: int, *expected: st
     firing = 'count by (alertname, severity) (ALERTS{alertstate="firing"}) > bool 0'
     test = {
         "rule_files": ["rules.yml"],
-        "evaluation_interval": "1m",
+        # A day of evaluations, one each minute, takes seconds of a processor.
+        "evaluation_interval": "5m" if minutes == ALL_DAY else "1m",
         "tests": [
             {
                 "interval": "1m",
