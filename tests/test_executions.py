@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import inspect
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
@@ -204,7 +205,7 @@ async def test_calls_of_a_coroutine_function_may_overlap():
         if seconds:
             raise TimeoutError
 
-    assert asyncio.iscoroutinefunction(answer)
+    assert inspect.iscoroutinefunction(answer)
     await asyncio.gather(answer(0), answer(0.01), answer(0), return_exceptions=True)
 
     assert statuses() == {"success": 2, "timeout": 1}

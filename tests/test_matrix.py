@@ -22,7 +22,7 @@ def matrix(listed: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_environment_has_a_job_with_the_python_it_names():
-    done = matrix("lint\npy310-lowest\npy313-django61\nprocesses-py312\n")
+    done = matrix("lint\npy310-lowest\npy313-django61\nprocesses-py314\n")
 
     name, _, value = done.stdout.partition("=")
     assert name == "environments"
@@ -30,7 +30,7 @@ def test_every_environment_has_a_job_with_the_python_it_names():
         ("lint", "3.11"),
         ("py310-lowest", "3.10"),
         ("py313-django61", "3.13"),
-        ("processes-py312", "3.12"),
+        ("processes-py314", "3.14"),
     ]
 
 

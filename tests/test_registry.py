@@ -225,6 +225,20 @@ def test_threads_do_not_exceed_the_limit():
     assert sum(recorded.values()) == 160
 
 
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 3})
+def test_a_label_set_that_was_admitted_is_counted_however_late_it_gets_a_value():
+    admitted = [METRICS.file_changes_total.labels(name, "applied") for name in ("add", "modify")]
+
+    METRICS.file_changes_total.labels("delete", "applied").inc(7)
+    for series in admitted:
+        series.inc()
+
+    name = "file_changes_total"
+    assert sample_value(name, change_type="add", status="applied") == 1
+    assert sample_value(name, change_type="modify", status="applied") == 1
+    assert sample_value(name, change_type="overflow", status="overflow") == 7
+
+
 def test_a_removed_label_set_starts_anew():
     for remove in (
         lambda: METRICS.file_changes_total.remove("modify", "applied"),

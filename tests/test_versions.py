@@ -44,7 +44,7 @@ def test_every_pair_of_versions_that_go_together_has_an_environment():
         if python >= DJANGO_60_NEEDS or django == "5.2"
     }
 
-    assert len(expected) == 8
+    assert len(expected) == 11
     assert expected <= {name.removesuffix("-coverage") for name in environments()}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from tachikoma_metrics.labels import overflow
 from tachikoma_metrics.store import gauges, layout
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.layout import (
@@ -114,9 +115,12 @@ class Slot(ABC):
     def has_room(self, series: Series, limit: float) -> bool:
         """Tell whether a family may have ``limit`` label sets here, with this one.
 
-        The last place is kept for the label set ``overflow``.
+        The last place is kept for the label set ``overflow``, which may be here before
+        the others: it takes none of theirs.
         """
-        return series in self.records or self._label_sets.get(series.declaration, 0) < limit - 1
+        full = Series(series.declaration, overflow(len(series.labels)))
+        others = self._label_sets.get(series.declaration, 0) - (full in self.records)
+        return series in self.records or others < limit - 1
 
     def place(self, series: Series) -> int:
         """Return where the values of ``series`` begin, in doubles.

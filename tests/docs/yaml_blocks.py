@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from sybil import Example
 
 from tests.docs import kubernetes
 from tests.docs.names import faults_of_query
-from tests.services.processes import program
+from tests.services.prometheus import Promtool, promtools
 
 
 def evaluate(example: Example) -> None:
@@ -38,19 +37,13 @@ def evaluate(example: Example) -> None:
 
 
 def promtool(kind: str, text: str, *options: str) -> None:
-    """Fail if promtool finds fault with a file of this kind."""
-    with tempfile.TemporaryDirectory() as home:
-        path = Path(home) / "block.yml"
-        path.write_text(text)
-        checked = subprocess.run(
-            [program("promtool"), "check", kind, *options, str(path)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
+    """Fail if a promtool, old or new, finds fault with a file of this kind."""
+    for name in promtools():
+        with tempfile.TemporaryDirectory() as home:
+            (Path(home) / "block.yml").write_text(text)
+            checked = Promtool(name, Path(home)).run("check", kind, *options, "block.yml")
 
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def _rules(document: dict[str, Any]) -> list[str]:

@@ -21,6 +21,7 @@ from tests.services.processes import (
     program,
     running,
 )
+from tests.services.prometheus import PROMETHEUSES, PROMTOOLS, Prometheus, Promtool
 from tests.services.sites import Site
 
 EXAMPLE = ROOT / "example_project"
@@ -106,6 +107,19 @@ def server(
 ) -> Iterator[Server]:
     with serving(request.param, environment, tmp_path) as server:
         yield server
+
+
+@pytest.fixture(params=PROMETHEUSES)
+def prometheus(request: pytest.FixtureRequest, prometheuses: dict[str, Prometheus]) -> Prometheus:
+    """Lend one after the other of those that scrape the server of the module's tests."""
+    program(request.param)
+    return prometheuses[request.param]
+
+
+@pytest.fixture(params=PROMTOOLS)
+def promtool(request: pytest.FixtureRequest, tmp_path: Path) -> Promtool:
+    """Lend one after the other, in a directory of the test's own."""
+    return Promtool(program(request.param), tmp_path)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def program(name: str) -> str:
     """Return where a program is; skip without it, or fail where services are required."""
     path = shutil.which(name)
     if path is None:
-        missing(f"{name} is not installed; Debian's package has it")
+        missing(f"{name} is not installed; on Debian, .ci/install installs it")
     return path
 
 

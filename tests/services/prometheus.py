@@ -1,15 +1,22 @@
-"""A real Prometheus, and what one asks it."""
+"""Real Prometheus servers, of both major versions, and how to query them."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
+import subprocess
 import urllib.parse
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.services.processes import answers, eventually, free_port, get, program, running
+
+PROMETHEUSES = ("prometheus", "prometheus3")
+PROMTOOLS = ("promtool", "promtool3")
 
 CONFIGURATION = """
 global:
@@ -49,17 +56,66 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def scraping(port: int, folder: Path) -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes a port of this machine each second."""
-    configuration = folder / "prometheus.yml"
-    configuration.write_text(CONFIGURATION.format(port=port))
+def running_prometheus(
+    name: str, configuration: str, folder: Path, *options: str
+) -> Iterator[Prometheus]:
+    """Run the Prometheus of this name for the time of the block, its data in ``folder``."""
+    path = folder / f"{name}.yml"
+    path.write_text(configuration)
     asked = Prometheus(free_port())
     command = [
-        program("prometheus"),
-        f"--config.file={configuration}",
-        f"--storage.tsdb.path={folder / 'data'}",
+        program(name),
+        f"--config.file={path}",
+        f"--storage.tsdb.path={folder / name}",
         f"--web.listen-address={asked.url.removeprefix('http://')}",
+        *options,
     ]
-    with running(command, folder / "prometheus.log"):
-        eventually(lambda: answers(f"{asked.url}/-/ready"))
-        yield asked
+    log = folder / f"{name}.log"
+    with running(command, log):
+        try:
+            eventually(lambda: answers(f"{asked.url}/-/ready"))
+            yield asked
+        except BaseException:
+            print(f"--- {name}\n{log.read_text()[-20_000:]}")
+            raise
+
+
+@contextlib.contextmanager
+def scraping(port: int, folder: Path) -> Iterator[dict[str, Prometheus]]:
+    """Run every Prometheus that is installed; each scrapes a port of this machine each second."""
+    with contextlib.ExitStack() as stack:
+        yield {
+            name: stack.enter_context(
+                running_prometheus(name, CONFIGURATION.format(port=port), folder)
+            )
+            for name in PROMETHEUSES
+            if shutil.which(name)
+        }
+
+
+@dataclass(frozen=True)
+class Promtool:
+    """A promtool, by the name of its program, and the directory that it reads files in."""
+
+    name: str
+    folder: Path
+
+    def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run it to its end, with ``given`` as its input."""
+        return subprocess.run(
+            [self.name, *arguments],
+            cwd=self.folder,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+
+def promtools() -> list[str]:
+    """Return the promtools that are installed; where services are required, that is all."""
+    found = [name for name in PROMTOOLS if shutil.which(name)]
+    if os.environ.get("REQUIRE_SERVICES") == "1" or not found:
+        return [program(name) for name in PROMTOOLS]
+    return found

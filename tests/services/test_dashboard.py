@@ -21,8 +21,8 @@ SECONDS_UNTIL_ALL_HAPPENED = 60
 
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Run the demo, and a Prometheus that scrapes it."""
+def prometheuses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Prometheus]]:
+    """Run the demo, and each Prometheus, which all scrape it."""
     folder = tmp_path_factory.mktemp("demo")
     port = free_ports(3)[0]
     with demonstrating(port, folder), scraping(port, folder) as asked:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from tachikoma_metrics import catalogue, conf, monitoring
 from tachikoma_metrics.conf import Config
-from tests.services.processes import program
+from tests.services.prometheus import Promtool
 
 COUNTED = {"missions_total": {"model": "missions.Mission"}}
 USUAL: dict[str, Any] = {"BUSINESS_METRICS": COUNTED}
@@ -32,27 +31,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def promtool(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [program("promtool"), *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
 def write_rules(folder: Path, config: Config, **wishes: Any) -> None:
     made, _ = monitoring.rule_file(config, **wishes)
     (folder / "rules.yml").write_text(monitoring.as_yaml(made))
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_promtool_accepts_the_rules(tmp_path: Path, settings: dict[str, Any]):
-    write_rules(tmp_path, conf.read(settings))
+def test_promtool_accepts_the_rules(promtool: Promtool, settings: dict[str, Any]):
+    write_rules(promtool.folder, conf.read(settings))
 
-    checked = promtool("check", "rules", "--lint=all", "--lint-fatal", "rules.yml", folder=tmp_path)
+    checked = promtool.run("check", "rules", "--lint=all", "--lint-fatal", "rules.yml")
 
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "SUCCESS" in checked.stdout
@@ -75,9 +63,9 @@ def requests(ok: float, failed: float, minutes: int) -> dict[str, str]:
     }
 
 
-def fire(folder: Path, series: dict[str, str], minutes: int, *expected: str) -> None:
+def fire(promtool: Promtool, series: dict[str, str], minutes: int, *expected: str) -> None:
     """Assert that exactly these alerts fire, ``name/severity``, so long after a start."""
-    write_rules(folder, conf.read(USUAL))
+    write_rules(promtool.folder, conf.read(USUAL))
     # Who has no page is none of ours.
     series = {INFO.format("a"): f"1x{minutes}", **series}
     samples = [
@@ -87,7 +75,8 @@ def fire(folder: Path, series: dict[str, str], minutes: int, *expected: str) -> 
     firing = 'count by (alertname, severity) (ALERTS{alertstate="firing"}) > bool 0'
     test = {
         "rule_files": ["rules.yml"],
-        "evaluation_interval": "1m",
+        # A day of evaluations, one each minute, takes seconds of a processor.
+        "evaluation_interval": "5m" if minutes == ALL_DAY else "1m",
         "tests": [
             {
                 "interval": "1m",
@@ -99,9 +88,9 @@ def fire(folder: Path, series: dict[str, str], minutes: int, *expected: str) -> 
         ],
     }
     # JSON is YAML.
-    (folder / "test.yml").write_text(json.dumps(test))
+    (promtool.folder / "test.yml").write_text(json.dumps(test))
 
-    tested = promtool("test", "rules", "test.yml", folder=folder)
+    tested = promtool.run("test", "rules", "test.yml")
 
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
@@ -109,49 +98,49 @@ def fire(folder: Path, series: dict[str, str], minutes: int, *expected: str) -> 
 BURN_PAGES, BURN_IS_A_TICKET = "DjangoErrorBudgetBurn/page", "DjangoErrorBudgetBurn/ticket"
 
 
-def test_five_percent_of_errors_page(tmp_path: Path):
-    fire(tmp_path, requests(950, 50, 60), 60, BURN_PAGES)
+def test_five_percent_of_errors_page(promtool: Promtool):
+    fire(promtool, requests(950, 50, 60), 60, BURN_PAGES)
 
 
-def test_a_twentieth_of_a_percent_of_errors_tells_nobody(tmp_path: Path):
-    fire(tmp_path, requests(9995, 5, ALL_DAY), ALL_DAY)
+def test_a_twentieth_of_a_percent_of_errors_tells_nobody(promtool: Promtool):
+    fire(promtool, requests(9995, 5, ALL_DAY), ALL_DAY)
 
 
-def test_a_fifth_of_a_percent_of_errors_is_a_ticket(tmp_path: Path):
-    fire(tmp_path, requests(9980, 20, ALL_DAY), ALL_DAY, BURN_IS_A_TICKET)
+def test_a_fifth_of_a_percent_of_errors_is_a_ticket(promtool: Promtool):
+    fire(promtool, requests(9980, 20, ALL_DAY), ALL_DAY, BURN_IS_A_TICKET)
 
 
-def test_no_traffic_tells_nobody(tmp_path: Path):
-    fire(tmp_path, requests(0, 0, 120), 120)
+def test_no_traffic_tells_nobody(promtool: Promtool):
+    fire(promtool, requests(0, 0, 120), 120)
 
 
-def test_a_service_that_nobody_asked_yet_tells_nobody(tmp_path: Path):
-    fire(tmp_path, {}, 60)
+def test_a_service_that_nobody_asked_yet_tells_nobody(promtool: Promtool):
+    fire(promtool, {}, 60)
 
 
-def test_a_few_errors_of_a_quiet_service_tell_nobody(tmp_path: Path):
-    fire(tmp_path, requests(0.5, 0.1, 60), 60)
+def test_a_few_errors_of_a_quiet_service_tell_nobody(promtool: Promtool):
+    fire(promtool, requests(0.5, 0.1, 60), 60)
 
 
-def test_errors_that_are_over_do_not_page(tmp_path: Path):
+def test_errors_that_are_over_do_not_page(promtool: Promtool):
     series = requests(950, 0, 60)
     failed = next(one for one in series if 'status="500"' in one)
     series[failed] = "0+50x20 1000x40"
 
-    fire(tmp_path, series, 60)
+    fire(promtool, series, 60)
 
 
 @pytest.mark.parametrize(("info", "expected"), [("desk", [BURN_PAGES]), ("shop", [])])
 def test_of_services_with_such_metrics_only_those_with_our_page_are_ours(
-    tmp_path: Path, info: str, expected: list[str]
+    promtool: Promtool, info: str, expected: list[str]
 ):
     of_another = {one.replace("shop", "desk"): values for one, values in requests(1, 1, 60).items()}
     series = {**requests(950, 0, 60), **of_another, INFO.format("b").replace("shop", info): "1x60"}
 
-    fire(tmp_path, series, 60, *expected)
+    fire(promtool, series, 60, *expected)
 
 
-def test_a_restart_and_a_new_instance_are_no_errors(tmp_path: Path):
+def test_a_restart_and_a_new_instance_are_no_errors(promtool: Promtool):
     labels = 'job="shop",instance="{}",method="GET",path="/",status="{}"'
     name = "http_requests_total"
     series = {
@@ -160,7 +149,7 @@ def test_a_restart_and_a_new_instance_are_no_errors(tmp_path: Path):
         f"{name}{{{labels.format('a', 500)}}}": "500+0.1x60 0+0.1x30 stale",
     }
 
-    fire(tmp_path, series, 120)
+    fire(promtool, series, 120)
 
 
 def durations(name: str, labels: str, fast: float, slow: float, bound: str) -> dict[str, str]:
@@ -173,19 +162,19 @@ def durations(name: str, labels: str, fast: float, slow: float, bound: str) -> d
 
 
 @pytest.mark.parametrize(("slow", "expected"), [(10, ["DjangoRequestsSlow/ticket"]), (4, [])])
-def test_slow_requests_are_a_ticket(tmp_path: Path, slow: float, expected: list[str]):
+def test_slow_requests_are_a_ticket(promtool: Promtool, slow: float, expected: list[str]):
     name = "http_request_duration_seconds"
     series = durations(name, 'method="GET",path="/",', 100 - slow, slow, "1.0")
 
-    fire(tmp_path, series, 60, *expected)
+    fire(promtool, series, 60, *expected)
 
 
 @pytest.mark.parametrize(("slow", "expected"), [(10, ["DjangoDatabaseSlow/ticket"]), (4, [])])
-def test_slow_queries_are_a_ticket(tmp_path: Path, slow: float, expected: list[str]):
+def test_slow_queries_are_a_ticket(promtool: Promtool, slow: float, expected: list[str]):
     name = "db_query_duration_seconds"
     series = durations(name, 'operation="select",', 100 - slow, slow, "0.5")
 
-    fire(tmp_path, series, 60, *expected)
+    fire(promtool, series, 60, *expected)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +188,7 @@ def test_slow_queries_are_a_ticket(tmp_path: Path, slow: float, expected: list[s
     ],
 )
 def test_requests_that_do_not_end_page(
-    tmp_path: Path, in_flight: str, seconds_per_minute: float, expected: list[str]
+    promtool: Promtool, in_flight: str, seconds_per_minute: float, expected: list[str]
 ):
     summed = 'http_request_duration_seconds_sum{job="shop",method="GET",path="/"}'
     series = {
@@ -207,97 +196,97 @@ def test_requests_that_do_not_end_page(
         summed: rising(seconds_per_minute, 90),
     }
 
-    fire(tmp_path, series, 90, *expected)
+    fire(promtool, series, 90, *expected)
 
 
 @pytest.mark.parametrize(
     ("open_now", "expected"), [(50, ["DjangoDatabaseConnectionsHigh/ticket"]), (40, [])]
 )
 def test_connections_of_all_instances_are_counted(
-    tmp_path: Path, open_now: int, expected: list[str]
+    promtool: Promtool, open_now: int, expected: list[str]
 ):
     gauge = 'db_connections_current{{job="shop",instance="{}"}}'
     series = {gauge.format(instance): f"{open_now}x60" for instance in "ab"}
 
-    fire(tmp_path, series, 60, *expected)
+    fire(promtool, series, 60, *expected)
 
 
 @pytest.mark.parametrize(("failed", "expected"), [(20, ["DjangoBackendErrors/ticket"]), (5, [])])
-def test_a_backend_that_fails_is_a_ticket(tmp_path: Path, failed: float, expected: list[str]):
+def test_a_backend_that_fails_is_a_ticket(promtool: Promtool, failed: float, expected: list[str]):
     labels = 'job="shop",backend="openai"'
     series = {
         f'backend_requests_total{{{labels},endpoint="/v1/responses"}}': rising(100, 60),
         f'backend_errors_total{{{labels},error_type="timeout"}}': rising(failed, 60),
     }
 
-    fire(tmp_path, series, 60, *expected)
+    fire(promtool, series, 60, *expected)
 
 
 @pytest.mark.parametrize(
     ("status", "expected"),
     [("error", ["DjangoExecutionsFailing/page"]), ("cancelled", [])],
 )
-def test_executions_that_fail_page(tmp_path: Path, status: str, expected: list[str]):
+def test_executions_that_fail_page(promtool: Promtool, status: str, expected: list[str]):
     labels = 'job="shop",backend="openai",model="m"'
     series = {
         f'executions_total{{{labels},status="success"}}': rising(80, 60),
         f'executions_total{{{labels},status="{status}"}}': rising(20, 60),
     }
 
-    fire(tmp_path, series, 60, *expected)
+    fire(promtool, series, 60, *expected)
 
 
-def test_an_outage_that_is_over_pages_nobody_any_more(tmp_path: Path):
+def test_an_outage_that_is_over_pages_nobody_any_more(promtool: Promtool):
     labels = 'job="shop",backend="openai",model="m"'
     series = {
         f'executions_total{{{labels},status="success"}}': "0+100x60 6000x20 6000+100x20",
         f'executions_total{{{labels},status="error"}}': "0x60 0+100x20 2000x20",
     }
 
-    fire(tmp_path, series, 75, "DjangoExecutionsFailing/page")
-    fire(tmp_path, series, 95)
+    fire(promtool, series, 75, "DjangoExecutionsFailing/page")
+    fire(promtool, series, 95)
 
 
-def test_executions_that_are_rare_and_fail_page(tmp_path: Path):
+def test_executions_that_are_rare_and_fail_page(promtool: Promtool):
     labels = 'job="shop",backend="openai",model="m"'
     series = {f'executions_total{{{labels},status="error"}}': rising(0.5, 60)}
 
-    fire(tmp_path, series, 60, "DjangoExecutionsFailing/page")
+    fire(promtool, series, 60, "DjangoExecutionsFailing/page")
 
 
 @pytest.mark.parametrize(
     ("taken_at", "expected"), [("0x60", ["DjangoBusinessCountsStale/ticket"]), ("0+60x60", [])]
 )
 def test_counts_that_nobody_refreshes_are_a_ticket(
-    tmp_path: Path, taken_at: str, expected: list[str]
+    promtool: Promtool, taken_at: str, expected: list[str]
 ):
     gauge = "tachikoma_metrics_business_timestamp_seconds"
     series = {f'{gauge}{{job="shop",instance="{one}"}}': taken_at for one in "ab"}
 
-    fire(tmp_path, series, 60, *expected)
+    fire(promtool, series, 60, *expected)
 
 
-def test_an_instance_that_has_not_read_the_newest_counts_yet_is_no_reason(tmp_path: Path):
+def test_an_instance_that_has_not_read_the_newest_counts_yet_is_no_reason(promtool: Promtool):
     gauge = "tachikoma_metrics_business_timestamp_seconds"
     series = {
         f'{gauge}{{job="shop",instance="a"}}': "0x60",
         f'{gauge}{{job="shop",instance="b"}}': "0+60x60",
     }
 
-    fire(tmp_path, series, 60)
+    fire(promtool, series, 60)
 
 
-def test_counts_that_are_not_there_are_a_ticket(tmp_path: Path):
+def test_counts_that_are_not_there_are_a_ticket(promtool: Promtool):
     series = {'tachikoma_metrics_business_up{job="shop",instance="a"}': "1x60"}
 
-    fire(tmp_path, series, 60, "DjangoBusinessCountsMissing/ticket")
+    fire(promtool, series, 60, "DjangoBusinessCountsMissing/ticket")
 
 
 @pytest.mark.parametrize(
     ("b_is_up", "expected"), [("0x60", ["DjangoBusinessCountsUnreadable/ticket"]), ("1x60", [])]
 )
 def test_counts_that_nobody_can_read_are_a_ticket(
-    tmp_path: Path, b_is_up: str, expected: list[str]
+    promtool: Promtool, b_is_up: str, expected: list[str]
 ):
     gauge = "tachikoma_metrics_business_up"
     series = {
@@ -306,7 +295,7 @@ def test_counts_that_nobody_can_read_are_a_ticket(
         f'{gauge}{{job="shop",instance="b"}}': b_is_up,
     }
 
-    fire(tmp_path, series, 60, *expected)
+    fire(promtool, series, 60, *expected)
 
 
 SIGNS_OF_TROUBLE = [
@@ -318,50 +307,52 @@ SIGNS_OF_TROUBLE = [
 
 
 @pytest.mark.parametrize(("series", "values", "alert"), SIGNS_OF_TROUBLE)
-def test_trouble_with_the_metrics_is_a_ticket(tmp_path: Path, series: str, values: str, alert: str):
+def test_trouble_with_the_metrics_is_a_ticket(
+    promtool: Promtool, series: str, values: str, alert: str
+):
     labelled = series.replace("{L", '{job="shop",instance="a"')
 
-    fire(tmp_path, {labelled: values}, 60, f"{alert}/ticket")
+    fire(promtool, {labelled: values}, 60, f"{alert}/ticket")
 
 
-def test_a_fault_at_the_start_of_a_process_is_a_ticket(tmp_path: Path):
+def test_a_fault_at_the_start_of_a_process_is_a_ticket(promtool: Promtool):
     # Its series begins with the fault: there is nothing that it rose from.
     series = 'tachikoma_metrics_errors_total{job="shop",instance="a",source="settings"}'
 
-    fire(tmp_path, {series: "_x30 4x30"}, 60, "DjangoMetricsFaults/ticket")
-    fire(tmp_path, {series: "_x30 4x90"}, 120)
+    fire(promtool, {series: "_x30 4x30"}, 60, "DjangoMetricsFaults/ticket")
+    fire(promtool, {series: "_x30 4x90"}, 120)
 
 
 @pytest.mark.parametrize(("series", "values", "alert"), SIGNS_OF_TROUBLE)
-def test_without_trouble_nobody_is_told(tmp_path: Path, series: str, values: str, alert: str):
+def test_without_trouble_nobody_is_told(promtool: Promtool, series: str, values: str, alert: str):
     labelled = series.replace("{L", '{job="shop",instance="a"')
 
-    fire(tmp_path, {labelled: "0x60"}, 60)
+    fire(promtool, {labelled: "0x60"}, 60)
 
 
 @pytest.mark.parametrize(
     ("down", "expected"), [("abc", ["DjangoMetricsUnreachable/page"]), ("ab", [])]
 )
-def test_a_service_that_does_not_answer_pages(tmp_path: Path, down: str, expected: list[str]):
+def test_a_service_that_does_not_answer_pages(promtool: Promtool, down: str, expected: list[str]):
     series = {INFO.format(one): "1x10 _x60" for one in "abcd"}
     for one in "abcd":
         series[f'up{{job="shop",instance="{one}"}}'] = "1x10 0x60" if one in down else "1x70"
     # Others may be down as they like.
     series['up{job="other",instance="a"}'] = "0x70"
 
-    fire(tmp_path, series, 60, *expected)
+    fire(promtool, series, 60, *expected)
 
 
-def test_new_instances_that_never_answer_page(tmp_path: Path):
+def test_new_instances_that_never_answer_page(promtool: Promtool):
     series = {INFO.format(one): "1x30 stale" for one in "ab"}
     series |= {f'up{{job="shop",instance="{one}"}}': "1x30 stale" for one in "ab"}
     series |= {f'up{{job="shop",instance="{one}"}}': "_x30 0x30" for one in "cd"}
 
-    fire(tmp_path, series, 60, "DjangoMetricsUnreachable/page")
+    fire(promtool, series, 60, "DjangoMetricsUnreachable/page")
 
 
-def test_the_page_that_is_sent_says_how_many_failed(tmp_path: Path):
-    write_rules(tmp_path, conf.read(USUAL))
+def test_the_page_that_is_sent_says_how_many_failed(promtool: Promtool):
+    write_rules(promtool.folder, conf.read(USUAL))
     made, _ = monitoring.rule_file(conf.read(USUAL))
     burn = next(one for one in made["groups"][-1]["rules"] if one["alert"].endswith("Burn"))
     series = {INFO.format("a"): "1x60", **requests(950, 50, 60)}
@@ -389,8 +380,8 @@ def test_the_page_that_is_sent_says_how_many_failed(tmp_path: Path):
             }
         ],
     }
-    (tmp_path / "test.yml").write_text(json.dumps(test))
+    (promtool.folder / "test.yml").write_text(json.dumps(test))
 
-    tested = promtool("test", "rules", "test.yml", folder=tmp_path)
+    tested = promtool.run("test", "rules", "test.yml")
 
     assert tested.returncode == 0, tested.stdout + tested.stderr
