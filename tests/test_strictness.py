@@ -441,7 +441,9 @@ words = st.one_of(
     st.sampled_from(["own", "own_total", "own_count", "own.total", "le", "quantile", "", "x:y"]),
     plain,
 )
-odd: st.SearchStrategy[Any] = st.sampled_from([None, "7", [], b"x", datetime.datetime(2026, 11, 30), 10**400, 1j])
+odd: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "7", [], b"x", datetime.datetime(2026, 11, 30), 10**400, 1j]
+)
 numbers = st.one_of(st.floats(), st.integers(-2, 3), odd)
 stamps = st.one_of(
     st.none(),
