@@ -698,6 +698,19 @@ def test_extra_labels_are_capped_like_all_others(client: Client):
     assert sample_value("http_requests_total", tenant="overflow") == 6
 
 
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+def test_failures_past_the_limit_are_failures(forgiving: Client):
+    for url in ("/", "/hello/", "/articles/7/", "/fail/", "/fail/"):
+        forgiving.get(url)
+
+    assert requests() == {
+        ("GET", "/", "200"): 1,
+        ("GET", "overflow", "200"): 2,
+        ("GET", "overflow", "500"): 2,
+    }
+    assert total("http_request_duration_seconds_count", "overflow") == 4
+
+
 @pytest.mark.parametrize(
     ("path", "counted"), [("tests.views.failing_label", 1), ("tests.views.no_label", 0)]
 )

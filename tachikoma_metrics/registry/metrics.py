@@ -289,7 +289,8 @@ class Metrics:
             ("overflow", name),
             logging.WARNING,
             "%s has reached MAX_SERIES, %d label sets; new ones are counted under "
-            "`overflow`. Drop a label with LABELS or raise MAX_SERIES.",
+            "`overflow`, apart from labels such as `status`. Drop a label with LABELS or raise "
+            "MAX_SERIES.",
             name,
             limit,
         )
