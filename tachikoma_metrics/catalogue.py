@@ -22,36 +22,47 @@ QUERY_COUNT_BUCKETS: Buckets = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 SOCKET_BUCKETS: Buckets = (1, 5, 15, 60, 300, 900, 3600, 14400)
 
 # --- labels -----------------------------------------------------------------
+#
+# Closed are those whose values are a short list, of a standard, of this app or of the settings.
 
-METHOD = Label("method", "One of the nine standard HTTP methods, else `other`.")
+METHOD = Label("method", "One of the nine standard HTTP methods, else `other`.", is_closed=True)
 PATH = Label("path", "The matched route as a template, else `<unmatched>`.")
-STATUS = Label("status", "The status code; `499` when the client left early.")
+STATUS = Label("status", "The status code; `499` when the client left early.", is_closed=True)
 VIEW = Label("view", "The name of the route, else of the view function.")
-SCHEME = Label("scheme", "`http` or `https`.")
+SCHEME = Label("scheme", "`http` or `https`.", is_closed=True)
 MESSAGE_TYPE = Label(
-    "message_type", "`text`, `binary`, a type of `WS_MESSAGE_TYPES`, `other`, `invalid`."
+    "message_type",
+    "`text`, `binary`, a type of `WS_MESSAGE_TYPES`, `other`, `invalid`.",
+    is_closed=True,
 )
 BACKEND = Label("backend", "The service that was called, such as `openai`.")
 MODEL = Label("model", "A model of `LLM_MODELS`, or one of the first 50; else `other`.")
-OUTCOME = Label("status", "`success`, `error`, `timeout` or `cancelled`.")
-TOKEN_TYPE = Label("type", "`prompt` or `completion`.")
+OUTCOME = Label("status", "`success`, `error`, `timeout` or `cancelled`.", is_closed=True)
+TOKEN_TYPE = Label("type", "`prompt` or `completion`.", is_closed=True)
 TOKEN_DETAIL = Label(
-    "type", "`cache_read`, `cache_write`, `reasoning`, `audio_prompt` or `audio_completion`."
+    "type",
+    "`cache_read`, `cache_write`, `reasoning`, `audio_prompt` or `audio_completion`.",
+    is_closed=True,
 )
 OPERATION = Label(
     "operation",
     "`select`, `insert`, `update`, `delete`, `transaction`, `ddl` or `other`.",
+    is_closed=True,
 )
 TABLE = Label("table", "A table of an installed model, else `other`.")
-ALIAS = Label("alias", "The database's key in `DATABASES`.")
-CACHE = Label("cache", "The cache's key in `CACHES`.")
+ALIAS = Label("alias", "The database's key in `DATABASES`.", is_closed=True)
+CACHE = Label("cache", "The cache's key in `CACHES`.", is_closed=True)
 ENDPOINT = Label("endpoint", "The called API operation, else `other`.")
-ERROR_TYPE = Label("error_type", "The kind of failure, such as `rate_limit`.")
+ERROR_TYPE = Label("error_type", "The kind of failure, such as `rate_limit`.", is_closed=True)
 SPEC_STATUS = Label("status", "The status of the spec.")
 CHANGE_TYPE = Label("change_type", "`create`, `modify`, `delete` and the like.")
 CHANGE_STATUS = Label("status", "What became of the change, such as `applied`.")
-REASON = Label("reason", "`closed` or `denied` by the app, `left` by the client, or `error`.")
-CLOSE_CODE = Label("code", "The close code if it is one of `1000` to `1015`, else `other`.")
+REASON = Label(
+    "reason", "`closed` or `denied` by the app, `left` by the client, or `error`.", is_closed=True
+)
+CLOSE_CODE = Label(
+    "code", "The close code if it is one of `1000` to `1015`, else `other`.", is_closed=True
+)
 SOURCE = Label("source", "The part of tachikoma_metrics that met the fault.")
 FAMILY = Label("family", "The metric family, without the namespace.")
 VERSION = Label("version", "The version of tachikoma_metrics.")
@@ -340,7 +351,7 @@ ERRORS = Counter(
 )
 OVERFLOW = Counter(
     "tachikoma_metrics_overflow_total",
-    "Look-ups of a label set that MAX_SERIES turned into `overflow`.",
+    "Look-ups of a label set for which MAX_SERIES had no place.",
     (FAMILY,),
     fed_by=_OURSELVES,
 )

@@ -114,10 +114,12 @@ class Config:
         "measured. Scrapes never are.",
     )
     max_series: int = _setting(
-        1000,
+        2000,
         rules.POSITIVE_INTEGER,
         "E114",
-        "Label sets a family may have in a process; past it a new one is counted under `overflow`.",
+        "Label sets a family may have in a process. Past it, the open labels of a new one, such "
+        "as `path`, are `overflow`; those whose values are a short list, such as `method` and "
+        "`status`, stay, in at most 200 label sets more.",
     )
     store_dir: str | None = _setting(
         "auto",

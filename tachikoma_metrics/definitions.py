@@ -40,10 +40,15 @@ def is_legal_label(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Label:
-    """Name one dimension of a family and say what its values are."""
+    """Name one dimension of a family and say what its values are.
+
+    ``is_closed`` tells whether they are a short list that is known beforehand: such a label
+    keeps its value where the others become ``overflow``.
+    """
 
     name: str
     values: str
+    is_closed: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,11 @@ class Family:
     def allowed_label_names(self) -> tuple[str, ...]:
         """Return the names of all labels the instrument can fill in."""
         return tuple(label.name for label in self.labels + self.optional)
+
+    @property
+    def closed_label_names(self) -> frozenset[str]:
+        """Return the names of the labels whose values are a short list."""
+        return frozenset(one.name for one in self.labels + self.optional if one.is_closed)
 
     def reserved_names(self, full_name: str) -> frozenset[str]:
         """Return every name this family takes on a page under ``full_name``."""

@@ -2,7 +2,8 @@
 
 Whatever a client sends, a label value that leaves this module is valid UTF-8,
 short, and one of a bounded number: routes instead of URLs, nine methods,
-``overflow`` once a family is full.
+``overflow`` once a family is full. What is one of a short list stays what it is
+then, so that failures remain failures.
 
 https://prometheus.io/docs/practices/instrumentation/#do-not-overuse-labels
 """
@@ -119,6 +120,10 @@ def _placeholder(found: re.Match[str]) -> str:
     return ":id" if found["converter"] == "uuid" else f":{found['name']}"
 
 
+MOST_OVERFLOWED = 200
+"""The label sets a family may have beyond its limit, so that closed labels keep their values."""
+
+
 def fits(values: tuple[str, ...], known: Collection[Sequence[str]], limit: float) -> bool:
     """Tell whether a family with the ``known`` label sets may hold ``values`` too.
 
@@ -132,3 +137,10 @@ def fits(values: tuple[str, ...], known: Collection[Sequence[str]], limit: float
 def overflow(size: int) -> tuple[str, ...]:
     """Return the label set that stands for all that found no place."""
     return (OVERFLOW,) * size
+
+
+def overflowed(values: Sequence[str], is_closed: Sequence[bool]) -> tuple[str, ...]:
+    """Return the label set that stands for ``values``, of which the closed labels keep theirs."""
+    return tuple(
+        value if is_kept else OVERFLOW for value, is_kept in zip(values, is_closed, strict=True)
+    )

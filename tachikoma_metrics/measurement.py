@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, Protocol
 
 from django.conf.urls.i18n import is_language_prefix_patterns_used
+from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
@@ -18,7 +21,13 @@ from tachikoma_metrics.conf import Config, config, root_urlconf
 from tachikoma_metrics.labels import OTHER, STANDARD_METHODS, UNMATCHED, method_name
 from tachikoma_metrics.recorders import HTTP_REQUEST, HttpFacts
 from tachikoma_metrics.registry import METRICS, UNKNOWN
-from tachikoma_metrics.streams import MeasuredAsyncStream, MeasuredStream, ServerSentBody
+from tachikoma_metrics.streams import (
+    MeasuredAsyncStream,
+    MeasuredStream,
+    ReadAheadAsyncStream,
+    ReadAheadStream,
+    ServerSentBody,
+)
 
 CLIENT_LEFT = 499
 """The status of a request whose client left before the answer was complete.
@@ -110,7 +119,9 @@ class Measurement:
         """Take note of ``size`` bytes of a streamed body that are on their way."""
         if self._first_byte_at is None:
             self._first_byte_at = perf_counter()
-        self._sent += size
+        # Of what has no body, such as the answer to HEAD, the server sends none of it.
+        if not self._counts_as_read:
+            self._sent += size
 
     def count_query(self, seconds: float) -> None:
         """Take note of a database query that took ``seconds``."""
@@ -199,7 +210,7 @@ class Measurement:
         # Not streaming_content: it refers back to the response, and a response that the
         # server drops unclosed would wait for the garbage collector.
         chunks: Any = response._iterator  # type: ignore[attr-defined]
-        stream = MeasuredAsyncStream if response.is_async else MeasuredStream
+        stream = _STREAMS[response.is_async, _is_read_ahead(request, response.is_async)]
         response.streaming_content = stream(chunks, response.charset, self)
 
     def _take_facts(self, status: int) -> HttpFacts:
@@ -300,6 +311,20 @@ def _language(request: HttpRequest) -> str:
         return ""
     is_used, _ = is_language_prefix_patterns_used(getattr(request, "urlconf", root_urlconf()))
     return language if is_used else ""
+
+
+_STREAMS: dict[tuple[bool, bool], Callable[[Any, str, Measurement], object]] = {
+    (False, False): MeasuredStream,
+    (False, True): ReadAheadStream,
+    (True, False): MeasuredAsyncStream,
+    (True, True): ReadAheadAsyncStream,
+}
+"""What measures a body, by whether it is async and whether Django reads it ahead."""
+
+
+def _is_read_ahead(request: HttpRequest | None, is_async: bool) -> bool:
+    """Tell whether Django reads a body to its end first, for the server is of the other kind."""
+    return isinstance(request, WSGIRequest if is_async else ASGIRequest)
 
 
 def _is_file(response: StreamingHttpResponse) -> bool:

@@ -230,21 +230,27 @@ def _question(alias: str, params: Mapping[str, Any]) -> Question[float] | None:
         if size is None:
             return None
         return _questions.put(
-            f"size-of-cache-{alias}", partial(_ask, alias, size), count_fault, _lateness(alias)
+            f"size-of-cache-{alias}",
+            partial(_ask, alias, size, count_fault),
+            count_fault,
+            _lateness(alias),
         )
     except Exception as error:
         count_fault(error)
         return None
 
 
-def _ask(alias: str, size: Size) -> float:
-    with connections_of_its_own():
+def _ask(alias: str, size: Size, on_fault: Callable[[Exception], object]) -> float:
+    with connections_of_its_own(on_fault):
         # The cache is this thread's own, too.
         cache = caches[alias]
         try:
             return size(cache)
         finally:
-            cache.close()
+            try:
+                cache.close()
+            except Exception as error:
+                on_fault(error)
 
 
 def _lateness(alias: str) -> str:

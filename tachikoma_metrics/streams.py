@@ -8,7 +8,7 @@ https://peps.python.org/pep-3333/#specification-details
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Follower(Protocol):
@@ -99,6 +99,109 @@ class MeasuredAsyncStream:
     def __del__(self) -> None:
         # Not every server closes a response that it failed to send.
         self._follower.drop()
+
+
+class ReadAheadBody:
+    """Follow a body that Django reads to its end before the server gets the first chunk.
+
+    Django does that with an iterator of the other kind: a sync one under ASGI, an async one
+    under WSGI. What passes then is what the server takes of the chunks that were read.
+    https://docs.djangoproject.com/en/stable/ref/request-response/#streaminghttpresponse-objects
+    """
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._read = 0
+        self._taken = 0
+        self._is_read = False
+
+    def pass_chunk(self, size: int) -> None:
+        """Be told of a chunk of ``size`` bytes that was read."""
+        self._read += size
+
+    def take(self, size: int) -> None:
+        """Be told that the server takes ``size`` bytes."""
+        self._taken += size
+        self._follower.pass_chunk(size)
+
+    def complete(self) -> None:
+        """Be told that all was read."""
+        self._is_read = True
+
+    def close(self) -> None:
+        """Be told that the server is done, or the client gone."""
+        if self._is_read and not self._taken:
+            # A test client takes the chunks otherwise than a server does.
+            self._follower.pass_chunk(self._read)
+            self._taken = self._read
+        if self._is_read and self._taken >= self._read:
+            self._follower.complete()
+        else:
+            self._follower.close()
+
+    def break_off(self, error: BaseException) -> None:
+        """Be told that making the next chunk failed."""
+        self._follower.break_off(error)
+
+    def drop(self) -> None:
+        """Be told, by a finaliser, that the body is gone."""
+        self._follower.drop()
+
+
+class _Chunk(bytes):
+    """A chunk of a body that is read ahead."""
+
+    body: ReadAheadBody
+
+    @classmethod
+    def of(cls, body: ReadAheadBody, chunk: bytes) -> bytes:
+        made = cls(chunk)
+        made.body = body
+        return made if chunk else chunk
+
+
+class _ChunkOfAsgi(_Chunk):
+    """Tell what is taken of a chunk when an ASGI handler cuts it into messages."""
+
+    def __bytes__(self) -> bytes:
+        # Django asks for this when it reads ahead, and nobody has the chunk then.
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        part = super().__getitem__(key)
+        if isinstance(part, bytes):
+            self.body.take(len(part))
+        return part
+
+
+class _ChunkOfWsgi(_Chunk):
+    """Tell when a WSGI server takes a chunk, for which Django makes it plain bytes."""
+
+    def __bytes__(self) -> bytes:
+        self.body.take(len(self))
+        return self[:]
+
+
+class ReadAheadStream(MeasuredStream):
+    """Hand on the chunks of a sync iterator under ASGI."""
+
+    def __init__(self, chunks: Iterator[object], charset: str, follower: Follower) -> None:
+        self._body = ReadAheadBody(follower)
+        super().__init__(chunks, charset, self._body)
+
+    def __next__(self) -> bytes:
+        return _ChunkOfAsgi.of(self._body, super().__next__())
+
+
+class ReadAheadAsyncStream(MeasuredAsyncStream):
+    """Hand on the chunks of an async iterator under WSGI."""
+
+    def __init__(self, chunks: AsyncIterator[object], charset: str, follower: Follower) -> None:
+        self._body = ReadAheadBody(follower)
+        super().__init__(chunks, charset, self._body)
+
+    async def __anext__(self) -> bytes:
+        return _ChunkOfWsgi.of(self._body, await super().__anext__())
 
 
 class ServerSentBody:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def is_under_way() -> bool:
@@ -18,19 +19,26 @@ def is_under_way() -> bool:
 
 
 @contextmanager
-def connections_of_its_own() -> Iterator[None]:
-    """Close, at the end of a thread of ours, the connections that it has opened."""
+def connections_of_its_own(on_fault: Callable[[Exception], object]) -> Iterator[None]:
+    """Close, at the end of a thread of ours, the connections that it has opened.
+
+    One that cannot be closed is handed to ``on_fault`` as its exception, for it takes
+    nothing from what the thread has found out.
+    """
     try:
         yield
     finally:
         # Without settings there are none.
         with suppress(ImproperlyConfigured):
-            _close_all()
+            for connection in connections.all(initialized_only=True):
+                try:
+                    _close(connection)
+                except Exception as error:
+                    on_fault(error)
 
 
-def _close_all() -> None:
-    for connection in connections.all(initialized_only=True):
-        connection.close()
-        # An SQLite in memory, as tests have it, takes no notice of close().
-        if connection.connection is not None:
-            connection.connection.close()
+def _close(connection: BaseDatabaseWrapper) -> None:
+    connection.close()
+    # An SQLite in memory, as tests have it, takes no notice of close().
+    if connection.connection is not None:
+        connection.connection.close()

@@ -435,6 +435,31 @@ def test_a_database_that_hangs_is_waited_for_once(
     assert second < first
 
 
+def test_a_snapshot_outlives_a_clean_up_that_fails(
+    declare: Declare, monkeypatch: pytest.MonkeyPatch
+):
+    declare(MISSIONS, BUSINESS_STORE="cache")
+    update_business_metrics()
+    read = CacheStore.read
+
+    def read_after_the_database(store: CacheStore) -> Snapshot:
+        connection.ensure_connection()
+        return read(store)
+
+    def fail(self: object) -> None:
+        raise OSError("closed in another thread")
+
+    monkeypatch.setattr(CacheStore, "read", read_after_the_database)
+    monkeypatch.setattr(type(connections["default"]), "close", fail)
+    METRICS.reset()
+    counted, is_up = shown("missions_total"), sample_value("tachikoma_metrics_business_up")
+    monkeypatch.undo()
+    caches["default"].clear()
+
+    assert (counted, is_up) == ({(): 0}, 1)
+    assert sample_value("tachikoma_metrics_errors_total", source="business") == 1
+
+
 # --- settings ---------------------------------------------------------------
 
 

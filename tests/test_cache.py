@@ -616,6 +616,17 @@ def test_a_slow_cache_is_not_waited_for_again(tmp_path: Path):
         assert faults() == 1
 
 
+def test_a_size_outlives_a_clean_up_that_fails(tmp_path: Path):
+    params = {"BACKEND": FILES, "LOCATION": str(tmp_path)}
+    with (
+        override_settings(CACHES={"default": params}),
+        mock.patch.object(FileBasedCache, "close", side_effect=OSError("closed already")),
+    ):
+        assert size() == 0
+        # Each of the two pages has asked.
+        assert faults() == 2
+
+
 def test_a_projects_own_value_is_shown():
     METRICS.cache_size.set(5)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import prometheus_client
 import pytest
+from django.db import connection, connections
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -393,3 +394,47 @@ def test_collectors_that_hang_share_the_time_of_a_page(
     assert "http_requests_in_flight" in page
     # Each of them would be waited for ten times as long.
     assert seconds < 4
+
+
+# --- clean-up ---------------------------------------------------------------
+
+
+def fail_to_close(self: object) -> None:
+    raise OSError("closed in another thread")
+
+
+class Asking(Collector):
+    """Ask the database, as a project's collector does in a thread of ours."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 3")
+            yield GaugeMetricFamily("asked", "Asked.", value=cursor.fetchone()[0])
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("error", [None, RuntimeError("no more")])
+def test_what_a_collector_answered_outlives_a_clean_up_that_fails(
+    registry: CollectorRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception | None,
+):
+    monkeypatch.setattr(patience, "_is_within_a_test", lambda: False)
+    monkeypatch.setattr(type(connections["default"]), "close", fail_to_close)
+    registry.register(Asking(error))
+    page = METRICS.encode()
+    monkeypatch.undo()
+
+    assert "asked 3.0" in page
+    assert errors(page) == {"collector": 1}
+    assert ("no more" if error else "closed in another thread") in caplog.text
+    assert "within 5 seconds" not in caplog.text

@@ -11,6 +11,7 @@ import time
 import uuid
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from inspect import iscoroutine
 from typing import Any
 from wsgiref.util import FileWrapper
 
@@ -18,8 +19,8 @@ import pytest
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.test import AsyncClient, Client, RequestFactory, override_settings
-from django.urls import set_script_prefix
+from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory, override_settings
+from django.urls import resolve, set_script_prefix
 
 from tachikoma_metrics.measurement import content_length
 from tachikoma_metrics.middleware import MetricsMiddleware
@@ -463,6 +464,125 @@ async def test_a_client_that_leaves_an_async_stream_is_recorded():
     assert requests() == {("GET", "/async-stream/", "499"): 1}
 
 
+FIRST_BYTE = "http_response_time_to_first_byte_seconds"
+SHOWING_FIRST_BYTE = override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": [FIRST_BYTE]})
+reads_ahead = pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
+
+
+def seconds_between_bytes(path: str) -> float:
+    """Return the seconds from the first byte to the end of the one answer there was."""
+    first = total(f"{FIRST_BYTE}_sum", path)
+    last = total("http_request_duration_seconds_sum", path)
+    assert first is not None
+    assert last is not None
+    return last - first
+
+
+@reads_ahead
+@SHOWING_FIRST_BYTE
+async def test_a_sync_stream_under_asgi_is_measured_as_the_client_gets_it():
+    def wait_for_client(number: int) -> Any:
+        # Message 0 is the head, and from message 1 on the body is there.
+        time.sleep(0.05 if number == 2 else 0)
+
+    messages = await call_asgi("/stream/", wait_for_client)
+
+    assert [type(one["body"]) for one in messages if one.get("body")] == [bytes] * 3
+    assert requests() == {("GET", "/stream/", "200"): 1}
+    assert seconds_between_bytes("/stream/") > 0.04
+
+
+@reads_ahead
+@pytest.mark.parametrize("leaves_at", [0, 1, 2])
+async def test_a_client_that_leaves_a_sync_stream_under_asgi_is_recorded(leaves_at: int):
+    await call_asgi("/stream/", lambda number: "leave" if number == leaves_at + 1 else None)
+
+    size = sum(map(len, views.CHUNKS[: leaves_at + 1]))
+    status = "200" if size == len(BODY) else "499"
+    assert requests() == {("GET", "/stream/", status): 1}
+    assert total("http_response_size_bytes_sum", "/stream/") == size
+
+
+@reads_ahead
+@SHOWING_FIRST_BYTE
+def test_an_async_stream_under_wsgi_is_measured_as_the_client_gets_it():
+    response = serve("/async-stream/")
+    body = iter(response)
+    assert requests() == {}
+    chunks = [next(body)]
+    time.sleep(0.05)
+    chunks.extend(body)
+    response.close()
+
+    assert [(type(one), one) for one in chunks] == [(bytes, one) for one in views.CHUNKS]
+    assert requests() == {("GET", "/async-stream/", "200"): 1}
+    assert seconds_between_bytes("/async-stream/") > 0.04
+
+
+@reads_ahead
+def test_a_client_that_leaves_an_async_stream_under_wsgi_is_recorded():
+    response = serve("/async-stream/")
+    next(iter(response))
+    response.close()
+
+    assert requests() == {("GET", "/async-stream/", "499"): 1}
+    assert total("http_response_size_bytes_sum", "/async-stream/") == len(views.CHUNKS[0])
+
+
+@reads_ahead
+async def test_a_sync_stream_that_fails_under_asgi_is_an_error():
+    async def respond(request: HttpRequest) -> StreamingHttpResponse:
+        return views.broken_stream(request)
+
+    answer: Any = await MetricsMiddleware(respond)(AsyncRequestFactory().get("/"))  # type: ignore[misc]
+    with pytest.raises(OSError, match="broken on purpose"):
+        _ = [chunk async for chunk in answer]
+    answer.close()
+
+    assert requests() == {("GET", "<unmatched>", "500"): 1}
+
+
+async def test_a_test_client_may_read_a_stream_of_the_other_kind(async_client: AsyncClient):
+    response: Any = await async_client.get("/stream/")
+    assert response.getvalue() == BODY
+    response.close()
+
+    assert requests() == {("GET", "/stream/", "200"): 1}
+    assert total("http_response_size_bytes_sum", "/stream/") == len(BODY)
+
+
+@pytest.mark.parametrize("url", ["/stream/", "/file/", "/async-stream/"])
+@pytest.mark.parametrize(
+    ("method", "status"), [("HEAD", 200), ("HEAD", 404), ("GET", 204), ("GET", 304), ("GET", 103)]
+)
+@reads_ahead
+async def test_an_answer_without_a_body_has_no_size(url: str, method: str, status: int):
+    async def respond(request: HttpRequest) -> Any:
+        made = resolve(url).func(request)
+        response = await made if iscoroutine(made) else made
+        response.status_code = status
+        return response
+
+    request = AsyncRequestFactory().generic(method, url)
+    answer: Any = await MetricsMiddleware(respond)(request)  # type: ignore[misc]
+    async for _ in answer:
+        pass
+    answer.close()
+
+    assert requests() == {(method, "<unmatched>", str(status)): 1}
+    assert total("http_response_size_bytes_sum", "<unmatched>", method) == 0
+
+
+@pytest.mark.parametrize("url", ["/stream/", "/file/"])
+def test_a_server_that_reads_the_body_of_an_answer_to_head_sends_none_of_it(url: str):
+    response = serve(url, REQUEST_METHOD="HEAD")
+    list(response)
+    response.close()
+
+    assert requests() == {("HEAD", url, "200"): 1}
+    assert total("http_response_size_bytes_sum", url, "HEAD") == 0
+
+
 async def test_a_client_that_leaves_before_the_answer_is_recorded():
     entered = asyncio.Event()
 
@@ -576,6 +696,19 @@ def test_extra_labels_are_capped_like_all_others(client: Client):
 
     assert sum(name == "http_requests_total" for name, _ in samples()) == 4
     assert sample_value("http_requests_total", tenant="overflow") == 6
+
+
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+def test_failures_past_the_limit_are_failures(forgiving: Client):
+    for url in ("/", "/hello/", "/articles/7/", "/fail/", "/fail/"):
+        forgiving.get(url)
+
+    assert requests() == {
+        ("GET", "/", "200"): 1,
+        ("GET", "overflow", "200"): 2,
+        ("GET", "overflow", "500"): 2,
+    }
+    assert total("http_request_duration_seconds_count", "overflow") == 4
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tachikoma_metrics import (
     record_file_change,
     testing,
 )
+from tachikoma_metrics.labels import MOST_OVERFLOWED
 from tachikoma_metrics.testing import sample_value, samples
 
 
@@ -159,6 +160,34 @@ def test_past_the_limit_a_label_set_becomes_overflow():
     assert sample_value("file_changes_total", change_type="overflow", status="overflow") == 3
     assert sample_value("tachikoma_metrics_overflow_total", family="file_changes_total") == 3
     assert sample_value("tachikoma_metrics_series", family="file_changes_total") == 3
+
+
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+def test_labels_of_a_short_list_keep_their_values_past_the_limit():
+    for table in ("first", "second", "third"):
+        for operation in ("select", "insert"):
+            record_db_query(operation, table, 0.1)
+
+    assert label_sets("db_queries_total") == {
+        frozenset({("operation", "select"), ("table", "first")}),
+        frozenset({("operation", "select"), ("table", "overflow")}),
+        frozenset({("operation", "insert"), ("table", "overflow")}),
+    }
+    assert sample_value("db_queries_total", operation="insert", table="overflow") == 3
+    assert sample_value("tachikoma_metrics_overflow_total", family="db_queries_total") == 5
+    assert sample_value("db_query_duration_seconds_count", operation="insert") == 3
+
+
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 10})
+def test_a_list_that_is_not_so_short_is_bounded_as_well():
+    for number in range(300):
+        METRICS.http_requests_total.labels("GET", f"/{number}/", str(number)).inc()
+        record_db_query(str(number), "orders", 0.1)
+
+    for name in ("http_requests_total", "db_queries_total", "db_query_duration_seconds_count"):
+        assert len(label_sets(name)) <= 10 + MOST_OVERFLOWED
+    assert sum(v for (name, _), v in samples().items() if name == "db_queries_total") == 300
+    assert sample_value("db_queries_total", operation="overflow", table="overflow") == 91
 
 
 @override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})

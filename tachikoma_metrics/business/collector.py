@@ -88,7 +88,7 @@ def is_within_a_test(store: snapshot.SnapshotStore) -> bool:
 
 
 def _read_and_close() -> Snapshot:
-    with connections_of_its_own():
+    with connections_of_its_own(partial(METRICS.fault, "business")):
         return snapshot.store().read()
 
 

@@ -97,7 +97,7 @@ def _apart(work: Callable[[], Refresh | None]) -> Refresh | None:
 
     def run() -> None:
         try:
-            with transactions.connections_of_its_own():
+            with transactions.connections_of_its_own(partial(METRICS.fault, "business")):
                 done.set_result(work())
         except BaseException as error:
             done.set_exception(error)

@@ -6,7 +6,7 @@ counts faults are handed in, so that the same code serves any of them.
 
 from __future__ import annotations
 
-from tachikoma_metrics.exposition.gather import gather
+from tachikoma_metrics.exposition.gather import Rank, gather
 from tachikoma_metrics.exposition.merged import MergedMetric, number
 from tachikoma_metrics.exposition.negotiation import accepts_gzip, choose_format
 from tachikoma_metrics.exposition.render import OPENMETRICS, TEXT, Format
@@ -17,6 +17,7 @@ __all__ = [
     "TEXT",
     "Format",
     "MergedMetric",
+    "Rank",
     "Turns",
     "accepts_gzip",
     "choose_format",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import lt
 
 from prometheus_client import Metric
 from prometheus_client.samples import Exemplar, Sample
@@ -71,29 +73,38 @@ class MergedMetric(Metric):
         exemplar = self.exemplars.get((line.suffix, frozenset(labels.items())))
         return Sample(self.name + line.suffix, labels, value, None, exemplar)
 
-    def quick_text(self, head: str, labels_of: LabelsOf, key: object) -> str | None:
+    def quick_text(
+        self, head: str, labels_of: LabelsOf, key: object, *, needs_sum: bool
+    ) -> str | None:
         """Return ``head`` and the lines of what is in the store, as they are remembered.
 
         ``labels_of`` writes label pairs, those before ``le`` and those after it, and
         raises ``ValueError`` for some that cannot be written; ``key`` tells what ``head``
-        and its answers depend on. None if the lines have to be written one by one.
+        and its answers depend on. ``needs_sum`` says that a histogram without a sum has no
+        count either. None if the lines have to be written one by one.
         """
         if len(self._families) != 1:
             return None
         family = self._families[0]
+        if not _is_sound(family, needs_sum):
+            return None
         rendered = family.lines.rendered
         if key not in rendered:
             rendered[key] = self._template(family.lines, head, labels_of)
         template = rendered[key]
         if template is None:
             return None
-        return str(template) % tuple(
-            # Most numbers, and without a call.
-            [
-                repr(value) if 0 <= value < _SMALLEST_WITH_EXPONENT else number(value)
-                for value in family.values
-            ]
-        )
+        write = number if self.type == GAUGE else _total
+        try:
+            return str(template) % tuple(
+                # Most numbers, and without a call.
+                [
+                    repr(value) if 0 <= value < _SMALLEST_WITH_EXPONENT else write(value)
+                    for value in family.values
+                ]
+            )
+        except ValueError:
+            return None
 
     def _template(self, lines: Lines, head: str, labels_of: LabelsOf) -> str | None:
         name = metric_name(self.name)
@@ -112,6 +123,23 @@ class MergedMetric(Metric):
         return "".join(
             [head.replace("%", "%%"), *(f"{one.replace('%', '%%')} %s\n" for one in series)]
         )
+
+
+def _is_sound(family: Family, needs_sum: bool) -> bool:
+    """Tell whether the lines of a family are as the formats want them, whatever their values."""
+    bounds = family.declaration.bounds
+    if family.declaration.type != HISTOGRAM:
+        return True
+    has_sum = ("_sum", None) in family.lines.endings
+    is_rising = all(map(lt, bounds, bounds[1:])) and bounds[-1:] == (math.inf,)
+    return is_rising and (has_sum or not needs_sum)
+
+
+def _total(value: float) -> str:
+    """Return a number that only rises; raise ``ValueError`` for one that cannot have risen."""
+    if not value >= 0:
+        raise ValueError(f"A total should be at least 0; got {value}.")
+    return number(value)
 
 
 def _labels(line: Line) -> dict[str, str]:

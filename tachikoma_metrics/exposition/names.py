@@ -13,13 +13,28 @@ from prometheus_client import Metric
 
 _ILLEGAL_IN_METRIC = re.compile(r"^[0-9]|[^a-zA-Z0-9_:]")
 _ILLEGAL_IN_LABEL = re.compile(r"^[0-9]|[^a-zA-Z0-9_]")
-_SUFFIXES = {
-    "counter": ("", "_total"),
-    "gaugehistogram": ("", "_bucket", "_gcount", "_gsum"),
-    "histogram": ("", "_bucket", "_count", "_sum"),
-    "info": ("", "_info"),
+
+CREATED = "_created"
+
+SUFFIXES: dict[str, tuple[str, ...]] = {
+    "counter": ("_total",),
+    "gauge": ("",),
+    "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
+    "histogram": ("_bucket", "_count", "_sum"),
+    "info": ("_info",),
+    "stateset": ("",),
     "summary": ("", "_count", "_sum"),
+    "unknown": ("",),
 }
+"""What the samples of each type of family add to its name.
+
+https://prometheus.io/docs/specs/om/open_metrics_spec/#suffixes
+"""
+
+HISTOGRAMS = frozenset({"histogram", "gaugehistogram"})
+
+WITH_CREATED = frozenset({"counter", "histogram", "summary"})
+"""The types whose families may also have samples that end in ``_created``."""
 
 
 @lru_cache(8192)
@@ -35,10 +50,12 @@ def label_name(name: str) -> str:
 
 
 def names_of(metric: Metric) -> frozenset[str]:
-    """Return every name the family takes on a page."""
-    return _names(metric.name, metric.type)
+    """Return every name that the family takes in an exposition."""
+    return sample_names(metric.name, metric.type) | {metric_name(metric.name)}
 
 
 @lru_cache(8192)
-def _names(name: str, type: str) -> frozenset[str]:
-    return frozenset(metric_name(name) + suffix for suffix in _SUFFIXES.get(type, ("",)))
+def sample_names(name: str, type: str) -> frozenset[str]:
+    """Return every name that the samples of a family may have."""
+    suffixes = (*SUFFIXES[type], CREATED) if type in WITH_CREATED else SUFFIXES[type]
+    return frozenset(metric_name(name) + suffix for suffix in suffixes)

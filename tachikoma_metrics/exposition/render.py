@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from prometheus_client import Metric
-from prometheus_client.samples import Exemplar, Sample
 
-from tachikoma_metrics.exposition.gather import OnFault
+from tachikoma_metrics.exposition.families import OnFault
 from tachikoma_metrics.exposition.merged import MergedMetric, number
-from tachikoma_metrics.exposition.names import label_name, metric_name
-
-_WITH_CREATED = frozenset({"counter", "histogram", "summary"})
+from tachikoma_metrics.exposition.names import metric_name
+from tachikoma_metrics.exposition.points import Point, Reader, escaped, stamp_of, written_pairs
 
 _TEXT_TYPES = {
     "info": "gauge",
@@ -31,7 +30,16 @@ _TEXT_TYPES = {
 _TEXT_SUFFIXES = {"counter": "_total", "info": "_info"}
 _GAUGES_OF_GAUGEHISTOGRAM = ("_gcount", "_gsum")
 
-Write = Callable[[Metric, Sample, Mapping[str, str]], str]
+_WITHOUT_UNIT = ("info", "stateset")
+_WITH_EXEMPLARS = {
+    "counter": "_total",
+    "histogram": "_bucket",
+    "gaugehistogram": "_bucket",
+}
+_MOST_CHARACTERS_OF_EXEMPLAR = 128
+
+Write = Callable[[Point, str], str]
+"""Writes a sample; with its exemplar, or an exception, if the type of its family is given."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,9 @@ class Format:
 
     content_type: str
     _head: Callable[[str, str, str, str], str]
-    _families: Callable[[Metric, Callable[[Sample], str]], Iterator[str]]
+    _family: Callable[[Metric, Iterable[Point], Callable[[Point], str]], Iterator[str]]
     _write: Write
+    _needs_sum: bool
     _end: str = ""
 
     def render(
@@ -57,9 +66,11 @@ class Format:
         """
         parts = []
         for metric in families:
-            lines = _Lines(metric, self._write, on_fault, global_labels)
             try:
-                parts.append(self._quick(metric, lines) or self._slow(metric, lines))
+                lines = _Lines(metric, self._write, on_fault)
+                reader = Reader(metric, global_labels, on_fault, needs_sum=self._needs_sum)
+                quick = self._quick(metric, lines, reader, global_labels)
+                parts.append(self._slow(metric, lines, reader) if quick is None else quick)
             except Exception as error:
                 on_fault("render", error, metric.name)
         return _encodable("".join(parts) + self._end)
@@ -69,21 +80,27 @@ class Format:
         head = self._head(name, documentation, "counter", "")
         return f'{head}{name}_total{{source="page"}} {float(value)}\n{self._end}'
 
-    def _slow(self, metric: Metric, lines: _Lines) -> str:
-        return "".join(self._families(metric, lines.line))
+    def _slow(self, metric: Metric, lines: _Lines, reader: Reader) -> str:
+        given: object = metric.unit
+        unit = given if isinstance(given, str) else ""
+        head = self._head(metric.name, metric.documentation, metric.type, unit)
+        return head + "".join(self._family(metric, reader.points(metric.samples), lines.line))
 
-    def _quick(self, metric: Metric, lines: _Lines) -> str | None:
+    def _quick(
+        self, metric: Metric, lines: _Lines, reader: Reader, global_labels: Mapping[str, str]
+    ) -> str | None:
         if not isinstance(metric, MergedMetric) or metric.exemplars:
             return None
-        constant = tuple(lines.global_labels.items())
+        constant = tuple(global_labels.items())
         text = metric.quick_text(
             self._head(metric.name, metric.documentation, metric.type, metric.unit),
-            lambda pairs: _without_le({**lines.global_labels, **dict(pairs)}),
+            lambda pairs: _around_le({**global_labels, **dict(pairs)}),
             (self.content_type, metric.name, metric.documentation, metric.unit, constant),
+            needs_sum=self._needs_sum,
         )
         if text is None or not metric.extra:
             return text
-        return "".join([text, *map(lines.line, metric.extra)])
+        return "".join([text, *map(lines.line, reader.points(metric.extra))])
 
 
 @dataclass(frozen=True)
@@ -91,38 +108,30 @@ class _Lines:
     metric: Metric
     write: Write
     on_fault: OnFault
-    global_labels: Mapping[str, str]
 
-    def line(self, sample: Sample) -> str:
+    def line(self, point: Point) -> str:
+        if point.sample.exemplar is None:
+            return self.write(point, "")
         try:
-            return self.write(self.metric, sample, self.global_labels)
+            return self.write(point, self.metric.type)
         except Exception as error:
-            self.on_fault("render", error, sample.name)
-            return ""
+            self.on_fault("render", error, point.sample.name)
+            return self.write(point, "")
 
 
-def _is_created(metric: Metric, sample: Sample) -> bool:
-    return metric.type in _WITH_CREATED and sample.name == f"{metric.name}_created"
-
-
-def _text_family(metric: Metric, line: Callable[[Sample], str]) -> Iterator[str]:
-    yield _text_head(metric.name, metric.documentation, metric.type)
-    apart: dict[str, list[Sample]] = {}
-    for sample in metric.samples:
-        if sample.name in _names_of_apart(metric):
-            apart.setdefault(sample.name, []).append(sample)
-        elif not _is_created(metric, sample):
-            yield line(sample)
-    for name, samples in sorted(apart.items()):
-        yield _text_head(name, metric.documentation, "gauge")
-        yield from map(line, samples)
-
-
-def _names_of_apart(metric: Metric) -> tuple[str, ...]:
-    # Text 0.0.4 knows no gauge histogram: its sum and count become gauges.
-    if metric.type != "gaugehistogram":
-        return ()
-    return tuple(metric.name + suffix for suffix in _GAUGES_OF_GAUGEHISTOGRAM)
+def _text_family(
+    metric: Metric, points: Iterable[Point], line: Callable[[Point], str]
+) -> Iterator[str]:
+    apart: dict[str, list[str]] = {}
+    for point in points:
+        # Text 0.0.4 knows no gauge histogram: its sum and count become gauges.
+        if point.suffix in _GAUGES_OF_GAUGEHISTOGRAM:
+            apart.setdefault(point.suffix, []).append(line(point))
+        else:
+            yield line(point)
+    for suffix, written in sorted(apart.items()):
+        yield _text_head(metric.name + suffix, metric.documentation, "gauge")
+        yield from written
 
 
 @lru_cache(4096)
@@ -132,83 +141,53 @@ def _text_head(name: str, documentation: str, type: str, unit: str = "") -> str:
     return f"# HELP {name} {text}\n# TYPE {name} {_TEXT_TYPES.get(type, type)}\n"
 
 
-def _text_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str]) -> str:
-    stamp = "" if sample.timestamp is None else f" {int(float(sample.timestamp) * 1000)}"
-    return f"{_series(sample, global_labels)} {number(float(sample.value))}{stamp}\n"
+def _text_sample(point: Point, type_of_exemplar: str) -> str:
+    timestamp = point.sample.timestamp
+    stamp = "" if timestamp is None else f" {int(float(timestamp) * 1000)}"
+    return f"{point.place.series} {number(point.value)}{stamp}\n"
 
 
-def _openmetrics_family(metric: Metric, line: Callable[[Sample], str]) -> Iterator[str]:
-    yield _openmetrics_head(metric.name, metric.documentation, metric.type, metric.unit)
-    for sample in metric.samples:
-        if not _is_created(metric, sample):
-            yield line(sample)
+def _openmetrics_family(
+    metric: Metric, points: Iterable[Point], line: Callable[[Point], str]
+) -> Iterator[str]:
+    return map(line, points)
 
 
 @lru_cache(4096)
 def _openmetrics_head(name: str, documentation: str, type: str, unit: str) -> str:
     name = metric_name(name)
-    head = f"# HELP {name} {_escaped(documentation)}\n# TYPE {name} {type}\n"
-    return f"{head}# UNIT {name} {unit}\n" if unit else head
+    head = f"# HELP {name} {escaped(documentation)}\n# TYPE {name} {type}\n"
+    if not unit or not name.endswith(f"_{unit}") or type in _WITHOUT_UNIT:
+        # A unit that is no part of the legal name, such as `m/s`, has no place in the format.
+        return head
+    return f"{head}# UNIT {name} {unit}\n"
 
 
-def _openmetrics_sample(metric: Metric, sample: Sample, global_labels: Mapping[str, str]) -> str:
-    stamp = "" if sample.timestamp is None else f" {sample.timestamp}"
-    exemplar = "" if sample.exemplar is None else _exemplar(sample.exemplar)
-    value = number(float(sample.value))
-    return f"{_series(sample, global_labels)} {value}{stamp}{exemplar}\n"
+def _openmetrics_sample(point: Point, type_of_exemplar: str) -> str:
+    stamp = f" {point.stamp}" if point.stamp else ""
+    exemplar = _exemplar(point, type_of_exemplar) if type_of_exemplar else ""
+    return f"{point.place.series} {number(point.value)}{stamp}{exemplar}\n"
 
 
-def _exemplar(exemplar: Exemplar) -> str:
-    stamp = "" if exemplar.timestamp is None else f" {exemplar.timestamp}"
-    return f" # {{{_label_pairs(exemplar.labels)}}} {number(float(exemplar.value))}{stamp}"
+def _exemplar(point: Point, type: str) -> str:
+    exemplar: Any = point.sample.exemplar
+    if point.suffix != _WITH_EXEMPLARS.get(type):
+        raise ValueError(f"{point.place.series} should have no exemplar.")
+    labels = {name: str(value) for name, value in exemplar.labels.items()}
+    if sum(len(name) + len(value) for name, value in labels.items()) > _MOST_CHARACTERS_OF_EXEMPLAR:
+        raise ValueError(f"The exemplar of {point.place.series} should be shorter.")
+    stamp = "" if exemplar.timestamp is None else f" {stamp_of(exemplar.timestamp)}"
+    pairs = ",".join(written_pairs(labels).values())
+    return f" # {{{pairs}}} {number(float(exemplar.value))}{stamp}"
 
 
-def _series(sample: Sample, global_labels: Mapping[str, str]) -> str:
-    labels = tuple((name, str(value)) for name, value in sample.labels.items())
-    return _series_text(sample.name, labels, tuple(global_labels.items()))
-
-
-@lru_cache(16384)
-def _series_text(
-    name: str, labels: tuple[tuple[str, str], ...], global_labels: tuple[tuple[str, str], ...]
-) -> str:
-    merged = {**dict(global_labels), **dict(labels)}
-    return f"{metric_name(name)}{{{_label_pairs(merged)}}}" if merged else metric_name(name)
-
-
-def _label_pairs(labels: Mapping[str, str]) -> str:
-    before, after = _pairs_around_le(labels)
-    le = [f'le="{_escaped(str(labels["le"]))}"'] if "le" in labels else []
-    return ",".join([*before, *le, *after])
-
-
-def _without_le(labels: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    if "le" in labels:
-        raise ValueError("A label of the name of a bucket's is written with the others.")
-    return _pairs_around_le(labels)
-
-
-def _pairs_around_le(labels: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return labels in the order of their names, those before ``le`` and those after it.
-
-    Raises ``ValueError`` for names that no longer differ once they are legal, or that
-    are empty: Prometheus would refuse the whole page for one of them.
-    """
-    order = sorted(labels)
-    names = [label_name(name) for name in order]
-    if len(set(names)) < len(names) or "" in names:
-        raise ValueError(f"Label names should differ and not be empty; got {list(labels)}.")
-    before: list[str] = []
-    after: list[str] = []
-    for name, legal in zip(order, names, strict=True):
-        if name != "le":
-            pairs = before if name < "le" else after
-            pairs.append(f'{legal}="{_escaped(str(labels[name]))}"')
-    return before, after
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+def _around_le(labels: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return labels as they are written, those before ``le`` and those after it."""
+    pairs = written_pairs(labels)
+    if "le" in pairs:
+        raise ValueError("A label that has the name of a bucket's is written with the others.")
+    before = [pair for name, pair in pairs.items() if name < "le"]
+    return before, [pair for name, pair in pairs.items() if name > "le"]
 
 
 def _encodable(page: str) -> str:
@@ -224,11 +203,13 @@ TEXT = Format(
     _text_head,
     _text_family,
     _text_sample,
+    False,
 )
 OPENMETRICS = Format(
     "application/openmetrics-text; version=1.0.0; charset=utf-8",
     _openmetrics_head,
     _openmetrics_family,
     _openmetrics_sample,
+    True,
     "# EOF\n",
 )

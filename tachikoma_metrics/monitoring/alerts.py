@@ -420,9 +420,10 @@ _OVERFLOW = Alert(
     "ticket",
     "{{ $labels.job }}: {{ $labels.family }} is full; new label sets are one, overflow.",
     Runbook(
-        "The family has as many label sets in a process as `MAX_SERIES` allows. What is new is "
-        "counted under `overflow` in every label. Totals stay right; what is asked by label is "
-        "not, and alerts about the status of requests do not see those.",
+        "The metric has as many label sets in a process as `MAX_SERIES` allows. What is new is "
+        "counted under `overflow` in the labels that may have any value, such as `path`. Those of "
+        "a short list, such as `method` and `status`, keep theirs: totals and rates of failure "
+        "stay right, but which path they are of is not told.",
         (
             "Look at the values of its labels on the page: usually one of them is an id or a "
             "name that a client chooses.",

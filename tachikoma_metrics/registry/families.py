@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -79,11 +79,13 @@ class GuardedMetric(MetricWrapperBase):
         is_about_the_page: bool = False,
         parent: GuardedMetric | None = None,
         values: tuple[str, ...] = (),
+        closed_labels: Collection[str] = (),
         **details: Any,
     ) -> None:
         self.declaration = declaration
         self.is_about_the_page = is_about_the_page
         self._parent = parent or self
+        self._is_closed = [name in closed_labels for name in declaration.labels]
         self._details = details
         super().__init__(
             declaration.name,
@@ -143,26 +145,33 @@ class GuardedMetric(MetricWrapperBase):
         It is not if the family is full: then it is the overflow child, and the guard
         is told.
         """
-        found = self._metrics.get(values) or self._admit(values)
+        found = self._metrics.get(values) or self._admit(values, self.limit)
         if found is not None:
             return found, True
-        overflow = labels.overflow(len(values))
-        found = self._metrics.get(overflow) or self._admit(overflow)
-        if self.guard is not None:
+        for overflow in (self.overflowed(values), labels.overflow(len(values))):
+            limit = self.limit + labels.MOST_OVERFLOWED
+            found = self._metrics.get(overflow) or self._admit(overflow, limit)
+            if found is not None:
+                break
+        if self.guard is not None and overflow != values:
             self.guard.when_full()
-        return found, False
+        return found, overflow == values
 
-    def _admit(self, values: tuple[str, ...]) -> Any:
+    def overflowed(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the label set that stands for ``values`` where there is no room for them."""
+        return labels.overflowed(values, self._is_closed)
+
+    def _admit(self, values: tuple[str, ...], limit: float) -> Any:
         """Return the new child for ``values``, or None if there is no room for it."""
         guard = self.guard
-        if guard is None or not labels.fits(values, self._metrics.keys(), guard.limit):
+        if guard is None or not labels.fits(values, self._metrics.keys(), limit):
             return None
         # Made outside the lock: making it may run a finaliser that records.
         made: Any = type(self)(
             self.declaration, self.is_about_the_page, self, values, **self._details
         )
         with guard.lock:
-            if labels.fits(values, self._metrics.keys(), guard.limit):
+            if labels.fits(values, self._metrics.keys(), limit):
                 return self._metrics.setdefault(values, made)
         return None
 
@@ -230,6 +239,10 @@ class _GuardedCell(Cell):
     def limit(self) -> float:
         """Return the number of label sets the family may have in a slot."""
         return self.metric.limit
+
+    def overflowed(self, series: Series) -> Series:
+        """Return the label set to count under where there is no room for this one."""
+        return series._replace(labels=self.metric.overflowed(series.labels))
 
     def when_full(self) -> None:
         """Tell the guard that the label set found no room."""
@@ -310,13 +323,15 @@ def make(
         mode=_mode(family) if isinstance(family, Gauge) else "",
         is_ours=True,
     )
+    closed = family.closed_label_names
     if isinstance(family, Histogram):
-        return GuardedHistogram(declaration, buckets=declaration.bounds)
+        return GuardedHistogram(declaration, closed_labels=closed, buckets=declaration.bounds)
     kinds: dict[type[Family], type[GuardedMetric]] = {
         Counter: GuardedCounter,
         Gauge: GuardedGauge if declaration.mode == "livesum" else UnsetGauge,
     }
-    return kinds[type(family)](declaration, getattr(family, "is_about_the_page", False))
+    is_about_the_page = getattr(family, "is_about_the_page", False)
+    return kinds[type(family)](declaration, is_about_the_page, closed_labels=closed)
 
 
 def _mode(gauge: Gauge) -> str:

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from tachikoma_metrics import catalogue, conf, exposition
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Family, Histogram
+from tachikoma_metrics.exposition import Rank
 from tachikoma_metrics.registry import families, runtime, values
 from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
 from tachikoma_metrics.registry.patience import Patience
@@ -288,7 +289,8 @@ class Metrics:
             ("overflow", name),
             logging.WARNING,
             "%s has reached MAX_SERIES, %d label sets; new ones are counted under "
-            "`overflow`. Drop a label with LABELS or raise MAX_SERIES.",
+            "`overflow`, apart from labels such as `status`. Drop a label with LABELS or raise "
+            "MAX_SERIES.",
             name,
             limit,
         )
@@ -317,19 +319,12 @@ def _wanted(config: Config) -> Callable[[Collector], bool]:
     return lambda collector: not isinstance(collector, _PROCESS_COLLECTORS)
 
 
-_ELSEWHERE, _SHARED, _OURS, _OWN_HEALTH = range(4)
-
-
-def _rank(collector: Collector) -> int:
-    """Put first who collects from elsewhere, for what he records belongs on the page.
-
-    Ours come later: where a project's collector yields a family of ours, ours stays out.
-    And of ours our own health: it tells of the faults of the others.
-    """
+def _rank(collector: Collector) -> Rank:
     if is_guarded(collector):
         guard = cast(GuardedMetric, collector).guard
-        return _OWN_HEALTH if guard is not None and guard.is_own_health else _OURS
-    return _SHARED if Snapshot.has(collector) else _ELSEWHERE
+        is_own_health = guard is not None and guard.is_own_health
+        return Rank.OWN_HEALTH if is_own_health else Rank.CATALOGUED
+    return Rank.SHARED if Snapshot.has(collector) else Rank.ELSEWHERE
 
 
 _OF_QUERIES = (catalogue.HTTP_REQUEST_DB_QUERIES, catalogue.HTTP_REQUEST_DB)

@@ -19,7 +19,7 @@ SECONDS_TO_COLLECT = 5.0
 SECONDS_FOR_A_PAGE = 8.0
 """What all of them have together: a page that is late is no page to Prometheus."""
 
-Collected = tuple[list[Metric], Exception | None]
+Collected = tuple[list[Metric], list[Exception]]
 
 _AT_ONCE = ("prometheus_client.", "tachikoma_metrics.")
 
@@ -62,12 +62,13 @@ class Patience:
                 f"{collector!r} should collect within {self._seconds:g} seconds; the page is "
                 "without it. Have it collect beforehand what takes long."
             )
-        families, error = collected
+        families, errors = collected
         # Whoever is unregistered is not to be kept alive by what he was asked.
         self._questions.drop(name)
         yield from families
-        if error is not None:
-            raise error
+        if errors:
+            # Those that closing met come after the collector's.
+            raise errors[0]
 
 
 def _is_within_a_test() -> bool:
@@ -77,9 +78,10 @@ def _is_within_a_test() -> bool:
 
 def _collect_and_close(collector: Collector) -> Collected:
     found: list[Metric] = []
-    with transactions.connections_of_its_own():
+    errors: list[Exception] = []
+    with transactions.connections_of_its_own(errors.append):
         try:
             found.extend(collector.collect())
         except Exception as error:
-            return found, error
-    return found, None
+            errors.append(error)
+    return found, errors

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, ClassVar
 
+from tachikoma_metrics.labels import overflow
 from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.layout import SET_AT, VALUE, WAS_CHANGED, Series
 from tachikoma_metrics.store.writer import STORE, Store
@@ -91,6 +92,10 @@ class Cell:
     def limit(self) -> float:
         """Return the number of label sets the family may have in a slot."""
         return math.inf
+
+    def overflowed(self, series: Series) -> Series:
+        """Return the label set to count under where there is no room for this one."""
+        return series._replace(labels=overflow(len(series.labels)))
 
     def when_full(self) -> None:
         """Be told that the label set found no room and counts as ``overflow``."""

@@ -18,7 +18,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from tachikoma_metrics.labels import overflow
+from tachikoma_metrics.labels import MOST_OVERFLOWED, overflow
 from tachikoma_metrics.store import exclusion, system
 from tachikoma_metrics.store.directory import Directory, Reading, Unavailable
 from tachikoma_metrics.store.exclusion import one_at_a_time
@@ -188,10 +188,8 @@ class Store:
 
     def _place(self, cell: Cell, series: Series) -> tuple[memoryview[float], int]:
         slot = self._claimed() or self._annex
-        full = Series(series.declaration, overflow(len(series.labels)))
-        if series != full and not slot.has_room(series, cell.limit):
-            self.afterwards(cell.when_full)
-            series = full
+        if not slot.has_room(series, cell.limit):
+            series = self._overflowed(slot, cell, series)
         home = self._home_of(series)
         index = home.place(series)
         before = self._owners.get(series, cell.owner)
@@ -202,6 +200,15 @@ class Store:
             home.zero(series)
             home.move_on()
         return home.memory, index
+
+    def _overflowed(self, slot: Slot, cell: Cell, series: Series) -> Series:
+        """Return the label set to count under, of a family that is full."""
+        kept = cell.overflowed(series)
+        if not slot.has_room(kept, cell.limit + MOST_OVERFLOWED):
+            kept = Series(series.declaration, overflow(len(series.labels)))
+        if series != kept:
+            self.afterwards(cell.when_full)
+        return kept
 
     def owns(self, declaration: Declaration) -> bool:
         """Tell whether the family is of a metric that was made in this process."""

@@ -1,0 +1,138 @@
+"""The families of one exposition: each under one head, and each name once.
+
+Collectors may yield a family in several objects, one for each label set for example, or
+one family from several collectors. The formats allow a family once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import Metric
+from prometheus_client.samples import Sample
+
+from tachikoma_metrics.exposition.merged import MergedMetric
+from tachikoma_metrics.exposition.names import SUFFIXES, metric_name, names_of, sample_names
+
+OnFault = Callable[[str, Exception, object], None]
+"""Called with the source of a fault, the exception, and what raised it."""
+
+
+class PlainMetric(Metric):
+    """A family that takes everything as given, where prometheus_client's would change it."""
+
+    def __init__(
+        self, name: str, documentation: str, type: str, unit: str, samples: list[Sample]
+    ) -> None:
+        self.name = name
+        self.documentation = documentation
+        self.type = type
+        self.unit = unit
+        self.samples = samples
+
+
+class Families:
+    """Collect families until they are given away, which may be in several turns."""
+
+    def __init__(self, on_fault: OnFault) -> None:
+        self._on_fault = on_fault
+        self._taken: set[str] = set()
+        self._open: dict[tuple[str, str], list[Metric]] = {}
+        self._found: list[list[Metric]] = []
+
+    def take(self, metric: Metric, *, is_alone: bool = False) -> None:
+        """Add ``metric`` to the family of its name and type, or start that family.
+
+        It is left out, as a fault, if a family of another type has one of its names; one
+        that ``is_alone`` also if one of the same type has. Raises ``ValueError`` for a
+        family that no format allows, and whatever an object raises that is no family.
+        """
+        for piece in _pieces(metric):
+            self._take(piece, is_alone)
+
+    def _take(self, piece: Metric, is_alone: bool) -> None:
+        key = (metric_name(piece.name), piece.type)
+        if key in self._open and not is_alone:
+            self._open[key].append(piece)
+            return
+        clashing = self._taken & names_of(piece)
+        if clashing:
+            error = ValueError(f"{min(clashing)} is collected twice.")
+            self._on_fault("duplicate", error, piece.name)
+            return
+        self._taken |= names_of(piece)
+        self._found.append([piece])
+        if not is_alone:
+            self._open[key] = self._found[-1]
+
+    def give(self) -> Iterator[Metric]:
+        """Yield the families that were taken since the last time."""
+        found, self._found, self._open = self._found, [], {}
+        for pieces in found:
+            try:
+                family = pieces[0] if len(pieces) == 1 else _joined(pieces)
+            except Exception as error:
+                self._on_fault("render", error, pieces[0].name)
+            else:
+                yield family
+
+
+def _joined(pieces: list[Metric]) -> Metric:
+    first = pieces[0]
+    samples = [sample for piece in pieces for sample in piece.samples]
+    return PlainMetric(first.name, first.documentation, first.type, first.unit, samples)
+
+
+def _pieces(metric: Metric) -> Iterator[Metric]:
+    """Yield a family with the samples that its type allows, then the others as families.
+
+    Prometheus takes a sample of any name, so that one is worth more than its type.
+    """
+    name, type = _stem(metric), _type(metric)
+    if isinstance(metric, MergedMetric):
+        yield metric
+        return
+    allowed = sample_names(name, type)
+    others: dict[str, list[Sample]] = {}
+    own: list[Sample] = []
+    for sample in metric.samples:
+        sample_name = _name_of(sample)
+        is_own = not sample_name or sample_name in allowed
+        (own if is_own else others.setdefault(sample_name, [])).append(sample)
+    if own or not others:
+        is_as_yielded = not others and (name, type) == (metric.name, metric.type)
+        head = (name, metric.documentation, type, metric.unit)
+        yield metric if is_as_yielded else PlainMetric(*head, own)
+    for sample_name, samples in others.items():
+        yield PlainMetric(sample_name, metric.documentation, "unknown", "", samples)
+
+
+def _stem(metric: Metric) -> str:
+    """Return the name of a family, without the ``_total`` that a counter's is written with."""
+    name = metric_name(metric.name)
+    if not name:
+        raise ValueError("A metric should have a name.")
+    is_written_whole = (
+        metric.type == "counter"
+        and name.endswith("_total")
+        and not isinstance(metric, MergedMetric)
+        and any(_name_of(sample) == name for sample in metric.samples)
+    )
+    if is_written_whole:
+        return name.removesuffix("_total")
+    return metric.name
+
+
+def _type(metric: Metric) -> str:
+    type: object = "unknown" if metric.type == "untyped" else metric.type
+    if not isinstance(type, str) or type not in SUFFIXES:
+        raise ValueError(f"The type of a metric should be one of {[*SUFFIXES]}; got {type!r}.")
+    return type
+
+
+def _name_of(sample: Sample) -> str:
+    """Return the name of a sample; nothing if it has none, which costs it when it is written."""
+    try:
+        return metric_name(sample.name)
+    except Exception:
+        return ""

@@ -1,0 +1,36 @@
+"""A reader of expositions that is as strict as any scraper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as text
+
+from tachikoma_metrics.exposition import OPENMETRICS, Format
+
+
+def read(page: str, format: Format) -> list[Metric]:
+    """Return the families of a page; raise ``ValueError`` for one that a scraper may reject."""
+    page.encode()
+    families = list((openmetrics if format is OPENMETRICS else text)(page))
+    _require_one_head_each(page)
+    _require_each_sample_once(families)
+    return families
+
+
+def _require_one_head_each(page: str) -> None:
+    heads = [tuple(line.split(" ")[1:3]) for line in page.split("\n") if line.startswith("# ")]
+    if len(set(heads)) < len(heads):
+        raise ValueError("A family should have one head.")
+
+
+def _require_each_sample_once(families: Iterable[Metric]) -> None:
+    samples = [
+        (sample.name, frozenset(sample.labels.items()), str(sample.timestamp))
+        for family in families
+        for sample in family.samples
+    ]
+    if len(set(samples)) < len(samples):
+        raise ValueError("A sample should be there once.")
