@@ -94,6 +94,7 @@ def show_local(alias: str, local: LocalCache | None) -> None:
 
 def forget_local() -> None:
     """Have everything told again."""
+    _failing.clear()
     for local in list(LOCAL.values()):
         local.known = -1
 
@@ -221,20 +222,28 @@ def _place(params: Mapping[str, Any]) -> str:
 
 def _question(alias: str, params: Mapping[str, Any]) -> Question[float] | None:
     """Return the question that a cache was, or now is, asked; None if it cannot tell."""
-
-    def count_fault(error: Exception) -> None:
-        METRICS.fault("cache", error, alias)
-
+    fail = partial(_fail, alias)
     try:
         size = _size_of(params["BACKEND"])
         if size is None:
             return None
         return _questions.put(
-            f"size-of-cache-{alias}", partial(_ask, alias, size), count_fault, _lateness(alias)
+            f"size-of-cache-{alias}", partial(_ask, alias, size), fail, _lateness(alias)
         )
     except Exception as error:
-        count_fault(error)
+        fail(error)
         return None
+
+
+_failing: dict[str, type[Exception]] = {}
+"""How the caches failed that did not tell their size when they were asked last."""
+
+
+def _fail(alias: str, error: Exception) -> None:
+    # One that stays away is one fault, and not one more with each scrape.
+    if _failing.get(alias) is not type(error):
+        _failing[alias] = type(error)
+        METRICS.fault("cache", error, alias, is_expected=True)
 
 
 def _ask(alias: str, size: Size) -> float:
@@ -242,9 +251,11 @@ def _ask(alias: str, size: Size) -> float:
         # The cache is this thread's own, too.
         cache = caches[alias]
         try:
-            return size(cache)
+            answer = size(cache)
         finally:
             cache.close()
+    _failing.pop(alias, None)
+    return answer
 
 
 def _lateness(alias: str) -> str:

@@ -452,7 +452,7 @@ def test_a_database_that_hangs_is_waited_for_once(
         ({"cache_hits": {"model": "missions.Spec"}}, "name should be another"),
         ({"process_x": {"model": "missions.Spec"}}, "name should be another"),
         ({"x": {"model": "missions.Spec", "filter": {"created_at__gt": "no"}}}, "name fields of"),
-        ({"x": {"callable": "tests.nothing.at_all"}}, "callable cannot be had"),
+        ({"x": {"callable": "tests.nothing.at_all"}}, "cannot be imported"),
         ({"x": {"callable": "tests.test_business.SPECS"}}, "should be a callable"),
         ({"x": {"callable": "tests.test_business.answer", "filter": {"a": 1}}}, "left out"),
     ],

@@ -78,8 +78,8 @@ def test_it_speaks_to_people(capsys: pytest.CaptureFixture[str]):
     call_command("metrics_doctor", "--no-color")
 
     told = capsys.readouterr().out
-    assert " fine  settings: The settings, the middleware and the routes are right.\n" in told
-    assert "access: The page may be read by: networks private.\n" in told
+    assert " fine  settings: The checks found nothing wrong.\n" in told
+    assert "access: The endpoint may be read by: networks private.\n" in told
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_it_speaks_to_people(capsys: pytest.CaptureFixture[str]):
         ({"ENABLED": False}, "settings", "wrong", "`ENABLED`"),
         ({"NAMESPACE": "no good"}, "settings", "wrong", "E107"),
         ({"ALLOWED_NETWORKS": ["*"]}, "access", "look", "networks *"),
-        ({"TOKENS": ["a-secret-of-ours"]}, "access", "fine", "1 tokens"),
+        ({"TOKENS": ["a-secret-of-ours"]}, "access", "fine", "; 1 token."),
         ({"STORE_DIR": None}, "store", "look", "memory of each process"),
         ({"STORE_DIR": "/dev/null/store"}, "settings", "look", "W008"),
         ({"STORE_DIR": "/dev/null/store"}, "store", "wrong", "No directory"),
@@ -140,14 +140,14 @@ def test_a_server_is_asked(doctor: Doctor, served: Callable[..., str]):
 
     assert code == 0
     assert findings["page"]["state"] == "fine"
-    assert "living processes" in findings["processes"]["says"]
+    assert "1 live process." in findings["processes"]["says"]
 
 
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
         ("not for you\n", 403, "answers 403: not for you"),
-        ("<html>", 200, "no page of metrics"),
+        ("<html>", 200, "not in the text format"),
         ("up 1\n", 200, "not that of tachikoma_metrics"),
     ],
 )

@@ -115,7 +115,9 @@ def _refresh(families: list[BusinessFamily], now: float, before: Snapshot) -> Re
         try:
             counted.append(_counted(family))
         except Exception as error:
-            METRICS.fault("business", error, family.name)
+            # Of a callable, the project has to see where it failed.
+            is_expected = not family.callable_path
+            METRICS.fault("business", error, family.name, is_expected=is_expected)
             errors[family.name] = error
             if family.name in known:
                 counted.append(known[family.name])
@@ -124,7 +126,9 @@ def _refresh(families: list[BusinessFamily], now: float, before: Snapshot) -> Re
 
 
 def _counted(family: BusinessFamily) -> CountedFamily:
-    for why in obstacles_of_names(family):
-        raise ValueError(f"`BUSINESS_METRICS` should declare `{family.name}` otherwise: {why}")
+    for obstacle in obstacles_of_names(family):
+        raise ValueError(
+            f"`BUSINESS_METRICS` should declare `{family.name}` otherwise: {obstacle.says}"
+        )
     at = time.time()
     return CountedFamily(family.name, family.help, tuple(family.labels), at, count(family))
