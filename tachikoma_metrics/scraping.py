@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,6 +17,8 @@ from tachikoma_metrics import credentials
 
 SECONDS_TO_ANSWER = 10.0
 LARGEST_ANSWER = 50_000_000
+
+_SIZE_OF_A_PIECE = 65_536
 
 _CONNECTIONS = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
 
@@ -59,7 +62,7 @@ def ask(url: str, token: str = "", seconds: float = SECONDS_TO_ANSWER) -> Answer
     thread = threading.Thread(target=run, name="metrics-doctor", daemon=True)
     thread.start()
     thread.join(seconds)
-    if not outcome:
+    if not outcome or isinstance(outcome[0], TimeoutError):
         raise NoAnswer(
             f"{url} has not answered completely within {seconds:g} seconds.",
             "Check that the URL is that of the metrics endpoint, and look for what blocks it.",
@@ -95,19 +98,30 @@ def _remedy_for(url: str) -> str:
 
 
 def _ask(parts: SplitResult, token: str, seconds: float) -> Answer:
+    give_up_at = time.monotonic() + seconds
     connection = _CONNECTIONS[parts.scheme](str(parts.hostname), parts.port, timeout=seconds)
     path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         connection.request("GET", path, headers={"Accept": "text/plain", **headers})
-        answer = connection.getresponse()
-        body = answer.read(LARGEST_ANSWER + 1)
-        if len(body) > LARGEST_ANSWER:
+        with connection.getresponse() as answer:
+            body = b"".join(_pieces(answer, give_up_at)).decode("utf-8", "replace")
+            return Answer(answer.status, body, answer.headers.get("Location") or "", 0.0)
+    finally:
+        connection.close()
+
+
+def _pieces(answer: http.client.HTTPResponse, give_up_at: float) -> Iterator[bytes]:
+    size = 0
+    while piece := answer.read1(_SIZE_OF_A_PIECE):
+        size += len(piece)
+        if size > LARGEST_ANSWER:
             raise NoAnswer(
                 f"The answer has more than {LARGEST_ANSWER / 1e6:g} MB.",
                 "Check that the URL is that of the metrics endpoint; if it is, drop labels.",
             )
-        location = answer.headers.get("Location") or ""
-        return Answer(answer.status, body.decode("utf-8", "replace"), location, 0.0)
-    finally:
-        connection.close()
+        if time.monotonic() > give_up_at:
+            raise TimeoutError
+        yield piece
+    if answer.length:
+        raise http.client.IncompleteRead(b"", answer.length)

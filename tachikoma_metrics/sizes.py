@@ -235,14 +235,14 @@ def _question(alias: str, params: Mapping[str, Any]) -> Question[float] | None:
         return None
 
 
-_failing: dict[str, type[Exception]] = {}
-"""How the caches failed that did not tell their size when they were asked last."""
+_failing: set[str] = set()
+"""The caches that did not tell their size when they were asked last."""
 
 
 def _fail(alias: str, error: Exception) -> None:
     # One that stays away is one fault, and not one more with each scrape.
-    if _failing.get(alias) is not type(error):
-        _failing[alias] = type(error)
+    if alias not in _failing:
+        _failing.add(alias)
         METRICS.fault("cache", error, alias, is_expected=True)
 
 
@@ -254,7 +254,7 @@ def _ask(alias: str, size: Size) -> float:
             answer = size(cache)
         finally:
             cache.close()
-    _failing.pop(alias, None)
+    _failing.discard(alias)
     return answer
 
 

@@ -56,7 +56,8 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _of_server(self, options: dict[str, Any]) -> list[Finding]:
-        if self._called_from_command_line:
+        # Another process may call the command, and goes on afterwards.
+        if getattr(self, "_called_from_command_line", False):
             # The server is not to count this command among its processes.
             STORE.leave()
         return list(diagnosis.of_server(options["url"], _token(options)))
