@@ -19,6 +19,9 @@ TACHIKOMA_METRICS = {{"STORE_DIR": "{home}/store"}}
 """
 
 
+_SETUP = "import django; django.setup()"
+
+
 class Project:
     """A project ``mysite`` in a folder, with settings that end in what a test adds."""
 
@@ -35,9 +38,9 @@ class Project:
         """Run ``manage.py`` with these arguments; a warning of Python's is an error."""
         return self._python("-m", "django", *arguments)
 
-    def run_code(self, code: str) -> subprocess.CompletedProcess[str]:
-        """Run some code in the project, which is set up."""
-        return self._python("-c", f"import django; django.setup()\n{code}")
+    def run_code(self, code: str, setup: str = _SETUP) -> subprocess.CompletedProcess[str]:
+        """Run some code in the project, which is set up before."""
+        return self._python("-c", f"{setup}\n{code}")
 
     def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         root = str(Path(__file__).parent.parent)
