@@ -3,7 +3,7 @@
 PYTHON ?= python3
 TOX = .venv/bin/tox
 
-.PHONY: bench demo test clean
+.PHONY: bench demo docs test clean
 
 demo: $(TOX)
 	@$(TOX) run -qq -e demo --notest
@@ -12,6 +12,9 @@ demo: $(TOX)
 # One environment more than there are processors: the longest waits for half of its time.
 test: $(TOX)
 	$(TOX) run-parallel --parallel $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --parallel-no-spinner
+
+docs: $(TOX)
+	$(TOX) run -e docs
 
 bench: $(TOX)
 	$(TOX) run -e bench
