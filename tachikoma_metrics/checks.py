@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from inspect import unwrap
 from ipaddress import collapse_addresses, ip_network
 from typing import Any
@@ -605,20 +605,28 @@ def check_settings_have_the_right_name(**kwargs: Any) -> list[CheckMessage]:
             f"The setting `{name}` has no effect: all settings are keys of `{conf.NAME}`.",
             _remedy_for_setting(name),
         )
-        for name in conf.project_settings()
+        for name in conf.names_of_settings()
         if name != conf.NAME and _is_nearly_ours(name.upper())
     ]
 
 
 def _is_nearly_ours(name: str) -> bool:
-    is_near = difflib.get_close_matches(name, [conf.NAME], cutoff=0.9)
-    is_long_form = name.startswith(f"{conf.NAME}_") and not name.startswith(f"{conf.NAME}_TOKEN_")
-    return name == conf.NAME or bool(is_near) or is_long_form
+    if name.startswith(f"{conf.NAME}_"):
+        declared = conf.declared()
+        # A name that only helps to write the dictionary has its effect there.
+        return not (isinstance(declared, Mapping) and _key_of(name) in declared)
+    return bool(difflib.get_close_matches(name, [conf.NAME], cutoff=0.9))
+
+
+def _key_of(name: str) -> str:
+    """Return the key that a setting's name with ours before it stands for; "" if none does."""
+    key = name.upper().removeprefix(f"{conf.NAME}_")
+    return next(iter(difflib.get_close_matches(key, conf.SETTINGS, n=1, cutoff=0.7)), "")
 
 
 def _remedy_for_setting(name: str) -> str:
-    key = name.upper().removeprefix(f"{conf.NAME}_")
-    if key in conf.SETTINGS:
+    key = _key_of(name)
+    if name.upper().startswith(f"{conf.NAME}_") and key:
         return f'Write {conf.NAME} = {{"{key}": ...}}.'
     return f"Did you mean `{conf.NAME}`? Rename it."
 

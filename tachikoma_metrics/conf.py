@@ -14,6 +14,7 @@ import difflib
 import os
 import re
 import sys
+import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -315,13 +316,18 @@ def is_installed() -> bool:
     return apps.is_installed("tachikoma_metrics")
 
 
-def project_settings() -> list[str]:
+def names_of_settings() -> list[str]:
     """Return the names of the project's settings, and of what its settings module has besides.
 
     Django takes no notice of names that are not in capitals.
     """
     module = sys.modules.get(getattr(settings, "SETTINGS_MODULE", None) or "")
-    return sorted({*dir(settings), *vars(module or object)})
+    besides = {
+        name
+        for name, value in vars(module or object).items()
+        if not isinstance(value, types.ModuleType)
+    }
+    return sorted({*dir(settings), *besides})
 
 
 def root_urlconf() -> str:

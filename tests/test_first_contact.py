@@ -116,7 +116,13 @@ def test_no_message_speaks_of_the_insides_of_python(
 
 @pytest.mark.parametrize(
     "name",
-    ["TACHIKOMA_METRIC", "TACHIKOMA_METRICS_NAMESPACE", "TACHICOMA_METRICS", "TACHIKOMAMETRICS"],
+    [
+        "TACHIKOMA_METRIC",
+        "TACHIKOMA_METRICS_NAMESPACE",
+        "TACHIKOMA_METRICS_TOKEN",
+        "TACHICOMA_METRICS",
+        "TACHIKOMAMETRICS",
+    ],
 )
 def test_a_setting_of_nearly_the_right_name_is_pointed_out(name: str):
     told = message("W024", **{name: {"NAMESPACE": "shop"}})
@@ -128,6 +134,25 @@ def test_a_setting_of_nearly_the_right_name_is_pointed_out(name: str):
 def test_settings_of_the_project_of_that_name_are_none_of_ours():
     with override_settings(TACHIKOMA_URL="https://example.com", TACHIKOMA={}):
         assert found() == {}
+
+
+def test_a_name_that_helps_to_write_the_settings_is_fine():
+    with override_settings(
+        TACHIKOMA_METRICS_TOKEN="t" * 20, TACHIKOMA_METRICS={"TOKENS": ["t" * 20]}
+    ):
+        assert found() == {}
+
+
+def test_a_settings_module_may_import_the_package(project: MakeProject):
+    assert "W024" not in project("\nimport tachikoma_metrics\n").run("check").stderr
+
+
+def test_a_name_in_small_letters_is_pointed_out(project: MakeProject):
+    done = project('\ndel TACHIKOMA_METRICS\ntachikoma_metrics = {"NAMESPACE": "shop"}\n').run(
+        "check"
+    )
+
+    assert "`tachikoma_metrics` has no effect" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from asgiref.sync import sync_to_async
+from django.db import DatabaseError
 
 from tachikoma_metrics import conf, transactions
 from tachikoma_metrics.business import snapshot
 from tachikoma_metrics.business.counting import count
 from tachikoma_metrics.business.families import BusinessFamily, declared, obstacles_of_names
-from tachikoma_metrics.business.snapshot import CountedFamily, Snapshot
+from tachikoma_metrics.business.snapshot import CountedFamily, NotMigrated, Snapshot
 from tachikoma_metrics.registry import METRICS
 
 _SECONDS_TO_WAIT = 60.0
@@ -80,7 +81,8 @@ def update_business_metrics() -> None:
     try:
         refresh()
     except Exception as error:
-        METRICS.fault("business", error)
+        is_expected = isinstance(error, (DatabaseError, NotMigrated))
+        METRICS.fault("business", error, is_expected=is_expected)
 
 
 aupdate_business_metrics = sync_to_async(update_business_metrics)
