@@ -13,11 +13,11 @@ demo: $(TOX)
 test: $(TOX)
 	$(TOX) run-parallel --parallel $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --parallel-no-spinner
 
-bench: $(TOX)
-	$(TOX) run -e bench
-
 docs: $(TOX)
 	$(TOX) run -e docs
+
+bench: $(TOX)
+	$(TOX) run -e bench
 
 # What an editor and the hooks need, in the same environment as tox.
 dev: $(TOX)

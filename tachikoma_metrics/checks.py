@@ -1,13 +1,16 @@
 """System checks: wrong settings are found at start-up, by name, with the remedy.
 
 Errors are E001 to E019 (keys and names) and E101 to E199 (one per setting, declared with
-it in ``conf``); warnings are W001 to W019.
+it in ``conf``); warnings are W001 to W029.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from inspect import unwrap
+from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -16,15 +19,16 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
-from django.urls import resolve
+from django.urls import ResolverMatch, get_resolver, resolve
 from django.utils.module_loading import import_string
 
-from tachikoma_metrics import catalogue, conf, views
+from tachikoma_metrics import business, catalogue, conf, credentials, views, websocket_routes
 from tachikoma_metrics.business.families import declared, obstacles
+from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Histogram
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.registry.metrics import possible_labels
+from tachikoma_metrics.registry.metrics import Bound, possible_labels
 from tachikoma_metrics.store import STORE
 
 STOCK_MODE_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
@@ -53,7 +57,15 @@ def check_values(**kwargs: Any) -> list[CheckMessage]:
 @register
 def check_histogram_names(**kwargs: Any) -> list[CheckMessage]:
     """E003: every name in ``BUCKETS`` is that of a histogram."""
-    return _unknown_names("E003", "BUCKETS", "histograms", conf.config().buckets, HISTOGRAMS)
+    named = conf.config().buckets
+    return _unknown_names("E003", "BUCKETS", "histograms", named, HISTOGRAMS, _histogram_hint)
+
+
+def _histogram_hint(name: str, possible: Collection[str]) -> str:
+    family = catalogue.FAMILIES.get(name)
+    if family is None:
+        return conf.did_you_mean(name, possible)
+    return f"`{name}` is a {type(family).__name__.lower()}, which has no buckets: remove it."
 
 
 @register
@@ -109,7 +121,7 @@ def check_label_names(**kwargs: Any) -> list[CheckMessage]:
         error(
             "E004",
             f"`LABELS` should give `{name}` labels it can have; got {label!r}.",
-            conf.did_you_mean(label, possible_labels(catalogue.FAMILIES[name], config)),
+            _label_hint(name, label, possible_labels(catalogue.FAMILIES[name], config)),
         )
         for name, labels in config.labels.items()
         if name in LABELLED
@@ -118,23 +130,36 @@ def check_label_names(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def _label_hint(name: str, label: str, possible: Collection[str]) -> str:
+    hint = conf.did_you_mean(label, possible)
+    if name not in catalogue.FED_BY_REQUESTS:
+        return hint
+    return f"{hint.rstrip('.?')}, or define {label!r} in `EXTRA_LABELS`."
+
+
 @register
 def check_global_labels(**kwargs: Any) -> list[CheckMessage]:
     """E005: none of ``GLOBAL_LABELS`` has the name of a family's own label."""
     names = conf.config().global_label_names
-    return [
-        error(
-            "E005",
-            f"`GLOBAL_LABELS` should not name a label that a family has; got {label!r}, "
-            f"which `{bound.shape.full_name}` has.",
-            "Rename the global label."
-            if bound.family.is_own_health
-            else "Rename the global label, or drop the family's with `LABELS`.",
-        )
-        for bound in METRICS.all_bound()
-        for label in bound.shape.label_names
-        if bound.is_on and label in names
-    ]
+    owners: dict[str, list[Bound]] = {}
+    for bound in METRICS.all_bound():
+        for label in bound.shape.label_names:
+            if bound.is_on and label in names:
+                owners.setdefault(label, []).append(bound)
+    return [_taken_label(label, bounds) for label, bounds in owners.items()]
+
+
+def _taken_label(label: str, owners: list[Bound]) -> CheckMessage:
+    others = f" and {len(owners) - 1} more" if len(owners) > 1 else ""
+    is_fixed = any(bound.family.is_own_health for bound in owners)
+    return error(
+        "E005",
+        f"`GLOBAL_LABELS` should not name a label that a family has; got {label!r}, "
+        f"which `{owners[0].shape.full_name}`{others} has.".replace("more has", "more have"),
+        "Rename the global label."
+        if is_fixed
+        else "Rename the global label, or drop the family's with `LABELS`.",
+    )
 
 
 @register
@@ -143,9 +168,9 @@ def check_extra_labels(**kwargs: Any) -> list[CheckMessage]:
     return [
         error(
             "E006",
-            f"`EXTRA_LABELS` should name callables that are not coroutine functions; "
-            f"{label!r} is {dotted_path!r}, {trouble}.",
-            "Write a function that takes the request and returns the label's value.",
+            f'`EXTRA_LABELS["{label}"]` is {dotted_path!r}, {trouble}.',
+            "Write a function that takes the request and returns the label's value, and name its "
+            "dotted path.",
         )
         for label, dotted_path in conf.config().extra_labels.items()
         if (trouble := _trouble_with(dotted_path))
@@ -156,10 +181,14 @@ def _trouble_with(dotted_path: str) -> str:
     try:
         imported = import_string(dotted_path)
     except Exception as trouble:
-        return f"which cannot be imported ({trouble})"
+        return f"which cannot be imported: {str(trouble).rstrip('.')}"
     if not callable(imported):
         return "which is not callable"
-    return "which is a coroutine function" if iscoroutinefunction(imported) else ""
+    return (
+        "which is a coroutine function, and cannot be awaited here"
+        if iscoroutinefunction(imported)
+        else ""
+    )
 
 
 @register
@@ -202,14 +231,25 @@ def check_middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
     """W001: ``MIDDLEWARE`` has ``MetricsMiddleware``."""
     if not conf.config().enabled or _places():
         return []
+    trouble = next(map(_trouble_with_ours, filter(_is_meant_to_be_ours, conf.middleware())), "")
     return [
         warning(
             "W001",
-            "`MIDDLEWARE` has no MetricsMiddleware: HTTP requests are not measured, and "
-            "only the URLconf can serve the page.",
+            f"`MIDDLEWARE` has {trouble or 'no MetricsMiddleware'}: HTTP requests are not "
+            "measured, and only the URLconf can serve the page.",
             f'Put "{MIDDLEWARE}" first in MIDDLEWARE.',
         )
     ]
+
+
+def _is_meant_to_be_ours(dotted_path: str) -> bool:
+    is_near = difflib.get_close_matches(dotted_path, [MIDDLEWARE], cutoff=0.8)
+    return bool(is_near) or "tachikoma_metrics" in dotted_path.replace("-", "_")
+
+
+def _trouble_with_ours(dotted_path: str) -> str:
+    trouble = _trouble_with(dotted_path) or "which is not MetricsMiddleware"
+    return f"{dotted_path!r}, {trouble}"
 
 
 @register
@@ -278,9 +318,50 @@ def check_path_shadows_no_view(**kwargs: Any) -> list[CheckMessage]:
             "W003",
             f"`PATH`, {config.path!r}, is also a route of the project's URLconf "
             f"({match.route!r}, {match.view_name}); the middleware answers it first.",
-            "Set PATH to another path, or to None to serve the page by the URLconf only.",
+            _remedy_for(match),
         )
     ]
+
+
+def _remedy_for(match: ResolverMatch) -> str:
+    if match.url_name == "prometheus-django-metrics":
+        return (
+            'Remove `include("django_prometheus.urls")` from the URLconf: the middleware shows the '
+            "metrics of django-prometheus, too."
+        )
+    return "Set PATH to another path, or to None to serve the page by the URLconf only."
+
+
+@register
+def check_page_has_a_route(**kwargs: Any) -> list[CheckMessage]:
+    """W020: where ``PATH`` is None, the URLconf serves the page, or a Celery worker does."""
+    config = conf.config()
+    if not config.enabled or config.path is not None or config.worker_port is not None:
+        return []
+    try:
+        is_served = _serves_page(get_resolver(conf.root_urlconf()).url_patterns)
+    except Exception:
+        # The URLconf cannot be imported, which Django reports.
+        return []
+    if is_served:
+        return []
+    return [
+        warning(
+            "W020",
+            "`PATH` is None, and the URLconf has no route to the page: nothing serves the metrics.",
+            'Add `path("metrics", include("tachikoma_metrics.urls"))` to the URLconf, or set PATH '
+            'to a path such as "/metrics".',
+        )
+    ]
+
+
+def _serves_page(patterns: Iterable[Any]) -> bool:
+    return any(
+        _serves_page(pattern.url_patterns)
+        if hasattr(pattern, "url_patterns")
+        else unwrap(pattern.callback) is unwrap(views.metrics)
+        for pattern in patterns
+    )
 
 
 @register
@@ -336,9 +417,9 @@ def check_permission(**kwargs: Any) -> list[CheckMessage]:
     return [
         error(
             "E013",
-            f"`PERMISSION` should name a callable that is no coroutine function; it is {path!r}, "
-            f"{trouble}.",
-            "Write a function that takes the request and returns True or False.",
+            f"`PERMISSION` is {path!r}, {trouble}.",
+            "Write a function that takes the request and returns True or False, and name its "
+            "dotted path.",
         )
     ]
 
@@ -346,18 +427,32 @@ def check_permission(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security, deploy=True)
 def check_page_is_not_open(**kwargs: Any) -> list[CheckMessage]:
     """W012: ``ALLOWED_NETWORKS`` does not open the page to everybody."""
-    config = conf.config()
-    is_open = "*" in config.allowed_networks and not config.tokens and config.permission is None
-    if not is_open or not config.enabled:
+    if not is_open(conf.config()):
         return []
     return [
         warning(
             "W012",
-            "`ALLOWED_NETWORKS` should not have `*` by itself: whoever reaches the service can "
-            "read its metrics.",
-            "Name networks, or set `TOKENS`.",
+            "`ALLOWED_NETWORKS` should not be open to all by itself: whoever reaches the service "
+            "can read its metrics.",
+            "Name smaller networks, or set `TOKENS`.",
         )
     ]
+
+
+_LARGEST_PREFIX_OF_ALL = 3
+"""A network of so few bits is an eighth of all addresses, or more."""
+
+
+def is_open(config: Config) -> bool:
+    """Tell whether anybody may read the page: by network alone, and by all networks."""
+    if not config.enabled or config.tokens or config.permission is not None:
+        return False
+    if "*" in config.allowed_networks:
+        return True
+    named = [ip_network(one) for one in config.allowed_networks if one != "private"]
+    by_version = [[one for one in named if one.version == version] for version in (4, 6)]
+    together: list[Any] = [one for nets in by_version for one in collapse_addresses(nets)]  # type: ignore[type-var]
+    return any(one.prefixlen <= _LARGEST_PREFIX_OF_ALL for one in together)
 
 
 _SHORTEST_TOKEN = 16
@@ -366,8 +461,8 @@ _SHORTEST_TOKEN = 16
 @register(Tags.security, deploy=True)
 def check_tokens_are_long(**kwargs: Any) -> list[CheckMessage]:
     """W013: nobody guesses a token, for each has at least 16 characters."""
-    tokens = conf.config().tokens
-    short = [one for one in tokens if not one.startswith("file:") and len(one) < _SHORTEST_TOKEN]
+    tokens = credentials.readable(conf.config())
+    short = [one for one in tokens if len(one) < _SHORTEST_TOKEN]
     if not short:
         return []
     return [
@@ -380,17 +475,71 @@ def check_tokens_are_long(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.security)
+def check_files_of_tokens(**kwargs: Any) -> list[CheckMessage]:
+    """W021: each file that ``TOKENS`` names can be read, and has a token."""
+    return [
+        warning(
+            "W021",
+            f"`TOKENS` names a file of which no token can be had: {why}.",
+            "Make it readable for the user that the service runs as, with a token in each line; "
+            "until then its tokens are refused (401).",
+        )
+        for why in credentials.unreadable(conf.config())
+    ]
+
+
+@register(Tags.security)
+def check_tokens_can_be_sent(**kwargs: Any) -> list[CheckMessage]:
+    """W022: tokens have printable ASCII characters and no spaces, as a header can carry."""
+    config = conf.config()
+    number = credentials.unsendable(config)
+    if not number:
+        return []
+    return [
+        warning(
+            "W022",
+            f"`TOKENS` should be of letters, digits and signs of ASCII, without spaces; {number} "
+            f"of {len(credentials.readable(config))} can never arrive as written (401).",
+            "Make one with `python -c 'import secrets; print(secrets.token_urlsafe())'`.",
+        )
+    ]
+
+
 @register
 def check_business_metrics(**kwargs: Any) -> list[CheckMessage]:
     """E011: what ``BUSINESS_METRICS`` declares can be counted."""
     return [
         error(
             "E011",
-            f"`BUSINESS_METRICS` should declare what can be counted; of `{family.name}`, {why}",
-            "Correct the declaration, or remove it.",
+            f"`BUSINESS_METRICS` should declare what can be counted; of `{family.name}`, "
+            f"{obstacle.says}",
+            obstacle.remedy,
         )
         for family in declared()
-        for why in obstacles(family)
+        for obstacle in obstacles(family)
+    ]
+
+
+@register(Tags.database)
+def check_snapshot_has_a_table(
+    databases: Collection[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """W023: where ``BUSINESS_METRICS`` are kept in the database, it has been migrated.
+
+    Only `manage.py check --database ALIAS` and `manage.py metrics_doctor` look.
+    """
+    # migrate itself looks before it begins.
+    alias = None if conf.is_migrating() else business.lacks_table(databases or ())
+    if alias is None:
+        return []
+    return [
+        warning(
+            "W023",
+            f"`BUSINESS_METRICS` are kept in the database {alias!r}, which lacks the table "
+            "for them.",
+            "Run `manage.py migrate`.",
+        )
     ]
 
 
@@ -444,4 +593,56 @@ def check_stock_mode_is_not_set_up(**kwargs: Any) -> list[CheckMessage]:
             f"{names[0]} is set, and has no effect: all processes share their values without it.",
             "Remove it from the environment, and the server's hooks that belong to it.",
         )
+    ]
+
+
+@register
+def check_settings_have_the_right_name(**kwargs: Any) -> list[CheckMessage]:
+    """W024: no setting has a name that is nearly ``TACHIKOMA_METRICS``, and has no effect."""
+    return [
+        warning(
+            "W024",
+            f"The setting `{name}` has no effect: all settings are keys of `{conf.NAME}`.",
+            _remedy_for_setting(name),
+        )
+        for name in conf.names_of_settings()
+        if name != conf.NAME and _is_nearly_ours(name.upper())
+    ]
+
+
+def _is_nearly_ours(name: str) -> bool:
+    if name.startswith(f"{conf.NAME}_"):
+        declared = conf.declared()
+        # A name that only helps to write the dictionary has its effect there.
+        return not (isinstance(declared, Mapping) and _key_of(name) in declared)
+    return bool(difflib.get_close_matches(name, [conf.NAME], cutoff=0.9))
+
+
+def _key_of(name: str) -> str:
+    """Return the key that a setting's name with ours before it stands for; "" if none does."""
+    key = name.upper().removeprefix(f"{conf.NAME}_")
+    return next(iter(difflib.get_close_matches(key, conf.SETTINGS, n=1, cutoff=0.7)), "")
+
+
+def _remedy_for_setting(name: str) -> str:
+    key = _key_of(name)
+    if name.upper().startswith(f"{conf.NAME}_") and key:
+        return f'Write {conf.NAME} = {{"{key}": ...}}.'
+    return f"Did you mean `{conf.NAME}`? Rename it."
+
+
+@register
+def check_websockets_are_measured(**kwargs: Any) -> list[CheckMessage]:
+    """W025: an ASGI application that routes WebSockets is wrapped, so that they are measured."""
+    if not conf.config().enabled:
+        return []
+    return [
+        warning(
+            "W025",
+            f"`{module}` routes WebSockets, and nothing there wraps them: they are not measured.",
+            "Write `application = WebSocketMetricsMiddleware(ProtocolTypeRouter({...}))`, with the "
+            "class from `tachikoma_metrics.asgi`.",
+        )
+        for module in conf.asgi_modules()
+        if websocket_routes.unmeasured(module)
     ]

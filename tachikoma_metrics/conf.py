@@ -14,16 +14,18 @@ import difflib
 import os
 import re
 import sys
+import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.signals import setting_changed
 
 from tachikoma_metrics import catalogue, rules
-from tachikoma_metrics.rules import Rule
+from tachikoma_metrics.rules import Rule, Unmet
 
 NAME = "TACHIKOMA_METRICS"
 
@@ -230,8 +232,7 @@ class Config:
     @cached_property
     def tells_who_may_read(self) -> bool:
         """Tell whether nothing is wrong with the settings that keep people out."""
-        ids = {SETTINGS[key].id for key in ("ALLOWED_NETWORKS", "TOKENS", "PERMISSION")}
-        return not any(fault.id in ids or fault.id == "E001" for fault in self.faults)
+        return not any(fault.closes_the_page for fault in self.faults)
 
     @property
     def business_lifetime(self) -> float:
@@ -285,6 +286,19 @@ class Fault:
     message: str
     hint: str
 
+    @property
+    def closes_the_page(self) -> bool:
+        """Tell whether nobody may read the page until this is mended."""
+        access = {SETTINGS[key].id for key in ("ALLOWED_NETWORKS", "TOKENS", "PERMISSION")}
+        return self.id == "E001" or self.id in access
+
+    @property
+    def consequence(self) -> str:
+        """Say what is done about it."""
+        if self.closes_the_page:
+            return "Until then, the metrics endpoint answers 403."
+        return "It is ignored." if self.id == "E002" else "The default is used instead."
+
 
 SETTINGS: dict[str, Setting] = {
     field.name.upper(): Setting(key=field.name.upper(), **field.metadata)
@@ -299,9 +313,48 @@ def declared() -> object:
     return getattr(settings, NAME, {})
 
 
+def is_installed() -> bool:
+    """Tell whether ``INSTALLED_APPS`` has the app."""
+    return apps.is_installed("tachikoma_metrics")
+
+
+def names_of_settings() -> list[str]:
+    """Return the names of the project's settings, and of what its settings module has besides.
+
+    Django takes no notice of names that are not in capitals.
+    """
+    module = sys.modules.get(getattr(settings, "SETTINGS_MODULE", None) or "")
+    besides = {
+        name
+        for name, value in vars(module or object).items()
+        if not isinstance(value, types.ModuleType)
+    }
+    return sorted({*dir(settings), *besides})
+
+
 def root_urlconf() -> str:
     """Return the URLconf of requests that name none of their own."""
     return str(settings.ROOT_URLCONF)
+
+
+def asgi_modules() -> list[str]:
+    """Return the modules that may have the project's ASGI application.
+
+    ``ASGI_APPLICATION`` names it where Channels or daphne read it; else it is where
+    ``startproject`` puts it, beside the WSGI application or the URLconf.
+    """
+    named = getattr(settings, "ASGI_APPLICATION", None)
+    if named:
+        return [str(named).rpartition(".")[0]]
+    wsgi = str(getattr(settings, "WSGI_APPLICATION", None) or "")
+    beside = (wsgi.rpartition(".")[0], str(getattr(settings, "ROOT_URLCONF", "")))
+    packages = (module.rpartition(".")[0] for module in beside)
+    return list(dict.fromkeys(f"{package}.asgi" for package in packages if package))
+
+
+def is_migrating() -> bool:
+    """Tell whether this process is ``manage.py migrate``."""
+    return sys.argv[1:2] == ["migrate"]
 
 
 def middleware() -> tuple[str, ...]:
@@ -359,6 +412,8 @@ def read(values: object) -> Config:
             continue
         try:
             accepted[key.lower()] = setting.rule.read(values[key])
+        except Unmet as error:
+            faults.append(_wrong_part(setting, error) or _wrong_value(setting, values[key]))
         except Exception:
             faults.append(_wrong_value(setting, values[key]))
     if accepted.get("tokens") and "ALLOWED_NETWORKS" not in values:
@@ -377,15 +432,33 @@ def _no_mapping(values: object) -> Fault:
 
 def _unknown_key(key: object) -> Fault:
     """E002: every key of ``TACHIKOMA_METRICS`` is known."""
-    message = f"`{NAME}` should have known keys only; got {key!r}."
+    message = f"Unknown key {key!r} in `{NAME}`."
     return Fault("E002", message, did_you_mean(str(key).upper(), SETTINGS))
 
 
 def _wrong_value(setting: Setting, value: object) -> Fault:
-    shown = "a value that is not shown" if setting.key == "TOKENS" else repr(value)
-    shown = shown if len(shown) <= 200 else f"{shown[:199]}…"
+    shown = "a value that is not shown" if setting.key == "TOKENS" else _shortened(value)
     message = f"`{setting.key}` should be {setting.rule.expectation}; got {shown}."
     return Fault(setting.id, message, setting.rule.hint)
+
+
+def _wrong_part(setting: Setting, unmet: Unmet) -> Fault | None:
+    """Return the fault of the one part of a value that is wrong; None if all of it is."""
+    if not unmet.is_about_a_part:
+        return None
+    place = "".join(f"[{_quoted(key)}]" for key in unmet.at)
+    got = _shortened(unmet.got)
+    message = f"`{setting.key}{place}` should be {unmet.expectation}; got {got}."
+    return Fault(setting.id, message, unmet.hint or setting.rule.hint)
+
+
+def _quoted(key: object) -> str:
+    return f'"{key}"' if isinstance(key, str) else repr(key)
+
+
+def _shortened(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 200 else f"{shown[:199]}…"
 
 
 def did_you_mean(name: object, possible: Collection[str]) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from typing import Any
 
 from django.core.checks import ERROR, WARNING, run_checks
 
-from tachikoma_metrics import conf
+from tachikoma_metrics import business, conf, credentials, scraping
+from tachikoma_metrics.checks import is_open
 from tachikoma_metrics.exposition.parse import parse_text
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.store import STORE
@@ -21,7 +21,6 @@ FINE, LOOK, WRONG = "fine", "look", "wrong"
 
 _NEARLY_FULL = 0.8
 _SLOW_PAGE_SECONDS = 1.0
-_SECONDS_TO_ANSWER = 10
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -48,6 +47,7 @@ def of_this_service() -> Iterator[Finding]:
         )
         return
     yield from _of_checks()
+    METRICS.settings_were_told()
     yield _of_store()
     yield _of_access()
     began_at = time.perf_counter()
@@ -57,84 +57,103 @@ def of_this_service() -> Iterator[Finding]:
     yield from _of_samples(parse_text(page), others=-1)
 
 
-def of_server(url: str, token: str = "") -> Iterator[Finding]:
-    """Yield what the page of a running server tells."""
-    request = urllib.request.Request(url)  # noqa: S310  # Whoever asks for it names it.
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    began_at = time.perf_counter()
+def of_server(
+    url: str, token: str = "", seconds: float = scraping.SECONDS_TO_ANSWER
+) -> Iterator[Finding]:
+    """Yield what the page of a running server tells.
+
+    Without a ``token``, the first of those in ``TOKENS`` is sent. It goes to the host of the
+    URL, and no redirect is followed.
+    """
+    token = token or next(iter(credentials.readable(conf.config())), "")
     try:
-        with urllib.request.urlopen(request, timeout=_SECONDS_TO_ANSWER) as answer:  # noqa: S310
-            page = answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            yield _of_refusal(error)
+        answer = scraping.ask(url, token, seconds)
+    except scraping.NoAnswer as error:
+        yield Finding("page", WRONG, str(error), error.remedy)
         return
-    except (OSError, ValueError) as error:
-        yield Finding(
-            "page", WRONG, f"{url} cannot be read: {error}", "Look whether it runs there."
+    if answer.status == HTTPStatus.OK:
+        yield from _of_page(answer.body, answer.seconds)
+    else:
+        yield _of_refusal(answer, has_token=bool(token))
+
+
+def _of_refusal(answer: scraping.Answer, has_token: bool) -> Finding:
+    if answer.location:
+        return Finding(
+            "page",
+            WRONG,
+            f"The endpoint answers {answer.status}, a redirect to {answer.location[:300]}",
+            "Ask that URL, if it is that of the metrics endpoint; a redirect is not followed, so "
+            "that a token goes nowhere else.",
         )
-        return
-    seconds = time.perf_counter() - began_at
-    yield from _of_page(page, seconds)
+    says = answer.body.strip().partition("\n")[0]
+    remedy = _REMEDIES.get(answer.status, f"Check the path of the URL; {_path()}.")
+    if answer.status == HTTPStatus.UNAUTHORIZED and has_token:
+        remedy = "The server has other `TOKENS` than the one that was sent. " + remedy
+    return Finding("page", WRONG, f"The endpoint answers {answer.status}: {says[:300]}", remedy)
 
 
-def _of_refusal(error: urllib.error.HTTPError) -> Finding:
-    says = error.read(1000).decode("utf-8", "replace").strip().partition("\n")[0]
-    return Finding(
-        "page",
-        WRONG,
-        f"The page answers {error.code}: {says[:300]}",
-        "Look at `PATH`, and at what the answer says; a token is given with --token.",
-    )
+_REMEDIES: dict[int, str] = {
+    401: "Give one of the server's `TOKENS` in a file, with --token-file, or in the environment "
+    "variable TACHIKOMA_METRICS_TOKEN.",
+    403: "Ask from an address in the server's `ALLOWED_NETWORKS`, or set `TOKENS`.",
+}
+
+
+def _path() -> str:
+    path = conf.config().path
+    return "`PATH` is None, so the URLconf says" if path is None else f"`PATH` is {path}"
 
 
 def _of_page(page: str, seconds: float) -> Iterator[Finding]:
+    remedy = f"Check the path of the URL; {_path()}."
     try:
         samples = parse_text(page)
-    except ValueError as error:
-        yield Finding(
-            "page", WRONG, f"This is no page of metrics: {error}", "Look at the path of the URL."
-        )
+    except Exception:
+        # The parser has its own ways to fail at what is no page at all.
+        says = "The answer is not in the text format of Prometheus."
+        yield Finding("page", WRONG, says, remedy)
         return
-    yield _of_version(samples)
-    yield _of_cost(seconds, len(page))
-    yield from _of_samples(samples)
-
-
-def _of_version(samples: Samples) -> Finding:
     versions = [
         dict(labels).get("version", "")
         for name, labels in samples
         if name == "tachikoma_metrics_info"
     ]
     if not versions:
-        return Finding(
-            "page",
-            WRONG,
-            "The page is not that of tachikoma_metrics.",
-            "Look whether another page is at this path (`manage.py check` says so as W003).",
-        )
-    if versions != [__version__]:
-        return Finding(
-            "page",
-            LOOK,
-            f"The server has tachikoma_metrics {versions[0]}, and here is {__version__}.",
-            "Restart the server.",
-        )
-    return Finding("page", FINE, f"The page is that of tachikoma_metrics {__version__}.")
+        says = "The endpoint is not that of tachikoma_metrics: it has no tachikoma_metrics_info."
+        yield Finding("page", WRONG, says, remedy)
+        return
+    yield _of_version(versions)
+    yield _of_cost(seconds, len(page))
+    yield from _of_samples(samples)
+
+
+def _of_version(versions: list[str]) -> Finding:
+    if versions == [__version__]:
+        return Finding("page", FINE, f"The endpoint serves tachikoma_metrics {__version__}.")
+    served = ", ".join(sorted(versions))[:100]
+    return Finding(
+        "page",
+        LOOK,
+        f"The server has tachikoma_metrics {served}, and here is {__version__}.",
+        "Restart the server.",
+    )
 
 
 # --- settings and surroundings ----------------------------------------------
 
 
 def _of_checks() -> Iterator[Finding]:
-    ours = [m for m in run_checks() if str(m.id).startswith("tachikoma_metrics.")]
+    ours = [
+        message
+        for message in run_checks()
+        if str(message.id).startswith("tachikoma_metrics.") and not message.is_silenced()
+    ]
     for message in ours:
         state = WRONG if message.level >= ERROR else LOOK if message.level >= WARNING else FINE
         yield Finding("settings", state, f"{message.msg} ({message.id})", message.hint or "")
     if not ours:
-        yield Finding("settings", FINE, "The settings, the middleware and the routes are right.")
+        yield Finding("settings", FINE, "The checks found nothing wrong.")
 
 
 def _of_store() -> Finding:
@@ -154,44 +173,67 @@ def _of_store() -> Finding:
 
 def _of_access() -> Finding:
     config = conf.config()
+    unreadable = credentials.unreadable(config)
+    if unreadable:
+        return Finding(
+            "access",
+            WRONG,
+            f"A file of `TOKENS` gives no token: {'; '.join(unreadable)}.",
+            "Make it readable for the user that the service runs as, with a token in each line.",
+        )
     rules = [f"networks {', '.join(config.allowed_networks) or 'none'}"]
-    rules += [f"{len(config.tokens)} tokens"] if config.tokens else []
+    rules += [numbered(len(credentials.readable(config)), "token")] if config.tokens else []
     rules += ["a permission"] if config.permission else []
-    is_open = rules == ["networks *"]
-    return Finding(
-        "access",
-        LOOK if is_open else FINE,
-        f"The page may be read by: {'; '.join(rules)}.",
-        "Whoever reaches the service reads its metrics; name networks, or set `TOKENS`."
-        if is_open
-        else "",
-    )
+    says = f"The endpoint may be read by: {'; '.join(rules)}."
+    if not is_open(config):
+        return Finding("access", FINE, says)
+    remedy = "Whoever reaches the service reads its metrics; name networks, or set `TOKENS`."
+    return Finding("access", LOOK, says, remedy)
 
 
 # --- what the page says -----------------------------------------------------
 
 
 def _of_cost(seconds: float, size: int) -> Finding:
-    says = f"A page takes {seconds * 1000:.1f} ms and has {size / 1000:.1f} kB."
+    says = f"Scrape: {seconds * 1000:.1f} ms, {size / 1000:.1f} kB."
     if seconds < _SLOW_PAGE_SECONDS:
         return Finding("cost", FINE, says)
     return Finding("cost", LOOK, says, "Look for a collector, a cache or a database that is slow.")
 
 
 def _of_samples(samples: Samples, others: int = 0) -> Iterator[Finding]:
-    living = _sum(samples, "tachikoma_metrics_processes") + others
-    yield Finding("processes", FINE, f"The page shows {living:.0f} living processes.")
+    yield _of_processes(_sum(samples, "tachikoma_metrics_processes") + others)
     yield _of_faults(samples)
     yield from _of_series(samples)
     yield from _of_counts(samples)
 
 
+def _of_processes(number: float) -> Finding:
+    if number > 0:
+        return Finding("processes", FINE, f"{numbered(number, 'live process', 'es')}.")
+    return Finding(
+        "processes",
+        LOOK,
+        "0 live processes: none of the service's shares its metrics with this command.",
+        "Start the server. If it runs: on this host, as this user, with this settings module "
+        "from this folder, and the same `STORE_DIR`?",
+    )
+
+
+def numbered(number: float, noun: str, plural: str = "s") -> str:
+    """Return a number with its noun: ``1 token``, ``2 tokens``."""
+    return f"{number:.0f} {noun}" if number == 1 else f"{number:.0f} {noun}{plural}"
+
+
 def _of_faults(samples: Samples) -> Finding:
     faults = _by_label(samples, "tachikoma_metrics_errors_total", "source")
     if not any(faults.values()):
-        return Finding("faults", FINE, "Nothing went wrong while measuring.")
+        return Finding("faults", FINE, "No instrumentation errors.")
     told = ", ".join(f"{number:.0f} in {source}" for source, number in faults.items() if number)
-    return Finding("faults", LOOK, f"Faults so far: {told}.", "The log has the first of each kind.")
+    total = numbered(sum(faults.values()), "instrumentation error")
+    return Finding(
+        "faults", LOOK, f"{total} so far: {told}.", "The log has the first of each kind."
+    )
 
 
 def _of_series(samples: Samples) -> Iterator[Finding]:
@@ -203,12 +245,14 @@ def _of_series(samples: Samples) -> Iterator[Finding]:
         yield Finding(
             "series",
             WRONG if overflowing.get(family) else LOOK,
-            f"{family} has {number:.0f} label sets; `MAX_SERIES` is {limit} for each process.",
+            f"{family} has {numbered(number, 'label set')}; `MAX_SERIES` is {limit} for each "
+            "process.",
             "Drop a label with `LABELS`, or raise `MAX_SERIES`.",
         )
     if not full:
         most = max(series.values(), default=0.0)
-        yield Finding("series", FINE, f"No family has more than {most:.0f} label sets of {limit}.")
+        says = f"At most {numbered(most, 'label set')} in a metric; `MAX_SERIES` is {limit}."
+        yield Finding("series", FINE, says)
 
 
 def _of_counts(samples: Samples) -> Iterator[Finding]:
@@ -217,18 +261,22 @@ def _of_counts(samples: Samples) -> Iterator[Finding]:
         return
     age = time.time() - _sum(samples, "tachikoma_metrics_business_timestamp_seconds")
     failed = _sum(samples, "tachikoma_metrics_business_refresh_errors")
-    remedy = "Run `manage.py refresh_business_metrics --every 30`, or Celery beat and a worker."
-    if age > config.business_lifetime:
-        says = "The business counts are too old, or there never were any."
-        yield Finding("business", WRONG, says, remedy)
+    is_up = bool(_sum(samples, "tachikoma_metrics_business_up"))
+    if not is_up and business.lacks_table() is not None:
+        says = "The database has no table for the business metrics."
+        yield Finding("business", WRONG, says, "Run `manage.py migrate`.")
+    elif age > config.business_lifetime:
+        says = "The business metrics are too old, or there never were any."
+        remedy = "Run `manage.py refresh_business_metrics --every 30`, or Celery beat and a worker."
+        yield Finding("business", WRONG, says, f"{remedy} Before the first: `manage.py migrate`.")
     elif failed:
-        says = f"{failed:.0f} of the business counts could not be taken."
+        says = f"{numbered(failed, 'business metric')} could not be counted."
         yield Finding("business", WRONG, says, "`manage.py refresh_business_metrics` says why.")
-    elif not _sum(samples, "tachikoma_metrics_business_up"):
-        says = "The business counts cannot be read just now; the page has its last copy."
-        yield Finding("business", LOOK, says, "Look whether the database answers.")
+    elif not is_up:
+        says = "The business metrics cannot be read just now; the endpoint shows its last copy."
+        yield Finding("business", LOOK, says, "Check that the database answers.")
     else:
-        yield Finding("business", FINE, f"The business counts are {age:.0f} seconds old.")
+        yield Finding("business", FINE, f"The business metrics are {numbered(age, 'second')} old.")
 
 
 def _sum(samples: Samples, name: str) -> float:

@@ -12,10 +12,11 @@ from enum import Enum
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from tachikoma_metrics.conf import config
+from tachikoma_metrics.conf import config, is_installed
 from tachikoma_metrics.measurement import Measurement, dropped, settle
 from tachikoma_metrics.page import respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
@@ -45,6 +46,7 @@ class MetricsMiddleware:
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
+        tell_what_is_wrong()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Return the response, or an awaitable of it under ASGI."""
@@ -74,6 +76,21 @@ class MetricsMiddleware:
             measurement.break_off(error)
             raise
         return measurement.follow(response)
+
+
+def tell_what_is_wrong() -> None:
+    """Log what is wrong with the settings, where a process begins to serve. Never raises."""
+    try:
+        if not is_installed():
+            error = ImproperlyConfigured(
+                '`INSTALLED_APPS` should have "tachikoma_metrics", with an underscore. Without it '
+                "databases, caches and business metrics are not measured, and there are no checks "
+                "and commands"
+            )
+            METRICS.fault("settings", error, is_expected=True)
+        METRICS.tell_of_settings()
+    except Exception as error:
+        METRICS.fault("settings", error)
 
 
 def begin(request: HttpRequest) -> Measurement | Scrape | None:

@@ -23,6 +23,8 @@ class BusinessSnapshot(models.Model):
         """How Django speaks of it."""
 
         verbose_name = "business snapshot"
+        # Nobody edits it: administrators need no permissions for it in their lists.
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"Counts of {self.taken_at:.0f}"

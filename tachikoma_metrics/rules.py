@@ -17,9 +17,33 @@ from typing import Any
 
 from tachikoma_metrics.definitions import is_legal_label
 
+_NOT_GIVEN = object()
+
 
 class Unmet(ValueError):
-    """Raised by a rule for a value that does not meet its expectation."""
+    """Raised by a rule for a value that does not meet its expectation.
+
+    Where only a part of the value is wrong, ``at`` are the keys that lead to it, and
+    ``expectation``, ``got`` and ``hint`` are about that part.
+    """
+
+    def __init__(
+        self,
+        *at: object,
+        expectation: str = "",
+        got: object = _NOT_GIVEN,
+        hint: str = "",
+    ) -> None:
+        super().__init__(expectation)
+        self.at = at
+        self.expectation = expectation
+        self.got = got
+        self.hint = hint
+
+    @property
+    def is_about_a_part(self) -> bool:
+        """Tell whether it says which part of the value is wrong."""
+        return self.got is not _NOT_GIVEN
 
 
 @dataclass(frozen=True)
@@ -39,6 +63,12 @@ def require(met: bool) -> None:
     """Raise ``Unmet`` unless ``met``."""
     if not met:
         raise Unmet
+
+
+def require_part(met: bool, *at: object, should_be: str, got: object, hint: str = "") -> None:
+    """Raise ``Unmet`` about a part of the value unless ``met``."""
+    if not met:
+        raise Unmet(*at, expectation=should_be, got=got, hint=hint)
 
 
 def _strings(value: Any) -> tuple[str, ...]:
@@ -69,7 +99,14 @@ def read_buckets(value: Any) -> tuple[float, ...]:
 def _buckets_by_family(value: Any) -> dict[str, tuple[float, ...]]:
     require(isinstance(value, Mapping))
     require(all(isinstance(name, str) for name in value))
-    return {name: read_buckets(bounds) for name, bounds in value.items()}
+    return {name: _buckets_of(name, bounds) for name, bounds in value.items()}
+
+
+def _buckets_of(name: str, bounds: Any) -> tuple[float, ...]:
+    try:
+        return read_buckets(bounds)
+    except Unmet as error:
+        raise Unmet(name, expectation="a sorted list of positive numbers", got=bounds) from error
 
 
 def _pairs(value: Any) -> list[tuple[Any, Any]]:
@@ -92,21 +129,31 @@ def _global_labels(value: Any) -> tuple[tuple[str, str], ...]:
 def _labels_by_family(value: Any) -> dict[str, tuple[str, ...]]:
     require(isinstance(value, Mapping))
     require(all(isinstance(family, str) for family in value))
-    wanted = {}
     for family, names in value.items():
-        require(isinstance(names, (list, tuple)))
-        require(all(isinstance(name, str) for name in names))
-        require(len(set(names)) == len(names))
-        wanted[family] = tuple(names)
-    return wanted
+        is_list = isinstance(names, (list, tuple)) and all(isinstance(one, str) for one in names)
+        is_met = is_list and len(set(names)) == len(names)
+        require_part(is_met, family, should_be="a list of different label names", got=names)
+    return {family: tuple(names) for family, names in value.items()}
 
 
 def _extra_labels(value: Any) -> dict[str, str]:
     require(isinstance(value, Mapping))
     for name, dotted_path in value.items():
-        require(isinstance(name, str) and is_legal_label(name))
-        require(isinstance(dotted_path, str) and "." in dotted_path)
+        _legal_label(name)
+        is_path = isinstance(dotted_path, str) and "." in dotted_path
+        require_part(is_path, name, should_be="the dotted path of a callable", got=dotted_path)
     return dict(value)
+
+
+_LEGAL_LABELS = (
+    "A label name has letters, digits and underscores, does not start with a digit or two "
+    "underscores, and is neither `le` nor `quantile`."
+)
+
+
+def _legal_label(name: Any) -> None:
+    is_legal = isinstance(name, str) and is_legal_label(name)
+    require_part(is_legal, name, should_be="under a legal label name", got=name, hint=_LEGAL_LABELS)
 
 
 def _path(value: Any) -> str | None:
@@ -154,25 +201,73 @@ def _switch_or_aliases(value: Any) -> bool | tuple[str, ...]:
 def _business_metrics(value: Any) -> dict[str, Mapping[str, Any]]:
     require(isinstance(value, Mapping))
     for name, declaration in value.items():
-        require(isinstance(name, str) and isinstance(declaration, Mapping))
-        require(declaration.keys() <= _BUSINESS_KEYS)
-        require(("model" in declaration) != ("callable" in declaration))
-        require(isinstance(declaration.get("model", declaration.get("callable")), str))
-        require(isinstance(declaration.get("filter") or {}, Mapping))
-        _business_labels(declaration)
+        _business_declaration(name, declaration)
     return dict(value)
 
 
-_BUSINESS_KEYS = frozenset({"model", "callable", "filter", "labels", "help"})
+_BUSINESS_KEYS = ("model", "callable", "filter", "labels", "help")
 
 
-def _business_labels(declaration: Mapping[str, Any]) -> None:
-    labels = declaration.get("labels") or {}
-    if isinstance(labels, Mapping) or "model" in declaration:
-        require(isinstance(labels, Mapping))
-        _strings([*labels, *labels.values()])
+def _business_declaration(name: Any, declaration: Any) -> None:
+    require_part(isinstance(name, str), name, should_be="under a name that is a string", got=name)
+    require_part(
+        isinstance(declaration, Mapping),
+        name,
+        should_be="a dictionary with `model` or `callable`",
+        got=declaration,
+        hint=f'Write it like {{"{name}": {{"model": "shop.Order"}}}}.',
+    )
+    for key in declaration:
+        known = key in _BUSINESS_KEYS
+        hint = f"Its keys may be {', '.join(f'`{one}`' for one in _BUSINESS_KEYS)}."
+        require_part(known, name, should_be="a dictionary of known keys", got=key, hint=hint)
+    _business_source(name, declaration)
+    filter = declaration.get("filter")
+    is_filter = filter is None or isinstance(filter, Mapping)
+    should_be = "a dictionary of what is given to `.filter()`"
+    require_part(is_filter, name, "filter", should_be=should_be, got=filter)
+    _business_labels(name, declaration)
+
+
+def _business_source(name: str, declaration: Mapping[str, Any]) -> None:
+    sources = [key for key in ("model", "callable") if key in declaration]
+    require_part(
+        len(sources) == 1,
+        name,
+        should_be="a dictionary with either `model` or `callable`",
+        got=dict(declaration),
+        hint='`"model": "shop.Order"` counts rows; `"callable": "shop.metrics.open_orders"` '
+        "returns numbers.",
+    )
+    source = declaration[sources[0]]
+    should_be = "an app's label and a model's name" if sources == ["model"] else "a dotted path"
+    hint = 'Write it like "shop.Order".' if sources == ["model"] else ""
+    is_text = isinstance(source, str)
+    require_part(is_text, name, sources[0], should_be=should_be, got=source, hint=hint)
+
+
+def _business_labels(name: str, declaration: Mapping[str, Any]) -> None:
+    labels = declaration.get("labels")
+    if labels is None or labels in ({}, [], ()):
+        return
+    if "model" in declaration or isinstance(labels, Mapping):
+        is_met = isinstance(labels, Mapping) and _are_texts([*labels, *labels.values()])
+        should_be = "a dictionary of label names to fields or look-ups of the model"
+        example = next((one for one in _listed(labels) if isinstance(one, str)), "status")
+        hint = f'Write it like {{"labels": {{"{example}": "{example}"}}}}.'
     else:
-        _strings(labels)
+        is_met = isinstance(labels, (list, tuple, set, frozenset)) and _are_texts(labels)
+        should_be = "a list of label names"
+        hint = 'Write it like {"labels": ["status"]}.'
+    require_part(is_met, name, "labels", should_be=should_be, got=labels, hint=hint)
+
+
+def _listed(labels: Any) -> list[Any]:
+    return list(labels) if isinstance(labels, (list, tuple, set, Mapping)) else [labels]
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) and value for value in values)
 
 
 def _seconds(value: Any) -> float:
@@ -191,13 +286,26 @@ def _business_store(value: Any) -> str:
 
 def _networks(value: Any) -> tuple[str, ...]:
     networks = _strings(value)
-    try:
-        for network in networks:
-            if network not in ("private", "*"):
-                ipaddress.ip_network(network)
-    except ValueError as error:
-        raise Unmet from error
+    for place, network in enumerate(networks):
+        if network not in ("private", "*"):
+            _network(place, network)
     return networks
+
+
+def _network(place: int, text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        should_be = '"private", "*" or a network in CIDR notation'
+        raise Unmet(place, expectation=should_be, got=text, hint=_remedy_for(text)) from error
+
+
+def _remedy_for(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return ""
+    return f'Write "{network}": host bits must be zero.'
 
 
 def _dotted_path(value: Any) -> str | None:
@@ -275,7 +383,7 @@ SWITCH_OR_ALIASES = Rule(
 BUSINESS_METRICS = Rule(
     "a mapping of family names to mappings with either `model` or `callable`, and `labels`, "
     "`filter` and `help` as needed",
-    'Write it like {"specs_total": {"model": "missions.Spec", "labels": {"status": "status"}}}; '
+    'Write it like {"orders": {"model": "shop.Order", "labels": {"status": "status"}}}; '
     "`labels` of a callable is a list of their names.",
     _business_metrics,
 )

@@ -94,6 +94,7 @@ def show_local(alias: str, local: LocalCache | None) -> None:
 
 def forget_local() -> None:
     """Have everything told again."""
+    _failing.clear()
     for local in list(LOCAL.values()):
         local.known = -1
 
@@ -221,23 +222,28 @@ def _place(params: Mapping[str, Any]) -> str:
 
 def _question(alias: str, params: Mapping[str, Any]) -> Question[float] | None:
     """Return the question that a cache was, or now is, asked; None if it cannot tell."""
-
-    def count_fault(error: Exception) -> None:
-        METRICS.fault("cache", error, alias)
-
+    fail = partial(_fail, alias)
     try:
         size = _size_of(params["BACKEND"])
         if size is None:
             return None
         return _questions.put(
-            f"size-of-cache-{alias}",
-            partial(_ask, alias, size, count_fault),
-            count_fault,
-            _lateness(alias),
+            f"size-of-cache-{alias}", partial(_ask, alias, size, fail), fail, _lateness(alias)
         )
     except Exception as error:
-        count_fault(error)
+        fail(error)
         return None
+
+
+_failing: set[str] = set()
+"""The caches that did not tell their size when they were asked last."""
+
+
+def _fail(alias: str, error: Exception) -> None:
+    # One that stays away is one fault, and not one more with each scrape.
+    if alias not in _failing:
+        _failing.add(alias)
+        METRICS.fault("cache", error, alias, is_expected=True)
 
 
 def _ask(alias: str, size: Size, on_fault: Callable[[Exception], object]) -> float:
@@ -245,12 +251,14 @@ def _ask(alias: str, size: Size, on_fault: Callable[[Exception], object]) -> flo
         # The cache is this thread's own, too.
         cache = caches[alias]
         try:
-            return size(cache)
+            answer = size(cache)
         finally:
             try:
                 cache.close()
             except Exception as error:
                 on_fault(error)
+    _failing.discard(alias)
+    return answer
 
 
 def _lateness(alias: str) -> str:

@@ -477,7 +477,7 @@ def test_a_snapshot_outlives_a_clean_up_that_fails(
         ({"cache_hits": {"model": "missions.Spec"}}, "name should be another"),
         ({"process_x": {"model": "missions.Spec"}}, "name should be another"),
         ({"x": {"model": "missions.Spec", "filter": {"created_at__gt": "no"}}}, "name fields of"),
-        ({"x": {"callable": "tests.nothing.at_all"}}, "callable cannot be had"),
+        ({"x": {"callable": "tests.nothing.at_all"}}, "cannot be imported"),
         ({"x": {"callable": "tests.test_business.SPECS"}}, "should be a callable"),
         ({"x": {"callable": "tests.test_business.answer", "filter": {"a": 1}}}, "left out"),
     ],

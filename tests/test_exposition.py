@@ -228,7 +228,7 @@ def test_a_collector_that_raises_costs_what_it_had_still_to_yield(
     assert "after 2.0" in first
     assert errors(first) == {"collector": 1}
     assert errors(second) == {"collector": 2}
-    assert caplog.text.count("Fault in collector") == 1
+    assert caplog.text.count("Instrumentation error in collector") == 1
     assert "Failing" in caplog.text
 
 

@@ -457,7 +457,7 @@ def test_a_fault_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureF
 
     assert sample_value("tachikoma_metrics_errors_total", source="database") == 3
     assert len(caplog.records) == 1
-    assert "Fault in database" in caplog.text
+    assert "Instrumentation error in database" in caplog.text
 
 
 def test_a_fault_that_cannot_be_counted_does_not_raise(caplog: pytest.LogCaptureFixture):

@@ -14,11 +14,14 @@ from tachikoma_metrics.business.refreshing import (
     refresh,
     update_business_metrics,
 )
+from tachikoma_metrics.business.snapshot import NotMigrated, lacks_table
 
 __all__ = [
+    "NotMigrated",
     "Refresh",
     "aupdate_business_metrics",
     "install",
+    "lacks_table",
     "min_age",
     "refresh",
     "update_business_metrics",

@@ -67,17 +67,23 @@ class SnapshotReader:
 
     def _look(self) -> tuple[Snapshot | None, bool]:
         """Return the snapshot, and whether others would see the same."""
-        fault = partial(METRICS.fault, "business")
         try:
             store = snapshot.store()
             if is_within_a_test(store):
                 # What a test has written, it alone can see.
                 return store.read(), False
-            question = self._questions.put("business snapshot", _read_and_close, fault, _WHEN_LATE)
+            question = self._questions.put(
+                "business snapshot", _read_and_close, self._fail, _WHEN_LATE
+            )
             return question.wait(), True
         except Exception as error:
-            fault(error)
+            self._fail(error)
             return None, True
+
+    def _fail(self, error: Exception) -> None:
+        # ``business_up`` tells how long it lasts: a fault for each scrape would say no more.
+        if self._is_up:
+            METRICS.fault("business", error, is_expected=True)
 
 
 def is_within_a_test(store: snapshot.SnapshotStore) -> bool:

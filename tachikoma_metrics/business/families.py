@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,15 @@ def _help(name: str, declaration: Mapping[str, Any]) -> str:
     return f"Rows of {declaration['model']}, counted now and then."
 
 
-def obstacles(family: BusinessFamily) -> Iterator[str]:
+@dataclass(frozen=True)
+class Obstacle:
+    """Say what stands against counting a family, and the remedy."""
+
+    says: str
+    remedy: str
+
+
+def obstacles(family: BusinessFamily) -> Iterator[Obstacle]:
     """Yield what stands against counting a family; asks no database."""
     yield from obstacles_of_names(family)
     yield from (
@@ -83,18 +92,21 @@ def obstacles(family: BusinessFamily) -> Iterator[str]:
     )
 
 
-def obstacles_of_names(family: BusinessFamily) -> Iterator[str]:
+def obstacles_of_names(family: BusinessFamily) -> Iterator[Obstacle]:
     """Yield what stands against the names of a family and its labels."""
     if not is_legal_name(family.name):
-        yield "its name should be a legal metric name, of letters, digits and underscores."
+        says = "its name should be a legal metric name, of letters, digits and underscores."
+        yield Obstacle(says, "Rename it.")
     own = next((gauge for gauge in CATALOGUED if gauge.name == family.name), None)
     if own is None and _is_taken(family.name):
-        yield "its name should be another: it is that of a family which is measured."
+        says = "its name should be another: it is that of a family which is measured."
+        yield Obstacle(says, "Rename it.")
     for label in family.labels:
         if not is_legal_label(label):
-            yield f"{label!r} should be a legal label name."
+            yield Obstacle(f"{label!r} should be a legal label name.", "Rename the label.")
     if own is not None and not set(family.labels) <= set(own.label_names):
-        yield f"its labels should be of {list(own.label_names)}; got {list(family.labels)}."
+        says = f"its labels should be of {list(own.label_names)}; got {list(family.labels)}."
+        yield Obstacle(says, "Leave the label out, or give the family another name.")
 
 
 _MEASURED_ELSEWHERE = ("process_", "python_", "scrape_", "tachikoma_metrics_")
@@ -110,20 +122,25 @@ def _is_taken(name: str) -> bool:
     return bool({name, bare} & reserved) or name == "up" or name.startswith(_MEASURED_ELSEWHERE)
 
 
-def _obstacles_of_callable(family: BusinessFamily) -> Iterator[str]:
+def _obstacles_of_callable(family: BusinessFamily) -> Iterator[Obstacle]:
     try:
         family.callable  # noqa: B018  # Finds it, or raises.
-    except (ImportError, TypeError) as error:
-        yield f"its callable cannot be had: {error}"
+    except TypeError as error:
+        yield Obstacle(str(error), "Name the dotted path of a function that returns a number.")
+    except Exception as error:
+        says = f"its callable, {family.callable_path!r}, cannot be imported: {error}"
+        yield Obstacle(says, "Name the dotted path of a function that returns a number.")
     if family.filter is not None:
-        yield "its `filter` should be left out: that is for models."
+        says = "its `filter` should be left out: that is for models."
+        yield Obstacle(says, "Have the callable do the filtering.")
 
 
-def _obstacles_of_model(family: BusinessFamily) -> Iterator[str]:
+def _obstacles_of_model(family: BusinessFamily) -> Iterator[Obstacle]:
     try:
         model = family.model
-    except (LookupError, ValueError) as error:
-        yield f"its model should be that of an installed app, as `app.Model`: {error}"
+    except (LookupError, ValueError):
+        says = "its model should be that of an installed app, as `app.Model`; got "
+        yield Obstacle(f"{says}{family.model_label!r}.", _remedy_for_model(family.model_label))
         return
     try:
         # Finds the fields and makes SQL, and asks nobody.
@@ -133,4 +150,19 @@ def _obstacles_of_model(family: BusinessFamily) -> Iterator[str]:
         # Nothing matches, or the database has to be asked.
         return
     except Exception as error:
-        yield f"its `filter` and `labels` should name fields of {family.model_label}: {error}"
+        says = f"its `filter` and `labels` should name fields of {family.model_label}: {error}"
+        yield Obstacle(says, "Name fields, or look-ups such as `team__slug`.")
+
+
+def _remedy_for_model(written: str) -> str:
+    """Return what to write for a model: by its class, by its name, or for one that is alike."""
+    models = {model._meta.label: model for model in apps.get_models()}
+    for label, model in models.items():
+        path = f"{model.__module__}.{model.__qualname__}"
+        if written.lower() in (path.lower(), model.__name__.lower()):
+            return f'Write "{label}".'
+    by_last_parts = ".".join(written.split(".")[-2:])
+    lowered = {label.lower(): label for label in models}
+    for match in difflib.get_close_matches(by_last_parts.lower(), lowered, n=1):
+        return f'Did you mean "{lowered[match]}"?'
+    return 'Write the label of the app and the name of the model, as in "auth.User".'

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from asgiref.sync import sync_to_async
+from django.db import DatabaseError
 
 from tachikoma_metrics import conf, transactions
 from tachikoma_metrics.business import snapshot
 from tachikoma_metrics.business.counting import count
 from tachikoma_metrics.business.families import BusinessFamily, declared, obstacles_of_names
-from tachikoma_metrics.business.snapshot import CountedFamily, Snapshot
+from tachikoma_metrics.business.snapshot import CountedFamily, NotMigrated, Snapshot
 from tachikoma_metrics.registry import METRICS
 
 _SECONDS_TO_WAIT = 60.0
@@ -80,7 +81,8 @@ def update_business_metrics() -> None:
     try:
         refresh()
     except Exception as error:
-        METRICS.fault("business", error)
+        is_expected = isinstance(error, (DatabaseError, NotMigrated))
+        METRICS.fault("business", error, is_expected=is_expected)
 
 
 aupdate_business_metrics = sync_to_async(update_business_metrics)
@@ -115,7 +117,9 @@ def _refresh(families: list[BusinessFamily], now: float, before: Snapshot) -> Re
         try:
             counted.append(_counted(family))
         except Exception as error:
-            METRICS.fault("business", error, family.name)
+            # Of a callable, the project has to see where it failed.
+            is_expected = not family.callable_path
+            METRICS.fault("business", error, family.name, is_expected=is_expected)
             errors[family.name] = error
             if family.name in known:
                 counted.append(known[family.name])
@@ -124,7 +128,9 @@ def _refresh(families: list[BusinessFamily], now: float, before: Snapshot) -> Re
 
 
 def _counted(family: BusinessFamily) -> CountedFamily:
-    for why in obstacles_of_names(family):
-        raise ValueError(f"`BUSINESS_METRICS` should declare `{family.name}` otherwise: {why}")
+    for obstacle in obstacles_of_names(family):
+        raise ValueError(
+            f"`BUSINESS_METRICS` should declare `{family.name}` otherwise: {obstacle.says}"
+        )
     at = time.time()
     return CountedFamily(family.name, family.help, tuple(family.labels), at, count(family))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
-from django.db import IntegrityError, router, transaction
+from django.db import DatabaseError, IntegrityError, connections, router, transaction
 from django.db.models import Q, QuerySet
 
 from tachikoma_metrics import conf
@@ -89,6 +89,10 @@ class SnapshotStore(Protocol):
         """Replace an older snapshot; return False if there is a newer one."""
 
 
+class NotMigrated(Exception):
+    """Raised where the database has no table for the snapshot; says the remedy."""
+
+
 def _is_before(field_name: str, moment: float, now: float) -> Q:
     wrong = now + _SECONDS_CLOCKS_DIFFER
     return Q(**{f"{field_name}__lt": moment}) | Q(**{f"{field_name}__gt": wrong})
@@ -104,15 +108,17 @@ class DatabaseStore:
 
     def read(self) -> Snapshot:
         """Return the snapshot; ``NOTHING`` before the first."""
-        row = self._rows().first()
+        with self._explained():
+            row = self._rows().first()
         return NOTHING if row is None else restored(row.taken_at, json.loads(row.content))
 
     def begin(self, now: float, min_age: float) -> bool:
         """Tell whether no other refresh began in the last ``min_age`` seconds."""
         rows = self._rows()
         is_old = _is_before("begun_at", now - min_age, now)
-        if rows.filter(is_old).update(begun_at=now):
-            return True
+        with self._explained():
+            if rows.filter(is_old).update(begun_at=now):
+                return True
         return not rows.exists() and self._made(now)
 
     def write(self, snapshot: Snapshot) -> bool:
@@ -123,6 +129,26 @@ class DatabaseStore:
         is_older = _is_before("taken_at", snapshot.taken_at, time.time())
         content = json.dumps(snapshot.content())
         return bool(rows.filter(is_older).update(taken_at=snapshot.taken_at, content=content))
+
+    def lacks_table(self) -> bool:
+        """Tell whether the database answers, and has no table for the snapshot."""
+        try:
+            tables = connections[self.alias].introspection.table_names()
+        except Exception:
+            return False
+        return BusinessSnapshot._meta.db_table not in tables
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError:
+            if self.lacks_table():
+                raise NotMigrated(
+                    f"the database {self.alias!r} lacks the table for the business metrics: run "
+                    "`manage.py migrate`"
+                ) from None
+            raise
 
     def _rows(self) -> QuerySet[BusinessSnapshot]:
         return BusinessSnapshot.objects.using(self.alias).filter(pk=1)
@@ -199,3 +225,18 @@ def keep(snapshot: Snapshot) -> bool:
 def store() -> SnapshotStore:
     """Return where the settings have the snapshot kept."""
     return DatabaseStore() if conf.config().business_store == "database" else CacheStore()
+
+
+def lacks_table(aliases: Collection[str] | None = None) -> str | None:
+    """Return the database, of ``aliases``, that should have a table for the snapshot and has none.
+
+    None, too, if the settings need none, or the database does not answer.
+    """
+    config = conf.config()
+    needs_one = config.enabled and config.business_metrics and config.business_store == "database"
+    if not needs_one:
+        return None
+    store = DatabaseStore()
+    if aliases is not None and store.alias not in aliases:
+        return None
+    return store.alias if store.lacks_table() else None

@@ -11,7 +11,12 @@ from tachikoma_metrics import conf
 
 
 class WritingCommand(BaseCommand):
-    """Write a text to standard output, or to the file that ``--output`` names."""
+    """Write a text to standard output, or to the file that ``--output`` names.
+
+    ``part`` and ``parts`` say what the text is made of.
+    """
+
+    part, parts = "part", "parts"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add ``--output``."""
@@ -30,7 +35,19 @@ class WritingCommand(BaseCommand):
                 Path(options["output"]).write_text(text, encoding="utf-8")
             except OSError as error:
                 raise CommandError(f"The file cannot be written: {error}") from error
-        if left_out and options["verbosity"] == 1:
-            self.stderr.write(f"Left out, as it is not measured: {len(left_out)}. -v 2 says what.")
-        elif options["verbosity"] > 1:
-            self.stderr.write("\n".join(f"Left out: {one}" for one in left_out))
+        self._tell_what_is_left_out(left_out, options["verbosity"])
+
+    def note(self, text: str) -> None:
+        """Say something beside the file. It is no error, and does not look like one."""
+        self.stderr.write(text, style_func=str)
+
+    def _tell_what_is_left_out(self, left_out: list[str], verbosity: int) -> None:
+        if left_out and verbosity == 1:
+            number, what = len(left_out), self.parts if len(left_out) != 1 else self.part
+            self.note(
+                f"Done, without {number} {what} about what these settings do not measure "
+                "(-v 2 lists them)."
+            )
+        elif verbosity > 1:
+            for one in left_out:
+                self.note(f"Left out: {one}")

@@ -128,7 +128,7 @@ _SLOW = Runbook(
 
 
 def _of_slow_requests(config: Config, objectives: Objectives) -> Alert:
-    bound = _bound(catalogue.HTTP_REQUEST_DURATION, objectives.slow_after, config)
+    bound = slow_bound(config, objectives)
     return Alert(
         "DjangoRequestsSlow",
         _share_above(bound, "http_request_duration_seconds"),
@@ -138,6 +138,11 @@ def _of_slow_requests(config: Config, objectives: Objectives) -> Alert:
         f"{bound:g} s.",
         _SLOW,
     )
+
+
+def slow_bound(config: Config, objectives: Objectives) -> float:
+    """Return the bound of the bucket above which a request counts as slow, in seconds."""
+    return _bound(catalogue.HTTP_REQUEST_DURATION, objectives.slow_after, config)
 
 
 def _share_above(bound: float, histogram: str) -> str:
@@ -404,8 +409,8 @@ _FAULTS = Alert(
         "unharmed, but "
         "numbers may be missing. `source` tells where.",
         (
-            "Look for `Fault in ...` in the log of `tachikoma_metrics`: the first of each kind "
-            "is there, with its traceback.",
+            "Look for `Instrumentation error in ...` in the log of `tachikoma_metrics`: the first "
+            "of each kind is there.",
             "`settings`: run `manage.py check`. `store`: see `manage.py metrics_doctor`. "
             "`business`, `cache`: somebody does not answer. Anything else: a collector or a "
             "callable of your own, or a mistake of ours to report.",

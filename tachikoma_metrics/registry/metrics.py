@@ -85,6 +85,7 @@ class Metrics:
         self._asks: dict[str, Ask] = {}
         self._logged: set[object] = set()
         self._faults = 0
+        self._settings_are_told = False
         self._patience = Patience()
         self._merger = Merger()
         self._turns: exposition.Turns[str] = exposition.Turns()
@@ -122,6 +123,7 @@ class Metrics:
     def _page(self, format: exposition.Format, names: frozenset[str]) -> str:
         started_at = time.perf_counter()
         config = conf.config()
+        self.tell_of_settings()
         self._register()
         self._patience.begin_page()
         snapshot = Snapshot(self._merged, lambda: self._faults, names, self._patience)
@@ -174,22 +176,55 @@ class Metrics:
                 return taken[name]
         return None
 
-    def fault(self, source: str, error: Exception, about: object = None) -> None:
-        """Count a fault; log the first of its kind and source. Never raises."""
+    def fault(
+        self, source: str, error: Exception, about: object = None, *, is_expected: bool = False
+    ) -> None:
+        """Count a fault; log the first of its kind and source. Never raises.
+
+        What ``is_expected`` of a service's surroundings, such as a cache that does not answer,
+        is one line of the log, without a traceback.
+        """
         try:
-            self._faults += 1
-            self.tachikoma_metrics_errors_total.labels(source).inc()
+            self.count_fault(source)
             self._log_once(
                 (source, type(error), repr(about)[:200]),
                 logging.ERROR,
-                "Fault in %s%s; it is counted in tachikoma_metrics_errors_total and, if "
-                "it happens again, not logged again.",
+                "Instrumentation error in %s%s: %s. Further ones of this kind are counted in "
+                "tachikoma_metrics_errors_total, and not logged.",
                 source,
                 "" if about is None else f", from {about!r}",
-                exc_info=error,
+                _in_a_line(error),
+                exc_info=None if is_expected else error,
             )
         except Exception:
-            logger.exception("A fault in %s could not be counted.", source)
+            logger.exception("An instrumentation error in %s could not be counted.", source)
+
+    def count_fault(self, source: str) -> None:
+        """Count a fault that is told of elsewhere."""
+        self._faults += 1
+        self.tachikoma_metrics_errors_total.labels(source).inc()
+
+    def tell_of_settings(self) -> None:
+        """Log and count what is wrong with the settings, once. Never raises.
+
+        Called where a process begins to serve: ``manage.py check`` says the same by itself.
+        """
+        if self._settings_are_told:
+            return
+        self._settings_are_told = True
+        for fault in conf.config().faults:
+            self.count_fault("settings")
+            logger.error(
+                "Invalid setting (tachikoma_metrics.%s): %s %s %s",
+                fault.id,
+                fault.message,
+                fault.hint,
+                fault.consequence,
+            )
+
+    def settings_were_told(self) -> None:
+        """Be told that what is wrong with the settings was said elsewhere."""
+        self._settings_are_told = True
 
     def when_forgotten(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when remembered series are no longer the right ones."""
@@ -238,8 +273,7 @@ class Metrics:
         self._bound["tachikoma_metrics_series"].metric.reset_series()
         self._forget()
         self.tachikoma_metrics_info.labels(__version__).set(1)
-        for fault in config.faults:
-            self.fault("settings", ValueError(fault.message), fault.id)
+        self._settings_are_told = False
 
     def _bound_as(self, family: Family, config: Config) -> Bound:
         shape = shape_of(family, config)
@@ -311,6 +345,14 @@ class Metrics:
             if bound.is_on and bound.shape.label_names and not bound.family.is_own_health:
                 count = snapshot.label_sets(bound.metric.declaration)
                 series.labels(bound.family.name).set(count)
+
+
+_LONGEST_LINE = 300
+
+
+def _in_a_line(error: Exception) -> str:
+    said = " ".join(str(error).split()).rstrip(".")
+    return f"{type(error).__name__}: {said[:_LONGEST_LINE]}" if said else type(error).__name__
 
 
 def _wanted(config: Config) -> Callable[[Collector], bool]:

@@ -406,6 +406,14 @@ class Store:
             except Exception as error:
                 self.report(error)
 
+    def leave(self) -> None:
+        """Give the slot back and take none again, for a process that only looks at others.
+
+        What it recorded until then stays; what it records from now on, it alone sees.
+        """
+        self.where = tuple
+        self.after_fork()
+
     def finish(self) -> None:
         """Make the changes that wait, at the end of the process.
 

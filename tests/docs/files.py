@@ -2,6 +2,7 @@
 
 - A block whose first line is a comment with a path in it, such as ``# mysite/urls.py`` or
   ``# prometheus.yml``, is the whole of that file.
+- One whose first line ends in ``, at the end`` is added to the end of the file that it names.
 - A block whose first line is ``# settings.py`` goes to the end of the project's settings.
 - A block in ``diff`` names its file in its first line. Each line with a ``+`` is added after
   the line above it, which is there; ``...`` is whatever is in between.
@@ -32,7 +33,13 @@ def put(block: str, home: Path, project: str) -> None:
     elif name is not None:
         path = home / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(block, encoding="utf-8")
+        there = path.read_text(encoding="utf-8") if is_addition(block) else ""
+        path.write_text(there + block, encoding="utf-8")
+
+
+def is_addition(block: str) -> bool:
+    """Tell whether a block is to be added to the file that it names."""
+    return block.partition("\n")[0].endswith(", at the end")
 
 
 def apply(block: str, home: Path) -> None:

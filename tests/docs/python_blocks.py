@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
+from celery import Celery
 from django.conf import settings
 from django.test import override_settings
 from sybil import Example
@@ -19,6 +20,7 @@ from sybil.evaluators.python import PythonEvaluator
 
 from tachikoma_metrics import conf
 from tests.conftest import found
+from tests.docs import files
 
 SETTINGS = ("CACHES", "INSTALLED_APPS", "MIDDLEWARE", conf.NAME)
 ROUTES = "urlpatterns"
@@ -30,6 +32,9 @@ def evaluate(example: Example) -> None:
     """Run a block in the namespace of its page, and judge the settings and routes in it."""
     # Where a reader's module would be.
     example.namespace["__name__"] = "page"
+    if files.is_addition(str(example.parsed)):
+        # What the file that it is added to has there already.
+        example.namespace.setdefault("app", Celery("mysite"))
     _run(example)
     assigned = set(_assigned(example.parsed))
     values = {name: example.namespace[name] for name in SETTINGS if name in assigned}

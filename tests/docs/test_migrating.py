@@ -51,7 +51,7 @@ class Row:
 
 
 def rows() -> list[Row]:
-    text = GUIDE.read_text(encoding="utf-8").partition("## Query by query")[2]
+    text = GUIDE.read_text(encoding="utf-8").partition("## Query mapping")[2]
     lines = [line for line in text.splitlines() if line.startswith("| ") and "`" in line]
     matches = [_ROW.fullmatch(line) for line in lines]
     assert None not in matches, lines[matches.index(None)]

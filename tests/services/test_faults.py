@@ -49,7 +49,7 @@ def test_without_a_usable_directory_a_process_counts_alone(
         assert requests(page) == 10
         assert total(page, "depot_sales_total") == 10
         assert faults(page) >= 1
-        assert site.log("gunicorn").read_text().count("Fault in store") == 1
+        assert site.log("gunicorn").read_text().count("Instrumentation error in store") == 1
 
 
 @pytest.fixture
@@ -140,4 +140,4 @@ def test_a_damaged_file_is_logged_once(site: Site):
         pages = [site.page() for _ in range(10)]
 
         assert faults(pages[-1]) >= 1
-        assert site.log("gunicorn").read_text().count("Fault in store") == 1
+        assert site.log("gunicorn").read_text().count("Instrumentation error in store") == 1

@@ -14,6 +14,7 @@ from tachikoma_metrics.management.writing import WritingCommand
 class Command(WritingCommand):
     """Write a dashboard of what the settings have measured, in their names."""
 
+    part, parts = "panel", "panels"
     help = (
         "Writes a Grafana dashboard, as JSON, of what the settings have measured: with their "
         "namespace, labels, opt-in families and business counts. Import it in Grafana."

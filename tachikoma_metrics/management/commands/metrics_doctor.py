@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tachikoma_metrics import diagnosis
+from tachikoma_metrics import credentials, diagnosis
 from tachikoma_metrics.diagnosis import FINE, LOOK, Finding
+from tachikoma_metrics.store import STORE
+
+TOKEN_VARIABLE = "TACHIKOMA_METRICS_TOKEN"  # noqa: S105  # The variable's name is no secret.
 
 
 class Command(BaseCommand):
@@ -23,18 +27,26 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add ``--url``, ``--token`` and ``--json``."""
-        parser.add_argument("--url", help="Ask the page of a running server.")
-        parser.add_argument("--token", default="", help="The bearer token to ask it with.")
-        parser.add_argument("--json", action="store_true", help="Tell it to a program.")
+        """Add ``--url``, the ways to give a token, and ``--json``."""
+        parser.add_argument(
+            "--url",
+            help="Ask the metrics endpoint of a running server. If it needs a token, the first of "
+            f"TOKENS is sent, unless one is given here or in the environment as {TOKEN_VARIABLE}.",
+        )
+        parser.add_argument(
+            "--token-file", metavar="FILE", help="The file with the bearer token to send."
+        )
+        parser.add_argument(
+            "--token",
+            default="",
+            help="The bearer token to send. Other users of the machine can read it in the list of "
+            "processes: prefer --token-file.",
+        )
+        parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Tell what is found; exit with 1 if anything is wrong."""
-        findings = list(
-            diagnosis.of_server(options["url"], options["token"])
-            if options["url"]
-            else diagnosis.of_this_service()
-        )
+        findings = list(self._of_server(options) if options["url"] else self._of_this_service())
         if options["json"]:
             self.stdout.write(json.dumps(diagnosis.as_json(findings), indent=2))
         else:
@@ -43,9 +55,38 @@ class Command(BaseCommand):
         if diagnosis.is_wrong(findings):
             sys.exit(1)
 
+    def _of_server(self, options: dict[str, Any]) -> list[Finding]:
+        # Another process may call the command, and goes on afterwards.
+        if getattr(self, "_called_from_command_line", False):
+            # The server is not to count this command among its processes.
+            STORE.leave()
+        return list(diagnosis.of_server(options["url"], _token(options)))
+
+    def _of_this_service(self) -> list[Finding]:
+        return list(diagnosis.of_this_service())
+
     def _tell(self, finding: Finding) -> None:
         styles = {FINE: self.style.SUCCESS, LOOK: self.style.WARNING}
         style = styles.get(finding.state, self.style.ERROR)
-        self.stdout.write(f"{style(f'{finding.state:>5}')}  {finding.about}: {finding.says}")
+        says = printable(f"{finding.about}: {finding.says}")
+        self.stdout.write(f"{style(f'{finding.state:>5}')}  {says}")
         if finding.remedy:
-            self.stdout.write(f"       {finding.remedy}")
+            self.stdout.write(f"       {printable(finding.remedy)}")
+
+
+def _token(options: dict[str, Any]) -> str:
+    if options["token"]:
+        return str(options["token"])
+    if not options["token_file"]:
+        return os.environ.get(TOKEN_VARIABLE, "")
+    try:
+        return credentials.read_file(options["token_file"])[0]
+    except credentials.Unreadable as error:
+        raise CommandError(f"--token-file: {error}.") from error
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal would obey: a server may have written it."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )

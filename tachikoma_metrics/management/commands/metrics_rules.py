@@ -15,6 +15,7 @@ from tachikoma_metrics.monitoring.rule_file import RUNBOOKS
 class Command(WritingCommand):
     """Write rules about what the settings have measured, in their names."""
 
+    part, parts = "rule", "rules"
     help = (
         "Writes a file of recording and alerting rules for Prometheus, as YAML, about what the "
         "settings have measured: with their namespace, labels and business counts. Name it in "
@@ -47,7 +48,10 @@ class Command(WritingCommand):
             help="Database connections of a service that are too many.",
         )
         parser.add_argument(
-            "--job", default="", help="The one job of Prometheus they are about; all unless given."
+            "--job",
+            default="",
+            help="Restrict the rules to this job: a `job_name` of the configuration of Prometheus. "
+            "All jobs unless given.",
         )
         parser.add_argument(
             "--runbooks", default=RUNBOOKS, metavar="URL", help="Where the runbook of alerts is."
@@ -65,3 +69,20 @@ class Command(WritingCommand):
             conf.config(), objectives, job=options["job"], runbooks=options["runbooks"]
         )
         self.write(monitoring.as_yaml(made), left_out, options)
+        if options["verbosity"]:
+            self._note_what_is_assumed(objectives, options["job"])
+
+    def _note_what_is_assumed(self, objectives: Objectives, job: str) -> None:
+        bound = monitoring.slow_bound(conf.config(), objectives)
+        if bound != objectives.slow_after:
+            which = "the highest" if bound < objectives.slow_after else "the next"
+            self.note(
+                f"Warning: --slow-after {objectives.slow_after:g} is not the bound of a bucket. "
+                f"The alert is about requests of more than {bound:g} s, {which} bound that there "
+                f"is: add {objectives.slow_after:g} to `LATENCY_BUCKETS` to have it exact."
+            )
+        if job:
+            self.note(
+                f"The rules are about job={job!r} alone, which has to be a `job_name` of the "
+                "configuration of Prometheus: for any other they stay silent."
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         if not conf.config().business_metrics:
             raise CommandError(
                 "`BUSINESS_METRICS` should declare what to count; it is empty. Write it like "
-                '{"missions_total": {"model": "missions.Mission"}}.'
+                '{"orders": {"model": "shop.Order"}}.'
             )
         if options["every"]:
             self._refresh_every(options["every"], options["dry_run"])
@@ -50,8 +51,8 @@ class Command(BaseCommand):
         try:
             done = business.refresh(dry_run=dry_run)
         except Exception as error:
-            METRICS.fault("business", error)
-            raise CommandError(f"The counts could not be kept: {error}") from error
+            METRICS.count_fault("business")
+            raise CommandError(f"The business metrics could not be kept: {error}") from error
         if done is not None:
             self._tell(done)
             if done.errors:
@@ -84,8 +85,8 @@ class Command(BaseCommand):
         try:
             done = business.refresh(min_age, dry_run=dry_run)
         except Exception as error:
-            METRICS.fault("business", error)
-            self.stderr.write(f"The counts could not be kept: {error}")
+            METRICS.count_fault("business")
+            self.stderr.write(f"The business metrics could not be kept: {error}")
         else:
             if done is not None:
                 self._tell(done)
@@ -105,7 +106,10 @@ class Command(BaseCommand):
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ValueError(f"--every should be a positive number of seconds; got {text}.")
+        raise ArgumentTypeError(f"it should be a positive number of seconds; got {text!r}.")
     return seconds
