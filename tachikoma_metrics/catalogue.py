@@ -52,6 +52,27 @@ CHANGE_TYPE = Label("change_type", "`create`, `modify`, `delete` and the like.")
 CHANGE_STATUS = Label("status", "What became of the change, such as `applied`.")
 REASON = Label("reason", "`closed` or `denied` by the app, `left` by the client, or `error`.")
 CLOSE_CODE = Label("code", "The close code if it is one of `1000` to `1015`, else `other`.")
+REFUSALS = (
+    "address",
+    "browser",
+    "busy",
+    "error",
+    "permission",
+    "proxy",
+    "server",
+    "settings",
+    "token",
+    "unix_socket",
+)
+"""Every reason for which a scrape is refused."""
+REFUSAL = Label(
+    "reason",
+    "`address`: the client's is not in `ALLOWED_NETWORKS`; `proxy`: a proxy names no client; "
+    "`server`: the server removes what a proxy says; `unix_socket`: no header names the client; "
+    "`browser`: a page under a host that is not in `ALLOWED_HOSTS`; `token`, `permission`: "
+    "`TOKENS` or `PERMISSION`; `settings`: one of these is invalid; `busy`: too many connections "
+    "to `WORKER_PORT`; `error`: the rule could not be applied.",
+)
 SOURCE = Label("source", "The part of tachikoma_metrics that met the fault.")
 FAMILY = Label("family", "The metric family, without the namespace.")
 VERSION = Label("version", "The version of tachikoma_metrics.")
@@ -381,6 +402,12 @@ SERIES = Gauge(
     (FAMILY,),
     latest_wins=True,
     is_about_the_page=True,
+    fed_by=_OURSELVES,
+)
+SCRAPES_REFUSED = Counter(
+    "tachikoma_metrics_scrapes_refused_total",
+    "Requests to the metrics endpoint that access control refused.",
+    (REFUSAL,),
     fed_by=_OURSELVES,
 )
 SCRAPE_DURATION = Gauge(
