@@ -151,7 +151,7 @@ def refusal(request: HttpRequest) -> Refusal | None:
         refused = _refusal_at_first_sight(request.META)
         if refused is not None:
             return refused
-        if config().tokens and not _has_token(request.META):
+        if config().tokens and not _has_token(request):
             return _BY_TOKEN
         return None if _is_permitted(request) else _BY_PERMISSION
     except Exception as error:
@@ -374,8 +374,8 @@ def _bearer(headers: Headers) -> str | None:
     return given.strip() if scheme.lower() == "bearer" else None
 
 
-def _has_token(headers: Headers) -> bool:
-    given = _bearer(headers)
+def _has_token(request: HttpRequest) -> bool:
+    given = _bearer(request.META)
     if given is None:
         return False
     candidate = given.encode("utf-8", "surrogateescape")
