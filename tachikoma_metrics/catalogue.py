@@ -63,6 +63,28 @@ REASON = Label(
 CLOSE_CODE = Label(
     "code", "The close code if it is one of `1000` to `1015`, else `other`.", is_closed=True
 )
+REFUSALS = (
+    "address",
+    "browser",
+    "busy",
+    "error",
+    "permission",
+    "proxy",
+    "server",
+    "settings",
+    "token",
+    "unix_socket",
+)
+"""Every reason for which a scrape is refused."""
+REFUSAL = Label(
+    "reason",
+    "`address`: the client's is not in `ALLOWED_NETWORKS`; `proxy`: a proxy names no client; "
+    "`server`: the server removes what a proxy says; `unix_socket`: no header names the client; "
+    "`browser`: a page under a host that is not in `ALLOWED_HOSTS`; `token`, `permission`: "
+    "`TOKENS` or `PERMISSION`; `settings`: one of these is invalid; `busy`: too many connections "
+    "to `WORKER_PORT`; `error`: the rule could not be applied.",
+    is_closed=True,
+)
 SOURCE = Label("source", "The part of tachikoma_metrics that met the fault.")
 FAMILY = Label("family", "The metric family, without the namespace.")
 VERSION = Label("version", "The version of tachikoma_metrics.")
@@ -392,6 +414,12 @@ SERIES = Gauge(
     (FAMILY,),
     latest_wins=True,
     is_about_the_page=True,
+    fed_by=_OURSELVES,
+)
+SCRAPES_REFUSED = Counter(
+    "tachikoma_metrics_scrapes_refused_total",
+    "Requests to the metrics endpoint that access control refused.",
+    (REFUSAL,),
     fed_by=_OURSELVES,
 )
 SCRAPE_DURATION = Gauge(

@@ -188,7 +188,9 @@ class Config:
         "E124",
         "Networks that may read the page: `private` for loopback, private and link-local "
         "addresses, `*` for all, or networks such as `192.0.2.0/24`. The peer and every address "
-        "a proxy's header names have to be in one. With `TOKENS`, all unless set.",
+        "a proxy's header names have to be in one. `unix:X-Forwarded-For` names the header that "
+        "the proxy before a Unix socket sets; beside no network, `private` is meant. "
+        "With `TOKENS`, all unless set.",
     )
     tokens: tuple[str, ...] = _setting(
         (),
@@ -355,6 +357,13 @@ def asgi_modules() -> list[str]:
 def is_migrating() -> bool:
     """Tell whether this process is ``manage.py migrate``."""
     return sys.argv[1:2] == ["migrate"]
+
+
+def allowed_hosts() -> list[str]:
+    """Return ``ALLOWED_HOSTS``, or what Django takes in its place while developing."""
+    # https://docs.djangoproject.com/en/stable/ref/settings/#allowed-hosts
+    while_developing = [".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else []
+    return list(settings.ALLOWED_HOSTS) or while_developing
 
 
 def middleware() -> tuple[str, ...]:

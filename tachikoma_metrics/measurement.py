@@ -223,7 +223,9 @@ class Measurement:
             length = request.META.get("CONTENT_LENGTH")
             if length:
                 # A test client may have put a number there.
-                self._request_bytes = content_length(f"{length}")
+                text = f"{length}"
+                if len(text) <= _MOST_DIGITS:
+                    self._request_bytes = _remembered_length(text)
             method = self._method
             match = request.resolver_match
             self._facts = facts = (
@@ -285,15 +287,18 @@ def _asked(request: HttpRequest) -> tuple[str, ...]:
     return (request.scheme or "", *(_extra_label(path, request) for path in dotted_paths))
 
 
-@lru_cache(1024)
 def content_length(header: str) -> float:
     """Return the length a ``Content-Length`` header gives, or ``UNKNOWN``.
 
     Only ASCII digits are a length: Python's ``int`` would also take signs, underscores and
     the digits of other scripts. https://www.rfc-editor.org/rfc/rfc9110#name-content-length
     """
-    is_length = header.isascii() and header.isdigit() and len(header) <= _MOST_DIGITS
+    is_length = len(header) <= _MOST_DIGITS and header.isascii() and header.isdigit()
     return float(header) if is_length else UNKNOWN
+
+
+# Of short ones alone: a client may fill any length with zeros.
+_remembered_length = lru_cache(1024)(content_length)
 
 
 def _extra_label(dotted_path: str, request: HttpRequest) -> str:

@@ -18,7 +18,7 @@ from django.http.response import HttpResponseBase
 
 from tachikoma_metrics.conf import config, is_installed
 from tachikoma_metrics.measurement import Measurement, dropped, settle
-from tachikoma_metrics.page import respond, respond_in_thread
+from tachikoma_metrics.page import refuse, respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
 
 
@@ -69,6 +69,9 @@ class MetricsMiddleware:
         if measurement is None:
             return await self.get_response(request)  # type: ignore[no-any-return]
         if measurement is SCRAPE:
+            refused = refuse(request)
+            if refused is not None:
+                return refused
             return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
         try:
             response = await self.get_response(request)

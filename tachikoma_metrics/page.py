@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from http import HTTPStatus
 
 from django.core.exceptions import SuspiciousOperation
 from django.db import close_old_connections
@@ -16,6 +17,15 @@ from tachikoma_metrics.registry import METRICS
 # Level 9, the default, would take longer than gathering and rendering do.
 _COMPRESSION_LEVEL = 1
 
+_METHODS = ("GET", "HEAD")
+ON_EVERY_ANSWER = {
+    # Django's cache middleware knows "no-store" only since 5.2.15, "private" always.
+    "Cache-Control": "private, no-store",
+    # For a browser that a foreign page leads here.
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
 
 def respond(request: HttpRequest) -> HttpResponseBase:
     """Answer a scrape: GET and HEAD only, 404 where nothing is measured, and who may.
@@ -25,12 +35,28 @@ def respond(request: HttpRequest) -> HttpResponseBase:
     https://prometheus.github.io/client_python/restricted-registry/
     """
     try:
-        response = _answer(request)
+        return _answer(request)
     except Exception as error:
         METRICS.fault("page", error)
-        response = _text("The page could not be made; the log says why.\n", 500)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+        return _text("The page could not be made; the log says why.\n", 500)
+
+
+def refuse(request: HttpRequest) -> HttpResponseBase | None:
+    """Return the answer to a request that may not be served, as far as that is known at once.
+
+    Nothing is asked that may block: this may be called on an event loop, and a thread be kept
+    for those who may read. Never raises.
+    """
+    try:
+        if not config().enabled:
+            return None
+        if request.method not in _METHODS:
+            return _not_allowed()
+        refused = access.refusal_at_first_sight(request)
+        return None if refused is None else _refused(refused, request)
+    except Exception as error:
+        METRICS.fault("page", error)
+        return None
 
 
 def respond_in_thread(request: HttpRequest) -> HttpResponseBase:
@@ -48,13 +74,11 @@ def respond_in_thread(request: HttpRequest) -> HttpResponseBase:
 def _answer(request: HttpRequest) -> HttpResponse:
     if not config().enabled:
         return _text("Metrics are disabled: `ENABLED` is False.\n", 404)
-    if request.method not in ("GET", "HEAD"):
-        refusal = _text("The metrics page answers GET and HEAD.\n", 405)
-        refusal.headers["Allow"] = "GET, HEAD"
-        return refusal
+    if request.method not in _METHODS:
+        return _not_allowed()
     refused = access.refusal(request)
     if refused is not None:
-        return _refused(refused)
+        return _refused(refused, request)
     try:
         names = frozenset(request.GET.getlist("name[]"))
     except SuspiciousOperation:
@@ -63,18 +87,28 @@ def _answer(request: HttpRequest) -> HttpResponse:
         return _page(_format(request), names, request.headers.get("Accept-Encoding", ""))
     except Exception as error:
         METRICS.fault("page", error)
-        return HttpResponse(METRICS.last_resort(TEXT), content_type=TEXT.content_type)
+        page = METRICS.last_resort(TEXT)
+        return HttpResponse(page, content_type=TEXT.content_type, headers=ON_EVERY_ANSWER)
 
 
-def _refused(refused: access.Refusal) -> HttpResponse:
-    response = _text(f"{refused.reason}\n", refused.status)
+def _not_allowed() -> HttpResponse:
+    response = _text("Method not allowed: use GET or HEAD.\n", 405)
+    response.headers["Allow"] = ", ".join(_METHODS)
+    return response
+
+
+def _refused(refused: access.Refusal, request: HttpRequest) -> HttpResponse:
+    access.record_refusal(refused, request.META.get("REMOTE_ADDR") or "")
+    phrase = HTTPStatus(refused.status).phrase
+    response = _text(f"{phrase}: {refused.reason}\n", refused.status)
     if refused.challenge:
         response.headers["WWW-Authenticate"] = refused.challenge
     return response
 
 
 def _text(body: str, status: int) -> HttpResponse:
-    return HttpResponse(body, status=status, content_type="text/plain; charset=utf-8")
+    content_type = "text/plain; charset=utf-8"
+    return HttpResponse(body, status=status, content_type=content_type, headers=ON_EVERY_ANSWER)
 
 
 def _format(request: HttpRequest) -> Format:
@@ -87,7 +121,7 @@ def _format(request: HttpRequest) -> Format:
 
 def _page(format: Format, names: frozenset[str], accept_encoding: str) -> HttpResponse:
     page = METRICS.page(format, names).encode()
-    headers = {"Vary": "Accept, Accept-Encoding"}
+    headers = {**ON_EVERY_ANSWER, "Vary": "Accept, Accept-Encoding"}
     if accepts_gzip(accept_encoding):
         page = gzip.compress(page, _COMPRESSION_LEVEL, mtime=0)
         headers["Content-Encoding"] = "gzip"

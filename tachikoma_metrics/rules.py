@@ -284,10 +284,20 @@ def _business_store(value: Any) -> str:
     return str(value)
 
 
+AT_UNIX_SOCKET = "unix:"
+"""Begins an entry of ``ALLOWED_NETWORKS`` that names the header of a proxy."""
+
+# https://www.rfc-editor.org/rfc/rfc9110#name-field-names, of which servers drop those with
+# an underscore.
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+
+
 def _networks(value: Any) -> tuple[str, ...]:
     networks = _strings(value)
     for place, network in enumerate(networks):
-        if network not in ("private", "*"):
+        if network.startswith(AT_UNIX_SOCKET):
+            require(_HEADER.fullmatch(network.removeprefix(AT_UNIX_SOCKET)) is not None)
+        elif network not in ("private", "*"):
             _network(place, network)
     return networks
 
@@ -395,8 +405,9 @@ OPTIONAL_SECONDS = Rule(
 )
 BUSINESS_STORE = Rule('"database" or "cache"', "Choose where the counts are kept.", _business_store)
 NETWORKS = Rule(
-    'a list of "private", "*" and networks in CIDR notation',
-    'Write it like ["private", "192.0.2.0/24"]; host bits must be zero.',
+    'a list of "private", "*", networks in CIDR notation and "unix:" with the name of a header',
+    'Write it like ["private", "192.0.2.0/24"], with host bits zero, or '
+    '["unix:X-Forwarded-For"] behind a Unix socket.',
     _networks,
 )
 DOTTED_PATH = Rule(

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.checks import run_checks
-from django.http import HttpRequest
-from django.test import AsyncClient, Client, override_settings
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, AsyncRequestFactory, Client, override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
+from tachikoma_metrics import catalogue
 from tachikoma_metrics.access import read_address
-from tachikoma_metrics.testing import sample_value
+from tachikoma_metrics.middleware import MetricsMiddleware
+from tachikoma_metrics.testing import increase_of, sample_value, samples
 from tests.conftest import found
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -40,6 +43,17 @@ def ask(peer: str | None = "127.0.0.1", **headers: str) -> Any:
     return Client().get("/metrics", headers=headers, **environ)
 
 
+async def ask_asgi(peer: str | None, **headers: str) -> Any:
+    """Ask as ``ask`` does, under ASGI."""
+
+    async def nobody(request: HttpRequest) -> HttpResponse:
+        raise AssertionError("The project was asked.")
+
+    request = AsyncRequestFactory().get("/metrics", headers=headers)
+    request.META["REMOTE_ADDR"] = peer or ""
+    return await MetricsMiddleware(nobody)(request)  # type: ignore[misc]  # Here an awaitable.
+
+
 FORWARDED = "x-forwarded-for"
 
 ALLOWED: list[tuple[str | None, dict[str, str]]] = [
@@ -60,14 +74,13 @@ ALLOWED: list[tuple[str | None, dict[str, str]]] = [
     ("10.0.0.1", {FORWARDED: "10.0.0.2:4711"}),
     ("10.0.0.1", {FORWARDED: "[fd00::1]:4711"}),
     ("10.0.0.1", {FORWARDED: "fd00::1"}),
-    ("10.0.0.1", {FORWARDED: " 10.0.0.2 , "}),
-    ("10.0.0.1", {FORWARDED: ""}),
+    ("10.0.0.1", {FORWARDED: " 10.0.0.2 ,10.0.0.3 "}),
     ("10.0.0.1", {"forwarded": "for=10.0.0.2;proto=http"}),
     ("10.0.0.1", {"forwarded": 'for="[fd00::1]:4711", for=10.0.0.3'}),
-    ("10.0.0.1", {"forwarded": "proto=https;by=203.0.113.9"}),
+    ("10.0.0.1", {"forwarded": "for=10.0.0.2;proto=https;by=203.0.113.9"}),
     ("10.0.0.1", {"x-real-ip": "10.0.0.2"}),
-    (None, {FORWARDED: "10.0.0.2"}),
-    (None, {"x-real-ip": "127.0.0.1"}),
+    ("10.0.0.1", {FORWARDED: "10.0.0.2", "x-forwarded-proto": "https", "via": "1.1 proxy"}),
+    ("10.0.0.1", {"x-real-ip": "10.0.0.2", "x-request-id": "3f"}),
 ]
 REFUSED: list[tuple[str | None, dict[str, str]]] = [
     ("203.0.113.9", {}),
@@ -82,6 +95,9 @@ REFUSED: list[tuple[str | None, dict[str, str]]] = [
     ("nonsense", {}),
     (None, {}),
     (None, {FORWARDED: "203.0.113.9"}),
+    (None, {FORWARDED: "10.0.0.2"}),
+    (None, {"x-real-ip": "127.0.0.1"}),
+    (None, {"forwarded": "for=127.0.0.1"}),
     ("10.0.0.1", {FORWARDED: "203.0.113.9"}),
     ("10.0.0.1", {FORWARDED: "10.0.0.2, 203.0.113.9"}),
     ("10.0.0.1", {FORWARDED: "203.0.113.9, 10.0.0.2"}),
@@ -109,7 +125,54 @@ REFUSED: list[tuple[str | None, dict[str, str]]] = [
     ("10.0.0.1", {"cf-connecting-ip": "203.0.113.9"}),
     ("10.0.0.1", {"true-client-ip": "203.0.113.9"}),
     ("10.0.0.1", {FORWARDED: "10.0.0.2", "forwarded": "for=203.0.113.9"}),
+    # An empty node is one that nobody can read.
+    ("10.0.0.1", {FORWARDED: ""}),
+    ("10.0.0.1", {FORWARDED: " "}),
+    ("10.0.0.1", {FORWARDED: "10.0.0.2, "}),
+    ("10.0.0.1", {FORWARDED: ",10.0.0.2"}),
+    ("10.0.0.1", {"x-real-ip": ""}),
+    ("10.0.0.1", {"forwarded": ""}),
+    ("10.0.0.1", {"forwarded": "for="}),
+    ("10.0.0.1", {"forwarded": 'for=""'}),
+    ("10.0.0.1", {"forwarded": "for=;proto=https"}),
+    ("10.0.0.1", {"forwarded": "for=10.0.0.2, proto=https"}),
+    ("10.0.0.1", {"forwarded": "for=10.0.0.2, for="}),
+    # More than anybody is to read.
+    ("10.0.0.1", {FORWARDED: ", ".join(["10.0.0.2"] * 40)}),
+    ("10.0.0.1", {FORWARDED: " " * 5000 + "10.0.0.2"}),
+    # Other names for the same.
+    ("10.0.0.1", {"x-envoy-external-address": "203.0.113.9"}),
+    ("10.0.0.1", {"x-azure-clientip": "203.0.113.9"}),
+    ("10.0.0.1", {"x-original-forwarded-for": "203.0.113.9"}),
+    ("10.0.0.1", {"x-appengine-user-ip": "203.0.113.9"}),
+    ("10.0.0.1", {"x-vercel-forwarded-for": "203.0.113.9"}),
+    ("10.0.0.1", {"client-ip": "203.0.113.9"}),
+    ("10.0.0.1", {"cf-connecting-ipv6": "2001:db8::1"}),
+    ("10.0.0.1", {"cloudfront-viewer-address": "203.0.113.9:4711"}),
 ]
+
+SIGNS_OF_A_PROXY = {
+    "x-forwarded-proto": "https",
+    "x-forwarded-host": "shop.example",
+    "x-forwarded-port": "443",
+    "x-forwarded-server": "edge",
+    "x-forwarded-prefix": "/shop",
+    "x-forwarded-client-cert": "By=spiffe://cluster.local",
+    "via": "1.1 varnish",
+    "forwarded": "by=10.0.0.9;proto=https",
+    "x-request-id": "a6e4",
+    "x-request-start": "t=1700000000.1",
+    "cf-ray": "88-FRA",
+    "cdn-loop": "cloudflare",
+    "x-amzn-trace-id": "Root=1-67891233-abcdef",
+    "x-envoy-attempt-count": "1",
+    "x-original-url": "/metrics",
+    "x-scheme": "https",
+    "l5d-client-id": "web.shop.serviceaccount",
+}
+"""Headers that a proxy sets, none of which names the client."""
+
+BY_A_BROWSER = {"accept-language": "en"}
 
 
 @pytest.mark.parametrize(("peer", "headers"), ALLOWED, ids=str)
@@ -124,7 +187,7 @@ def test_public_anywhere_on_the_way_may_not(peer: str | None, headers: dict[str,
     assert response.status_code == 403
     assert b"http_requests" not in response.content
     assert b"ALLOWED_NETWORKS" in response.content
-    assert response["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "private, no-store"
     assert response["Content-Type"] == "text/plain; charset=utf-8"
 
 
@@ -161,6 +224,298 @@ def test_networks_narrow_and_widen(declare: Declare, peer: str, status: int):
 def test_an_empty_list_lets_nobody_read(declare: Declare):
     declare(ALLOWED_NETWORKS=[])
     assert ask().status_code == 403
+
+
+# --- where networks alone decide --------------------------------------------
+
+
+@pytest.fixture(
+    params=[
+        {"TOKENS": [TOKEN]},
+        {"TOKENS": [TOKEN], "ALLOWED_NETWORKS": ["private"]},
+        {"PERMISSION": "tests.test_access.permits"},
+    ],
+    ids=str,
+)
+def more_than_networks(request: pytest.FixtureRequest, declare: Declare) -> dict[str, str]:
+    """Declare what decides as well as networks; return the headers that satisfy it."""
+    declare(**request.param)
+    return {"authorization": f"Bearer {TOKEN}", "x-who": "the major"}
+
+
+@pytest.mark.parametrize("name", SIGNS_OF_A_PROXY)
+def test_a_proxy_that_names_no_client_is_refused_and_told_why(name: str):
+    response = ask("10.0.0.1", **{name: SIGNS_OF_A_PROXY[name]})
+
+    assert response.status_code == 403
+    body = response.content.decode()
+    assert name in body.lower()
+    assert all(remedy in body for remedy in ("X-Forwarded-For", "TOKENS", "PERMISSION"))
+
+
+@pytest.mark.parametrize("name", SIGNS_OF_A_PROXY)
+def test_a_proxy_may_name_no_client_where_more_decides(
+    name: str, more_than_networks: dict[str, str]
+):
+    headers = {name: SIGNS_OF_A_PROXY[name], **more_than_networks}
+    assert ask("10.0.0.1", **headers).status_code == 200
+
+
+def test_a_proxy_may_name_no_client_where_everybody_may_read(declare: Declare):
+    declare(ALLOWED_NETWORKS=["*"])
+    assert ask("203.0.113.9", **SIGNS_OF_A_PROXY).status_code == 200
+
+
+def test_a_long_header_is_not_repeated_to_who_sent_it():
+    response = ask("10.0.0.1", **{"x-forwarded-" + "a" * 5000: "1"})
+
+    assert response.status_code == 403
+    assert len(response.content) < 500
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{"SERVER_SOFTWARE": "waitress"}, {"waitress.client_disconnected": lambda: False}],
+    ids=list,
+)
+def test_a_server_that_removes_what_proxies_say_needs_more(
+    environ: dict[str, Any], declare: Declare
+):
+    assert b"waitress" in Client().get("/metrics", **environ).content
+    for headers in ({}, {FORWARDED: "10.0.0.2"}):
+        assert Client().get("/metrics", headers=headers, **environ).status_code == 403
+    declare(TOKENS=[TOKEN])
+    given = {"authorization": f"Bearer {TOKEN}"}
+    assert Client().get("/metrics", headers=given, **environ).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("variables", "command", "status"),
+    [
+        ({"FORWARDED_ALLOW_IPS": "*"}, "uvicorn shop.asgi", 403),
+        ({"FORWARDED_ALLOW_IPS": "10.0.0.1, *"}, "uvicorn shop.asgi", 403),
+        ({"FORWARDED_ALLOW_IPS": "0.0.0.0/0"}, "uvicorn shop.asgi", 403),
+        ({"FORWARDED_ALLOW_IPS": "10.0.0.1"}, "uvicorn shop.asgi", 200),
+        ({"GUNICORN_CMD_ARGS": "--forwarded-allow-ips='*'"}, "gunicorn shop.asgi", 403),
+        ({}, "uvicorn shop.asgi --forwarded-allow-ips *", 403),
+        ({}, "uvicorn shop.asgi --forwarded-allow-ips=*", 403),
+        ({}, "uvicorn shop.asgi --forwarded-allow-ips 10.0.0.1 --reload", 200),
+        ({}, "/venv/bin/daphne -p 8000 --proxy-headers shop.asgi:application", 403),
+        ({}, "/venv/bin/daphne -p 8000 shop.asgi:application", 200),
+        ({}, "uvicorn shop.asgi", 200),
+    ],
+)
+def test_a_server_that_takes_the_peer_from_any_header_needs_more(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], command: str, status: int
+):
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", command.split())
+
+    # So it looks if the server believed a client that says it is this one.
+    assert ask("127.0.0.1", **{FORWARDED: "127.0.0.1"}).status_code == status
+    # The server took the peer's address from the connection here.
+    assert ask("10.0.0.1", **{FORWARDED: "10.0.0.2"}).status_code == 200
+    assert ask("127.0.0.1").status_code == 200
+
+
+# --- browsers that are led here ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        BY_A_BROWSER,
+        {"accept-language": ""},
+        {"sec-fetch-site": "same-origin"},
+        {"origin": "http://evil.example:8000"},
+        {"referer": "http://evil.example:8000/attack.html"},
+        {"cookie": "a=b"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("host", ["evil.example:8000", "evil.example.", "1.2.3.4.evil.example"])
+def test_a_page_of_a_foreign_host_may_not_read(host: str, sent: dict[str, str]):
+    response = ask(host=host, **sent)
+
+    assert response.status_code == 403
+    assert b"ALLOWED_HOSTS" in response.content
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost:8000",
+        "127.0.0.1:8000",
+        "10.1.2.3",
+        "[::1]:8000",
+        "web",
+        "web:8000",
+        "shop.example",
+        "www.shop.example:8000",
+    ],
+)
+def test_a_browser_may_read_under_a_host_of_the_project(host: str, settings):
+    settings.ALLOWED_HOSTS = [".shop.example"]
+    assert ask(host=host, **BY_A_BROWSER).status_code == 200
+
+
+def test_a_scraper_may_read_by_any_name():
+    assert ask(host="pod-7.shop.svc.cluster.local:8000").status_code == 200
+    assert ask(host="no host at all").status_code == 200
+
+
+def test_hosts_of_development_are_known_while_developing(settings):
+    settings.ALLOWED_HOSTS = []
+    assert ask(host="shop.localhost:8000", **BY_A_BROWSER).status_code == 403
+    settings.DEBUG = True
+    assert ask(host="shop.localhost:8000", **BY_A_BROWSER).status_code == 200
+
+
+def test_a_browser_may_read_by_any_name_where_more_decides(more_than_networks: dict[str, str]):
+    headers = {"host": "evil.example", **BY_A_BROWSER, **more_than_networks}
+    assert ask(**headers).status_code == 200
+
+
+# --- Unix sockets -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("networks", "headers", "status"),
+    [
+        (["unix:X-Forwarded-For"], {FORWARDED: "10.0.0.2"}, 200),
+        (["unix:x-forwarded-for"], {FORWARDED: "10.0.0.2, 10.0.0.3"}, 200),
+        (["private", "unix:X-Forwarded-For"], {FORWARDED: "10.0.0.2"}, 200),
+        (["unix:X-Forwarded-For"], {FORWARDED: "203.0.113.9"}, 403),
+        (["unix:X-Forwarded-For"], {FORWARDED: "127.0.0.1, 203.0.113.9"}, 403),
+        (["unix:X-Forwarded-For"], {FORWARDED: ""}, 403),
+        (["unix:X-Forwarded-For"], {}, 403),
+        (["unix:X-Forwarded-For"], {"x-real-ip": "127.0.0.1"}, 403),
+        (["unix:X-Forwarded-For"], {"forwarded": "for=127.0.0.1"}, 403),
+        (["unix:X-Forwarded-For"], {FORWARDED: "10.0.0.2", "x-real-ip": "203.0.113.9"}, 403),
+        (["unix:X-Forwarded-For"], {FORWARDED: "10.0.0.2", "x-forwarded-proto": "https"}, 200),
+        (["unix:Forwarded"], {"forwarded": "for=10.0.0.2"}, 200),
+        (["unix:Forwarded"], {"forwarded": "proto=https"}, 403),
+        (["unix:Forwarded"], {FORWARDED: "10.0.0.2"}, 403),
+        (["unix:X-Client"], {"x-client": "10.0.0.2"}, 200),
+        (["unix:X-Client"], {"x-client": "203.0.113.9"}, 403),
+        (["192.0.2.0/24", "unix:X-Real-IP"], {"x-real-ip": "192.0.2.9"}, 200),
+        (["192.0.2.0/24", "unix:X-Real-IP"], {"x-real-ip": "10.0.0.2"}, 403),
+    ],
+)
+def test_at_a_unix_socket_the_header_that_is_named_decides(
+    declare: Declare, networks: list[str], headers: dict[str, str], status: int
+):
+    declare(ALLOWED_NETWORKS=networks)
+
+    assert ask(None, **headers).status_code == status
+    # Some servers put what a header says in the peer's place, and the path in the server's.
+    claimed = {"REMOTE_ADDR": "127.0.0.1", "SERVER_NAME": "/run/mysite/uvicorn.sock"}
+    response: Any = Client().get("/metrics", headers=headers, **claimed)
+    assert response.status_code == status
+
+
+def test_beside_no_network_a_header_at_a_socket_leaves_private_ones_in(declare: Declare):
+    declare(ALLOWED_NETWORKS=["unix:X-Forwarded-For"])
+    assert ask("10.0.0.1").status_code == 200
+    assert ask("203.0.113.9", **{FORWARDED: "10.0.0.2"}).status_code == 403
+
+
+def test_at_a_unix_socket_the_answer_says_how_to_get_in():
+    assert b"unix:X-Forwarded-For" in ask(None).content
+
+
+def test_at_a_unix_socket_a_token_is_enough(declare: Declare):
+    declare(TOKENS=[TOKEN])
+    assert ask(None, authorization=f"Bearer {TOKEN}").status_code == 200
+
+
+@pytest.mark.parametrize("entry", ["unix:", "unix:X Forwarded", "unix:X_Forwarded_For", "unix:,"])
+def test_a_header_that_no_proxy_can_set_is_an_error(declare: Declare, entry: str):
+    declare(ALLOWED_NETWORKS=[entry])
+    assert entry in found()["E124"].msg
+    assert ask(None, **{FORWARDED: "10.0.0.2"}).status_code == 403
+
+
+# --- what is counted and logged ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reason", "declared", "peer", "headers"),
+    [
+        ("address", {}, "203.0.113.9", {}),
+        ("address", {}, "10.0.0.1", {FORWARDED: "203.0.113.9"}),
+        ("proxy", {}, "10.0.0.1", {"via": "1.1 proxy"}),
+        ("browser", {}, "10.0.0.1", {"host": "evil.example", **BY_A_BROWSER}),
+        ("unix_socket", {}, None, {FORWARDED: "10.0.0.2"}),
+        ("token", {"TOKENS": [TOKEN]}, "10.0.0.1", {}),
+        ("token", {"TOKENS": [TOKEN]}, "10.0.0.1", {"authorization": "Bearer wrong"}),
+        ("permission", {"PERMISSION": "tests.test_access.permits"}, "10.0.0.1", {}),
+        ("settings", {"ALLOWED_NETWORKS": "10.0.0.0/8"}, "10.0.0.1", {}),
+    ],
+)
+async def test_a_refused_scrape_is_counted_by_its_reason(
+    declare: Declare,
+    reason: str,
+    declared: dict[str, object],
+    peer: str | None,
+    headers: dict[str, str],
+):
+    declare(**declared)
+    expected = 401 if reason == "token" else 403
+
+    with increase_of("tachikoma_metrics_scrapes_refused_total", reason=reason) as increase:
+        sync = await sync_to_async(ask)(peer, **headers)
+        response = await ask_asgi(peer, **headers)
+
+    assert (sync.status_code, response.status_code) == (expected, expected)
+    assert increase.amount == 2
+    assert reason in catalogue.REFUSALS
+
+
+def test_a_scrape_that_is_answered_is_not_counted_as_refused():
+    ask()
+
+    refused = [name for name, _ in samples() if name == "tachikoma_metrics_scrapes_refused_total"]
+    assert refused == []
+
+
+def test_every_reason_is_documented():
+    assert all(f"`{reason}`" in catalogue.REFUSAL.values for reason in catalogue.REFUSALS)
+
+
+def refusals_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [text for text in caplog.messages if text.startswith("Rejected a scrape")]
+
+
+def test_a_refusal_is_logged_once_for_a_network(caplog: pytest.LogCaptureFixture):
+    for host in (9, 9, 10, 200):
+        ask(f"203.0.113.{host}")
+    ask("2001:db8::1")
+    ask("2001:db8::2:1")
+    ask("198.51.100.1")
+
+    assert len(refusals_in(caplog)) == 3
+    assert "203.0.113.9" in refusals_in(caplog)[0]
+    assert "ALLOWED_NETWORKS" in refusals_in(caplog)[0]
+
+
+def test_a_refusal_is_logged_with_the_address_that_was_forwarded(caplog: pytest.LogCaptureFixture):
+    ask("10.0.0.1", **{FORWARDED: "203.0.113.9"})
+
+    (text,) = refusals_in(caplog)
+    assert "10.0.0.1" in text
+    assert "203.0.113.9" in text
+
+
+def test_what_is_logged_of_refusals_is_bounded(caplog: pytest.LogCaptureFixture):
+    for number in range(300):
+        ask(f"203.{number % 250}.{number}.9" if number < 256 else f"2001:db8:{number:x}::1")
+
+    assert len(refusals_in(caplog)) == 100
+    name = "tachikoma_metrics_scrapes_refused_total"
+    assert sample_value(name, reason="address") == 300
 
 
 # --- tokens -----------------------------------------------------------------

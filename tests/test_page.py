@@ -5,13 +5,16 @@ import threading
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from django.core.handlers.asgi import ASGIRequest
-from django.test import AsyncClient, Client, override_settings
+from django.test import AsyncClient, Client, RequestFactory, override_settings
+from django.views.decorators.cache import cache_page
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from tachikoma_metrics import METRICS, record_cache_hit
 from tachikoma_metrics.exposition.parse import parse_text
+from tachikoma_metrics.views import metrics
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -153,7 +156,7 @@ def test_only_get_and_head_are_allowed(client: Client, method: str):
 
         assert response.status_code == 405
         assert response["Allow"] == "GET, HEAD"
-        assert response["Cache-Control"] == "no-store"
+        assert response["Cache-Control"] == "private, no-store"
 
 
 @pytest.mark.usefixtures("door")
@@ -172,7 +175,7 @@ def test_the_page_is_gone_where_disabled(client: Client, declared: dict[str, Any
         response = client.get("/metrics")
 
     assert response.status_code == 404
-    assert response["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "private, no-store"
 
 
 @pytest.mark.usefixtures("door")
@@ -187,8 +190,58 @@ def test_too_many_names_are_a_bad_request(client: Client):
 def test_no_cache_keeps_the_page(client: Client):
     response = client.get("/metrics")
 
-    assert response["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "private, no-store"
     assert response["Vary"].startswith("Accept, Accept-Encoding")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("declared", [{}, {"ALLOWED_NETWORKS": []}, {"TOKENS": ["x" * 20]}])
+@pytest.mark.parametrize("path", [None, "/metrics"])
+async def test_every_answer_is_kept_from_caches_and_from_pages_of_others(
+    async_client: AsyncClient, path: str | None, declared: dict[str, Any], method: str
+):
+    with override_settings(TACHIKOMA_METRICS={**declared, "PATH": path}):
+        response = await async_client.generic(method, "/metrics")
+
+    assert response["Cache-Control"] == "private, no-store"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+SITE_CACHE = [
+    "tachikoma_metrics.middleware.MetricsMiddleware",
+    "django.middleware.cache.UpdateCacheMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.cache.FetchFromCacheMiddleware",
+]
+BY_TOKEN = {"authorization": f"Bearer {'x' * 20}"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "refused"), [({}, {}, 403), ({"TOKENS": ["x" * 20]}, BY_TOKEN, 401)]
+)
+def test_the_cache_of_the_site_keeps_no_page(
+    client: Client, declared: dict[str, Any], given: dict[str, str], refused: int
+):
+    caches["default"].clear()
+    stranger: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.9"}
+    seen = []
+    with override_settings(MIDDLEWARE=SITE_CACHE, TACHIKOMA_METRICS={**declared, "PATH": None}):
+        for _ in range(2):
+            record_cache_hit(cache="of the test")
+            page = parse_text(client.get("/metrics", headers=given).content.decode())
+            seen.append(page["cache_hits_total", frozenset()])
+            assert client.get("/metrics", **stranger).status_code == refused
+
+    assert seen[1] > seen[0]
+
+
+def test_a_view_that_is_cached_keeps_no_page(rf: RequestFactory):
+    caches["default"].clear()
+    view = cache_page(600)(metrics)
+
+    assert view(rf.get("/cached/")).status_code == 200
+    assert view(rf.get("/cached/", REMOTE_ADDR="203.0.113.9")).status_code == 403
 
 
 def test_the_middleware_answers_before_host_validation_and_redirects(client: Client):

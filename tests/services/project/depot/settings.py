@@ -18,6 +18,8 @@ if "STORE_DIR" in os.environ:
     TACHIKOMA_METRICS["STORE_DIR"] = os.environ["STORE_DIR"]
 if "EXTRA_METRICS" in os.environ:
     TACHIKOMA_METRICS["EXTRA_METRICS"] = os.environ["EXTRA_METRICS"].split()
+if "ALLOWED_NETWORKS" in os.environ:
+    TACHIKOMA_METRICS["ALLOWED_NETWORKS"] = os.environ["ALLOWED_NETWORKS"].split()
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
 if "BUSINESS_INTERVAL" in os.environ:
