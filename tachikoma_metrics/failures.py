@@ -38,6 +38,15 @@ _CONNECTION_NAMES = frozenset(
         "gaierror",
     }
 )
+_DISCONNECTION_NAMES = frozenset(
+    {
+        "BrokenResourceError",
+        "ClosedResourceError",
+        "ConnectionClosed",
+        "Disconnected",
+        "WebSocketDisconnect",
+    }
+)
 _PROTOCOL_NAMES = frozenset(
     {
         "ChunkedEncodingError",
@@ -78,6 +87,18 @@ def is_cancellation(error: BaseException) -> bool:
 def is_timeout(error: BaseException) -> bool:
     """Tell whether ``error`` says that something took too long."""
     return bool(_names(error) & _TIMEOUT_NAMES)
+
+
+def is_disconnection(error: BaseException) -> bool:
+    """Tell whether ``error``, which a server's ``send`` raised, says that the client is gone.
+
+    By the specification it is an OSError then, which not all servers keep to:
+    https://asgi.readthedocs.io/en/latest/specs/main.html#error-handling
+    A timeout without an error number is a limit that some code set itself.
+    """
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return False
+    return isinstance(error, OSError) or bool(_names(error) & _DISCONNECTION_NAMES)
 
 
 def error_of_status(status: int) -> str | None:
