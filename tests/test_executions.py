@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
@@ -124,6 +125,106 @@ def test_what_a_block_raises_tells_its_status_and_passes_through(error, status):
 
     assert raised.value is error
     assert statuses() == {status: 1}
+
+
+class APIConnectionError(Exception):
+    """OpenAI's and Anthropic's, which they raise for whatever ends a request."""
+
+
+class InternalServerError(Exception):
+    """litellm's, which it raises in the handler of another exception."""
+
+    __module__ = "litellm.exceptions"
+
+
+class BaseExceptionGroup(BaseException):  # For Python 3.10, as a package has it.
+    def __init__(self, *exceptions: BaseException) -> None:
+        self.exceptions = exceptions
+
+
+def wrapped(error: BaseException, *wrappers: BaseException) -> BaseException:
+    for wrapper in wrappers:
+        wrapper.__cause__ = error
+        error = wrapper
+    return error
+
+
+def handled(error: BaseException, raised: BaseException) -> BaseException:
+    raised.__context__ = error
+    return raised
+
+
+def circular() -> BaseException:
+    error = APIConnectionError()
+    return wrapped(error, ValueError(), error)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (wrapped(SoftTimeLimitExceeded(), APIConnectionError()), "timeout"),
+        (wrapped(TimeoutError(), APIConnectionError(), RuntimeError()), "timeout"),
+        (wrapped(concurrent.futures.CancelledError(), APIConnectionError()), "cancelled"),
+        (wrapped(asyncio.CancelledError(), TimeoutError()), "timeout"),
+        (wrapped(ConnectionResetError(), APIConnectionError()), "error"),
+        (handled(SoftTimeLimitExceeded(), InternalServerError()), "timeout"),
+        (handled(TimeoutError(), ValueError("The answer instead was wrong.")), "error"),
+        (circular(), "error"),
+    ],
+    ids=[
+        "a soft time limit",
+        "a timeout, twice wrapped",
+        "a cancellation",
+        "what was cancelled by a timeout",
+        "no timeout",
+        "while an SDK handled a timeout",
+        "while the application handled a timeout",
+        "a circle",
+    ],
+)
+def test_what_an_exception_was_raised_from_tells_the_status(error, status):
+    with pytest.raises(type(error)), tracked():
+        raise error
+
+    assert statuses() == {status: 1}
+
+
+@pytest.mark.parametrize(
+    ("members", "status"),
+    [
+        ([TimeoutError(), APITimeoutError()], "timeout"),
+        ([BaseExceptionGroup(TimeoutError()), SoftTimeLimitExceeded()], "timeout"),
+        ([wrapped(TimeoutError(), APIConnectionError())], "timeout"),
+        ([asyncio.CancelledError(), asyncio.CancelledError()], "cancelled"),
+        ([TimeoutError(), asyncio.CancelledError()], "timeout"),
+        ([TimeoutError(), ValueError()], "error"),
+        ([ValueError()], "error"),
+        ([], "error"),
+    ],
+    ids=repr,
+)
+def test_a_group_of_exceptions_is_what_all_its_members_are(members, status):
+    for error in (BaseExceptionGroup(*members), wrapped(BaseExceptionGroup(*members), KeyError())):
+        with pytest.raises(type(error)), tracked():
+            raise error
+
+    assert statuses() == {status: 2}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="it has no task groups")
+async def test_a_timeout_in_a_task_group_is_a_timeout():
+    async def fail() -> None:
+        raise TimeoutError
+
+    async def work() -> None:
+        async with tracked(), asyncio.TaskGroup() as group:  # type: ignore[attr-defined,unused-ignore]
+            group.create_task(fail())
+            group.create_task(asyncio.sleep(30))
+
+    with pytest.raises(BaseException, match="unhandled errors"):
+        await work()
+
+    assert statuses() == {"timeout": 1}
 
 
 async def test_an_async_block_is_an_execution():

@@ -453,6 +453,34 @@ def test_an_answer_that_hangs(path: str, origin: Origin):
     assert_the_page_says(path, origin, "timeout", timeout=1)
 
 
+class SoftTimeLimitExceeded(Exception):
+    """Celery's, which its worker raises wherever the task is."""
+
+
+class Interrupted:
+    """A transport in which the task's time is up."""
+
+    def handle_request(self, request: Any) -> Any:
+        raise SoftTimeLimitExceeded
+
+    def close(self) -> None:
+        pass
+
+
+@each_api
+def test_a_soft_time_limit_while_the_sdk_waits(path: str, origin: Origin):
+    sdk = anthropic if path == MESSAGES else openai
+    http = sdk.DefaultHttpxClient(transport=Interrupted())
+    client = sync_client(path, origin, http_client=http, max_retries=0)
+    # Some wrap it, some do not.
+    with client, pytest.raises((SoftTimeLimitExceeded, sdk.APIConnectionError)):
+        with track_execution("llm", MODEL):
+            CASES[path][1](client)
+
+    assert values("executions_total", "status") == {"timeout": 1}
+    assert values("backend_errors_total", "error_type") == {"timeout": 1}
+
+
 @each_api
 async def test_a_cancelled_stream(path: str, origin: Origin):
     origin.answers.append(Answer(chunks=[], content_type="text/event-stream", hangs=True))
@@ -514,6 +542,16 @@ def test_litellm_through_openais_sdk(litellm: Any, origin: Origin):
         execution.usage(answer)
 
     assert_the_page_says(CHAT, origin)
+
+
+@of_its_own
+def test_litellm_wraps_a_soft_time_limit(litellm: Any, origin: Origin):
+    http = openai.DefaultHttpxClient(transport=Interrupted())
+    client = openai.OpenAI(base_url=origin.url, http_client=http, api_key="none", max_retries=0)
+    with client, pytest.raises(openai.APIError), track_execution("llm", MODEL):
+        litellm.completion(model=f"openai/{MODEL}", messages=MESSAGE, client=client)
+
+    assert values("executions_total", "status") == {"timeout": 1}
 
 
 @of_its_own
