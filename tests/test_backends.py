@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
+import gzip
 import pickle
 import socket
 import ssl
@@ -265,6 +266,69 @@ def test_a_stream_of_requests_is_timed_to_its_last_byte(session, origin: Origin,
     assert (counted(), errors()) == ({CHAT: 1}, {})
     response.close()
     assert timed() == 1
+
+
+NOTHING = {
+    "read(0)": lambda raw: raw.read(0),
+    "read(amt=0)": lambda raw: raw.read(amt=0),
+    "read(0, decode_content=True)": lambda raw: raw.read(0, decode_content=True),
+}
+
+
+@pytest.mark.parametrize("read_nothing", NOTHING.values(), ids=NOTHING)
+def test_reading_nothing_is_not_the_end_of_a_body(session, origin: Origin, read_nothing):
+    origin.answers.append(Answer(chunks=[b"one"], breaks=True))
+    response = session.get(origin.url + CHAT, stream=True)
+
+    assert read_nothing(response.raw) == b""
+    assert response.raw.read(1) == b"o"
+    assert read_nothing(response.raw) == b""
+    assert (counted(), in_progress()) == ({}, 1)
+    with pytest.raises(Exception, match="IncompleteRead"):
+        response.raw.read()
+    assert (counted(), errors()) == ({CHAT: 1}, {"protocol": 1})
+
+
+@pytest.mark.parametrize("everything", [None, -1])
+def test_reading_everything_is_the_end_of_a_body(session, origin: Origin, everything):
+    response = session.get(origin.url + CHAT, stream=True)
+
+    assert response.raw.read(everything) == b"{}"
+    assert counted() == {CHAT: 1}
+    response.close()
+
+
+def test_a_read_may_be_of_bytes_that_only_the_decoder_needs(session, origin: Origin):
+    text = b"".join(b"%d," % number for number in range(1000))
+    headers = {"Content-Encoding": "gzip"}
+    origin.answers.append(Answer(chunks=[gzip.compress(text)], breaks=True, headers=headers))
+    response = session.get(origin.url + CHAT, stream=True)
+
+    response.raw.read(1, decode_content=True)
+    assert counted() == {}
+    with pytest.raises(Exception, match="IncompleteRead"):
+        response.raw.read(decode_content=True)
+    assert (counted(), errors()) == ({CHAT: 1}, {"protocol": 1})
+
+
+@each_kind
+def test_an_empty_chunk_is_not_the_end_of_a_body(kind: ModuleType):
+    def chunks() -> Iterator[bytes]:
+        yield b""
+        assert counted() == {}
+        yield b"one"
+        yield b""
+        raise kind.ReadError("")
+
+    transport = kind.MockTransport(lambda request: kind.Response(200, content=chunks()))
+    client = client_of(kind, transport=transport)
+    with client, client.stream("GET", "http://backend" + CHAT) as response:
+        received = response.iter_raw()
+        assert next(received) == b"one"
+        with pytest.raises(kind.ReadError):
+            next(received)
+
+    assert (counted(), errors()) == ({CHAT: 1}, {"connection": 1})
 
 
 # --- failures ---------------------------------------------------------------
