@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tachikoma_metrics.attempts import Attempt
+from tachikoma_metrics.base_paths import sending_base_path
 from tachikoma_metrics.endpoints import Endpoints
 from tachikoma_metrics.labels import OTHER
 from tachikoma_metrics.registry import METRICS
@@ -72,7 +73,7 @@ class Backend:
     def attempt(self, request: Any) -> Attempt:
         """Begin an attempt at a request of httpx, httpx2 or requests; never raises."""
         try:
-            endpoint = self.endpoints.name(_path(request))
+            endpoint = self.endpoints.name(_path(request), sending_base_path())
         except Exception as error:
             METRICS.fault("backend", error)
             endpoint = OTHER

@@ -510,6 +510,60 @@ def test_a_client_with_other_options_is_measured(origin: Origin):
     assert_the_page_says(CHAT, origin)
 
 
+def gateway(origin: Origin, **kwargs: Any) -> Any:
+    return openai.OpenAI(base_url=origin.url + "/gateway/one/v1", **KEY, **kwargs)
+
+
+def with_other_options(origin: Origin) -> Any:
+    client = instrument_client(openai.OpenAI(base_url=origin.url + "/v1", **KEY), "llm")
+    return client.with_options(base_url=origin.url + "/gateway/one/v1")
+
+
+def with_an_instrumented_http_client(origin: Origin) -> Any:
+    return gateway(origin, http_client=instrument_client(openai.DefaultHttpxClient(), "llm"))
+
+
+def with_a_base_url_that_is_set_later(origin: Origin) -> Any:
+    client = instrument_client(openai.OpenAI(base_url=origin.url + "/v1", **KEY), "llm")
+    client.base_url = origin.url + "/gateway/one/v1"
+    return client
+
+
+def with_a_shared_http_client(origin: Origin) -> Any:
+    http = openai.DefaultHttpxClient()
+    instrument_client(openai.OpenAI(base_url=origin.url, http_client=http, **KEY), "llm")
+    return instrument_client(gateway(origin, http_client=http), "llm")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        with_other_options,
+        with_an_instrumented_http_client,
+        with_a_base_url_that_is_set_later,
+        with_a_shared_http_client,
+    ],
+    ids=lambda make: make.__name__,
+)
+def test_the_endpoint_is_known_under_whatever_base_url(make: Any, origin: Origin):
+    origin.answers.append(Answer(chunks=[json.dumps(chat()).encode()]))
+    with make(origin) as client, track_execution("llm", MODEL) as execution:
+        execution.usage(ask_chat(client))
+
+    assert origin.seen[0][0] == "/gateway/one/v1/chat/completions"
+    assert_the_page_says(CHAT, origin)
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+async def test_an_async_client_with_another_base_url(path: str, origin: Origin):
+    origin.answers.append(Answer(chunks=[json.dumps(SHAPES[path][0]()).encode()]))
+    base_url = f"{origin.url}/v1/threads/1{'/v1' if path == CHAT else ''}"
+    async with async_client(path, origin) as client, track_execution("llm", MODEL) as execution:
+        execution.usage(await CASES[path][1](client.with_options(base_url=base_url)))
+
+    assert_the_page_says(path, origin)
+
+
 def test_azure_has_the_same_endpoints(origin: Origin):
     azure = openai.AzureOpenAI(azure_endpoint=origin.url, api_version="1", **KEY)
     origin.answers.append(Answer(chunks=[json.dumps(chat()).encode()]))
