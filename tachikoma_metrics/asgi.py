@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from tachikoma_metrics.conf import config
+from tachikoma_metrics.failures import is_disconnection
 from tachikoma_metrics.messages import FAILED, LOST, message_type, received_code, sent_code
 from tachikoma_metrics.recorders import (
     WS_CONNECTION,
@@ -131,11 +132,12 @@ class Connection:
             self._reject(DENIED)
 
     def _fail_to_send(self, error: Exception) -> None:
-        # Not when a send is cancelled: that may be a timeout of the application's own.
+        # A message that the server refuses is no end, nor is a send that is cancelled: the
+        # application may go on with the connection.
         try:
-            if isinstance(error, OSError):
+            if is_disconnection(error):
                 self._reject(LEFT)
-            self._end(LOST)
+                self._end(LOST)
         except Exception as fault:
             METRICS.fault("websocket", fault)
 

@@ -9,10 +9,13 @@ https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-client
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import Any, TypeVar
 
 from tachikoma_metrics.attempts import track_backend_request
+from tachikoma_metrics.base_paths import base_path
 from tachikoma_metrics.endpoints import Endpoints
 from tachikoma_metrics.transports import Backend, MeasuredAdapter, MeasuredTransport, is_measured
 
@@ -20,14 +23,21 @@ __all__ = ["instrument_client", "track_backend_request"]
 
 Client = TypeVar("Client")
 
-_MOST_HOLDERS = 4
+_MOST_HOLDERS = 5
+
+_HELD = ("_client", "client", "_async_client", "async_client")
+"""Attributes that may make the client that they hold when they are asked for."""
+
+_HALF = re.compile("sync|^_?aclient")
+"""Names of attributes beside which there is another client, for the other kind of code."""
 
 
 def instrument_client(client: Client, backend: str, *, endpoints: Iterable[str] = ()) -> Client:
     """Have every request of ``client`` measured from now on; return ``client``.
 
     ``client`` is an ``httpx`` or ``httpx2`` client, sync or async, an object of OpenAI's or
-    Anthropic's SDK, or a ``requests.Session``. ``backend`` is the label value, such as
+    Anthropic's SDK, what holds such clients, as LangChain's ``ChatOpenAI`` does, all of which are
+    measured, or a ``requests.Session``. ``backend`` is the label value, such as
     ``openai``. ``endpoints`` are path templates, such as ``/items/:id``, that the backend
     has beside those of OpenAI and Anthropic. A client that is instrumented stays as it is.
 
@@ -37,44 +47,88 @@ def instrument_client(client: Client, backend: str, *, endpoints: Iterable[str] 
     ``unprocessable``, ``rate_limit``, ``overloaded``, ``client_error``, ``server_error``) or
     by what was raised (``timeout``, ``connection``, ``protocol``, ``cancelled``, ``other``).
 
-    Raises TypeError for a client of another kind, ValueError for a template that does not
+    Raises TypeError for a client of another kind, or that holds one for sync and one for async code
+    of which one is of another kind; ValueError for a template that does not
     start with a slash.
     """
-    holders = list(_holders(client))
-    measured = Backend(backend, Endpoints(_base_path(holders), endpoints))
-    sender = holders[-1]
-    if _is_session(sender):
-        _wrap_values(sender.adapters, MeasuredAdapter, measured)
-    elif _is_transport(getattr(sender, "_transport", None)):
-        sender._transport = _wrapped(sender._transport, MeasuredTransport, measured)
-        _wrap_values(getattr(sender, "_mounts", {}), MeasuredTransport, measured)
-    else:
+    templates = list(endpoints)
+    found = Found()
+    found.look_at(client)
+    if not found.senders:
         raise TypeError(
             "A client should be a client of httpx or httpx2, an object of OpenAI's or Anthropic's "
             f"SDK that holds one, or a requests.Session; got {type(client).__qualname__}. Measure "
             "other clients' requests with tachikoma_metrics.track_backend_request."
         )
+    if found.strange:
+        raise TypeError(
+            f"All clients that {type(client).__qualname__} holds should be of a known kind; got "
+            f"{', '.join(found.strange)}. Instrument the others one by one, and measure its "
+            "requests with tachikoma_metrics.track_backend_request."
+        )
+    for sender, path in found.senders:
+        _measure(sender, Backend(backend, Endpoints(path, templates)))
     return client
 
 
-def _holders(client: Any) -> Iterable[Any]:
-    """Yield a client, the one that it holds, and so on to the one that sends."""
-    for _ in range(_MOST_HOLDERS):
-        yield client
-        held = _attribute(client, "_client")
-        client = _attribute(client, "client") if held is None else held
-        if client is None:
-            return
+class Found:
+    """The clients that send, in a client that may hold several of them, sync and async."""
+
+    def __init__(self) -> None:
+        self.senders: list[tuple[Any, str]] = []
+        """Each with the path of the base URL of what holds it."""
+
+        self.strange: list[str] = []
+        """The names of attributes that hold a sync or async client of an unknown kind."""
+
+        # With the clients, for an id is one as long as its object lives.
+        self._leads: dict[int, tuple[bool, Any]] = {}
+
+    def look_at(self, client: Any, path: str = "", depth: int = 0) -> bool:
+        """Look for what sends in ``client``; return whether there is any."""
+        if depth > _MOST_HOLDERS or isinstance(client, (type, ModuleType)):
+            return False
+        if id(client) not in self._leads:
+            self._leads[id(client)] = False, client
+            is_one = self._look_into(client, path or base_path(client), depth)
+            self._leads[id(client)] = is_one, client
+        return self._leads[id(client)][0]
+
+    def _look_into(self, client: Any, path: str, depth: int) -> bool:
+        if _is_session(client) or _is_transport(getattr(client, "_transport", None)):
+            self.senders.append((client, path))
+            return True
+        leads = {name: self.look_at(held, path, depth + 1) for name, held in _held(client).items()}
+        if any(leads.values()):
+            self.strange += [
+                f"{name}, a {type(_attribute(client, name)).__qualname__}"
+                for name, is_one in leads.items()
+                if not is_one and _HALF.search(name)
+            ]
+        return any(leads.values())
+
+
+def _held(client: Any) -> dict[str, Any]:
+    """Return the clients that a client may hold, by the names of its attributes."""
+    own = [name for name in getattr(client, "__dict__", ()) if str(name).endswith("client")]
+    found = {name: _attribute(client, name) for name in dict.fromkeys((*_HELD, *own))}
+    return {name: held for name, held in found.items() if held is not None}
 
 
 def _attribute(holder: Any, name: str) -> Any:
-    return None if isinstance(holder, type) else getattr(holder, name, None)
+    try:
+        return getattr(holder, name, None)
+    except Exception:
+        # A client that cannot be made sends nothing.
+        return None
 
 
-def _base_path(holders: Iterable[Any]) -> str:
-    """Return the path below which a client's backend has its operations."""
-    paths = (getattr(_attribute(one, "base_url"), "path", "") for one in holders)
-    return next((path for path in paths if isinstance(path, str) and path.strip("/")), "")
+def _measure(sender: Any, backend: Backend) -> None:
+    if _is_session(sender):
+        _wrap_values(sender.adapters, MeasuredAdapter, backend)
+    else:
+        sender._transport = _wrapped(sender._transport, MeasuredTransport, backend)
+        _wrap_values(getattr(sender, "_mounts", {}), MeasuredTransport, backend)
 
 
 def _is_session(sender: Any) -> bool:

@@ -76,7 +76,8 @@ def _known() -> Vocabulary:
 class Endpoints:
     """Name the operations of one backend.
 
-    ``base_path`` is where the client has them, ``templates`` are paths that the backend has
+    ``base_path`` is where the client has them unless it says otherwise when it sends a request,
+    ``templates`` are paths that the backend has
     beside those of OpenAI and Anthropic, such as ``/items/:id``, named as they are.
     Raises ValueError for a template that does not start with a slash.
     """
@@ -89,11 +90,13 @@ class Endpoints:
         self._base_path = base_path.rstrip("/")
         self._own = Vocabulary((template, template) for template in own)
 
-    def name(self, path: str) -> str:
+    def name(self, path: str, base_path: str | None = None) -> str:
         """Return the template of a path, without its query; else ``other``."""
         path = path.partition("?")[0]
-        return self._own.find(path) or _known().find(self._below_base(path)) or OTHER
+        base = self._base_path if base_path is None else base_path.rstrip("/")
+        return self._own.find(path) or _known().find(_below(base, path)) or OTHER
 
-    def _below_base(self, path: str) -> str:
-        base = f"{self._base_path}/"
-        return "/" + path.removeprefix(base) if path.startswith(base) else path
+
+def _below(base_path: str, path: str) -> str:
+    base = f"{base_path}/"
+    return "/" + path.removeprefix(base) if path.startswith(base) else path

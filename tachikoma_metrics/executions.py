@@ -10,7 +10,15 @@ from __future__ import annotations
 from time import perf_counter
 
 from tachikoma_metrics.blocks import TrackedBlock
-from tachikoma_metrics.failures import CANCELLED, TIMEOUT, is_cancellation, is_timeout
+from tachikoma_metrics.failures import (
+    CANCELLED,
+    TIMEOUT,
+    causes_of,
+    is_cancellation,
+    is_timeout,
+    members_of,
+    shared,
+)
 from tachikoma_metrics.recorders import (
     EXECUTION,
     model_name,
@@ -24,12 +32,21 @@ SUCCESS, ERROR = "success", "error"
 
 
 def status_of(error: BaseException | None) -> str:
-    """Return ``success``, ``error``, ``timeout`` or ``cancelled``, by what was raised."""
+    """Return ``success``, ``error``, ``timeout`` or ``cancelled``, by what was raised.
+
+    The first exception that says so decides: ``error`` itself, or what it was raised from. A group
+    is what all its members are.
+    """
     if error is None:
         return SUCCESS
-    if is_cancellation(error):
-        return CANCELLED
-    return TIMEOUT if is_timeout(error) else ERROR
+    for cause in causes_of(error):
+        if members := members_of(cause):
+            return shared({status_of(member) for member in members}) or ERROR
+        if is_cancellation(cause):
+            return CANCELLED
+        if is_timeout(cause):
+            return TIMEOUT
+    return ERROR
 
 
 class Execution:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -36,6 +37,23 @@ _CONNECTION_NAMES = frozenset(
         "SSLError",
         "URLError",
         "gaierror",
+    }
+)
+_GROUP_NAMES = frozenset({"BaseExceptionGroup", "ExceptionGroup", "MultiError"})
+"""Of Python 3.11, of the package exceptiongroup for 3.10, and of older trio."""
+
+_WRAPPING_PACKAGES = frozenset({"anthropic", "litellm", "openai"})
+"""They raise an exception of their own for any that ends a request, not always ``from`` it."""
+
+_MOST_CAUSES = 20
+
+_DISCONNECTION_NAMES = frozenset(
+    {
+        "BrokenResourceError",
+        "ClosedResourceError",
+        "ConnectionClosed",
+        "Disconnected",
+        "WebSocketDisconnect",
     }
 )
 _PROTOCOL_NAMES = frozenset(
@@ -80,6 +98,45 @@ def is_timeout(error: BaseException) -> bool:
     return bool(_names(error) & _TIMEOUT_NAMES)
 
 
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield ``error``, what it was raised from, and so on to the first cause."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            return
+        yield cause
+        cause = _cause_of(cause)
+
+
+def members_of(error: BaseException) -> Sequence[BaseException]:
+    """Return the exceptions in an exception group; none of any other exception."""
+    if not _names(error) & _GROUP_NAMES:
+        return ()
+    members: Sequence[BaseException] = error.exceptions  # type: ignore[attr-defined]  # A group.
+    return members
+
+
+def shared(kinds: set[str]) -> str | None:
+    """Return the kind of all members of a group; None if they have several.
+
+    Those that are cancelled do not count beside others, whose failure cancelled them.
+    """
+    rest = kinds - {CANCELLED} or kinds
+    return next(iter(rest)) if len(rest) == 1 else None
+
+
+def is_disconnection(error: BaseException) -> bool:
+    """Tell whether ``error``, which a server's ``send`` raised, says that the client is gone.
+
+    By the specification it is an OSError then, which not all servers keep to:
+    https://asgi.readthedocs.io/en/latest/specs/main.html#error-handling
+    A timeout without an error number is a limit that some code set itself.
+    """
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return False
+    return isinstance(error, OSError) or bool(_names(error) & _DISCONNECTION_NAMES)
+
+
 def error_of_status(status: int) -> str | None:
     """Return the kind of failure that an HTTP status tells of; None if it tells of none."""
     if status < HTTPStatus.BAD_REQUEST:
@@ -92,11 +149,17 @@ def error_of(error: BaseException) -> str:
     """Return the kind of failure that an exception tells of.
 
     By the names of its classes, then by the HTTP status that it or its response has; else
-    ``other``. The names come first, for litellm gives statuses to failures without one.
+    ``other``. The names come first, for litellm gives statuses to failures without one. Of a
+    group it is the kind of its members, if all have the same.
     """
+    if members := members_of(error):
+        return shared({error_of(member) for member in members}) or OTHER
     if is_cancellation(error):
         return CANCELLED
     names = _names(error)
+    # The SDKs have it for whatever was raised while they waited.
+    if "APIConnectionError" in names and any(map(is_timeout, causes_of(error))):
+        return TIMEOUT
     for kind, known in (
         (TIMEOUT, _TIMEOUT_NAMES),
         (CONNECTION, _CONNECTION_NAMES),
@@ -109,6 +172,13 @@ def error_of(error: BaseException) -> str:
 
 def _names(error: BaseException) -> set[str]:
     return {kind.__name__ for kind in type(error).__mro__}
+
+
+def _cause_of(error: BaseException) -> BaseException | None:
+    if error.__cause__ is not None or error.__suppress_context__:
+        return error.__cause__
+    package = type(error).__module__.partition(".")[0]
+    return error.__context__ if package in _WRAPPING_PACKAGES else None
 
 
 def _error_of_status_in(error: Any) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tachikoma_metrics.attempts import Attempt
+from tachikoma_metrics.base_paths import sending_base_path
 from tachikoma_metrics.endpoints import Endpoints
 from tachikoma_metrics.labels import OTHER
 from tachikoma_metrics.registry import METRICS
@@ -72,7 +73,7 @@ class Backend:
     def attempt(self, request: Any) -> Attempt:
         """Begin an attempt at a request of httpx, httpx2 or requests; never raises."""
         try:
-            endpoint = self.endpoints.name(_path(request))
+            endpoint = self.endpoints.name(_path(request), sending_base_path())
         except Exception as error:
             METRICS.fault("backend", error)
             endpoint = OTHER
@@ -184,9 +185,11 @@ class MeasuredRaw(MeasuredBody):
         except BaseException as error:
             self._by.end(error)
             raise
-        is_for_all = not args and kwargs.get("amt") is None
-        if is_for_all or not data:
-            self._by.end()
+        try:
+            if _is_last(self._original, data, args[0] if args else kwargs.get("amt")):
+                self._by.end()
+        except Exception as fault:
+            METRICS.fault("backend", fault)
         return data
 
     def _releasing(self, release: Any) -> Any:
@@ -237,6 +240,15 @@ class MeasuredChunks(StandIn):
 def is_measured(sender: object) -> bool:
     """Tell whether ``sender`` is a stand-in already."""
     return type(sender) in (MeasuredTransport, MeasuredAdapter)
+
+
+def _is_last(raw: Any, data: Any, amount: Any) -> bool:
+    """Tell whether no more bytes come after ``data``, for which ``amount`` was asked."""
+    if amount is None or (isinstance(amount, int) and amount < 0):
+        return True
+    # Older ones of urllib3 return nothing for bytes that only the decoder needed.
+    is_open = hasattr(raw, "release_conn") and raw.closed is False
+    return not data and amount != 0 and not is_open
 
 
 def _path(request: Any) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import errno
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
@@ -233,8 +234,26 @@ async def test_the_application_may_end_it(app: App, code: str):
     assert rejected() == {}
 
 
-@pytest.mark.parametrize("error", [OSError(), RuntimeError()])
-async def test_a_send_that_fails_ends_it(error: Exception):
+class ConnectionClosed(Exception):
+    """Of the package websockets, as older servers let it through."""
+
+
+class Disconnected(RuntimeError):
+    """Of autobahn, on which daphne is built."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(),
+        ConnectionResetError(),
+        TimeoutError(errno.ETIMEDOUT, "timed out"),
+        ConnectionClosed(),
+        Disconnected(),
+    ],
+    ids=repr,
+)
+async def test_a_send_that_says_that_the_client_is_gone_ends_it(error: Exception):
     server, seen = Server(), []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -249,6 +268,74 @@ async def test_a_send_that_fails_ends_it(error: Exception):
     assert seen == [0]
     assert ended() == {"1006": 1}
     assert counted("sent") == {}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Expected another message"),
+        TypeError(),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+        AttributeError(),
+        KeyError("text"),
+        ValueError(),
+        TimeoutError("A limit of the application's own."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_connection_survives_a_message_that_the_server_refuses(error: Exception):
+    server, seen = Server(received("b"), {**LEFT, "code": 1000}), []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(ACCEPT)
+        server.fails_with = error
+        for refused in (sent(text=7), ACCEPT, {**CLOSE, "reason": 7}, {"type": "nonsense"}):
+            with pytest.raises(type(error)):
+                await send(refused)
+        server.fails_with = None
+        seen.append(current())
+        await receive()
+        await send(sent(text="c"))
+        await receive()
+
+    await server.serve(app)
+
+    assert seen == [1]
+    assert counted("received") == counted("sent") == {"text": 1}
+    assert accepted() == 1
+    assert ended() == {"1000": 1}
+
+
+async def test_an_accept_may_succeed_after_one_that_was_refused():
+    server = Server(LEFT)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        server.fails_with = TypeError()
+        with pytest.raises(TypeError):
+            await send({**ACCEPT, "subprotocol": 7})
+        server.fails_with = None
+        await send(ACCEPT)
+        await receive()
+
+    await server.serve(app)
+
+    assert accepted() == 1
+    assert rejected() == {}
+    assert ended() == {"1001": 1}
+
+
+async def test_code_that_lets_a_refusal_through_has_failed():
+    server = Server()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(ACCEPT)
+        server.fails_with = RuntimeError()
+        await send(sent(text=7))
+
+    with pytest.raises(RuntimeError):
+        await server.serve(app)
+
+    assert ended() == {"1011": 1}
 
 
 async def test_a_send_that_is_cancelled_ends_nothing():

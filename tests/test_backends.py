@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import gc
+import gzip
 import pickle
 import socket
 import ssl
@@ -22,6 +24,7 @@ from django.test import override_settings
 from tachikoma_metrics import measurement, track_backend_request
 from tachikoma_metrics.backends import instrument_client
 from tachikoma_metrics.testing import sample_value, samples
+from tests import _base_client
 from tests.origins import Answer, Origin
 
 try:
@@ -265,6 +268,69 @@ def test_a_stream_of_requests_is_timed_to_its_last_byte(session, origin: Origin,
     assert (counted(), errors()) == ({CHAT: 1}, {})
     response.close()
     assert timed() == 1
+
+
+NOTHING = {
+    "read(0)": lambda raw: raw.read(0),
+    "read(amt=0)": lambda raw: raw.read(amt=0),
+    "read(0, decode_content=True)": lambda raw: raw.read(0, decode_content=True),
+}
+
+
+@pytest.mark.parametrize("read_nothing", NOTHING.values(), ids=NOTHING)
+def test_reading_nothing_is_not_the_end_of_a_body(session, origin: Origin, read_nothing):
+    origin.answers.append(Answer(chunks=[b"one"], breaks=True))
+    response = session.get(origin.url + CHAT, stream=True)
+
+    assert read_nothing(response.raw) == b""
+    assert response.raw.read(1) == b"o"
+    assert read_nothing(response.raw) == b""
+    assert (counted(), in_progress()) == ({}, 1)
+    with pytest.raises(Exception, match="IncompleteRead"):
+        response.raw.read()
+    assert (counted(), errors()) == ({CHAT: 1}, {"protocol": 1})
+
+
+@pytest.mark.parametrize("everything", [None, -1])
+def test_reading_everything_is_the_end_of_a_body(session, origin: Origin, everything):
+    response = session.get(origin.url + CHAT, stream=True)
+
+    assert response.raw.read(everything) == b"{}"
+    assert counted() == {CHAT: 1}
+    response.close()
+
+
+def test_a_read_may_be_of_bytes_that_only_the_decoder_needs(session, origin: Origin):
+    text = b"".join(b"%d," % number for number in range(1000))
+    headers = {"Content-Encoding": "gzip"}
+    origin.answers.append(Answer(chunks=[gzip.compress(text)], breaks=True, headers=headers))
+    response = session.get(origin.url + CHAT, stream=True)
+
+    response.raw.read(1, decode_content=True)
+    assert counted() == {}
+    with pytest.raises(Exception, match="IncompleteRead"):
+        response.raw.read(decode_content=True)
+    assert (counted(), errors()) == ({CHAT: 1}, {"protocol": 1})
+
+
+@each_kind
+def test_an_empty_chunk_is_not_the_end_of_a_body(kind: ModuleType):
+    def chunks() -> Iterator[bytes]:
+        yield b""
+        assert counted() == {}
+        yield b"one"
+        yield b""
+        raise kind.ReadError("")
+
+    transport = kind.MockTransport(lambda request: kind.Response(200, content=chunks()))
+    client = client_of(kind, transport=transport)
+    with client, client.stream("GET", "http://backend" + CHAT) as response:
+        received = response.iter_raw()
+        assert next(received) == b"one"
+        with pytest.raises(kind.ReadError):
+            next(received)
+
+    assert (counted(), errors()) == ({CHAT: 1}, {"connection": 1})
 
 
 # --- failures ---------------------------------------------------------------
@@ -546,6 +612,102 @@ def test_a_client_is_found_in_what_holds_it(origin: Origin):
 
         assert instrument_client(holder, backend="openai") is holder
         client.get(origin.url + "/gate/v9/chat/completions")
+
+    assert counted() == {CHAT: 1}
+
+
+@each_kind
+def test_a_base_url_may_be_set_later(kind: ModuleType, origin: Origin):
+    with client_of(kind) as client:
+        for path in ("/one/v9/", "/two/v9/"):
+            client.base_url = origin.url + path
+            client.get("chat/completions")
+        client.get(origin.url + "/one/v9/chat/completions")
+
+    assert counted() == {CHAT: 2, "other": 1}
+
+
+@each_kind
+async def test_a_base_url_of_an_async_client_may_be_set_later(kind: ModuleType, origin: Origin):
+    async with async_client_of(kind) as client:
+        client.base_url = origin.url + "/one/v9/"
+        await client.get("chat/completions")
+
+    assert counted() == {CHAT: 1}
+
+
+def test_a_session_may_have_a_base_url(origin: Origin):
+    class BaseUrlSession(requests.Session):
+        base_url = ""
+
+        def request(self, method, url, *args, **kwargs):
+            return super().request(method, self.base_url + url, *args, **kwargs)
+
+    with instrument_client(BaseUrlSession(), "search") as session:
+        session.trust_env = False
+        session.base_url = origin.url + "/gate/v9"
+        session.get("/chat/completions")
+
+    assert counted() == {CHAT: 1}
+
+
+def test_the_base_url_of_the_client_that_sends_is_the_one_that_counts(origin: Origin):
+    with client_of(httpx) as http:
+        _base_client.Client(http, origin.url + "/one/v9").send("/chat/completions")
+        _base_client.Client(http, origin.url + "/v1/threads/1").send("/messages")
+        _base_client.Client(http, origin.url).send("/v1/threads/1/messages")
+
+    assert counted() == {CHAT: 1, "/v1/messages": 1, "/v1/threads/:id/messages": 1}
+
+
+def test_a_client_that_waits_for_the_request_of_another_has_no_say(origin: Origin):
+    with httpx.Client(**ALIKE) as other, client_of(httpx) as http:
+        waiting = _base_client.Client(other, origin.url + "/v1/threads/1")
+        waiting.wait(lambda: http.get(origin.url + "/v1/threads/1/messages"))
+
+    assert counted() == {"/v1/threads/:id/messages": 1}
+
+
+async def test_both_clients_of_a_holder_are_measured(origin: Origin):
+    with httpx.Client(**ALIKE) as sync:
+        async with httpx.AsyncClient(**ALIKE) as other:
+            resource = Holder(_client=Holder(_client=sync, base_url=httpx.URL(origin.url + "/a/")))
+            root = Holder(_client=other, base_url=httpx.URL(origin.url + "/b/"))
+            model = Holder(
+                client=resource, async_client=Holder(_client=root), root_async_client=root
+            )
+
+            assert instrument_client(model, "openai") is model
+            await asyncio.to_thread(sync.get, origin.url + "/a/chat/completions")
+            await other.get(origin.url + "/b/chat/completions")
+
+    assert counted() == {CHAT: 2}
+
+
+@pytest.mark.parametrize("name", ["async_client", "_async_client", "_aclient", "root_async_client"])
+def test_a_holder_of_a_client_of_an_unknown_kind_is_refused(name: str, origin: Origin):
+    with httpx.Client(**ALIKE) as client:
+        holder = Holder(client=client, **{name: object()})
+        with pytest.raises(TypeError, match=f"{name}, a object.*track_backend_request"):
+            instrument_client(holder, "openai")
+        client.get(origin.url + CHAT)
+
+    assert counted() == {}
+
+
+def test_a_client_that_is_made_when_it_is_asked_for_is_measured(origin: Origin):
+    class Lazy:
+        @functools.cached_property
+        def _client(self) -> Any:
+            return httpx.Client(**ALIKE)
+
+        @functools.cached_property
+        def _async_client(self) -> Any:
+            raise RuntimeError("There is no key for it.")
+
+    lazy = instrument_client(Lazy(), "openai")
+    with lazy._client as client:
+        client.get(origin.url + CHAT)
 
     assert counted() == {CHAT: 1}
 

@@ -60,6 +60,22 @@ def test_the_path_of_the_clients_base_url_is_a_prefix(base_path: str, path: str,
     assert Endpoints(base_path).name(path) == endpoint
 
 
+@pytest.mark.parametrize(
+    ("base_path", "path", "endpoint"),
+    [
+        ("/gateway/two/v1/", "/gateway/two/v1/embeddings", "/v1/embeddings"),
+        ("/gateway/two", "/gateway/one/v1/embeddings", "other"),
+        ("", "/gateway/one/v1/embeddings", "other"),
+        ("/v1", "/gateway/one/v1/embeddings", "other"),
+        ("", "/v1/embeddings", "/v1/embeddings"),
+        ("/v1/threads/1", "/v1/threads/1/messages", "/v1/messages"),
+        ("/v1", "/v1/threads/1/messages", "/v1/threads/:id/messages"),
+    ],
+)
+def test_the_base_path_at_the_time_of_a_request_comes_first(base_path, path, endpoint):
+    assert Endpoints("/gateway/one/v1").name(path, base_path) == endpoint
+
+
 def test_a_backends_own_templates_come_first():
     endpoints = Endpoints("", ["/items/:number", "/items", "/v1/files/:file"])
 

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import inspect
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from django.test import override_settings
 
@@ -123,6 +126,106 @@ def test_what_a_block_raises_tells_its_status_and_passes_through(error, status):
 
     assert raised.value is error
     assert statuses() == {status: 1}
+
+
+class APIConnectionError(Exception):
+    """OpenAI's and Anthropic's, which they raise for whatever ends a request."""
+
+
+class InternalServerError(Exception):
+    """litellm's, which it raises in the handler of another exception."""
+
+    __module__ = "litellm.exceptions"
+
+
+class BaseExceptionGroup(BaseException):  # For Python 3.10, as a package has it.
+    def __init__(self, *exceptions: BaseException) -> None:
+        self.exceptions = exceptions
+
+
+def wrapped(error: BaseException, *wrappers: BaseException) -> BaseException:
+    for wrapper in wrappers:
+        wrapper.__cause__ = error
+        error = wrapper
+    return error
+
+
+def handled(error: BaseException, raised: BaseException) -> BaseException:
+    raised.__context__ = error
+    return raised
+
+
+def circular() -> BaseException:
+    error = APIConnectionError()
+    return wrapped(error, ValueError(), error)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (wrapped(SoftTimeLimitExceeded(), APIConnectionError()), "timeout"),
+        (wrapped(TimeoutError(), APIConnectionError(), RuntimeError()), "timeout"),
+        (wrapped(concurrent.futures.CancelledError(), APIConnectionError()), "cancelled"),
+        (wrapped(asyncio.CancelledError(), TimeoutError()), "timeout"),
+        (wrapped(ConnectionResetError(), APIConnectionError()), "error"),
+        (handled(SoftTimeLimitExceeded(), InternalServerError()), "timeout"),
+        (handled(TimeoutError(), ValueError("The answer instead was wrong.")), "error"),
+        (circular(), "error"),
+    ],
+    ids=[
+        "a soft time limit",
+        "a timeout, twice wrapped",
+        "a cancellation",
+        "what was cancelled by a timeout",
+        "no timeout",
+        "while an SDK handled a timeout",
+        "while the application handled a timeout",
+        "a circle",
+    ],
+)
+def test_what_an_exception_was_raised_from_tells_the_status(error, status):
+    with pytest.raises(type(error)), tracked():
+        raise error
+
+    assert statuses() == {status: 1}
+
+
+@pytest.mark.parametrize(
+    ("members", "status"),
+    [
+        ([TimeoutError(), APITimeoutError()], "timeout"),
+        ([BaseExceptionGroup(TimeoutError()), SoftTimeLimitExceeded()], "timeout"),
+        ([wrapped(TimeoutError(), APIConnectionError())], "timeout"),
+        ([asyncio.CancelledError(), asyncio.CancelledError()], "cancelled"),
+        ([TimeoutError(), asyncio.CancelledError()], "timeout"),
+        ([TimeoutError(), ValueError()], "error"),
+        ([ValueError()], "error"),
+        ([], "error"),
+    ],
+    ids=repr,
+)
+def test_a_group_of_exceptions_is_what_all_its_members_are(members, status):
+    for error in (BaseExceptionGroup(*members), wrapped(BaseExceptionGroup(*members), KeyError())):
+        with pytest.raises(type(error)), tracked():
+            raise error
+
+    assert statuses() == {status: 2}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="it has no task groups")
+async def test_a_timeout_in_a_task_group_is_a_timeout():
+    async def fail() -> None:
+        raise TimeoutError
+
+    async def work() -> None:
+        async with tracked(), asyncio.TaskGroup() as group:  # type: ignore[attr-defined,unused-ignore]
+            group.create_task(fail())
+            group.create_task(asyncio.sleep(30))
+
+    with pytest.raises(BaseException, match="unhandled errors"):
+        await work()
+
+    assert statuses() == {"timeout": 1}
 
 
 async def test_an_async_block_is_an_execution():
@@ -337,6 +440,150 @@ def test_the_tokens_of_a_streamed_message_come_with_several_events(shape):
         execution.usage(shape({"type": "content_block_delta", "delta": {"text": "Hi"}}))
         delta = {"output_tokens": 20, "input_tokens": None}
         execution.usage(shape({"type": "message_delta", "usage": delta}))
+
+    assert tokens() == (100, 20)
+
+
+@pytest.mark.parametrize("shape", [dict, as_object])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "chunk", "chunk": {"id": "c", "usage": CHAT}, "snapshot": {"usage": None}},
+        {"type": "response.done", "response": {"id": "r", "usage": RESPONSES}},
+        {"type": "message_stop", "message": {"id": "m", "usage": MESSAGES}},
+        {"event": "thread.run.completed", "data": {"id": "run", "usage": CHAT}},
+        {"custom_id": "1", "result": {"type": "succeeded", "message": {"usage": MESSAGES}}},
+        {"type": "ai", "usage_metadata": {"input_tokens": 100, "output_tokens": 20}},
+        {"type": "span.model_request_end", "model_usage": MESSAGES},
+    ],
+    ids=lambda event: next(iter(event.values())),
+)
+def test_the_tokens_are_found_in_what_a_helper_hands_out(shape, event):
+    with tracked() as execution:
+        execution.usage(shape(event))
+        execution.usage(shape(event))
+
+    assert tokens() == (100, 20)
+
+
+@override_settings(TACHIKOMA_METRICS=OPT_IN)
+@pytest.mark.parametrize(
+    ("usage", "kinds"),
+    [
+        (
+            {
+                "input_tokens": 100,
+                "output_tokens": 20,
+                "input_token_details": {"cached_tokens": 40, "text_tokens": 20, "audio_tokens": 40},
+                "output_token_details": {"text_tokens": 5, "audio_tokens": 15},
+            },
+            {"cache_read": 40, "audio_prompt": 40, "audio_completion": 15},
+        ),
+        (
+            {
+                "input_tokens": 100,
+                "output_tokens": 20,
+                "input_token_details": {"audio": 1, "cache_creation": 2, "cache_read": 3},
+                "output_token_details": {"audio": 4, "reasoning": 5},
+            },
+            {
+                "cache_read": 3,
+                "cache_write": 2,
+                "reasoning": 5,
+                "audio_prompt": 1,
+                "audio_completion": 4,
+            },
+        ),
+        (
+            {"prompt_tokens": 100, "prompt_tokens_details": {"cache_write_tokens": 7}},
+            {"cache_write": 7},
+        ),
+    ],
+    ids=["realtime", "LangChain", "cache writes"],
+)
+def test_the_details_of_tokens_have_several_names(usage, kinds):
+    with tracked() as execution:
+        execution.usage({"usage": usage})
+
+    assert details() == kinds
+    assert tokens()[0] == 100
+
+
+@pytest.mark.parametrize("shape", [dict, as_object])
+def test_a_last_event_that_says_zero_takes_no_prompt_away(shape):
+    with tracked() as execution:
+        begun = {"id": "1", "usage": {**MESSAGES, "output_tokens": 0}}
+        execution.usage(shape({"type": "message_start", "message": begun}))
+        delta = {**dict.fromkeys(MESSAGES, 0), "output_tokens": 20}
+        execution.usage(shape({"type": "message_delta", "usage": delta}))
+
+    assert tokens() == (100, 20)
+
+
+def test_a_zero_that_is_all_that_was_told_counts():
+    with tracked() as execution:
+        execution.usage({"prompt_tokens": 100, "completion_tokens": 0})
+
+    assert tokens()[0] == 100
+    assert faults() == 0
+
+
+@override_settings(TACHIKOMA_METRICS=OPT_IN)
+def test_of_several_answers_the_last_one_counts_alone():
+    with tracked() as execution:
+        execution.usage({"id": "1", "usage": MESSAGES})
+        execution.usage({"id": "2", "usage": {"input_tokens": 7, "output_tokens": 5}})
+
+    assert tokens() == (7, 5)
+    assert details() == {}
+
+
+def raw(**kwargs: Any) -> Any:
+    return SimpleNamespace(http_response=httpx.Response(200, **kwargs), parse=None)
+
+
+@pytest.mark.parametrize("wrap", [raw, lambda **kwargs: httpx.Response(200, **kwargs)])
+def test_a_raw_response_has_the_tokens_in_its_body(wrap):
+    with tracked() as execution:
+        execution.usage(wrap(json={"id": "1", "usage": CHAT}))
+        execution.usage(wrap(content=b"RIFF", headers={"Content-Type": "audio/wav"}))
+
+    assert tokens() == (100, 20)
+    assert faults() == 0
+
+
+@pytest.mark.parametrize(
+    "pending",
+    [
+        iter([CHAT]),
+        (chunk for chunk in [CHAT]),
+        contextlib.nullcontext(CHAT),
+        raw(content=b"data: {}", headers={"Content-Type": "text/event-stream"}),
+        raw(stream=httpx.ByteStream(b"{}"), headers={"Content-Type": "application/json"}),
+    ],
+    ids=["iterator", "generator", "context manager", "raw stream", "raw and not read"],
+)
+def test_what_has_the_answer_later_is_a_fault(pending: object):
+    with tracked() as execution:
+        execution.usage(pending)
+
+    assert faults() == 1
+    assert tokens() == (None, None)
+
+
+@pytest.mark.parametrize("name", ["current_message_snapshot", "current_completion_snapshot"])
+def test_the_stream_of_a_helper_has_the_tokens_so_far(name: str):
+    class Helper:
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> Any:
+            raise AssertionError("Nobody may read it but the application.")
+
+    stream = Helper()
+    setattr(stream, name, {"id": "1", "usage": CHAT})
+    with tracked() as execution:
+        execution.usage(stream)
 
     assert tokens() == (100, 20)
 

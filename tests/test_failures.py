@@ -58,6 +58,17 @@ class Cancelled(BaseException):
     pass
 
 
+class BaseExceptionGroup(BaseException):  # For Python 3.10, as a package has it.
+    def __init__(self, *exceptions: BaseException) -> None:
+        self.exceptions = exceptions
+
+
+def from_(cause: BaseException) -> BaseException:
+    error = APIConnectionError(None)
+    error.__cause__ = cause
+    return error
+
+
 REQUEST = httpx.Request("GET", "http://backend")
 
 
@@ -93,6 +104,12 @@ REQUEST = httpx.Request("GET", "http://backend")
         (Answered("429"), "other"),
         (APIConnectionError(500), "connection"),
         (ValueError(), "other"),
+        (from_(SoftTimeLimitExceeded()), "timeout"),
+        (from_(httpx.ConnectError("")), "connection"),
+        (BaseExceptionGroup(TimeoutError(), from_(TimeoutError())), "timeout"),
+        (BaseExceptionGroup(Answered(429), asyncio.CancelledError()), "rate_limit"),
+        (BaseExceptionGroup(asyncio.CancelledError()), "cancelled"),
+        (BaseExceptionGroup(TimeoutError(), Answered(429)), "other"),
     ],
 )
 def test_an_exception_tells_how_a_request_failed(error: BaseException, kind: str):

@@ -16,6 +16,7 @@ from tests.origins import Answer, Origin
 
 openai = pytest.importorskip("openai", reason="the sdks environments have it")
 anthropic = pytest.importorskip("anthropic", reason="the sdks environments have it")
+pydantic = pytest.importorskip("pydantic", reason="the SDKs need it")
 
 # litellm leaves event loops behind, which are found whenever the collector comes by.
 pytestmark = pytest.mark.filterwarnings(
@@ -260,14 +261,158 @@ def test_a_stream_that_is_left_half_way(path: str, origin: Origin):
     assert values("executions_total", "status") == {"success": 1}
 
 
-def test_the_helper_for_streams(origin: Origin):
-    ask = {"model": MODEL, "max_tokens": 9, "messages": MESSAGE}
+HELPERS: dict[str, Any] = {
+    CHAT: lambda client: client.chat.completions.stream(
+        model=MODEL, messages=MESSAGE, stream_options={"include_usage": True}
+    ),
+    RESPONSES: lambda client: client.responses.stream(model=MODEL, input="Hi"),
+    MESSAGES: lambda client: client.messages.stream(model=MODEL, max_tokens=9, messages=MESSAGE),
+}
+FINAL = {
+    CHAT: "get_final_completion",
+    RESPONSES: "get_final_response",
+    MESSAGES: "get_final_message",
+}
+
+
+def test_the_text_of_a_helper_and_what_it_has_at_last(origin: Origin):
     with sync_client(MESSAGES, origin) as client, track_execution("llm", MODEL) as execution:
-        with client.messages.stream(**ask) as stream:
+        with HELPERS[MESSAGES](client) as stream:
             assert "".join(stream.text_stream) == "Hello"
         execution.usage(stream.get_final_message())
 
     assert_the_page_says(MESSAGES, origin)
+
+
+@each_api
+def test_each_event_of_a_helper(path: str, origin: Origin):
+    with (
+        sync_client(path, origin) as client,
+        track_execution("llm", MODEL) as execution,
+        HELPERS[path](client) as stream,
+    ):
+        for event in stream:
+            execution.usage(event)
+
+    assert_the_page_says(path, origin)
+
+
+@each_api
+async def test_each_event_of_an_async_helper(path: str, origin: Origin):
+    async with (
+        async_client(path, origin) as client,
+        track_execution("llm", MODEL) as execution,
+        HELPERS[path](client) as stream,
+    ):
+        async for event in stream:
+            execution.usage(event)
+
+    assert_the_page_says(path, origin)
+
+
+@each_api
+def test_what_a_helper_has_at_last(path: str, origin: Origin):
+    with (
+        sync_client(path, origin) as client,
+        track_execution("llm", MODEL) as execution,
+        HELPERS[path](client) as stream,
+    ):
+        for event in stream:
+            execution.usage(event)
+        execution.usage(getattr(stream, FINAL[path])())
+
+    assert_the_page_says(path, origin)
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+def test_the_stream_of_a_helper_itself(path: str, origin: Origin):
+    with (
+        sync_client(path, origin) as client,
+        track_execution("llm", MODEL) as execution,
+        HELPERS[path](client) as stream,
+    ):
+        for _ in stream:
+            pass
+        execution.usage(stream)
+
+    assert_the_page_says(path, origin)
+
+
+RAW = {
+    CHAT: lambda client: client.chat.completions,
+    RESPONSES: lambda client: client.responses,
+    MESSAGES: lambda client: client.messages,
+}
+
+
+def ask_raw(path: str, client: Any, way: str, **kwargs: Any) -> Any:
+    ask: dict[str, Any] = {"input": "Hi"} if path == RESPONSES else {"messages": MESSAGE}
+    ask |= {"max_tokens": 9} if path == MESSAGES else {}
+    return getattr(RAW[path](client), way).create(model=MODEL, **ask, **kwargs)
+
+
+@each_api
+def test_a_raw_response(path: str, origin: Origin):
+    with sync_client(path, origin) as client, track_execution("llm", MODEL) as execution:
+        answer = ask_raw(path, client, "with_raw_response")
+        execution.usage(answer)
+        execution.usage(answer.parse())
+
+    assert_the_page_says(path, origin)
+
+
+@each_api
+async def test_an_async_raw_response(path: str, origin: Origin):
+    async with async_client(path, origin) as client, track_execution("llm", MODEL) as execution:
+        execution.usage(await ask_raw(path, client, "with_raw_response"))
+
+    assert_the_page_says(path, origin)
+
+
+@each_api
+def test_a_raw_response_that_was_not_read_stays_as_it_is(path: str, origin: Origin):
+    with (
+        sync_client(path, origin) as client,
+        track_execution("llm", MODEL) as execution,
+        ask_raw(path, client, "with_streaming_response") as answer,
+    ):
+        execution.usage(answer)
+        assert sample_value("tachikoma_metrics_errors_total", source="execution") == 1
+        assert b"usage" in b"".join(answer.iter_bytes())
+
+    assert values("execution_tokens_total", "type") == {}
+
+
+@each_api
+def test_a_stream_that_is_taken_for_an_answer_is_a_fault(path: str, origin: Origin):
+    with (
+        sync_client(path, origin) as client,
+        track_execution("llm", MODEL) as execution,
+        CASES[path][1](client, stream=True) as stream,
+    ):
+        execution.usage(stream)
+        assert len(list(stream)) > 2
+
+    assert sample_value("tachikoma_metrics_errors_total", source="execution") == 1
+
+
+# --- what projects derive from the SDKs' models -----------------------------
+
+
+Model = pydantic.create_model("Model", id=(str, "1"), usage=(dict[str, Any], {}))
+OpenModel = pydantic.create_model("OpenModel", id=(str, "1"), __config__={"extra": "allow"})
+Derived = type("Derived", (pydantic.BaseModel,), {"usage": property(lambda self: CHAT_USAGE)})
+MODELS = [Model(usage=CHAT_USAGE), OpenModel(usage=CHAT_USAGE), Derived()]
+
+
+@pytest.mark.parametrize("answer", MODELS, ids=lambda answer: type(answer).__name__)
+def test_a_model_of_pydantics_may_have_the_usage_in_any_way(answer: object):
+    with track_execution("llm", MODEL) as execution:
+        execution.usage(Model())
+        execution.usage(answer)
+
+    assert values("execution_tokens_total", "type") == {"prompt": 100, "completion": 20}
+    assert "tachikoma_metrics_errors_total" not in {name for name, _ in samples()}
 
 
 # --- failures ---------------------------------------------------------------
@@ -308,6 +453,33 @@ def test_an_answer_that_hangs(path: str, origin: Origin):
     assert_the_page_says(path, origin, "timeout", timeout=1)
 
 
+class SoftTimeLimitExceeded(Exception):
+    """Celery's, which its worker raises wherever the task is."""
+
+
+class Interrupted:
+    """A transport in which the task's time is up."""
+
+    def handle_request(self, request: Any) -> Any:
+        raise SoftTimeLimitExceeded
+
+    def close(self) -> None:
+        pass
+
+
+@each_api
+def test_a_soft_time_limit_while_the_sdk_waits(path: str, origin: Origin):
+    sdk = anthropic if path == MESSAGES else openai
+    http = sdk.DefaultHttpxClient(transport=Interrupted())
+    client = sync_client(path, origin, http_client=http, max_retries=0)
+    raised = (SoftTimeLimitExceeded, sdk.APIConnectionError)  # Some wrap it, some do not.
+    with client, pytest.raises(raised), track_execution("llm", MODEL):
+        CASES[path][1](client)
+
+    assert values("executions_total", "status") == {"timeout": 1}
+    assert values("backend_errors_total", "error_type") == {"timeout": 1}
+
+
 @each_api
 async def test_a_cancelled_stream(path: str, origin: Origin):
     origin.answers.append(Answer(chunks=[], content_type="text/event-stream", hangs=True))
@@ -336,6 +508,60 @@ def test_a_client_with_other_options_is_measured(origin: Origin):
         execution.usage(ask_chat(client.with_options(max_retries=0)))
 
     assert_the_page_says(CHAT, origin)
+
+
+def gateway(origin: Origin, **kwargs: Any) -> Any:
+    return openai.OpenAI(base_url=origin.url + "/gateway/one/v1", **KEY, **kwargs)
+
+
+def with_other_options(origin: Origin) -> Any:
+    client = instrument_client(openai.OpenAI(base_url=origin.url + "/v1", **KEY), "llm")
+    return client.with_options(base_url=origin.url + "/gateway/one/v1")
+
+
+def with_an_instrumented_http_client(origin: Origin) -> Any:
+    return gateway(origin, http_client=instrument_client(openai.DefaultHttpxClient(), "llm"))
+
+
+def with_a_base_url_that_is_set_later(origin: Origin) -> Any:
+    client = instrument_client(openai.OpenAI(base_url=origin.url + "/v1", **KEY), "llm")
+    client.base_url = origin.url + "/gateway/one/v1"
+    return client
+
+
+def with_a_shared_http_client(origin: Origin) -> Any:
+    http = openai.DefaultHttpxClient()
+    instrument_client(openai.OpenAI(base_url=origin.url, http_client=http, **KEY), "llm")
+    return instrument_client(gateway(origin, http_client=http), "llm")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        with_other_options,
+        with_an_instrumented_http_client,
+        with_a_base_url_that_is_set_later,
+        with_a_shared_http_client,
+    ],
+    ids=lambda make: make.__name__,
+)
+def test_the_endpoint_is_known_under_whatever_base_url(make: Any, origin: Origin):
+    origin.answers.append(Answer(chunks=[json.dumps(chat()).encode()]))
+    with make(origin) as client, track_execution("llm", MODEL) as execution:
+        execution.usage(ask_chat(client))
+
+    assert origin.seen[0][0] == "/gateway/one/v1/chat/completions"
+    assert_the_page_says(CHAT, origin)
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+async def test_an_async_client_with_another_base_url(path: str, origin: Origin):
+    origin.answers.append(Answer(chunks=[json.dumps(SHAPES[path][0]()).encode()]))
+    base_url = f"{origin.url}/v1/threads/1{'/v1' if path == CHAT else ''}"
+    async with async_client(path, origin) as client, track_execution("llm", MODEL) as execution:
+        execution.usage(await CASES[path][1](client.with_options(base_url=base_url)))
+
+    assert_the_page_says(path, origin)
 
 
 def test_azure_has_the_same_endpoints(origin: Origin):
@@ -369,6 +595,16 @@ def test_litellm_through_openais_sdk(litellm: Any, origin: Origin):
         execution.usage(answer)
 
     assert_the_page_says(CHAT, origin)
+
+
+@of_its_own
+def test_litellm_wraps_a_soft_time_limit(litellm: Any, origin: Origin):
+    http = openai.DefaultHttpxClient(transport=Interrupted())
+    client = openai.OpenAI(base_url=origin.url, http_client=http, api_key="none", max_retries=0)
+    with client, pytest.raises(openai.APIError), track_execution("llm", MODEL):
+        litellm.completion(model=f"openai/{MODEL}", messages=MESSAGE, client=client)
+
+    assert values("executions_total", "status") == {"timeout": 1}
 
 
 @of_its_own

@@ -124,6 +124,23 @@ def test_all_that_may_become_of_a_connection(served: Site, request: pytest.Fixtu
     assert total(page, "tachikoma_metrics_errors_total") == 0
 
 
+def test_a_connection_survives_messages_that_the_server_refuses(
+    served: Site, request: pytest.FixtureRequest
+):
+    with opened(served, "/echo") as client:
+        for message in ("misbehave", "a", "misbehave", "b"):
+            client.send(message)
+            assert client.recv(timeout=10) == message
+        assert current(served) == 1
+    eventually(lambda: current(served) == 0)
+
+    page = served.page()
+    code = "1006" if "hypercorn" in request.node.name else "1000"
+    assert by_label(page, "ws_messages_sent_total") == {"text": 4}
+    assert by_label(page, "ws_disconnects_total") == {code: 1}
+    assert total(page, "ws_connections_total") == 1
+
+
 def test_a_client_may_leave_before_it_is_accepted(served: Site):
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
         client.sendall(upgrade("/hesitate"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ from tachikoma_metrics.asgi import WebSocketMetricsMiddleware
 enough = asyncio.Event()
 
 ACCEPT = {"type": "websocket.accept"}
+NO_TEXT = {"type": "websocket.send", "text": 7}
+SURROGATE = {"type": "websocket.send", "text": "\ud800"}
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[Any]]
@@ -38,6 +41,11 @@ async def echo(receive: Receive, send: Send) -> None:
                 return
             case "be cancelled":
                 raise asyncio.CancelledError
+            case "misbehave":
+                for wrong in (ACCEPT, NO_TEXT, SURROGATE, {"type": "nonsense"}):
+                    with contextlib.suppress(Exception):
+                        await send(wrong)
+                await send({**message, "type": "websocket.send"})
             case _:
                 await send({**message, "type": "websocket.send"})
 
