@@ -7,6 +7,7 @@ in each process: the order of a set, which changes with ``PYTHONHASHSEED``, deci
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -29,7 +30,6 @@ _MIGRATIONS = "django_migrations"
 _OF_THE_SERVER = frozenset(
     {"information_schema", "mysql", "performance_schema", "pg_catalog", "pg_toast", "sys"}
 )
-_DEFAULTS = frozenset({"", "dbo", "public"})
 
 _LONGEST_REMEMBERED = 16 * 2**10
 _MOST_REMEMBERED = 4 * 2**20
@@ -40,10 +40,13 @@ _BYTES_OF_AN_ENTRY = 256
 
 
 class Home(NamedTuple):
-    """Where the tables are that a statement names without a schema, as far as that is known."""
+    """Where the database looks for a table that a statement names without a schema."""
 
     database: str
-    schemas: frozenset[str]
+    schemas: tuple[str, ...]
+    """In this order; empty if that is not known."""
+    is_complete: bool = False
+    """Whether it looks nowhere else, whatever the session says."""
 
 
 class _Table(NamedTuple):
@@ -51,6 +54,11 @@ class _Table(NamedTuple):
     """Its parts, as they are compared."""
     written: str
     label: str
+
+    @property
+    def schema(self) -> str:
+        """The one that it is in, or the database in MySQL; empty if it names none."""
+        return self.name[-2] if len(self.name) > 1 else ""
 
 
 class Tables:
@@ -77,21 +85,31 @@ class Tables:
         fitting = [table for table in tables if _fits(table.name, name)]
         if len(name) > 1 and not fitting and self._is_at_home(name, home):
             fitting = [table for table in tables if len(table.name) == 1]
+        if len(name) == 1 and home.is_complete:
+            fitting = [table for table in fitting if table.schema in self._path(home)]
         if not fitting:
             return OTHER
-        return min(fitting, key=lambda table: _rank(table, statement)).label
+        return min(fitting, key=lambda table: self._rank(table, statement, home)).label
+
+    def _rank(self, table: _Table, statement: Statement, home: Home) -> tuple[int, bool, str]:
+        """Put first what the database finds first, then what is written in the same way."""
+        path = self._path(home)
+        place = path.index(table.schema) if table.schema in path else len(path)
+        return place, table.written != statement.table, table.label
 
     def _keys(self, name: Name) -> Name:
         return name if self._compares_exactly else tuple(part.casefold() for part in name)
+
+    def _path(self, home: Home) -> Name:
+        return "", *self._keys(home.schemas)
 
     def _is_at_home(self, name: Name, home: Home) -> bool:
         database, schema = name[-3:-2], name[-2]
         if database and home.database and database != self._keys((home.database,)):
             return False
         if home.schemas:
-            return schema in self._keys(tuple(home.schemas))
-        is_another = schema.casefold() in _OF_THE_SERVER or schema in self._schemas
-        return schema.casefold() in _DEFAULTS or not is_another
+            return schema in self._path(home)
+        return not (schema.casefold() in _OF_THE_SERVER or schema in self._schemas)
 
 
 def _fits(table: Name, name: Name) -> bool:
@@ -100,11 +118,6 @@ def _fits(table: Name, name: Name) -> bool:
         return False
     shorter = min(len(table), len(name))
     return table[-shorter:] == name[-shorter:]
-
-
-def _rank(table: _Table, statement: Statement) -> tuple[bool, int, str]:
-    """Put first what is written in the same way, then what is in fewer schemas."""
-    return table.written != statement.table, len(table.name), table.label
 
 
 # --- statements -------------------------------------------------------------
@@ -136,7 +149,8 @@ class StatementReader:
 
 def reader_of(connection: BaseDatabaseWrapper) -> StatementReader:
     """Return what reads the statements of a connection, and of others to the same database."""
-    return _reader(connection.alias, _dialect_of(connection), _home_of(connection))
+    vendor = _vendor_of(connection)
+    return _reader(connection.alias, DIALECTS.get(vendor, STANDARD), _home_of(connection, vendor))
 
 
 _readers: dict[tuple[str, Dialect, Home], StatementReader] = {}
@@ -147,21 +161,37 @@ def _reader(alias: str, dialect: Dialect, home: Home) -> StatementReader:
     return _readers.get(key) or _readers.setdefault(key, StatementReader(*key))
 
 
-def _dialect_of(connection: BaseDatabaseWrapper) -> Dialect:
+def _vendor_of(connection: BaseDatabaseWrapper) -> str:
     # Engines that are made of one of Django's have a vendor of their own at times.
     vendors = (str(vars(one).get("vendor")) for one in type(connection).__mro__)
-    return next((DIALECTS[vendor] for vendor in vendors if vendor in DIALECTS), STANDARD)
+    return next((vendor for vendor in vendors if vendor in DIALECTS), "")
 
 
-def _home_of(connection: BaseDatabaseWrapper) -> Home:
+def _home_of(connection: BaseDatabaseWrapper, vendor: str) -> Home:
     settings = connection.settings_dict
     database, user = (str(settings.get(name) or "") for name in ("NAME", "USER"))
+    if vendor == "postgresql":
+        return Home(database, _search_path(connection, user))
     schemas = {
-        "mysql": {database},
-        "oracle": {user.upper()},
-        "sqlite": {"main", "temp"},
-    }.get(connection.vendor, set())
-    return Home(database, frozenset(schemas - {""}))
+        "microsoft": ("dbo",),
+        "mysql": (database,),
+        "oracle": (user.upper(),),
+        "sqlite": ("temp", "main"),
+    }.get(vendor, ())
+    return Home(database, tuple(filter(None, schemas)), is_complete=vendor == "mysql")
+
+
+def _search_path(connection: BaseDatabaseWrapper, user: str) -> tuple[str, ...]:
+    if hasattr(connection, "schema_name"):
+        # django-tenants sets another one for each tenant.
+        return ()
+    options = str((connection.settings_dict.get("OPTIONS") or {}).get("options") or "")
+    found = _SEARCH_PATH.search(options)
+    path = found[1].split(",") if found else []
+    return (*(schema.strip("\"' ") for schema in path), user, "public")
+
+
+_SEARCH_PATH = re.compile(r"search_path\s*=\s*((?:[^\s,]+,\s*)*[^\s,]+)")
 
 
 _tables: dict[type[object], tuple[object, Tables]] = {}
@@ -177,10 +207,19 @@ def _tables_of(connection: BaseDatabaseWrapper, dialect: Dialect) -> Tables:
     labels = [_MIGRATIONS, *(model._meta.db_table for model in models)]
     tables = Tables(labels, operations.quote_name, dialect)
     _tables[type(operations)] = models, tables
+    # What was read before was read without the new models.
+    _forget()
     return tables
 
 
 _remembered_bytes = 0
+
+
+def _forget() -> None:
+    global _remembered_bytes
+    for reader in list(_readers.values()):
+        reader.remembered.clear()
+    _remembered_bytes = 0
 
 
 def _remember(reader: StatementReader, text: str, facts: Facts) -> None:
@@ -192,7 +231,5 @@ def _remember(reader: StatementReader, text: str, facts: Facts) -> None:
     # too low until all is forgotten.
     _remembered_bytes += size + _BYTES_OF_AN_ENTRY
     if _remembered_bytes > _MOST_REMEMBERED:
-        for one in list(_readers.values()):
-            one.remembered.clear()
-        _remembered_bytes = 0
+        _forget()
     reader.remembered[text] = facts
