@@ -13,28 +13,19 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
-from django.apps import apps
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from tachikoma_metrics import statements
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.labels import OTHER
 from tachikoma_metrics.measurement import count_query
 from tachikoma_metrics.recorders import DB_CONNECTION, DB_QUERY
 from tachikoma_metrics.registry import METRICS, Cell
 from tachikoma_metrics.store import STORE
-
-Facts = tuple[str, str, str]
-"""Operation, table and alias."""
-
-_LONGEST_REMEMBERED = 2000
-_MIGRATIONS = "django_migrations"
+from tachikoma_metrics.tables import StatementReader, reader_of
 
 _open: dict[int, weakref.finalize[Any, Any]] = {}
 """What ends each connection that counts as open, by the id of what it ends with."""
@@ -56,10 +47,7 @@ def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     try:
         if not config().instruments_database(connection.alias):
             return
-        if not any(isinstance(wrapper, QueryWatch) for wrapper in connection.execute_wrappers):
-            # First is outermost. Last is what the block of execute_wrapper() removes in
-            # which the connection was opened, whoever is last.
-            connection.execute_wrappers.insert(0, QueryWatch(connection.alias))
+        _watch_queries(connection)
         if not isinstance(connection.close, CloseWatch):
             connection.close = CloseWatch(connection)  # type: ignore[method-assign]
         _count_open(connection)
@@ -67,13 +55,25 @@ def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         METRICS.fault("database", error, connection.alias)
 
 
+def _watch_queries(connection: BaseDatabaseWrapper) -> None:
+    for wrapper in connection.execute_wrappers:
+        if isinstance(wrapper, QueryWatch):
+            # What it is connected to may have changed, as it does in tests.
+            wrapper.reader = reader_of(connection)
+            return
+    # First is outermost. Last is what the block of execute_wrapper() removes in which the
+    # connection was opened, whoever is last.
+    connection.execute_wrappers.insert(0, QueryWatch(connection.alias, reader_of(connection)))
+
+
 class QueryWatch:
     """Record each query of a connection; stands in its ``execute_wrappers``."""
 
-    __slots__ = ("_alias",)
+    __slots__ = ("_alias", "reader")
 
-    def __init__(self, alias: str) -> None:
+    def __init__(self, alias: str, reader: StatementReader) -> None:
         self._alias = alias
+        self.reader = reader
 
     def __call__(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
@@ -93,36 +93,15 @@ class QueryWatch:
             wanted = settings.instrument_databases
             if wanted is not True and not settings.instruments_database(self._alias):
                 return
-            if type(sql) is str and len(sql) <= _LONGEST_REMEMBERED:
-                facts = _remembered_facts(sql, self._alias)
-            else:
-                facts = _facts(_text(sql, context), self._alias)
+            # A list cannot be looked up, and an object of psycopg is another each time.
+            facts = self.reader.remembered.get(sql) if type(sql) is str else None
+            if facts is None:
+                facts = self.reader.read(_text(sql, context), context["connection"])
             DB_QUERY.record_sound(facts, (1.0, seconds), None, now)
             if settings.counts_queries:
                 count_query(seconds)
         except Exception as error:
             METRICS.fault("database", error, self._alias)
-
-
-def _facts(text: str, alias: str) -> Facts:
-    operation, name = statements.read(text)
-    return operation, _tables().get(name.casefold(), OTHER), alias
-
-
-_remembered_facts = lru_cache(2048)(_facts)
-
-
-@lru_cache(1)
-def _tables() -> dict[str, str]:
-    """Return the tables that are told apart, by their names in small letters."""
-    models = apps.get_models(include_auto_created=True)
-    tables = {_MIGRATIONS, *(model._meta.db_table for model in models)}
-    return {_without_schema(table).casefold(): table for table in tables}
-
-
-def _without_schema(table: str) -> str:
-    # For a table in another schema, people write '"schema"."table"' or 'schema"."table'.
-    return table.rpartition('"."')[2].strip('"')
 
 
 def _text(sql: Any, context: Any) -> str:
@@ -158,6 +137,7 @@ class CloseWatch:
         if connection is None:
             return
         before = connection.connection
+        owner = _owner(connection, before)
         try:
             if self._replaced is not None:
                 self._replaced()
@@ -167,7 +147,7 @@ class CloseWatch:
             # Within a transaction, one that is closed stays where it is.
             is_gone = connection.connection is not before or connection.closed_in_transaction
             if before is not None and is_gone:
-                _count_closed(connection, before)
+                _count_closed(connection, owner)
 
 
 def _count_open(connection: BaseDatabaseWrapper) -> None:
@@ -195,24 +175,29 @@ def _count_pooled() -> None:
             _count_owner(owner)
 
 
-def _count_closed(connection: BaseDatabaseWrapper, before: Any) -> None:
+def _count_closed(connection: BaseDatabaseWrapper, owner: Any) -> None:
     try:
-        if not _is_open(before):
-            closed = _open.get(id(_owner(connection, before)))
+        if not _is_open(owner):
+            closed = _open.get(id(owner))
             if closed is not None:
                 closed()
     except Exception as error:
         METRICS.fault("database", error, connection.alias)
 
 
-def _is_open(driver_connection: Any) -> bool:
+def _is_open(owner: Any) -> bool:
     """Tell whether a connection that was given back is open, as those of a pool are."""
-    # psycopg2 says 0. Who does not know has no pool either.
-    return getattr(driver_connection, "closed", True) in (False, 0)
+    # psycopg2 says 0, and drivers of MySQL say whether it is open. Those that do not know
+    # have no pool either.
+    closed = getattr(owner, "closed", None)
+    return bool(getattr(owner, "open", False)) if closed is None else closed in (False, 0)
 
 
-def _owner(connection: BaseDatabaseWrapper, driver_connection: Any) -> Any:
+def _owner(connection: BaseDatabaseWrapper, given: Any) -> Any:
     """Return what the connection ends with: the driver's, if that can be watched."""
+    # SQLAlchemy's pools give something that stands before the driver's connection, and
+    # forgets it when it is given back.
+    driver_connection = getattr(given, "dbapi_connection", None) or given
     # sqlite3's cannot.
     return driver_connection if type(driver_connection).__weakrefoffset__ else connection
 

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import sqlglot
 from sqlglot import exp
+
+DIALECTS = {
+    "postgresql": "postgres",
+    "mysql": "mysql",
+    "sqlite": "sqlite",
+    "oracle": "oracle",
+    "microsoft": "tsql",
+}
+"""sqlglot's names of the dialects, by Django's of the vendors."""
 
 _OPERATIONS: tuple[tuple[type[exp.Expr], str], ...] = (
     (exp.Query, "select"),
@@ -21,37 +32,49 @@ _OPERATIONS: tuple[tuple[type[exp.Expr], str], ...] = (
 _OTHER_TRANSACTIONS = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT")
 
 
-def judged(sql: str, dialect: str) -> tuple[str, str]:
+def judged(sql: str, vendor: str) -> tuple[str, str]:
     """Return the operation and the name of the table, in small letters."""
     # sqlglot does not know all of them.
     if sql.split(maxsplit=1)[0].upper().rstrip(";") in _OTHER_TRANSACTIONS:
         return "transaction", ""
-    tree = sqlglot.parse_one(sql, dialect=dialect)
+    tree = sqlglot.parse_one(sql, dialect=DIALECTS[vendor])
     operation = next((name for kind, name in _OPERATIONS if isinstance(tree, kind)), "other")
-    return operation, _table(tree, {}).lower()
+    return operation, _table(tree, {}, vendor).lower()
 
 
-def _table(tree: exp.Expr | None, outer: dict[str, str]) -> str:
+def _table(tree: exp.Expr | None, outer: dict[str, str], vendor: str) -> str:
     if tree is None:
         return ""
     names = dict(outer)
     clause = tree.args.get("with_") or tree.args.get("with")
     for common in clause.expressions if clause else ():
-        names[common.alias.lower()] = _table(common.this, names)
-    return _target(tree, names)
+        names[common.alias.lower()] = _table(common.this, names, vendor)
+    return _target(tree, names, vendor)
 
 
-def _target(tree: exp.Expr, names: dict[str, str]) -> str:
+def _target(tree: exp.Expr, names: dict[str, str], vendor: str) -> str:
     if isinstance(tree, exp.Table):
-        return names.get(tree.name.lower(), tree.name)
+        is_function = not isinstance(tree.this, exp.Identifier)
+        name = names.get(tree.name.lower(), tree.name) if not tree.db else tree.name
+        return "" if is_function else name
     if isinstance(tree, exp.SetOperation):
-        return _table(tree.left, names) or _table(tree.right, names)
+        return _table(tree.left, names, vendor) or _table(tree.right, names, vendor)
     if isinstance(tree, exp.Select):
-        source = tree.args.get("from_") or tree.args.get("from")
-        return _table(source.this, names) if source else ""
+        return _selected(tree, names, vendor)
     if isinstance(tree, exp.Command):
         return ""
     if isinstance(tree, exp.Drop):
-        return _table(tree.args["tables"][0], names)
+        return _table(tree.args["tables"][0], names, vendor)
     inner = tree.this
-    return _table(inner, names) if isinstance(inner, exp.Expr) else ""
+    if isinstance(tree, exp.DML) and vendor != "microsoft":
+        # What is written to is no name of WITH.
+        names = {}
+    return _table(inner, names, vendor) if isinstance(inner, exp.Expr) else ""
+
+
+def _selected(tree: exp.Select, names: dict[str, str], vendor: str) -> str:
+    source = tree.args.get("from_") or tree.args.get("from")
+    if source:
+        return _table(source.this, names, vendor)
+    columns = (column.find(exp.Select) for column in tree.expressions)
+    return _table(cast("exp.Expr | None", next(filter(None, columns), None)), names, vendor)

@@ -8,8 +8,9 @@ from itertools import product
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Count, F, Field, Model, QuerySet
+from django.db.models import CompositePrimaryKey, Count, F, Field, Model, QuerySet
 from django.db.models.constants import LOOKUP_SEP
+from django.db.models.functions import JSONArray
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.business.families import BusinessFamily
@@ -45,7 +46,7 @@ def _counted(family: BusinessFamily) -> Counts:
     rows = model._default_manager.filter(**(family.filter or {}))
     is_multiplied = _is_multiplied(model, family)
     if not family.labels:
-        number = rows.aggregate(number=Count("pk", distinct=is_multiplied))["number"]
+        number = rows.aggregate(number=_number_of_rows(model, is_multiplied))["number"]
         return {(): float(number)}
     fields = list(family.labels.values())
     counts: Counts = {_texts(values): 0.0 for values in _choices(model, fields)}
@@ -57,12 +58,21 @@ def _counted(family: BusinessFamily) -> Counts:
 
 def _grouped(rows: QuerySet[Any], fields: list[str], is_multiplied: bool) -> QuerySet[Any]:
     # The model's own ordering would make more groups.
-    number = Count("pk", distinct=is_multiplied)
+    number = _number_of_rows(rows.model, is_multiplied)
     # By names of their own: Django 5.2.0 cannot group by a transform as it stands.
     named = {f"_label_{place}": F(field) for place, field in enumerate(fields)}
     groups: QuerySet[Any] = rows.order_by().annotate(**named).values_list(*named)
     groups = groups.annotate(_number=number)
     return groups.order_by()
+
+
+def _number_of_rows(model: type[Model], is_multiplied: bool) -> Count:
+    """Count each row once, however often it is found."""
+    key = model._meta.pk
+    if is_multiplied and isinstance(key, CompositePrimaryKey):
+        # No database that Django knows counts distinct pairs, but all count distinct texts.
+        return Count(JSONArray(*key.field_names), distinct=True)
+    return Count("pk", distinct=is_multiplied)
 
 
 def _texts(values: Iterable[Any]) -> tuple[str, ...]:

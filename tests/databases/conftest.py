@@ -3,9 +3,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings
+from django.db import models
 
 from tachikoma_metrics.testing import samples
 from tests.services.processes import is_listening, missing
@@ -14,6 +17,9 @@ Queries = Counter[tuple[str, str]]
 """How many queries there were, by operation and table."""
 
 Recorded = Callable[[], AbstractContextManager[Queries]]
+
+
+Define = Callable[..., type[models.Model]]
 
 
 def queries() -> Queries:
@@ -49,3 +55,18 @@ def recorded() -> Recorded:
         found.update(queries() - before)
 
     return recording
+
+
+@pytest.fixture
+def define() -> Iterator[Define]:
+    """Define models by their names, tables and fields; they are there for one test."""
+    before = set(apps.all_models["missions"])
+
+    def define_(name: str, db_table: str, **fields: Any) -> type[models.Model]:
+        meta = type("Meta", (), {"app_label": "missions", "db_table": db_table})
+        return type(name, (models.Model,), {"__module__": __name__, "Meta": meta, **fields})
+
+    yield define_
+    for name in set(apps.all_models["missions"]) - before:
+        del apps.all_models["missions"][name]
+    apps.clear_cache()

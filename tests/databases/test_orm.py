@@ -24,7 +24,6 @@ pytestmark = pytest.mark.django_db
 
 MISSIONS, SPECS, CHANGES = "missions_mission", "missions_spec", "missions_filechange"
 USERS, GROUPS, MEMBERSHIPS = "auth_user", "auth_group", "auth_user_groups"
-_DIALECTS = {"postgresql": "postgres", "mysql": "mysql", "sqlite": "sqlite"}
 _OF_THE_DRIVER = frozenset({"BEGIN", "COMMIT", "ROLLBACK"})
 
 
@@ -35,9 +34,7 @@ def as_django_logs(recorded: Recorded) -> Iterator[Queries]:
     with CaptureQueriesContext(connection) as captured, recorded() as counted:
         yield counted
     statements = [entry["sql"].removesuffix(";") for entry in captured.captured_queries]
-    judgements = (
-        judged(sql, _DIALECTS[connection.vendor]) for sql in statements if sql not in _OF_THE_DRIVER
-    )
+    judgements = (judged(sql, connection.vendor) for sql in statements if sql not in _OF_THE_DRIVER)
     logged = Counter((operation, table or "other") for operation, table in judgements)
     counted_as_read = Counter(
         {key: number for key, number in counted.items() if key[0] != "transaction"}
