@@ -75,6 +75,18 @@ PROCESS = Row(
             width=THIRD,
         ),
         Panel(
+            "Rejected scrapes",
+            "By the rule that rejected them. The log has the address of the first of each network.",
+            (
+                Query(
+                    "sum by (reason) "
+                    "(increase(tachikoma_metrics_scrapes_refused_total[$__rate_interval]))",
+                    "{{reason}}",
+                ),
+            ),
+            width=THIRD,
+        ),
+        Panel(
             "Time of a scrape",
             "Seconds the page took to make.",
             (
