@@ -23,6 +23,7 @@ from tachikoma_metrics.business.snapshot import CacheStore, DatabaseStore, Snaps
 from tachikoma_metrics.models import BusinessSnapshot
 from tachikoma_metrics.testing import sample_value, samples
 from tests.conftest import found
+from tests.services.processes import eventually
 
 pytestmark = pytest.mark.django_db
 
@@ -440,6 +441,8 @@ def test_a_snapshot_outlives_a_clean_up_that_fails(
 ):
     declare(MISSIONS, BUSINESS_STORE="cache")
     update_business_metrics()
+    # A test before may have had a store that was slow, which is not waited for until it is quick.
+    eventually(lambda: sample_value("tachikoma_metrics_business_up") == 1)
     read = CacheStore.read
 
     def read_after_the_database(store: CacheStore) -> Snapshot:
