@@ -19,6 +19,7 @@ class TachikomaMetricsConfig(AppConfig):
         from tachikoma_metrics import (
             business,
             cache,
+            catalogue,
             checks,  # noqa: F401  # Importing registers them.
             conf,
             database,
@@ -31,3 +32,4 @@ class TachikomaMetricsConfig(AppConfig):
         database.install()
         cache.install()
         business.install()
+        registry.METRICS.put_into_use(catalogue.FED_BY_DATABASES | catalogue.FED_BY_CACHES)

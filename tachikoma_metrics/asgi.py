@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
+from tachikoma_metrics import catalogue
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.failures import is_disconnection
 from tachikoma_metrics.messages import FAILED, LOST, message_type, received_code, sent_code
@@ -46,6 +47,10 @@ class WebSocketMetricsMiddleware:
 
     def __init__(self, app: Application) -> None:
         self.app = app
+        try:
+            METRICS.put_into_use(catalogue.FED_BY_WEBSOCKETS)
+        except Exception as error:
+            METRICS.fault("websocket", error)
 
     # Servers tell ASGI 3 by this being a coroutine function:
     # https://asgi.readthedocs.io/en/latest/specs/main.html#applications

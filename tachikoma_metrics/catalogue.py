@@ -443,3 +443,14 @@ FED_BY_REQUESTS: frozenset[str] = frozenset(
     name for name, family in FAMILIES.items() if METHOD in family.labels
 )
 """Names of the families that know the request, and so can carry ``EXTRA_LABELS``."""
+
+
+def _fed_by(feeder: str) -> frozenset[str]:
+    return frozenset(name for name, one in FAMILIES.items() if one.fed_by.startswith(feeder))
+
+
+FED_BY_MIDDLEWARE = _fed_by(_MIDDLEWARE)
+FED_BY_WEBSOCKETS = _fed_by(_WEBSOCKET)
+FED_BY_DATABASES = _fed_by("every database")
+FED_BY_CACHES = _fed_by("every cache")
+"""Names of the families that are on the page from when these are in use."""

@@ -134,7 +134,7 @@ def _label_hint(name: str, label: str, possible: Collection[str]) -> str:
     hint = conf.did_you_mean(label, possible)
     if name not in catalogue.FED_BY_REQUESTS:
         return hint
-    return f"{hint.rstrip('.?')}, or define {label!r} in `EXTRA_LABELS`."
+    return f"{hint} Or define it in `EXTRA_LABELS`."
 
 
 @register

@@ -225,7 +225,8 @@ def _business_declaration(name: Any, declaration: Any) -> None:
     filter = declaration.get("filter")
     is_filter = filter is None or isinstance(filter, Mapping)
     should_be = "a dictionary of what is given to `.filter()`"
-    require_part(is_filter, name, "filter", should_be=should_be, got=filter)
+    hint = 'Write it like {"filter": {"closed_at": None}}.'
+    require_part(is_filter, name, "filter", should_be=should_be, got=filter, hint=hint)
     _business_labels(name, declaration)
 
 
@@ -240,7 +241,7 @@ def _business_source(name: str, declaration: Mapping[str, Any]) -> None:
         "returns numbers.",
     )
     source = declaration[sources[0]]
-    should_be = "an app's label and a model's name" if sources == ["model"] else "a dotted path"
+    should_be = "the label of a model, as text" if sources == ["model"] else "a dotted path"
     hint = 'Write it like "shop.Order".' if sources == ["model"] else ""
     is_text = isinstance(source, str)
     require_part(is_text, name, sources[0], should_be=should_be, got=source, hint=hint)

@@ -60,7 +60,7 @@ IN_SETTINGS: list[tuple[str, dict[str, Any], str, str]] = [
     ("E108", {"BUCKETS": {"http_request_size_bytes": [2, 1]}}, '["http_request_size_bytes"]', ""),
     ("E109", {"LABELS": {"http_requests_total": "path"}}, 'S["http_requests_total"]`', "method"),
     ("E003", {"BUCKETS": {"http_requests_total": [1]}}, "", "is a counter, which has no buckets"),
-    ("E004", {"LABELS": {"http_requests_total": ["tenant"]}}, "", "in `EXTRA_LABELS`"),
+    ("E004", {"LABELS": {"http_requests_total": ["tenant"]}}, "", "Or define it in `EXTRA_LABELS`"),
     (
         "E006",
         {"EXTRA_LABELS": {"a": "nowhere.at.all"}},
@@ -75,6 +75,8 @@ IN_SETTINGS: list[tuple[str, dict[str, Any], str, str]] = [
         "as `app.Model`",
         'Write "auth.User"',
     ),
+    ("E011", {"BUSINESS_METRICS": {"u": {"model": "auth.models.User"}}}, "`u`", '"auth.User"'),
+    ("E011", {"BUSINESS_METRICS": {"u": {"model": "shop.user"}}}, "`u`", 'Write "auth.User"'),
     ("E011", {"BUSINESS_METRICS": {"u": {"model": "auth.Usr"}}}, "`u`", '"auth.User"?'),
     ("E011", {"BUSINESS_METRICS": {"u": {"model": "Nothing"}}}, "'Nothing'", '"auth.User"'),
     (

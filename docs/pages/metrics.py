@@ -53,6 +53,9 @@ def page() -> str:
         "have `method` and `path` may also have those that "
         "[`EXTRA_LABELS`](settings.md#extra_labels) defines. Past "
         "[`MAX_SERIES`](settings.md#max_series), every label of a new label set is `overflow`.",
+        "Families of requests, databases and caches are on the page from the start. Others are "
+        "from when what feeds them is in use: an ASGI application is wrapped, a model is declared, "
+        "or a process has recorded a value. All are attributes of `METRICS` from the start.",
         *(part for title, families in grouped().items() for part in group(title, families)),
         "## Process and Python",
         PROCESS_FAMILIES,

@@ -156,13 +156,13 @@ def _obstacles_of_model(family: BusinessFamily) -> Iterator[Obstacle]:
 
 def _remedy_for_model(written: str) -> str:
     """Return what to write for a model: by its class, by its name, or for one that is alike."""
-    models = {model._meta.label: model for model in apps.get_models()}
-    for label, model in models.items():
-        path = f"{model.__module__}.{model.__qualname__}"
-        if written.lower() in (path.lower(), model.__name__.lower()):
-            return f'Write "{label}".'
-    by_last_parts = ".".join(written.split(".")[-2:])
-    lowered = {label.lower(): label for label in models}
-    for match in difflib.get_close_matches(by_last_parts.lower(), lowered, n=1):
-        return f'Did you mean "{lowered[match]}"?'
+    labels = {model._meta.label.lower(): model._meta.label for model in apps.get_models()}
+    lowered = written.lower().strip(".")
+    name = lowered.rpartition(".")[2]
+    named = [label for label in labels if label.rpartition(".")[2] == name]
+    # Of several models of one name, that of an app which is named, too.
+    for label in sorted(named, key=lambda one: one.partition(".")[0] not in lowered.split(".")):
+        return f'Write "{labels[label]}".'
+    for match in difflib.get_close_matches(lowered, labels, n=1):
+        return f'Did you mean "{labels[match]}"?'
     return 'Write the label of the app and the name of the model, as in "auth.User".'

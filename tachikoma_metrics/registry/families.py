@@ -40,7 +40,8 @@ class Guard:
     """Hold the rules for a family's label sets.
 
     ``is_own_health`` tells whether the family is about tachikoma_metrics itself,
-    ``is_shadowed`` whether it has to leave the page to another;
+    ``is_shadowed`` whether it has to leave the page to another, ``is_in_use`` whether it is
+    on the page even if nothing was recorded;
     ``when_full`` is called for each label set that found no place, ``when_removed``
     after label sets were removed.
     """
@@ -50,12 +51,14 @@ class Guard:
         limit: float,
         is_own_health: bool,
         is_shadowed: Callable[[], bool],
+        is_in_use: Callable[[], bool],
         when_full: Callable[[], None],
         when_removed: Callable[[], None],
     ) -> None:
         self.limit = limit
         self.is_own_health = is_own_health
         self.is_shadowed = is_shadowed
+        self.is_in_use = is_in_use
         self.when_full = when_full
         self.when_removed = when_removed
         # Re-entrant, for a finaliser or a signal handler may record anywhere.

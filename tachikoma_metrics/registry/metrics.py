@@ -86,6 +86,8 @@ class Metrics:
         self._logged: set[object] = set()
         self._faults = 0
         self._settings_are_told = False
+        # Whatever serves requests has them, and a page without them would seem to be broken.
+        self._in_use = set(catalogue.FED_BY_MIDDLEWARE)
         self._patience = Patience()
         self._merger = Merger()
         self._turns: exposition.Turns[str] = exposition.Turns()
@@ -226,6 +228,22 @@ class Metrics:
         """Be told that what is wrong with the settings was said elsewhere."""
         self._settings_are_told = True
 
+    def put_into_use(self, names: Iterable[str]) -> None:
+        """Have families on the page from now on, for what feeds them is in use.
+
+        A family is there, too, from when any process has recorded a value of it.
+        """
+        self._in_use.update(names)
+
+    def _is_in_use(self, family: Family) -> bool:
+        config = conf.config()
+        if family.fed_by == catalogue.BUSINESS:
+            return family.is_own_health or family.name in config.business_metrics
+        is_watched = (
+            family.name not in catalogue.FED_BY_DATABASES or bool(config.instrument_databases)
+        ) and (family.name not in catalogue.FED_BY_CACHES or bool(config.instrument_caches))
+        return family.is_own_health or (family.name in self._in_use and is_watched)
+
     def when_forgotten(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when remembered series are no longer the right ones."""
         self._when_forgotten.append(call)
@@ -313,6 +331,7 @@ class Metrics:
             math.inf if is_own_health else config.max_series,
             is_own_health=is_own_health,
             is_shadowed=lambda: self.owner(bound) is not None,
+            is_in_use=lambda: self._is_in_use(bound.family),
             when_full=lambda: self._overflowed(bound.family.name, config.max_series),
             when_removed=self._forget,
         )
@@ -342,7 +361,8 @@ class Metrics:
         self.tachikoma_metrics_processes.set(snapshot.living)
         series = self.tachikoma_metrics_series
         for bound in self.all_bound():
-            if bound.is_on and bound.shape.label_names and not bound.family.is_own_health:
+            is_counted = bool(bound.shape.label_names) and not bound.family.is_own_health
+            if bound.is_on and is_counted and snapshot.is_shown(bound.metric):
                 count = snapshot.label_sets(bound.metric.declaration)
                 series.labels(bound.family.name).set(count)
 

@@ -130,7 +130,18 @@ class Snapshot:
     def _ours(self, metric: GuardedMetric) -> Iterable[Metric]:
         if metric.is_about_the_page or (metric.guard is not None and metric.guard.is_shadowed()):
             return metric.collect()
-        return [self._merged(metric, metric.declaration, self._asked(metric))]
+        asked = self._asked(metric)
+        if not asked and not self.is_shown(metric):
+            return []
+        return [self._merged(metric, metric.declaration, asked)]
+
+    def is_shown(self, metric: GuardedMetric) -> bool:
+        """Tell whether a family of ours is in use, or has values of any process."""
+        if metric.guard is None or metric.guard.is_in_use():
+            return True
+        has_children = bool(metric._labelnames and metric._metrics)
+        has_values = self.label_sets(metric.declaration) > 0
+        return has_values or has_children or bool(_label_sets_of_functions(metric))
 
     def _asked(self, metric: GuardedMetric) -> list[Family]:
         """Return what is not in the store, but elsewhere, as one more family."""

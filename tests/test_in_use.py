@@ -1,0 +1,118 @@
+"""A family is on the page from when what feeds it is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.test import override_settings
+
+from tachikoma_metrics import (
+    METRICS,
+    catalogue,
+    record_cache_hit,
+    record_execution,
+    record_file_change,
+    track_execution,
+)
+from tachikoma_metrics.asgi import WebSocketMetricsMiddleware
+from tests.projects import Project
+
+LISTED = """
+from django.test import Client
+page = Client().get("/metrics").content.decode()
+print(*(line.split()[2] for line in page.splitlines() if line.startswith("# TYPE")))
+"""
+NOBODY_ASKED_FOR = (
+    "missions_total",
+    "specs_total",
+    "file_changes_total",
+    "executions_total",
+    "executions_in_progress",
+    "execution_tokens_total",
+    "backend_requests_total",
+    "ws_connections_total",
+    "ws_connections_current",
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no wrapper that another test made."""
+    in_use = METRICS._in_use - catalogue.FED_BY_WEBSOCKETS
+    monkeypatch.setattr(METRICS, "_in_use", in_use)
+
+
+def is_shown(name: str) -> bool:
+    page = METRICS.encode()
+    return f"# TYPE {name} " in page
+
+
+def test_the_page_of_a_new_site_has_what_it_measures_and_no_more(tmp_path: Path):
+    shown = Project(tmp_path / "project").run_code(LISTED).stdout.split()
+
+    assert {"http_requests_total", "http_requests_in_flight", "db_queries_total"} <= set(shown)
+    assert {"cache_hits_total", "db_connections_current", "tachikoma_metrics_info"} <= set(shown)
+    assert not set(NOBODY_ASKED_FOR) & set(shown)
+
+
+def test_no_series_are_counted_of_what_is_not_in_use():
+    assert 'tachikoma_metrics_series{family="specs_total"}' not in METRICS.encode()
+
+
+def use_a_wrapper() -> None:
+    async def application(scope: object, receive: object, send: object) -> None: ...
+
+    WebSocketMetricsMiddleware(application)
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("ws_connections_total", use_a_wrapper),
+        ("ws_messages_received_total", use_a_wrapper),
+        ("executions_total", lambda: record_execution("openai", "gpt", "success", 1.0, (1, 2))),
+        ("file_changes_total", lambda: record_file_change("modify", "applied")),
+        ("db_queries_total", lambda: METRICS.db_queries_total.labels("select", "other")),
+        ("missions_total", lambda: METRICS.missions_total.set(3)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "used",
+)
+def test_a_family_is_there_from_when_it_is_used(name: str, use: Callable[[], object]):
+    with override_settings(TACHIKOMA_METRICS={"INSTRUMENT_DATABASES": False}):
+        before = is_shown(name)
+        use()
+
+        assert (before, is_shown(name)) == (False, True)
+
+
+def test_a_tracker_shows_what_is_in_progress():
+    with track_execution("openai", "gpt"):
+        assert is_shown("executions_in_progress")
+
+
+@pytest.mark.django_db
+def test_a_model_that_is_declared_puts_its_family_into_use():
+    declared = {"BUSINESS_METRICS": {"specs_total": {"model": "missions.Spec"}}}
+    with override_settings(TACHIKOMA_METRICS=declared):
+        assert is_shown("specs_total")
+        assert not is_shown("missions_total")
+
+
+@pytest.mark.parametrize("name", ["cache_hits_total", "cache_misses_total"])
+def test_caches_that_are_not_measured_have_no_family(name: str):
+    with override_settings(TACHIKOMA_METRICS={"INSTRUMENT_CACHES": False}):
+        assert not is_shown(name)
+    assert is_shown(name)
+
+
+def test_what_is_recorded_by_hand_is_shown_all_the_same():
+    with override_settings(TACHIKOMA_METRICS={"INSTRUMENT_CACHES": False}):
+        record_cache_hit()
+
+        assert is_shown("cache_hits_total")
+
+
+def test_all_families_stay_attributes():
+    assert all(getattr(METRICS, name) is not None for name in catalogue.FAMILIES)
