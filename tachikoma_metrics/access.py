@@ -74,6 +74,7 @@ _LONGEST_HEADER = 2048
 _MOST_ADDRESSES = 32
 """More than any chain of proxies has: to reject a request has to stay cheap."""
 _UNREADABLE = ""
+_NO_ADDRESS = "0.0.0.0"  # noqa: S104  # uWSGI's word for the peer at a Unix socket.
 _FILE = "file:"
 
 _MOST_LOGGED = 100
@@ -287,7 +288,8 @@ def _peer(headers: Headers) -> str:
     # uvicorn may put there what a header says, and the socket's path here.
     if str(headers.get("SERVER_NAME", "")).startswith("/"):
         return ""
-    return headers.get("REMOTE_ADDR") or ""
+    peer = headers.get("REMOTE_ADDR") or ""
+    return "" if peer == _NO_ADDRESS else peer
 
 
 def _named(headers: Headers, more: tuple[str, ...]) -> Iterator[tuple[str, str]]:
