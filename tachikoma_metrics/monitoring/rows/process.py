@@ -85,5 +85,18 @@ PROCESS = Row(
             "s",
             width=THIRD,
         ),
+        Panel(
+            "Rejected scrapes",
+            "Requests to the metrics endpoint that were not allowed, by reason.",
+            (
+                Query(
+                    "sum by (reason) "
+                    "(increase(tachikoma_metrics_scrapes_refused_total[$__rate_interval])) "
+                    "or on () 0 * sum(tachikoma_metrics_processes)",
+                    "{{reason}}",
+                ),
+            ),
+            width=THIRD,
+        ),
     ),
 )
