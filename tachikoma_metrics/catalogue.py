@@ -68,10 +68,10 @@ REFUSALS = (
 REFUSAL = Label(
     "reason",
     "`address`: the client's is not in `ALLOWED_NETWORKS`; `proxy`: a proxy names no client; "
-    "`server`: the server removes what proxies say, or believes every peer; `unix_socket`: no "
-    "header names the client; `browser`: a browser, under a host that is not in `ALLOWED_HOSTS`; "
-    "`token`, `permission`: `TOKENS` or `PERMISSION`; `settings`: one of these is invalid; `busy`: "
-    "too many connections to `WORKER_PORT`; `error`: the rule could not be applied.",
+    "`server`: the server removes what a proxy says; `unix_socket`: no header names the client; "
+    "`browser`: a page under a host that is not in `ALLOWED_HOSTS`; `token`, `permission`: "
+    "`TOKENS` or `PERMISSION`; `settings`: one of these is invalid; `busy`: too many connections "
+    "to `WORKER_PORT`; `error`: the rule could not be applied.",
 )
 SOURCE = Label("source", "The part of tachikoma_metrics that met the fault.")
 FAMILY = Label("family", "The metric family, without the namespace.")

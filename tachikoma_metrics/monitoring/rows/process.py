@@ -75,6 +75,18 @@ PROCESS = Row(
             width=THIRD,
         ),
         Panel(
+            "Rejected scrapes",
+            "By the rule that rejected them. The log has the address of the first of each network.",
+            (
+                Query(
+                    "sum by (reason) "
+                    "(increase(tachikoma_metrics_scrapes_refused_total[$__rate_interval]))",
+                    "{{reason}}",
+                ),
+            ),
+            width=THIRD,
+        ),
+        Panel(
             "Time of a scrape",
             "Seconds the page took to make.",
             (
@@ -83,19 +95,6 @@ PROCESS = Row(
                 ),
             ),
             "s",
-            width=THIRD,
-        ),
-        Panel(
-            "Rejected scrapes",
-            "Requests to the metrics endpoint that were not allowed, by reason.",
-            (
-                Query(
-                    "sum by (reason) "
-                    "(increase(tachikoma_metrics_scrapes_refused_total[$__rate_interval])) "
-                    "or on () 0 * sum(tachikoma_metrics_processes)",
-                    "{{reason}}",
-                ),
-            ),
             width=THIRD,
         ),
     ),
