@@ -29,13 +29,15 @@ from django.utils.module_loading import import_string
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.conf import Config, allowed_hosts, config
 from tachikoma_metrics.forwarding import (
-    BELIEVES_EVERY_PEER,
     FORWARDED,
     NAMES_OF_ADDRESSES,
     NODES,
+    SIGN_OF_PROXY_PROTOCOL,
     SIGN_OF_WAITRESS,
     SIGNS_OF_BROWSERS,
     SIGNS_OF_PROXIES,
+    TAKES_HEADERS_OF_EVERY_PEER,
+    TAKES_PROXY_PROTOCOL_OF_EVERY_PEER,
     VARIABLES_OF_TRUST,
 )
 from tachikoma_metrics.registry import METRICS, Event
@@ -74,6 +76,7 @@ _LONGEST_HEADER = 2048
 _MOST_ADDRESSES = 32
 """More than any chain of proxies has: to reject a request has to stay cheap."""
 _UNREADABLE = ""
+_NO_ADDRESS = "0.0.0.0"  # noqa: S104  # uWSGI's word for the peer at a Unix socket.
 _FILE = "file:"
 
 _MOST_LOGGED = 100
@@ -110,8 +113,8 @@ _BY_SERVER = Refusal(
 _BY_TRUST = Refusal(
     403,
     "server",
-    "ALLOWED_NETWORKS cannot decide, as this server takes X-Forwarded-For from every peer; "
-    "have it trust the proxy alone, or use TOKENS or PERMISSION.",
+    "ALLOWED_NETWORKS cannot decide, as this server takes the client address from what any peer "
+    "says; have it trust the proxy alone, or use TOKENS or PERMISSION.",
 )
 _BY_PROXY = Refusal(
     403,
@@ -287,7 +290,8 @@ def _peer(headers: Headers) -> str:
     # uvicorn may put there what a header says, and the socket's path here.
     if str(headers.get("SERVER_NAME", "")).startswith("/"):
         return ""
-    return headers.get("REMOTE_ADDR") or ""
+    peer = headers.get("REMOTE_ADDR") or ""
+    return "" if peer == _NO_ADDRESS else peer
 
 
 def _named(headers: Headers, more: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -312,14 +316,16 @@ def _nodes(name: str, value: str) -> Iterable[str]:
 
 
 def _is_what_a_client_said(peer: str, headers: Headers) -> bool:
-    """Tell whether the server has taken the peer's address from a header of whoever asked."""
+    """Tell whether the server takes the peer's address from what any client says it is."""
+    command = " ".join([*sys.argv, os.environ.get("GUNICORN_CMD_ARGS", "")])
+    if SIGN_OF_PROXY_PROTOCOL in headers:
+        return TAKES_PROXY_PROTOCOL_OF_EVERY_PEER.search(command) is not None
     said = headers.get("HTTP_X_FORWARDED_FOR")
     if said is None or read_address(peer) not in map(read_address, said.split(",")):
         return False
     trusted = ",".join(os.environ.get(name, "") for name in VARIABLES_OF_TRUST)
-    command = " ".join([*sys.argv, os.environ.get("GUNICORN_CMD_ARGS", "")])
     written = f"{command} --forwarded-allow-ips {trusted.replace(' ', '')}"
-    return BELIEVES_EVERY_PEER.search(written) is not None
+    return TAKES_HEADERS_OF_EVERY_PEER.search(written) is not None
 
 
 def _first(headers: Headers, beginnings: tuple[str, ...]) -> str | None:

@@ -77,12 +77,17 @@ NODES = re.compile(r'(?:^|[;\s])for\s*=\s*("[^"\\;\s]*"|[^;\s]*)', re.IGNORECASE
 # https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html
 SIGN_OF_WAITRESS = "waitress.client_disconnected"
 
-BELIEVES_EVERY_PEER = re.compile(
-    r"""--forwarded-allow-ips[= ]['"]?(\S*,)?(\*|0\.0\.0\.0/0|::/0)"""
-    r"""|daphne.* --proxy-headers"""
+_EVERY_PEER = r"""[= ]['"]?(\S*,)?(\*|0\.0\.0\.0/0|::/0)"""
+
+TAKES_HEADERS_OF_EVERY_PEER = re.compile(
+    rf"--forwarded-allow-ips{_EVERY_PEER}|(?:^|/)daphne(?:/__main__\.py)? .*--proxy-headers"
 )
 """Found in the command of a server that takes the peer's address from any client's header.
 
 https://uvicorn.dev/settings/#http and https://github.com/django/daphne
 """
 VARIABLES_OF_TRUST = ("FORWARDED_ALLOW_IPS", "UVICORN_FORWARDED_ALLOW_IPS")
+
+SIGN_OF_PROXY_PROTOCOL = "PROXY_PROTOCOL"
+TAKES_PROXY_PROTOCOL_OF_EVERY_PEER = re.compile(rf"--proxy-allow-from{_EVERY_PEER}")
+"""The same of the protocol's first line: https://gunicorn.org/reference/settings/#proxy_allow_ips"""

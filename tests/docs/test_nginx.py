@@ -23,12 +23,13 @@ PUBLIC = "203.0.113.9"
 Ask = Callable[..., int]
 
 
-def configurations() -> list[str]:
-    parts = GUIDE.read_text(encoding="utf-8").split("```nginx\n")[1:]
+def blocks(language: str) -> list[str]:
+    parts = GUIDE.read_text(encoding="utf-8").split(f"```{language}\n")[1:]
     return [part.partition("```")[0] for part in parts]
 
 
-FORWARDED, REFUSED, ALLOWED, BY_SOCKET = configurations()
+FORWARDED, REFUSED, ALLOWED, BY_SOCKET = blocks("nginx")
+_, SETTING_FOR_A_SOCKET = blocks("python")
 
 
 @contextmanager
@@ -60,6 +61,8 @@ def nginx(somebody: Desk, configuration: str) -> Iterator[Ask]:
 def somebody(sit_down: Callable[[], Desk]) -> Desk:
     """Return somebody whose project is served by a port and by a socket, as the guide says."""
     somebody = sit_down()
+    settings = somebody.home / "mysite" / "settings.py"
+    settings.write_text(f"{settings.read_text()}\n{SETTING_FOR_A_SOCKET}")
     socket = somebody.home / "gunicorn.sock"
     somebody.run(f"gunicorn mysite.wsgi --bind unix:{socket} --bind 127.0.0.1:8000")
     return somebody
