@@ -16,8 +16,9 @@ import re
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -302,6 +303,21 @@ def declared() -> object:
 def root_urlconf() -> str:
     """Return the URLconf of requests that name none of their own."""
     return str(settings.ROOT_URLCONF)
+
+
+def file_prefixes() -> tuple[str, ...]:
+    """Return how the paths of files begin that are served below ``STATIC_URL`` and ``MEDIA_URL``.
+
+    None of them is ``/``, which all paths begin with.
+    """
+    return _file_prefixes(settings.STATIC_URL, settings.MEDIA_URL)
+
+
+@lru_cache(8)
+def _file_prefixes(*urls: str | None) -> tuple[str, ...]:
+    # Of a URL with a host, as those of content delivery networks, that of the origin is the path.
+    paths = (urlsplit(str(url or "")).path.strip("/") for url in urls)
+    return tuple(f"/{path}/" for path in paths if path)
 
 
 def middleware() -> tuple[str, ...]:

@@ -18,6 +18,7 @@ MAX_LENGTH = 256
 OTHER = "other"
 OVERFLOW = "overflow"
 UNMATCHED = "<unmatched>"
+STATIC = "<static>"
 
 STANDARD_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
