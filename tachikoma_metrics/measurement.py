@@ -157,6 +157,14 @@ class Measurement:
         self._change_status(CLIENT_LEFT if is_cancelled else 500)
         self.end(UNKNOWN if self._first_byte_at is None else self._sent)
 
+    def lose_client(self) -> None:
+        """Take note that the client left while it sent its request, whatever is answered."""
+        try:
+            if not self._is_over:
+                self._change_status(CLIENT_LEFT)
+        except Exception as error:
+            METRICS.fault("http", error)
+
     def discard(self) -> None:
         """End without a record."""
         if not self._is_over:
@@ -265,6 +273,13 @@ def count_query(seconds: float) -> None:
     measurement = _current.get()
     if measurement is not None:
         measurement.count_query(seconds)
+
+
+def lose_client_of_current() -> None:
+    """Count the request as one whose client left in whose context this is called."""
+    measurement = _current.get()
+    if measurement is not None:
+        measurement.lose_client()
 
 
 def discard_current() -> None:

@@ -12,11 +12,11 @@ from enum import Enum
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.http import HttpRequest
+from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.measurement import Measurement, dropped, settle
+from tachikoma_metrics.measurement import Measurement, dropped, lose_client_of_current, settle
 from tachikoma_metrics.page import respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
 
@@ -61,6 +61,11 @@ class MetricsMiddleware:
             measurement.break_off(error)
             raise
         return measurement.follow(response)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Take note of an upload that broke off, to which Django answers 500."""
+        if isinstance(exception, UnreadablePostError):
+            lose_client_of_current()
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
         measurement = begin(request)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import copy
 import gc
+import io
 import pickle
 import re
 import tempfile
@@ -715,6 +716,33 @@ def test_the_time_to_the_first_byte_is_there_when_switched_on(client: Client):
             assert first is not None
             assert last is not None
             assert 0 < first <= last
+
+
+class Breaking(io.RawIOBase):
+    """A request's body that breaks off."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raise ConnectionResetError
+
+
+@override_settings(MIDDLEWARE=[OURS])
+def test_an_upload_that_breaks_off_is_a_client_that_left():
+    body = {"wsgi.input": Breaking(), "CONTENT_LENGTH": "500"}
+    response = serve("/upload/", REQUEST_METHOD="POST", **body)
+    response.close()
+
+    assert response.status_code == 500
+    assert requests() == {("POST", "/upload/", "499"): 1}
+
+
+@override_settings(MIDDLEWARE=[OURS])
+def test_an_exception_of_the_view_is_no_client_that_left():
+    serve("/fail/", REQUEST_METHOD="POST").close()
+
+    assert requests() == {("POST", "/fail/", "500"): 1}
 
 
 # --- labels from the settings -----------------------------------------------

@@ -42,6 +42,10 @@ async def leave(request: HttpRequest) -> HttpResponse:
     raise asyncio.CancelledError
 
 
+def upload(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"{len(request.body)} bytes")
+
+
 def chunks() -> Iterator[bytes]:
     yield from CHUNKS
 
