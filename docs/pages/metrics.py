@@ -52,8 +52,8 @@ def page() -> str:
         "**optional** label is there if [`LABELS`](settings.md#labels) asks for it; families that "
         "have `method` and `path` may also have those that "
         "[`EXTRA_LABELS`](settings.md#extra_labels) defines. Past "
-        "[`MAX_SERIES`](settings.md#max_series), the labels of a new label set are `overflow`, except "
-        "those that are **closed**: their values are a short list.",
+        "[`MAX_SERIES`](settings.md#max_series), the labels of a new label set are `overflow`, "
+        "except those that are **closed**: their values are a short list.",
         *(part for title, families in grouped().items() for part in group(title, families)),
         "## Process and Python",
         PROCESS_FAMILIES,
