@@ -26,7 +26,11 @@ SOCKET_BUCKETS: Buckets = (1, 5, 15, 60, 300, 900, 3600, 14400)
 # Closed are those whose values are a short list, of a standard, of this app or of the settings.
 
 METHOD = Label("method", "One of the nine standard HTTP methods, else `other`.", is_closed=True)
-PATH = Label("path", "The matched route as a template, else `<unmatched>`.")
+PATH = Label(
+    "path",
+    "The matched route as a template; without one `<static>` for a file below `STATIC_URL` or "
+    "`MEDIA_URL` that a middleware served, else `<unmatched>`.",
+)
 STATUS = Label("status", "The status code; `499` when the client left early.", is_closed=True)
 VIEW = Label("view", "The name of the route, else of the view function.")
 SCHEME = Label("scheme", "`http` or `https`.", is_closed=True)

@@ -7,6 +7,7 @@ it in ``conf``); warnings are W001 to W029.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from inspect import unwrap
@@ -28,7 +29,8 @@ from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Histogram
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.registry.metrics import Bound, possible_labels
+from tachikoma_metrics.registry.metrics import Bound, Shape, possible_labels
+from tachikoma_metrics.routes import path_labels
 from tachikoma_metrics.store import STORE
 
 STOCK_MODE_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
@@ -362,6 +364,40 @@ def _serves_page(patterns: Iterable[Any]) -> bool:
         else unwrap(pattern.callback) is unwrap(views.metrics)
         for pattern in patterns
     )
+
+
+@register
+def check_routes_have_room(**kwargs: Any) -> list[CheckMessage]:
+    """W014: the URLconf has no more routes than ``MAX_SERIES`` leaves room for."""
+    config = conf.config()
+    shown = [bound for bound in METRICS.all_bound() if bound.is_on and _has_path(bound.shape)]
+    if not config.enabled or not shown or not _places():
+        return []
+    try:
+        paths = len(path_labels(conf.root_urlconf()))
+    except Exception:
+        # A URLconf that cannot be imported, which Django reports.
+        return []
+    if paths < config.max_series:
+        return []
+    return [
+        warning(
+            "W014",
+            f"The URLconf has {paths} routes, and `MAX_SERIES` is {config.max_series}: a process "
+            'that has answered so many counts all others as `path="overflow"`.',
+            f"Set MAX_SERIES to {_room_for(paths)}, which leaves room for some methods and "
+            "statuses of each route, or use LABELS to leave `path` out of metrics.",
+        )
+    ]
+
+
+def _has_path(shape: Shape) -> bool:
+    return catalogue.PATH.name in shape.label_names
+
+
+def _room_for(paths: int) -> int:
+    """Return four times as many, in thousands."""
+    return math.ceil(4 * paths / 1000) * 1000
 
 
 @register

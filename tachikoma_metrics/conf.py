@@ -17,8 +17,9 @@ import sys
 import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
@@ -364,6 +365,21 @@ def allowed_hosts() -> list[str]:
     # https://docs.djangoproject.com/en/stable/ref/settings/#allowed-hosts
     while_developing = [".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else []
     return list(settings.ALLOWED_HOSTS) or while_developing
+
+
+def file_prefixes() -> tuple[str, ...]:
+    """Return how the paths of files begin that are served below ``STATIC_URL`` and ``MEDIA_URL``.
+
+    None of them is ``/``, which all paths begin with.
+    """
+    return _file_prefixes(settings.STATIC_URL, settings.MEDIA_URL)
+
+
+@lru_cache(8)
+def _file_prefixes(*urls: str | None) -> tuple[str, ...]:
+    # Of a URL with a host, as those of content delivery networks, that of the origin is the path.
+    paths = (urlsplit(str(url or "")).path.strip("/") for url in urls)
+    return tuple(f"/{path}/" for path in paths if path)
 
 
 def middleware() -> tuple[str, ...]:

@@ -18,6 +18,7 @@ MAX_LENGTH = 256
 OTHER = "other"
 OVERFLOW = "overflow"
 UNMATCHED = "<unmatched>"
+STATIC = "<static>"
 
 STANDARD_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
@@ -35,17 +36,26 @@ _TOKEN = re.compile(
     r"""
     (?P<opening>
         (?P<is_capturing> \(\?P<(?P<name>\w+)> | \((?!\?) )
-      | (?P<is_transparent> \(\?[a-zA-Z-]*: )
+      | (?P<is_transparent> \(\?(?:[a-zA-Z-]*: | > | \(\w+\)) )
       | \(\?<?[=!]
     )
   | (?P<closing> \) )
-  | (?: \(\?[a-zA-Z]+\) | \(\?P=\w+\) | \(\?\#[^)]*\) | \\[AZbB] | [?*+^$] | \{\d*,?\d*\} )
+  | (?: \(\?[a-zA-Z]+\) | \(\?\#[^)]*\) | \\[AZbB] | [?*+^$] | \{\d*,?\d*\} )
+  | \[(?P<one>[^\]^\\])\]
+  | (?P<any> \[\^?\]?(?:\\.|[^\]\\])*\] | \\[dDsSwW1-9] | \(\?P=\w+\) | \.(?=[*+{]) )
   | \\(?P<escaped> [^\w\s] )
-  | (?P<literal> \[\^?\]?(?:\\.|[^\]\\])*\] | \\. | . )
+  | (?P<literal> \\. | . )
     """,
     re.VERBOSE | re.DOTALL,
 )
 """A token of a regular expression; what has no name in it leaves no trace in a label."""
+
+_FORMAT_SUFFIX = re.compile(r"\\\.\(\?P<\w+>(?:\[a-z0-9\]\+|\w+|\([\w|]+\))\)/\?\$$")
+_FORMAT_CONVERTER = "drf_format_suffix"
+"""How Django REST framework ends the second route of a view, for ``users.json``.
+
+https://www.django-rest-framework.org/api-guide/format-suffixes/
+"""
 
 
 def clean(value: object) -> str:
@@ -84,11 +94,14 @@ def route_template(route: str, language: str = "") -> str:
     """Return a route of Django's as a template that starts with a slash.
 
     ``<uuid:anything>`` becomes ``:id``, any other ``<converter:name>`` and any
-    regex group ``:name`` (``:var`` for a group without a name). A leading
-    ``language`` prefix, as ``i18n_patterns`` adds it, becomes ``:language``.
+    regex group ``:name``. What a regular expression leaves open without a name becomes
+    ``:path`` if it may have a slash in it, else ``:var``. A leading ``language`` prefix, as
+    ``i18n_patterns`` adds it, becomes ``:language``; a format suffix of Django REST
+    framework's is left out.
     """
     if language and route.startswith(f"{language}/"):
         route = route.replace(language, "<language>", 1)
+    route = _FORMAT_SUFFIX.sub("/", route)
     template = _CONVERTER.sub(_placeholder, _without_regex(route))
     return clean("/" + template.lstrip("/"))
 
@@ -100,24 +113,69 @@ def _without_regex(route: str) -> str:
     """
     if not _REGEX_SYNTAX.search(route):
         return route
-    written: list[str] = []
-    hidden_depth = 0
-    open_groups: list[bool] = []
+    template = _Template()
     for token in _TOKEN.finditer(route):
+        template.add(token)
+    return "".join(template.written)
+
+
+class _Template:
+    """Write a template, token by token of a regular expression."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self._hidden_depth = 0
+        self._is_hidden: list[bool] = []
+        self._is_nameless = False
+
+    def add(self, token: re.Match[str]) -> None:
         if token["opening"]:
-            if not hidden_depth and token["is_capturing"]:
-                written.append(f":{token['name'] or 'var'}")
-            open_groups.append(not token["is_transparent"])
-            hidden_depth += open_groups[-1]
+            self._open(token)
         elif token["closing"]:
-            hidden_depth -= open_groups.pop() if open_groups else 0
-        elif not hidden_depth:
-            written.append(token["escaped"] or token["literal"] or "")
-    return "".join(written)
+            self._hidden_depth -= self._is_hidden.pop() if self._is_hidden else False
+        elif token["any"] and not self._hidden_depth:
+            self._add_nameless(_may_have_slash(token["any"]))
+        elif not self._hidden_depth:
+            self.written.append(token["one"] or token["escaped"] or token["literal"] or "")
+        elif self._is_nameless and _may_have_slash(token[0]):
+            self.written[-1] = _NAMELESS_PATH
+
+    def _open(self, token: re.Match[str]) -> None:
+        if not self._hidden_depth:
+            self._is_nameless = bool(token["is_capturing"]) and not token["name"]
+            if token["name"]:
+                self.written.append(f":{token['name']}")
+            elif token["is_capturing"]:
+                self.written.append(_NAMELESS)
+        is_hidden = not token["is_transparent"]
+        self._is_hidden.append(is_hidden)
+        self._hidden_depth += is_hidden
+
+    def _add_nameless(self, may_have_slash: bool) -> None:
+        name = _NAMELESS_PATH if may_have_slash else _NAMELESS
+        last = "".join(self.written[-1:])
+        if last in (_NAMELESS, _NAMELESS_PATH):
+            self.written[-1] = max(last, name, key=_NAMELESS_PATH.__eq__)
+        else:
+            self.written.append(name)
+
+
+_NAMELESS = ":var"
+_NAMELESS_PATH = ":path"
+
+
+def _may_have_slash(token: str) -> bool:
+    """Tell whether what a token of a regular expression stands for may be a slash."""
+    if token.startswith("[^"):
+        return "/" not in token
+    return "/" in token or token in (".", r"\D", r"\S", r"\W")
 
 
 def _placeholder(found: re.Match[str]) -> str:
-    return ":id" if found["converter"] == "uuid" else f":{found['name']}"
+    converter = found["converter"] or ""
+    if converter.startswith(_FORMAT_CONVERTER):
+        return "/"
+    return ":id" if converter == "uuid" else f":{found['name']}"
 
 
 MOST_OVERFLOWED = 200

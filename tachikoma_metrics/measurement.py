@@ -17,9 +17,9 @@ from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpRe
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 
-from tachikoma_metrics.conf import Config, config, root_urlconf
-from tachikoma_metrics.labels import OTHER, STANDARD_METHODS, UNMATCHED, method_name
-from tachikoma_metrics.recorders import HTTP_REQUEST, HttpFacts
+from tachikoma_metrics.conf import Config, config, file_prefixes, root_urlconf
+from tachikoma_metrics.labels import OTHER, STANDARD_METHODS, STATIC, UNMATCHED, method_name
+from tachikoma_metrics.recorders import HTTP_REQUEST, STATIC_ROUTE, HttpFacts
 from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.streams import (
     MeasuredAsyncStream,
@@ -36,7 +36,8 @@ nginx's: https://nginx.org/en/docs/dev/development_guide.html#http_response
 """
 
 # https://www.rfc-editor.org/rfc/rfc9112#name-message-body-length
-_WITHOUT_BODY = frozenset({*range(100, 200), 204, 304})
+_NOT_MODIFIED = 304
+_WITHOUT_BODY = frozenset({*range(100, 200), 204, _NOT_MODIFIED})
 _UNASKED = ("",)
 _NOTHING = (0.0, 0.0)
 """What was asked of databases: queries, and the seconds they took."""
@@ -156,6 +157,14 @@ class Measurement:
         self._change_status(CLIENT_LEFT if is_cancelled else 500)
         self.end(UNKNOWN if self._first_byte_at is None else self._sent)
 
+    def lose_client(self) -> None:
+        """Take note that the client left while it sent its request, whatever is answered."""
+        try:
+            if not self._is_over:
+                self._change_status(CLIENT_LEFT)
+        except Exception as error:
+            METRICS.fault("http", error)
+
     def discard(self) -> None:
         """End without a record."""
         if not self._is_over:
@@ -228,11 +237,15 @@ class Measurement:
                     self._request_bytes = _remembered_length(text)
             method = self._method
             match = request.resolver_match
+            if match is None:
+                route, view = _without_route(request, status)
+            else:
+                route, view = match.route, match.view_name
             self._facts = facts = (
                 method if method in STANDARD_METHODS else OTHER,
-                None if match is None else match.route,
+                route,
                 status,
-                UNMATCHED if match is None else match.view_name,
+                view,
                 _language(request) if "LANGUAGE_CODE" in request.__dict__ else "",
                 _asked(request) if self._settings.asks_requests else _UNASKED,
             )
@@ -264,6 +277,13 @@ def count_query(seconds: float) -> None:
         measurement.count_query(seconds)
 
 
+def lose_client_of_current() -> None:
+    """Count the request as one whose client left in whose context this is called."""
+    measurement = _current.get()
+    if measurement is not None:
+        measurement.lose_client()
+
+
 def discard_current() -> None:
     """Leave the request unmeasured in whose context this is called."""
     measurement = _current.get()
@@ -275,6 +295,18 @@ def _is_of_its_own_kind(response: object) -> bool:
     """Tell whether nobody can know the size of the body."""
     is_known = isinstance(response, (HttpResponse, StreamingHttpResponse))
     return isinstance(response, HttpResponseBase) and not is_known
+
+
+def _without_route(request: HttpRequest, status: int) -> tuple[str | None, str]:
+    """Return what stands for the route and for the view of a request that none matched.
+
+    What a middleware serves below the URL of static files is a file if it is a success.
+    """
+    if 200 <= status < 300 or status == _NOT_MODIFIED:
+        prefixes = file_prefixes()
+        if request.path_info.startswith(prefixes) or request.path.startswith(prefixes):
+            return STATIC_ROUTE, STATIC
+    return None, UNMATCHED
 
 
 def _no_facts(method: str | None, status: int) -> HttpFacts:
@@ -318,7 +350,7 @@ def _language(request: HttpRequest) -> str:
     return language if is_used else ""
 
 
-_STREAMS: dict[tuple[bool, bool], Callable[[Any, str, Measurement], object]] = {
+_STREAMS: dict[tuple[bool, bool], Callable[[Any, str, Measurement], Any]] = {
     (False, False): MeasuredStream,
     (False, True): ReadAheadStream,
     (True, False): MeasuredAsyncStream,

@@ -13,11 +13,11 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest
+from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
 from tachikoma_metrics.conf import config, is_installed
-from tachikoma_metrics.measurement import Measurement, dropped, settle
+from tachikoma_metrics.measurement import Measurement, dropped, lose_client_of_current, settle
 from tachikoma_metrics.page import refuse, respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
 
@@ -63,6 +63,11 @@ class MetricsMiddleware:
             measurement.break_off(error)
             raise
         return measurement.follow(response)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Take note of an upload that broke off, to which Django answers 500."""
+        if isinstance(exception, UnreadablePostError):
+            lose_client_of_current()
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
         measurement = begin(request)

@@ -16,11 +16,16 @@ from typing import Any, TypeVar
 from asgiref.sync import iscoroutinefunction
 
 from tachikoma_metrics import catalogue, conf
-from tachikoma_metrics.labels import OTHER, UNMATCHED, clean, route_template
+from tachikoma_metrics.labels import OTHER, STATIC, UNMATCHED, clean, route_template
 from tachikoma_metrics.registry import METRICS, Event
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+STATIC_ROUTE = "\0static"
+"""Stands for the route of a file that a middleware served; no URLconf has it."""
+
+_WITHOUT_ROUTE = {None: UNMATCHED, STATIC_ROUTE: STATIC}
 
 HttpFacts = tuple[str, str | None, int, str, str, tuple[str, ...]]
 """Method, route, status, view, and the language prefix of the route, as they come; and
@@ -29,7 +34,7 @@ what a request is asked for if a label shows it: the scheme and ``EXTRA_LABELS``
 
 def _named(facts: HttpFacts) -> tuple[str, ...]:
     method, route, status, view, language, asked = facts
-    path = UNMATCHED if route is None else route_template(route, language)
+    path = _WITHOUT_ROUTE.get(route) or route_template(str(route), language)
     return (method, path, str(int(status)), view, *asked)
 
 

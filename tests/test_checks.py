@@ -177,7 +177,7 @@ def test_the_ids_are_those_that_the_docstrings_tell():
     emitted = (
         {id for id, *_ in WRONG_NAMES}
         | {f"W00{number}" for number in range(1, 10) if number != 5}
-        | {"E011", "E012", "E013", "W010", "W011", "W012", "W013"}
+        | {"E011", "E012", "E013", "W010", "W011", "W012", "W013", "W014"}
         | {f"W02{number}" for number in range(6)}
     )
 
@@ -320,3 +320,41 @@ def test_the_environment_of_the_stock_mode_is_pointed_out(monkeypatch: pytest.Mo
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/anywhere")
 
     assert "has no effect" in found()["W009"].msg
+
+
+MANY = override_settings(ROOT_URLCONF="tests.many_urls")
+
+
+@MANY
+def test_more_routes_than_there_is_room_for_are_pointed_out():
+    message = found()["W014"]
+
+    assert "has 2002 routes, and `MAX_SERIES` is 2000" in message.msg
+    assert "Set MAX_SERIES to 9000" in str(message.hint)
+
+
+@MANY
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"MAX_SERIES": 2003},
+        {"ENABLED": False},
+        {
+            "LABELS": {
+                name: ["method"]
+                for name, family in catalogue.FAMILIES.items()
+                if catalogue.PATH in family.labels
+            }
+        },
+    ],
+)
+def test_routes_that_have_room_or_are_not_shown_are_fine(declared: dict[str, Any]):
+    with override_settings(TACHIKOMA_METRICS=declared):
+        assert "W014" not in found()
+
+
+@pytest.mark.parametrize("urlconf", ["tests.no_such_module", "tests.views", "tests"])
+def test_a_urlconf_without_routes_costs_no_check(urlconf: str):
+    # Django's own checks would import it, and raise.
+    with override_settings(ROOT_URLCONF=urlconf, TACHIKOMA_METRICS={"MAX_SERIES": 1}):
+        assert checks.check_routes_have_room() == []

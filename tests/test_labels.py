@@ -29,7 +29,45 @@ UUID = "123e4567-e89b-12d3-a456-426614174000"
         (r"^users/(?:in)?active/$", "/users/inactive/"),
         (r"^(?i:shop)/(?=x)(?!y)(?P<item>(a|(b|c)))/$", "/shop/:item/"),
         (r"^(?P<name>[()<>]+)\.html$", "/:name.html"),
-        (r"^page[0-9]{2,3}/\d+/$", r"/page[0-9]/\d/"),
+        (r"^page[0-9]{2,3}/\d+/$", "/page:var/:var/"),
+        # Wagtail's pages, its last resort in the admin, and its comparison of revisions, whose
+        # URL has the dots.
+        (r"^((?:[\w\-]+/)*)$", "/:path"),
+        (r"admin/^.*/$", "/admin/:path/"),
+        (
+            r"pages/^(\d+)/revisions/compare/(live|earliest|\d+)\.\.\.(live|latest|\d+)/$",
+            "/pages/:var/revisions/compare/:var...:var/",
+        ),
+        # Django REST framework's second route of each view.
+        (r"api/^users/$", "/api/users/"),
+        (r"api/^users\.(?P<format>[a-z0-9]+)/?$", "/api/users/"),
+        (r"api/^users/(?P<pk>[^/.]+)\.(?P<format>[a-z0-9]+)/?$", "/api/users/:pk/"),
+        (r"^users\.(?P<format>(json|api))/?$", "/users/"),
+        ("snippets<drf_format_suffix:format>", "/snippets/"),
+        ("snippets/<int:pk><drf_format_suffix_json_html:format>", "/snippets/:pk/"),
+        ("report.<str:format>", "/report.:format"),
+        (r"^report\.(?P<format>csv|pdf)$", "/report.:format"),
+        # What is open and has no name.
+        (r"^.*$", "/:path"),
+        (r"^(.*)$", "/:path"),
+        (r"^(?:.*)/?$", "/:path/"),
+        (r"^[^/]+/edit/$", "/:var/edit/"),
+        (r"^(?!api/).*$", "/:path"),
+        (r"^files/(?:[a-z]+/)*\w+[.]pdf$", "/files/:var/:var.pdf"),
+        (r"^v(\d)\.(\d)/$", "/v:var.:var/"),
+        (r"^(a|b)/\1/$", "/:var/:var/"),
+        (r"^(?P<a>x)/(?P=a)/$", "/:a/:var/"),
+        # Operators.
+        (r"feed.xml$", "/feed.xml"),
+        (r"^colou?r/$", "/colour/"),
+        (r"^(?:news|blog)/(?P<slug>[\w-]+)/$", "/news|blog/:slug/"),
+        (r"^(?P<year>\d{4})?/$", "/:year/"),
+        (r"^a/(?P<b>(?:x(?P<c>y))+)/(?P<d>.{1,3})$", "/a/:b/:d"),
+        (r"^x(?=/(.*))/(?<!y)z$", "/x/z"),
+        (r"(?i)^shop/(?#of all)(?>items)/\b$", "/shop/items/"),
+        (r"users/(?P<user>[0-9a-f-]{36})", "/users/:user"),
+        (r"^$", "/"),
+        (r"^/lead/$", "/lead/"),
         (r"^unbalanced)/(?P<a>x", "/unbalanced/:a"),
     ],
 )
@@ -41,6 +79,7 @@ def test_the_language_prefix_of_a_route_becomes_a_placeholder():
     assert route_template("pt-br/about/", "pt-br") == "/:language/about/"
     assert route_template("about/", "pt-br") == "/about/"
     assert route_template("english/", "en") == "/english/"
+    assert route_template(r"de/^preise/(\d+)/$", "de") == "/:language/preise/:var/"
 
 
 @given(st.text())

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import copy
 import gc
+import io
 import pickle
 import re
 import tempfile
@@ -220,6 +221,63 @@ def test_in_flight_counts_the_request_under_way():
     MetricsMiddleware(look)(RequestFactory().get("/"))
 
     assert seen == [1]
+
+
+FILES = override_settings(MIDDLEWARE=[OURS, "tests.views.serve_files"])
+
+
+@FILES
+@override_settings(STATIC_URL="assets/", MEDIA_URL="media/")
+@pytest.mark.parametrize(
+    ("url", "path", "status"),
+    [
+        ("/assets/css/site.css", "<static>", "200"),
+        ("/assets/css/part.css", "<static>", "206"),
+        ("/assets/css/known.css", "<static>", "304"),
+        ("/media/css/site.css", "<static>", "200"),
+        ("/assets/css/", "<unmatched>", "302"),
+        ("/assets/missing.css", "<unmatched>", "404"),
+        ("/other/css/site.css", "<unmatched>", "200"),
+        ("/hello/", "/hello/", "200"),
+    ],
+)
+def test_a_file_that_a_middleware_serves_is_static(
+    client: Client, url: str, path: str, status: str
+):
+    client.get(url)
+
+    assert requests() == {("GET", path, status): 1}
+
+
+@FILES
+@pytest.mark.parametrize(
+    ("static_url", "url", "path"),
+    [
+        ("https://cdn.example/assets/", "/assets/css/site.css", "<static>"),
+        ("//cdn.example/assets", "/assets/css/site.css", "<static>"),
+        ("/assets/", "/assets/css/site.css", "<static>"),
+        ("/assets/", "/assetsx/css/site.css", "<unmatched>"),
+        ("https://cdn.example/", "/assets/css/site.css", "<unmatched>"),
+        ("/", "/assets/css/site.css", "<unmatched>"),
+        ("", "/assets/css/site.css", "<unmatched>"),
+        (None, "/assets/css/site.css", "<unmatched>"),
+    ],
+)
+def test_where_static_files_are_is_as_the_settings_say(
+    client: Client, static_url: str | None, url: str, path: str
+):
+    with override_settings(STATIC_URL=static_url):
+        client.get(url)
+
+    assert requests() == {("GET", path, "200"): 1}
+
+
+@FILES
+def test_a_route_that_looks_like_a_static_file_is_a_route(client: Client):
+    with override_settings(STATIC_URL="/hello/"):
+        client.get("/hello/")
+
+    assert requests() == {("GET", "/hello/", "200"): 1}
 
 
 # --- sizes ------------------------------------------------------------------
@@ -658,6 +716,33 @@ def test_the_time_to_the_first_byte_is_there_when_switched_on(client: Client):
             assert first is not None
             assert last is not None
             assert 0 < first <= last
+
+
+class Breaking(io.RawIOBase):
+    """A request's body that breaks off."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raise ConnectionResetError
+
+
+@override_settings(MIDDLEWARE=[OURS])
+def test_an_upload_that_breaks_off_is_a_client_that_left():
+    body = {"wsgi.input": Breaking(), "CONTENT_LENGTH": "500"}
+    response = serve("/upload/", REQUEST_METHOD="POST", **body)
+    response.close()
+
+    assert response.status_code == 500
+    assert requests() == {("POST", "/upload/", "499"): 1}
+
+
+@override_settings(MIDDLEWARE=[OURS])
+def test_an_exception_of_the_view_is_no_client_that_left():
+    serve("/fail/", REQUEST_METHOD="POST").close()
+
+    assert requests() == {("POST", "/fail/", "500"): 1}
 
 
 # --- labels from the settings -----------------------------------------------

@@ -27,6 +27,7 @@ urlpatterns = [
     path("async-fail/", views.async_fail),
     path("missing/", views.missing),
     path("leave/", views.leave),
+    path("upload/", views.upload),
     path("stream/", views.stream),
     path("async-stream/", views.async_stream),
     path("broken-stream/", views.broken_stream),

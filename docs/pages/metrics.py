@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pages import markdown, monitoring
 from tachikoma_metrics import catalogue
-from tachikoma_metrics.definitions import Family, Histogram
+from tachikoma_metrics.definitions import Family, Histogram, Label
 
 BUSINESS = "Business"
 
@@ -52,7 +52,8 @@ def page() -> str:
         "**optional** label is there if [`LABELS`](settings.md#labels) asks for it; families that "
         "have `method` and `path` may also have those that "
         "[`EXTRA_LABELS`](settings.md#extra_labels) defines. Past "
-        "[`MAX_SERIES`](settings.md#max_series), every label of a new label set is `overflow`.",
+        "[`MAX_SERIES`](settings.md#max_series), the labels of a new label set are `overflow`, "
+        "except those that are **closed**: their values are a short list.",
         "Families of requests, databases and caches are on the page from the start. Others are "
         "from when what feeds them is in use: an ASGI application is wrapped, a model is declared, "
         "or a process has recorded a value. All are attributes of `METRICS` from the start.",
@@ -96,9 +97,9 @@ def facts(family: Family) -> Iterator[str]:
     """Yield what there is to know of a family, line by line."""
     yield f"Type: {family.type}{', **opt-in**' if family.opt_in else ''}"
     for label in family.labels:
-        yield f"Label `{label.name}`: {label.values}"
+        yield f"Label `{label.name}`{_closed(label)}: {label.values}"
     for label in family.optional:
-        yield f"Optional label `{label.name}`: {label.values}"
+        yield f"Optional label `{label.name}`{_closed(label)}: {label.values}"
     if isinstance(family, Histogram):
         yield f"Buckets: {buckets(family)}"
     yield f"Recorded by: {family.fed_by}"
@@ -107,6 +108,10 @@ def facts(family: Family) -> Iterator[str]:
         yield f"On [the dashboard](../guides/dashboards.md): {', '.join(shown)}"
     for alert in monitoring.alerts_about(family.name):
         yield f"When to alert: {alert}"
+
+
+def _closed(label: Label) -> str:
+    return " (closed)" if label.is_closed else ""
 
 
 def buckets(family: Histogram) -> str:

@@ -47,6 +47,9 @@ class Families:
         that ``is_alone`` also if one of the same type has. Raises ``ValueError`` for a
         family that no format allows, and whatever an object raises that is no family.
         """
+        if isinstance(metric, MergedMetric) and metric.type in SUFFIXES and metric.name:
+            self._take(metric, is_alone)
+            return
         for piece in _pieces(metric):
             self._take(piece, is_alone)
 
@@ -55,12 +58,12 @@ class Families:
         if key in self._open and not is_alone:
             self._open[key].append(piece)
             return
-        clashing = self._taken & names_of(piece)
-        if clashing:
-            error = ValueError(f"{min(clashing)} is collected twice.")
+        names = names_of(piece)
+        if not self._taken.isdisjoint(names):
+            error = ValueError(f"{min(self._taken & names)} is collected twice.")
             self._on_fault("duplicate", error, piece.name)
             return
-        self._taken |= names_of(piece)
+        self._taken |= names
         self._found.append([piece])
         if not is_alone:
             self._open[key] = self._found[-1]
@@ -89,9 +92,6 @@ def _pieces(metric: Metric) -> Iterator[Metric]:
     Prometheus takes a sample of any name, so that one is worth more than its type.
     """
     name, type = _stem(metric), _type(metric)
-    if isinstance(metric, MergedMetric):
-        yield metric
-        return
     allowed = sample_names(name, type)
     others: dict[str, list[Sample]] = {}
     own: list[Sample] = []
@@ -115,7 +115,6 @@ def _stem(metric: Metric) -> str:
     is_written_whole = (
         metric.type == "counter"
         and name.endswith("_total")
-        and not isinstance(metric, MergedMetric)
         and any(_name_of(sample) == name for sample in metric.samples)
     )
     if is_written_whole:

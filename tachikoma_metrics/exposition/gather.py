@@ -66,8 +66,11 @@ def gather(
     first, last = _by_turn(_asked(registry, names, is_wanted), rank)
     for collector in first:
         take(collector)
-    for metric in rest():
-        _take(families, metric, Rank.SHARED, metric, on_fault)
+    try:
+        for metric in rest():
+            _take(families, metric, Rank.SHARED, metric, on_fault)
+    except Exception as error:
+        on_fault("collector", error, "the rest")
     yield from _restricted(families.give(), names, on_fault)
     for collector in last:
         take(collector)

@@ -51,7 +51,12 @@ def label_name(name: str) -> str:
 
 def names_of(metric: Metric) -> frozenset[str]:
     """Return every name that the family takes in an exposition."""
-    return sample_names(metric.name, metric.type) | {metric_name(metric.name)}
+    return _names(metric.name, metric.type)
+
+
+@lru_cache(8192)
+def _names(name: str, type: str) -> frozenset[str]:
+    return sample_names(name, type) | {metric_name(name)}
 
 
 @lru_cache(8192)
