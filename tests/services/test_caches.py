@@ -162,7 +162,8 @@ def test_an_account_that_may_not_ask_for_the_server_is_no_fault(servers: dict[st
     port = servers[KINDS["redis"]].rpartition(":")[2].partition("/")[0]
     backend = {"BACKEND": KINDS["redis"]}
     with override_settings(CACHES={"default": {**backend, "LOCATION": servers[KINDS["redis"]]}}):
-        client = caches["default"]._cache.get_client(None, write=True)
+        cache: Any = caches["default"]
+        client = cache._cache.get_client(None, write=True)
         client.execute_command("ACL", "SETUSER", "limited", "on", "nopass", "~*", "+@all", "-info")
         close_all()
     places = [f"redis://limited:none@{host}:{port}/5" for host in ("localhost", "127.0.0.1")]
