@@ -22,7 +22,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.apps import apps
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from tachikoma_metrics import catalogue, rules
@@ -509,6 +510,32 @@ def config() -> Config:
             return Config()
         _config = read(declared())
     return _config
+
+
+def complete_config(caller: str, elsewhere: str) -> Config:
+    """Return the configuration for what is kept in the settings themselves.
+
+    Raises ImproperlyConfigured where the settings module is still being imported and has no
+    ``TACHIKOMA_METRICS`` yet, whose values would be missed; it says that ``caller`` may be called
+    below it, or ``elsewhere``.
+    """
+    module = _half_read_settings()
+    if module is None:
+        return config()
+    if not hasattr(module, NAME):
+        raise ImproperlyConfigured(
+            f"`{NAME}` should be set before `{caller}` is called while {module.__name__} is "
+            f"imported. Call it below, or {elsewhere}."
+        )
+    return read(getattr(module, NAME))
+
+
+def _half_read_settings() -> types.ModuleType | None:
+    """Return the settings module if it is being imported now."""
+    module = sys.modules.get(os.environ.get(ENVIRONMENT_VARIABLE, ""))
+    # What importlib itself asks: https://github.com/python/cpython/blob/3.13/Lib/importlib/_bootstrap.py
+    is_being_read = getattr(getattr(module, "__spec__", None), "_initializing", False)
+    return module if is_being_read else None
 
 
 def when_changed(call: Callable[[], None]) -> None:

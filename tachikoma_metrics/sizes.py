@@ -25,8 +25,11 @@ from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.store import STORE, Cell
 from tachikoma_metrics.transactions import connections_of_its_own
 
-Size = Callable[[Any], float]
-"""Returns the number of a cache's entries; raises whatever its client does."""
+Told = tuple[float, object]
+"""The number of a cache's entries, and where they are; None if that is not known."""
+
+Size = Callable[[Any, bool], Told]
+"""Tells a cache's size, and where it is if it is one of several; raises what its client does."""
 
 
 # --- local memory -----------------------------------------------------------
@@ -109,10 +112,10 @@ def withdraw_local() -> None:
 # --- what processes share ---------------------------------------------------
 
 
-def _of_redis(cache: Any) -> float:
+def _of_redis(cache: Any, is_one_of_several: bool) -> Told:
     client = cache._cache.get_client(None, write=True)
     try:
-        return float(client.dbsize())
+        return _of_client(client, is_one_of_several)
     finally:
         # Django's own is made for this thread alone, and closed by nobody; of others, one
         # pool may serve the whole process.
@@ -120,19 +123,46 @@ def _of_redis(cache: Any) -> float:
             client.connection_pool.disconnect()
 
 
-def _of_django_redis(cache: Any) -> float:
-    return float(cache.client.get_client(write=True).dbsize())
+def _of_django_redis(cache: Any, is_one_of_several: bool) -> Told:
+    return _of_client(cache.client.get_client(write=True), is_one_of_several)
 
 
+def _of_client(client: Any, is_one_of_several: bool) -> Told:
+    return float(client.dbsize()), _database_of(client) if is_one_of_several else None
+
+
+def _database_of(client: Any) -> object:
+    """Return which database a client of Redis has, whatever its settings call the server."""
+    with suppress(Exception):
+        options = client.connection_pool.connection_kwargs
+        return "redis", _server_of(client, options), int(options.get("db") or 0)
+    return None
+
+
+def _server_of(client: Any, options: Mapping[str, Any]) -> object:
+    # Not every account may ask, and not every server that speaks its protocol has one.
+    with suppress(Exception):
+        return client.info("server")["run_id"]
+    host, port = options.get("host", "localhost"), options.get("port", 6379)
+    return options.get("path") or ("127.0.0.1" if host in _THIS_HOST else host, int(port))
+
+
+def _alone(size: Callable[[Any], float]) -> Size:
+    return lambda cache, is_one_of_several: (size(cache), None)
+
+
+@_alone
 def _of_pymemcache(cache: Any) -> float:
     servers = cache._cache.clients.values()
     return float(sum(int(server.stats()[b"curr_items"]) for server in servers))
 
 
+@_alone
 def _of_pylibmc(cache: Any) -> float:
     return float(sum(int(stats["curr_items"]) for _, stats in cache._cache.get_stats()))
 
 
+@_alone
 def _of_database(cache: Any) -> float:
     connection = connections[router.db_for_read(cache.cache_model_class)]
     with connection.cursor() as cursor:
@@ -140,9 +170,12 @@ def _of_database(cache: Any) -> float:
         return float(cursor.fetchone()[0])
 
 
+@_alone
 def _of_files(cache: Any) -> float:
     return float(len(cache._list_cache_files()))
 
+
+_THIS_HOST = ("localhost", "127.0.0.1", "::1")
 
 _SIZES: dict[str, Size] = {
     "django.core.cache.backends.redis.RedisCache": _of_redis,
@@ -197,12 +230,15 @@ def asked(label_names: tuple[str, ...]) -> Mapping[tuple[str, ...], float]:
         # Where caches share their entries, asking one of them is enough.
         distinct = {_place(params): (alias, params) for alias, params in measured.items()}
         measured = dict(distinct.values())
-    questions = {alias: _question(alias, params) for alias, params in measured.items()}
+    several = len(measured) > 1 and not label_names
+    questions = {alias: _question(alias, one, several) for alias, one in measured.items()}
     # All are asked before the first is waited for.
     answers = {alias: one.wait() for alias, one in questions.items() if one is not None}
-    sizes = {alias: size for alias, size in answers.items() if size is not None}
+    told = {alias: answer for alias, answer in answers.items() if answer is not None}
     if label_names:
-        return {(clean(alias),): size for alias, size in sizes.items()}
+        return {(clean(alias),): size for alias, (size, _) in told.items()}
+    # Settings may name one place in several ways.
+    sizes = {place or alias: size for alias, (size, place) in told.items()}
     return {(): sum(sizes.values())} if sizes else {}
 
 
@@ -220,7 +256,9 @@ def _place(params: Mapping[str, Any]) -> str:
     return repr([params.get(key) for key in ("BACKEND", "LOCATION", "OPTIONS")])
 
 
-def _question(alias: str, params: Mapping[str, Any]) -> Question[float] | None:
+def _question(
+    alias: str, params: Mapping[str, Any], is_one_of_several: bool
+) -> Question[Told] | None:
     """Return the question that a cache was, or now is, asked; None if it cannot tell."""
     fail = partial(_fail, alias)
     try:
@@ -228,7 +266,10 @@ def _question(alias: str, params: Mapping[str, Any]) -> Question[float] | None:
         if size is None:
             return None
         return _questions.put(
-            f"size-of-cache-{alias}", partial(_ask, alias, size, fail), fail, _lateness(alias)
+            f"size-of-cache-{alias}",
+            partial(_ask, alias, size, is_one_of_several, fail),
+            fail,
+            _lateness(alias),
         )
     except Exception as error:
         fail(error)
@@ -246,12 +287,14 @@ def _fail(alias: str, error: Exception) -> None:
         METRICS.fault("cache", error, alias, is_expected=True)
 
 
-def _ask(alias: str, size: Size, on_fault: Callable[[Exception], object]) -> float:
+def _ask(
+    alias: str, size: Size, is_one_of_several: bool, on_fault: Callable[[Exception], object]
+) -> Told:
     with connections_of_its_own(on_fault):
         # The cache is this thread's own, too.
         cache = caches[alias]
         try:
-            answer = size(cache)
+            answer = size(cache, is_one_of_several)
         finally:
             try:
                 cache.close()

@@ -38,7 +38,7 @@ CHAT = "/v1/chat/completions"
 IN_PROGRESS = {"EXTRA_METRICS": ["backend_requests_in_progress"]}
 
 # Each client would make a context anew, which takes longer than most tests.
-ALIKE = {"trust_env": False, "verify": ssl.create_default_context()}
+ALIKE: dict[str, Any] = {"trust_env": False, "verify": ssl.create_default_context()}
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 

@@ -25,4 +25,4 @@ def schedule(**kwargs: Any) -> None:
     """Have the business counts refreshed, once the settings can be read."""
     from tachikoma_metrics.celery import beat_schedule
 
-    app.conf.beat_schedule = beat_schedule()
+    app.conf.beat_schedule = {**app.conf.beat_schedule, **beat_schedule()}

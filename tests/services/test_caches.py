@@ -106,6 +106,77 @@ def test_a_server_tells_its_size(filled: Any):
     assert faults() == 0
 
 
+def ways_to_name(port: str) -> dict[str, dict[str, Any]]:
+    """Return the settings of caches that all are in one Redis database."""
+    django, other = REDIS
+    at = f"redis://127.0.0.1:{port}"
+    return {
+        "plain": {"BACKEND": django, "LOCATION": f"{at}/3"},
+        "prefix": {"BACKEND": django, "LOCATION": f"{at}/3", "KEY_PREFIX": "one"},
+        "list": {"BACKEND": django, "LOCATION": [f"{at}/3"]},
+        "host": {"BACKEND": django, "LOCATION": f"redis://localhost:{port}/3"},
+        "query": {"BACKEND": django, "LOCATION": f"{at}?db=3"},
+        "option": {"BACKEND": django, "LOCATION": at, "OPTIONS": {"db": 3}},
+        "text": {"BACKEND": django, "LOCATION": at, "OPTIONS": {"db": "3"}},
+        "other options": {
+            "BACKEND": django,
+            "LOCATION": f"{at}/3",
+            "OPTIONS": {"socket_timeout": 5},
+        },
+        "django-redis": {"BACKEND": other, "LOCATION": f"{at}/3"},
+        "django-redis with options": {
+            "BACKEND": other,
+            "LOCATION": [at],
+            "OPTIONS": {"CONNECTION_POOL_KWARGS": {"db": 3}},
+        },
+    }
+
+
+def close_all() -> None:
+    for alias in caches:
+        if "redis" in type(caches[alias]).__module__ or hasattr(caches[alias], "_cache"):
+            close(caches[alias])
+
+
+@pytest.mark.parametrize("name", ways_to_name("0"))
+def test_one_redis_database_is_counted_once_whatever_it_is_called(
+    servers: dict[str, str], name: str
+):
+    port = servers[KINDS["redis"]].rpartition(":")[2].partition("/")[0]
+    ways = ways_to_name(port)
+    elsewhere = {"BACKEND": KINDS["redis"], "LOCATION": f"redis://127.0.0.1:{port}/4"}
+    with override_settings(
+        CACHES={"default": ways["plain"], "same": ways[name], "elsewhere": elsewhere}
+    ):
+        for alias in ("default", "elsewhere"):
+            caches[alias].clear()
+        caches["same"].set_many({"one": 1, "two": 2})
+        caches["elsewhere"].set("three", 3)
+
+        assert testing.sample_value("cache_size") == 3
+        assert faults() == 0
+        close_all()
+
+
+def test_an_account_that_may_not_ask_for_the_server_is_no_fault(servers: dict[str, str]):
+    port = servers[KINDS["redis"]].rpartition(":")[2].partition("/")[0]
+    backend = {"BACKEND": KINDS["redis"]}
+    with override_settings(CACHES={"default": {**backend, "LOCATION": servers[KINDS["redis"]]}}):
+        cache: Any = caches["default"]
+        client = cache._cache.get_client(None, write=True)
+        client.execute_command("ACL", "SETUSER", "limited", "on", "nopass", "~*", "+@all", "-info")
+        close_all()
+    places = [f"redis://limited:none@{host}:{port}/5" for host in ("localhost", "127.0.0.1")]
+    two = {f"on {place}": {**backend, "LOCATION": place} for place in places}
+    with override_settings(CACHES={"default": {**backend, "LOCATION": [*places]}, **two}):
+        caches["default"].clear()
+        caches["default"].set("key", 1)
+
+        assert testing.sample_value("cache_size") == 1
+        assert faults() == 0
+        close_all()
+
+
 def site_with(new_site: Callable[..., Site], **params: Any) -> Site:
     return new_site(CACHES=json.dumps({"default": params}))
 

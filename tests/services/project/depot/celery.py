@@ -14,4 +14,4 @@ app.autodiscover_tasks()
 def _schedule(**kwargs: object) -> None:
     from tachikoma_metrics.celery import beat_schedule
 
-    app.conf.beat_schedule = beat_schedule()
+    app.conf.beat_schedule = {**app.conf.beat_schedule, **beat_schedule()}
