@@ -25,14 +25,14 @@ class Dialect:
 
     ``token`` matches one token, with the white space before it. ``in_parentheses`` and
     ``before_from`` match runs of text: the first stops at parentheses, the second at a
-    semicolon and at the word FROM as well; both stop at comments. ``plain_select`` matches
+    semicolon and at the word FROM as well; both stop at comments. ``plain`` matches
     the commonest statements of Django's ORM up to their table.
     """
 
     token: re.Pattern[str]
     in_parentheses: re.Pattern[str]
     before_from: re.Pattern[str]
-    plain_select: re.Pattern[str]
+    plain: re.Pattern[str]
     fold: Callable[[str], str]
     """Turns a name that is not quoted into the one that the database looks up."""
     compares_exactly: bool
@@ -145,7 +145,7 @@ def _dialect(
         ),
         in_parentheses=_run(marks, passed, signs),
         before_from=_run(marks, passed, [_NO_FROM, *signs], ";fF"),
-        plain_select=_plain_select(plain_name),
+        plain=_plain(plain_name, has_batches),
         fold=fold,
         compares_exactly=compares_exactly,
         has_nested_comments=has_nested_comments,
@@ -173,12 +173,18 @@ def _run(marks: str, strings: list[str], signs: list[str], more: str = "") -> re
     return re.compile(f"(?:{parts}){{,{_MOST_AT_ONCE}}}", re.DOTALL)
 
 
-def _plain_select(name: str) -> re.Pattern[str]:
+def _plain(name: str, has_batches: bool) -> re.Pattern[str]:
     column = rf"{name}(?:\.{name})+(?: AS {name})?"
     # No more columns than can be given up quickly, should something else follow them.
     columns = rf"(?:{column},? ){{1,400}}"
+    table = rf"{name}(?:\.{name})?"
+    select = rf"SELECT (?:DISTINCT )?{columns}FROM (?P<selected>{table})(?=[ ;]|\Z)"
+    if has_batches:
+        # What is written to may be an alias there.
+        return re.compile(select)
     return re.compile(
-        rf"SELECT (?:DISTINCT )?{columns}FROM (?P<table>{name}(?:\.{name})?)(?=[ ;]|\Z)"
+        rf"{select}|INSERT INTO (?P<inserted>{table}) \(|UPDATE (?P<updated>{table}) SET "
+        rf"|DELETE FROM (?P<deleted>{table})(?= WHERE |\Z)"
     )
 
 

@@ -52,15 +52,17 @@ class Statement(NamedTuple):
 
 
 _UNKNOWN = Statement(OTHER, "")
+_PLAIN = {"selected": SELECT, "inserted": INSERT, "updated": UPDATE, "deleted": DELETE}
 _DEEPEST = 40
 
 
 def read(text: str, dialect: Dialect = STANDARD) -> Statement:
     """Return what the first statement of ``text`` is. Never raises."""
-    plain = dialect.plain_select.match(text)
+    plain = dialect.plain.match(text)
     if plain:
-        *within, table = (part[1:-1] for part in plain["table"].split("."))
-        return Statement(SELECT, table, tuple(within))
+        kind = plain.lastgroup or ""
+        *within, table = (part[1:-1] for part in plain[kind].split("."))
+        return Statement(_PLAIN[kind], table, tuple(within))
     try:
         operation, name = _Reading(text, dialect).statement(ChainMap())
     except Unreadable:
