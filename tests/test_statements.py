@@ -441,6 +441,41 @@ LONG = 200_000
     ],
     ids=lambda text: text[:20].strip(),
 )
-def test_long_ones_are_read_once(text: str):
+@pytest.mark.parametrize("vendor", ["", *DIALECTS])
+def test_long_ones_are_read_once(text: str, vendor: str):
     """Were one of them read many times over, the tests would not end."""
-    assert read(text).table in ("", "T", "A")
+    assert told(text, vendor)[1].lower() in ("", "t", "a")
+
+
+@pytest.mark.parametrize("vendor", ["", *DIALECTS])
+@pytest.mark.parametrize("row", ["({n},{n})", "(%s, %s)", "(%s, -{n}, 0.5)"])
+def test_the_table_after_thousands_of_rows_is_found(row: str, vendor: str):
+    rows = ", ".join(row.format(n=n) for n in range(20_000))
+    text = f"WITH v(a, b) AS (VALUES {rows}) UPDATE t SET a = 1 FROM v"
+    operation, table = told(text, vendor)
+
+    assert (operation, table.lower()) == ("update", "t")
+
+
+@pytest.mark.parametrize("vendor", ["", *DIALECTS])
+def test_the_table_after_thousands_of_cases_is_found(vendor: str):
+    cases = " ".join(f"WHEN {n} THEN {n}" for n in range(10_000))
+    operation, table = told(f"SELECT id, CASE id {cases} END FROM t", vendor)
+
+    assert (operation, table.lower()) == ("select", "t")
+
+
+@pytest.mark.parametrize(
+    ("text", "operation"),
+    [
+        ("WITH " + "a AS (SELECT 1), " * 10_000 + "b AS (SELECT 1) SELECT * FROM t", "other"),
+        ("WITH a AS (SELECT " + "(- (1))," * 20_000 + "1 FROM u) UPDATE t SET a = 1", "other"),
+        ("SELECT " + "(SELECT " * 10_000 + "1 FROM t", "select"),
+        ("SELECT " + "- ((a + b)), " * 20_000 + "1 FROM t", "select"),
+        ("SELECT * FROM " + "(SELECT * FROM " * 50 + "t" + ")" * 50, "select"),
+    ],
+    ids=lambda text: text[:20].strip(),
+)
+@pytest.mark.parametrize("vendor", ["", *DIALECTS])
+def test_what_takes_too_much_work_has_no_table(text: str, operation: str, vendor: str):
+    assert told(text, vendor) == (operation, "")

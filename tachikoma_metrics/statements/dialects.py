@@ -8,7 +8,7 @@ Server ("Database Identifiers", "Slash Star") and Oracle ("Literals", "Comments"
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -144,7 +144,7 @@ def _dialect(
             }
         ),
         in_parentheses=_run(marks, passed, signs),
-        before_from=_run(marks, passed, [_NO_FROM, *signs], ";fF"),
+        before_from=_run(marks, passed, signs, [_NO_FROM], ";fF"),
         plain=_plain(plain_name, has_batches),
         fold=fold,
         compares_exactly=compares_exactly,
@@ -163,13 +163,17 @@ def _token(kinds: Mapping[str, str]) -> re.Pattern[str]:
     return re.compile(rf"\s*(?:{'|'.join(groups)})", re.DOTALL)
 
 
-def _run(marks: str, strings: list[str], signs: list[str], more: str = "") -> re.Pattern[str]:
+def _run(
+    marks: str, strings: list[str], signs: list[str], others: Sequence[str] = (), more: str = ""
+) -> re.Pattern[str]:
     """Return what matches a run of text up to a parenthesis, a comment or one of ``more``."""
     stops = re.escape("()" + marks)
-    # Parentheses with none inside are passed as a whole: calls, rows of values.
-    within = "|".join(strings).replace("?P<mark>", "?P<inner>").replace("?P=mark", "?P=inner")
+    # Parentheses with no others inside are passed as a whole: calls, rows of values.
+    within = (
+        "|".join([*strings, *signs]).replace("?P<mark>", "?P<inner>").replace("?P=mark", "?P=inner")
+    )
     flat = rf"\([^{stops}]*(?:(?:{within})[^{stops}]*){{,{_MOST_WITHIN}}}\)"
-    parts = "|".join([f"[^{stops}{more}]+", *strings, flat, *signs])
+    parts = "|".join([f"[^{stops}{more}]+", *others, *strings, flat, *signs])
     return re.compile(f"(?:{parts}){{,{_MOST_AT_ONCE}}}", re.DOTALL)
 
 
@@ -183,7 +187,7 @@ def _plain(name: str, has_batches: bool) -> re.Pattern[str]:
         # What is written to may be an alias there.
         return re.compile(select)
     return re.compile(
-        rf"{select}|INSERT INTO (?P<inserted>{table}) \(|UPDATE (?P<updated>{table}) SET "
+        rf"{select}|INSERT INTO (?P<inserted>{table}) \(|UPDATE (?P<updated>{table}) SET "  # noqa: S608  # It reads SQL, and makes none.
         rf"|DELETE FROM (?P<deleted>{table})(?= WHERE |\Z)"
     )
 

@@ -119,7 +119,11 @@ class _Reading:
             return self.statement(names)
         if verb in _READERS:
             operation, reader = _READERS[verb]
-            return operation, reader(self, names)
+            try:
+                return operation, reader(self, names)
+            except Unreadable:
+                # Within WITH, what follows is not read either.
+                return operation, ()
         if verb == "WITH":
             return self._with(names.new_child())
         if verb in TRANSACTIONS:
