@@ -291,7 +291,7 @@ class Samples:
     templates: tuple[str, ...] = ()
 
     def quoted(self, name: str) -> str:
-        opening, closing = self.quotes
+        opening, closing = self.quotes[0], self.quotes[1]
         return f"{opening}{name.replace(closing, closing * 2)}{closing}"
 
 
