@@ -42,6 +42,8 @@ class Dialect:
     """Whether UPDATE and DELETE may join tables, and name an alias as their target."""
     writes_to_names: bool
     """Whether INSERT, UPDATE and DELETE may name what WITH defines as their target."""
+    recurses_always: bool
+    """Whether WITH is recursive without saying so."""
     has_batches: bool
     """Whether SET and DECLARE may stand before a statement in one text."""
 
@@ -123,6 +125,7 @@ def _dialect(
     has_nested_comments: bool = False,
     joins_in_writes: bool = False,
     writes_to_names: bool = False,
+    recurses_always: bool = False,
     has_batches: bool = False,
 ) -> Dialect:
     # What opens a string, a name or a comment.
@@ -151,6 +154,7 @@ def _dialect(
         has_nested_comments=has_nested_comments,
         joins_in_writes=joins_in_writes,
         writes_to_names=writes_to_names,
+        recurses_always=recurses_always,
         has_batches=has_batches,
     )
 
@@ -223,6 +227,7 @@ DIALECTS: Mapping[str, Dialect] = {
     ),
     "sqlite": _dialect(
         quotes={'"': _DOUBLE_QUOTES, "`": _BACKTICKS, "[": _BRACKETS},
+        recurses_always=True,
     ),
     "oracle": _dialect(
         quotes={'"': _DOUBLE_QUOTES_OF_ORACLE},
@@ -230,6 +235,7 @@ DIALECTS: Mapping[str, Dialect] = {
         word=_WORD_OF_ORACLE,
         fold=str.upper,
         compares_exactly=True,
+        recurses_always=True,
     ),
     "microsoft": _dialect(
         quotes={'"': _DOUBLE_QUOTES, "[": _BRACKETS_OF_SQL_SERVER},
@@ -238,6 +244,7 @@ DIALECTS: Mapping[str, Dialect] = {
         has_nested_comments=True,
         joins_in_writes=True,
         writes_to_names=True,
+        recurses_always=True,
         has_batches=True,
     ),
 }

@@ -80,6 +80,10 @@ def identifier(text: str, dialect: Dialect) -> Name:
         return ()
 
 
+def _hidden(names: Names) -> Names:
+    return ChainMap(dict.fromkeys(names, ()))
+
+
 class _Source(NamedTuple):
     """One of the tables that are joined; ``name`` is empty for a sub-select."""
 
@@ -166,14 +170,14 @@ class _Reading:
 
     def _with(self, names: Names) -> tuple[str, Name]:
         tokens = self.tokens
-        tokens.take_if("RECURSIVE")
+        is_recursive = tokens.take_if("RECURSIVE") or self._dialect.recurses_always
         while tokens.peek().is_name:
-            self._define(names)
+            self._define(names, is_recursive)
             if not tokens.take_if(","):
                 return self.statement(names)
         raise Unreadable
 
-    def _define(self, names: Names) -> None:
+    def _define(self, names: Names, is_recursive: bool) -> None:
         tokens = self.tokens
         key = self._key(self._part(tokens.take()))
         depth = tokens.depth
@@ -185,6 +189,9 @@ class _Reading:
             pass
         if tokens.peek().text != "(":
             raise Unreadable
+        if is_recursive:
+            # Within itself it is no table of that name.
+            names[key] = ()
         names[key] = self.statement(names)[1]
         tokens.leave(depth)
         self._pass_search_and_cycle()
@@ -225,8 +232,8 @@ class _Reading:
         if token.kind == "word" and token.text in NO_TABLES:
             return ()
         name = self.name(token)
-        if tokens.peek().text == "(" and not self._has_hints():
-            # It is a function.
+        if tokens.peek().text == "@" or (tokens.peek().text == "(" and not self._has_hints()):
+            # It is in Oracle's database elsewhere, or it is a function.
             return ()
         return self._behind(name, names)
 
@@ -253,7 +260,8 @@ class _Reading:
             name: Name = ()
             tokens.leave(tokens.depth - 1)
         else:
-            name = self._source(names)
+            # What WITH defines can be written to in some databases only.
+            name = self._source(names if self._dialect.writes_to_names else _hidden(names))
             if tokens.take_if("("):
                 tokens.leave(tokens.depth - 1)
         tokens.take_if("AS")
