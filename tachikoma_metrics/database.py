@@ -137,7 +137,12 @@ class CloseWatch:
         if connection is None:
             return
         before = connection.connection
-        owner = _owner(connection, before)
+        try:
+            # A pool's connection is only known until it is given back.
+            owner = _owner(connection, before)
+        except Exception as error:
+            owner = None
+            METRICS.fault("database", error, connection.alias)
         try:
             if self._replaced is not None:
                 self._replaced()

@@ -130,26 +130,38 @@ class StatementReader:
     All readers together keep no more than so many bytes of texts.
     """
 
-    __slots__ = ("_alias", "_dialect", "_home", "remembered")
+    __slots__ = ("_alias", "_dialect", "_home", "_labels", "remembered")
 
     def __init__(self, alias: str, dialect: Dialect, home: Home) -> None:
         self._alias = alias
         self._dialect = dialect
         self._home = home
         self.remembered: dict[str, Facts] = {}
+        self._labels: dict[Statement, str] = {}
 
     def read(self, text: str, connection: BaseDatabaseWrapper) -> Facts:
         """Return the operation, the table and the alias of a statement."""
         statement = statements.read(text, self._dialect)
-        tables = _tables_of(connection, self._dialect)
-        facts = statement.operation, tables.label(statement, self._home), self._alias
+        label = self._labels.get(statement, OTHER)
+        if label is OTHER:
+            # Perhaps of a model that is new.
+            tables = _tables_of(connection, self._dialect)
+            label = tables.label(statement, self._home)
+            if label is not OTHER:
+                self._labels[statement] = label
+        facts = statement.operation, label, self._alias
         _remember(self, text, facts)
         return facts
+
+    def forget(self) -> None:
+        """Read all statements anew."""
+        self.remembered.clear()
+        self._labels.clear()
 
 
 def reader_of(connection: BaseDatabaseWrapper) -> StatementReader:
     """Return what reads the statements of a connection, and of others to the same database."""
-    vendor = _vendor_of(connection)
+    vendor = _vendor_of(type(connection))
     return _reader(connection.alias, DIALECTS.get(vendor, STANDARD), _home_of(connection, vendor))
 
 
@@ -161,10 +173,15 @@ def _reader(alias: str, dialect: Dialect, home: Home) -> StatementReader:
     return _readers.get(key) or _readers.setdefault(key, StatementReader(*key))
 
 
-def _vendor_of(connection: BaseDatabaseWrapper) -> str:
-    # Engines that are made of one of Django's have a vendor of their own at times.
-    vendors = (str(vars(one).get("vendor")) for one in type(connection).__mro__)
-    return next((vendor for vendor in vendors if vendor in DIALECTS), "")
+_vendors: dict[type[BaseDatabaseWrapper], str] = {}
+
+
+def _vendor_of(engine: type[BaseDatabaseWrapper]) -> str:
+    if engine not in _vendors:
+        # Engines that are made of one of Django's have a vendor of their own at times.
+        vendors = (str(vars(one).get("vendor")) for one in engine.__mro__)
+        _vendors[engine] = next((vendor for vendor in vendors if vendor in DIALECTS), "")
+    return _vendors[engine]
 
 
 def _home_of(connection: BaseDatabaseWrapper, vendor: str) -> Home:
@@ -218,7 +235,7 @@ _remembered_bytes = 0
 def _forget() -> None:
     global _remembered_bytes
     for reader in list(_readers.values()):
-        reader.remembered.clear()
+        reader.forget()
     _remembered_bytes = 0
 
 

@@ -8,7 +8,7 @@ Server ("Database Identifiers", "Slash Star") and Oracle ("Literals", "Comments"
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,14 +25,14 @@ class Dialect:
 
     ``token`` matches one token, with the white space before it. ``in_parentheses`` and
     ``before_from`` match runs of text: the first stops at parentheses, the second at a
-    semicolon and at the word FROM as well; both stop at comments. ``plain_select`` matches
+    semicolon and at the word FROM as well; both stop at comments. ``plain`` matches
     the commonest statements of Django's ORM up to their table.
     """
 
     token: re.Pattern[str]
     in_parentheses: re.Pattern[str]
     before_from: re.Pattern[str]
-    plain_select: re.Pattern[str]
+    plain: re.Pattern[str]
     fold: Callable[[str], str]
     """Turns a name that is not quoted into the one that the database looks up."""
     compares_exactly: bool
@@ -42,6 +42,8 @@ class Dialect:
     """Whether UPDATE and DELETE may join tables, and name an alias as their target."""
     writes_to_names: bool
     """Whether INSERT, UPDATE and DELETE may name what WITH defines as their target."""
+    recurses_always: bool
+    """Whether WITH is recursive without saying so."""
     has_batches: bool
     """Whether SET and DECLARE may stand before a statement in one text."""
 
@@ -123,6 +125,7 @@ def _dialect(
     has_nested_comments: bool = False,
     joins_in_writes: bool = False,
     writes_to_names: bool = False,
+    recurses_always: bool = False,
     has_batches: bool = False,
 ) -> Dialect:
     # What opens a string, a name or a comment.
@@ -144,13 +147,14 @@ def _dialect(
             }
         ),
         in_parentheses=_run(marks, passed, signs),
-        before_from=_run(marks, passed, [_NO_FROM, *signs], ";fF"),
-        plain_select=_plain_select(plain_name),
+        before_from=_run(marks, passed, signs, [_NO_FROM], ";fF"),
+        plain=_plain(plain_name, has_batches),
         fold=fold,
         compares_exactly=compares_exactly,
         has_nested_comments=has_nested_comments,
         joins_in_writes=joins_in_writes,
         writes_to_names=writes_to_names,
+        recurses_always=recurses_always,
         has_batches=has_batches,
     )
 
@@ -163,22 +167,32 @@ def _token(kinds: Mapping[str, str]) -> re.Pattern[str]:
     return re.compile(rf"\s*(?:{'|'.join(groups)})", re.DOTALL)
 
 
-def _run(marks: str, strings: list[str], signs: list[str], more: str = "") -> re.Pattern[str]:
+def _run(
+    marks: str, strings: list[str], signs: list[str], others: Sequence[str] = (), more: str = ""
+) -> re.Pattern[str]:
     """Return what matches a run of text up to a parenthesis, a comment or one of ``more``."""
     stops = re.escape("()" + marks)
-    # Parentheses with none inside are passed as a whole: calls, rows of values.
-    within = "|".join(strings).replace("?P<mark>", "?P<inner>").replace("?P=mark", "?P=inner")
+    # Parentheses with no others inside are passed as a whole: calls, rows of values.
+    within = (
+        "|".join([*strings, *signs]).replace("?P<mark>", "?P<inner>").replace("?P=mark", "?P=inner")
+    )
     flat = rf"\([^{stops}]*(?:(?:{within})[^{stops}]*){{,{_MOST_WITHIN}}}\)"
-    parts = "|".join([f"[^{stops}{more}]+", *strings, flat, *signs])
+    parts = "|".join([f"[^{stops}{more}]+", *others, *strings, flat, *signs])
     return re.compile(f"(?:{parts}){{,{_MOST_AT_ONCE}}}", re.DOTALL)
 
 
-def _plain_select(name: str) -> re.Pattern[str]:
+def _plain(name: str, has_batches: bool) -> re.Pattern[str]:
     column = rf"{name}(?:\.{name})+(?: AS {name})?"
     # No more columns than can be given up quickly, should something else follow them.
     columns = rf"(?:{column},? ){{1,400}}"
+    table = rf"{name}(?:\.{name})?"
+    select = rf"SELECT (?:DISTINCT )?{columns}FROM (?P<selected>{table})(?=[ ;]|\Z)"
+    if has_batches:
+        # What is written to may be an alias there.
+        return re.compile(select)
     return re.compile(
-        rf"SELECT (?:DISTINCT )?{columns}FROM (?P<table>{name}(?:\.{name})?)(?=[ ;]|\Z)"
+        rf"{select}|INSERT INTO (?P<inserted>{table}) \(|UPDATE (?P<updated>{table}) SET "  # noqa: S608  # It reads SQL, and makes none.
+        rf"|DELETE FROM (?P<deleted>{table})(?= WHERE |\Z)"
     )
 
 
@@ -213,6 +227,7 @@ DIALECTS: Mapping[str, Dialect] = {
     ),
     "sqlite": _dialect(
         quotes={'"': _DOUBLE_QUOTES, "`": _BACKTICKS, "[": _BRACKETS},
+        recurses_always=True,
     ),
     "oracle": _dialect(
         quotes={'"': _DOUBLE_QUOTES_OF_ORACLE},
@@ -220,6 +235,7 @@ DIALECTS: Mapping[str, Dialect] = {
         word=_WORD_OF_ORACLE,
         fold=str.upper,
         compares_exactly=True,
+        recurses_always=True,
     ),
     "microsoft": _dialect(
         quotes={'"': _DOUBLE_QUOTES, "[": _BRACKETS_OF_SQL_SERVER},
@@ -228,6 +244,7 @@ DIALECTS: Mapping[str, Dialect] = {
         has_nested_comments=True,
         joins_in_writes=True,
         writes_to_names=True,
+        recurses_always=True,
         has_batches=True,
     ),
 }

@@ -52,15 +52,17 @@ class Statement(NamedTuple):
 
 
 _UNKNOWN = Statement(OTHER, "")
+_PLAIN = {"selected": SELECT, "inserted": INSERT, "updated": UPDATE, "deleted": DELETE}
 _DEEPEST = 40
 
 
 def read(text: str, dialect: Dialect = STANDARD) -> Statement:
     """Return what the first statement of ``text`` is. Never raises."""
-    plain = dialect.plain_select.match(text)
+    plain = dialect.plain.match(text)
     if plain:
-        *within, table = (part[1:-1] for part in plain["table"].split("."))
-        return Statement(SELECT, table, tuple(within))
+        kind = plain.lastgroup or ""
+        *within, table = (part[1:-1] for part in plain[kind].split("."))
+        return Statement(_PLAIN[kind], table, tuple(within))
     try:
         operation, name = _Reading(text, dialect).statement(ChainMap())
     except Unreadable:
@@ -76,6 +78,10 @@ def identifier(text: str, dialect: Dialect) -> Name:
         return name if reading.tokens.peek() is END else ()
     except Unreadable:
         return ()
+
+
+def _hidden(names: Names) -> Names:
+    return ChainMap(dict.fromkeys(names, ()))
 
 
 class _Source(NamedTuple):
@@ -117,7 +123,11 @@ class _Reading:
             return self.statement(names)
         if verb in _READERS:
             operation, reader = _READERS[verb]
-            return operation, reader(self, names)
+            try:
+                return operation, reader(self, names)
+            except Unreadable:
+                # Within WITH, what follows is not read either.
+                return operation, ()
         if verb == "WITH":
             return self._with(names.new_child())
         if verb in TRANSACTIONS:
@@ -160,14 +170,14 @@ class _Reading:
 
     def _with(self, names: Names) -> tuple[str, Name]:
         tokens = self.tokens
-        tokens.take_if("RECURSIVE")
+        is_recursive = tokens.take_if("RECURSIVE") or self._dialect.recurses_always
         while tokens.peek().is_name:
-            self._define(names)
+            self._define(names, is_recursive)
             if not tokens.take_if(","):
                 return self.statement(names)
         raise Unreadable
 
-    def _define(self, names: Names) -> None:
+    def _define(self, names: Names, is_recursive: bool) -> None:
         tokens = self.tokens
         key = self._key(self._part(tokens.take()))
         depth = tokens.depth
@@ -179,6 +189,9 @@ class _Reading:
             pass
         if tokens.peek().text != "(":
             raise Unreadable
+        if is_recursive:
+            # Within itself it is no table of that name.
+            names[key] = ()
         names[key] = self.statement(names)[1]
         tokens.leave(depth)
         self._pass_search_and_cycle()
@@ -219,8 +232,8 @@ class _Reading:
         if token.kind == "word" and token.text in NO_TABLES:
             return ()
         name = self.name(token)
-        if tokens.peek().text == "(" and not self._has_hints():
-            # It is a function.
+        if tokens.peek().text == "@" or (tokens.peek().text == "(" and not self._has_hints()):
+            # It is in Oracle's database elsewhere, or it is a function.
             return ()
         return self._behind(name, names)
 
@@ -247,7 +260,8 @@ class _Reading:
             name: Name = ()
             tokens.leave(tokens.depth - 1)
         else:
-            name = self._source(names)
+            # What WITH defines can be written to in some databases only.
+            name = self._source(names if self._dialect.writes_to_names else _hidden(names))
             if tokens.take_if("("):
                 tokens.leave(tokens.depth - 1)
         tokens.take_if("AS")

@@ -12,7 +12,9 @@ _MOST_STEPS = 800
 _CHARACTERS_A_STEP = 8
 _MOST_STEPS_A_MATCH = 8
 
-_PIECE = 4096
+_LARGEST_PIECE = 4096
+_SMALLEST_PIECE = 64
+_CHARACTERS_OF_PIECES_A_STEP = 800
 _NO_SIGNS = bytes(set(range(256)) - set(b"()'\"`[$#"))
 _NESTED = re.compile(r"/\*|\*/")
 _NO_CLAUSE = re.compile(r"(?:(?<![\w$.:@%])AS|\bIS\s+(?:NOT\s+)?DISTINCT)\s+\Z", re.IGNORECASE)
@@ -208,20 +210,26 @@ class Tokens:
 
         Thousands of rows of values are so passed a hundred times as fast.
         """
-        while len(self._text) - self._at > 2 * _PIECE and self.depth > depth:
-            piece = self._text[self._at : self._at + _PIECE]
-            signs = piece.encode("latin-1", "replace").translate(None, _NO_SIGNS)
-            # Those that open and close within the piece, and within those.
-            signs = signs.replace(b"()", b"").replace(b"()", b"")
-            closed = signs.count(b")")
-            opened = len(signs) - closed
-            if signs != b")" * closed + b"(" * opened or self.depth - closed <= depth:
-                return
-            if "--" in piece or "/*" in piece or piece[-1] in "-/":
-                return
-            self._spend(_MOST_STEPS_A_MATCH + len(signs) // _CHARACTERS_A_STEP)
-            self.depth += opened - closed
-            self._at += _PIECE
+        size = _LARGEST_PIECE if len(self._text) - self._at > 2 * _LARGEST_PIECE else 0
+        while size >= _SMALLEST_PIECE and self.depth > depth:
+            if len(self._text) - self._at < size or not self._skip_piece(size, depth):
+                size //= 8
+
+    def _skip_piece(self, size: int, depth: int) -> bool:
+        piece = self._text[self._at : self._at + size].rstrip("-/")
+        if "--" in piece or "/*" in piece:
+            return False
+        signs = piece.encode("latin-1", "replace").translate(None, _NO_SIGNS)
+        # Those that open and close within the piece, and within those.
+        signs = signs.replace(b"()", b"").replace(b"()", b"")
+        closed = signs.count(b")")
+        opened = len(signs) - closed
+        self._spend(1 + size // _CHARACTERS_OF_PIECES_A_STEP + opened // _CHARACTERS_A_STEP)
+        if signs != b")" * closed + b"(" * opened or self.depth - closed <= depth:
+            return False
+        self.depth += opened - closed
+        self._at += len(piece)
+        return bool(piece)
 
     def _is_no_clause(self, at: int) -> bool:
         return _NO_CLAUSE.search(self._text, max(0, at - _LAST), at) is not None

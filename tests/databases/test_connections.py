@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from missions.models import Mission
 from tachikoma_metrics import testing
 from tachikoma_metrics.database import QueryWatch
 from tests.databases.conftest import Recorded
+from tests.services.processes import missing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,6 +37,21 @@ def is_pooled() -> bool:
 def close_pool() -> None:
     wrapper: Any = connections["default"]
     wrapper.close_pool()
+
+
+def pooled_by_sqlalchemy() -> BaseDatabaseWrapper:
+    """Return a connection of django-db-connection-pool, which keeps two."""
+    if connection.vendor == "sqlite" or is_pooled():
+        pytest.skip("It has no pool for this.")
+    try:
+        engine = import_module(f"dj_db_conn_pool.backends.{connection.vendor}.base")
+    except ImportError:
+        missing("django-db-connection-pool is not installed")
+    options = {"POOL_SIZE": 2, "MAX_OVERFLOW": 1}
+    wrapper: BaseDatabaseWrapper = engine.DatabaseWrapper(
+        {**connection.settings_dict, "POOL_OPTIONS": options}, alias="default"
+    )
+    return wrapper
 
 
 def shown() -> float:
@@ -97,6 +114,23 @@ def test_a_pool_counts_what_it_keeps():
     assert shown() >= 2
     connection.close()
     close_pool()
+    gc.collect()
+    assert shown() == 0
+
+
+def test_a_pool_of_sqlalchemy_counts_what_it_keeps():
+    opened = [pooled_by_sqlalchemy() for _ in range(3)]
+    pools: Any = import_module("dj_db_conn_pool.core").pool_container
+    for one in opened:
+        one.ensure_connection()
+    assert shown() == 3
+    for one in opened:
+        one.close()
+    assert shown() == 2
+    opened[0].ensure_connection()
+    assert shown() == 2
+    opened[0].close()
+    pools.get("default").dispose()
     gc.collect()
     assert shown() == 0
 

@@ -1,0 +1,135 @@
+"""Which label a statement gets, where no server is needed to say what it means."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, connections
+
+from tachikoma_metrics.statements import DIALECTS, STANDARD, read
+from tachikoma_metrics.tables import Home, Tables, reader_of
+
+
+def brackets(name: str) -> str:
+    return name if name.startswith("[") and name.endswith("]") else f"[{name}]"
+
+
+def capitals(name: str) -> str:
+    return f'"{name.upper()}"'
+
+
+def double(name: str) -> str:
+    return name if name.startswith('"') and name.endswith('"') else f'"{name}"'
+
+
+def label(
+    text: str, tables: list[str], vendor: str, quote: Callable[[str], str], home: Home
+) -> str:
+    dialect = DIALECTS.get(vendor, STANDARD)
+    return Tables(tables, quote, dialect).label(read(text, dialect), home)
+
+
+SQL_SERVER = Home("shop", ("dbo",))
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ("SELECT [a].[b] FROM [live].[orders]", "live].[orders"),
+        ("UPDATE LIVE.Orders SET a = 1", "live].[orders"),
+        ("DELETE FROM [orders]", "orders"),
+        ("DELETE FROM [dbo].[orders]", "orders"),
+        ("DELETE FROM [shop]..[orders]", "orders"),
+        ("DELETE FROM [other]..[orders]", "other"),
+        ("DELETE FROM [other].[dbo].[orders]", "other"),
+        ("SELECT * FROM archive.orders", "other"),
+        ("SELECT * FROM [old].[letters]", "[old].[letters]"),
+        ("SELECT * FROM sys.tables", "other"),
+    ],
+)
+def test_tables_of_sql_server(text: str, table: str):
+    tables = ["orders", "live].[orders", "[old].[letters]", "tables"]
+    assert label(text, tables, "microsoft", brackets, SQL_SERVER) == table
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ('SELECT "A"."B" FROM "ORDERS"', "orders"),
+        ("select * from orders", "orders"),
+        ('SELECT * FROM "orders"', "other"),
+        ("SELECT * FROM shop.orders", "orders"),
+        ("SELECT * FROM live.orders", 'live"."orders'),
+        ("SELECT * FROM other.orders", "other"),
+    ],
+)
+def test_tables_of_oracle(text: str, table: str):
+    home = Home("db", ("SHOP",))
+    assert label(text, ["orders", 'live"."orders'], "oracle", capitals, home) == table
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ("SELECT * FROM orders", 'archive"."orders'),
+        ("SELECT * FROM live.orders", 'live"."orders'),
+        ("SELECT * FROM public.letters", "letters"),
+        ("SELECT * FROM archive.letters", "letters"),
+        ("SELECT * FROM live.letters", "other"),
+        ('SELECT * FROM "Letters"', "other"),
+        ("SELECT * FROM pg_catalog.letters", "other"),
+    ],
+)
+def test_the_search_path_of_postgresql(text: str, table: str):
+    tables = ["letters", 'live"."orders', 'archive"."orders']
+    home = Home("shop", ("archive", "public"))
+    assert label(text, tables, "postgresql", double, home) == table
+
+
+def test_an_unknown_database_has_schemas_that_nobody_knows():
+    tables = ["letters", 'live"."orders']
+    found = [
+        label(f"SELECT * FROM {name}", tables, "", double, Home("", ()))
+        for name in ("some.letters", "live.letters", "information_schema.letters", "ORDERS")
+    ]
+    assert found == ["letters", "other", "other", 'live"."orders']
+
+
+def test_where_several_fit_it_is_always_the_same():
+    tables = ['b"."orders', 'a"."orders', 'a"."Orders']
+    found = {
+        label("SELECT * FROM orders", list(order), "", double, Home("", ()))
+        for order in itertools.permutations(tables)
+    }
+    assert found == {'a"."Orders'}
+
+
+def test_what_is_no_name_is_no_table():
+    assert label('SELECT * FROM "a"', ['a" b "c'], "postgresql", double, Home("", ())) == "other"
+
+
+@pytest.mark.django_db
+def test_no_more_than_some_megabytes_of_texts_are_remembered():
+    reader = reader_of(connection)
+    texts = [f"SELECT {number}, '{'x' * 9_000}' FROM auth_group" for number in range(1_000)]
+    for text in texts:
+        assert reader.read(text, connection) == ("select", "auth_group", "default")
+
+    assert 0 < sum(map(sys.getsizeof, reader.remembered)) <= 4 * 2**20
+
+
+@pytest.mark.django_db
+def test_a_text_that_is_very_long_is_not_remembered():
+    reader = reader_of(connection)
+    text = f"SELECT * FROM auth_group WHERE id IN ({'1, ' * 100_000}1)"
+
+    assert reader.read(text, connection) == ("select", "auth_group", "default")
+    assert text not in reader.remembered
+
+
+@pytest.mark.django_db
+def test_connections_to_one_database_remember_together():
+    assert reader_of(connection.copy()) is reader_of(connections["default"])
