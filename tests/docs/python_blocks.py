@@ -8,6 +8,7 @@ in a list stands for what the project has there already.
 from __future__ import annotations
 
 import ast
+import tempfile
 import types
 from collections.abc import Iterable
 from typing import Any
@@ -46,12 +47,28 @@ def evaluate(example: Example) -> None:
 
 
 def assert_right(values: dict[str, Any]) -> None:
-    """Fail if the checks have a word to say of a project with these settings."""
-    assert conf.read(values.get(conf.NAME, {})).faults == ()
-    with override_settings(**values):
-        told = {id: message.msg for id, message in found().items()}
+    """Fail if the checks have a word to say of a project with these settings.
+
+    The files of tokens that they name are there, as the page says that they are.
+    """
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("a-token-that-is-long-enough-for-anybody\n")
+        file.flush()
+        if conf.NAME in values:
+            values = {**values, conf.NAME: _with_tokens_in(file.name, values[conf.NAME])}
+        assert conf.read(values.get(conf.NAME, {})).faults == ()
+        with override_settings(**values):
+            told = {id: message.msg for id, message in found().items()}
 
     assert told == {}
+
+
+def _with_tokens_in(path: str, settings: dict[str, Any]) -> dict[str, Any]:
+    tokens = [
+        f"file:{path}" if token.startswith("file:") else token
+        for token in settings.get("TOKENS", ())
+    ]
+    return {**settings, "TOKENS": tokens}
 
 
 def _assigned(source: str) -> Iterable[str]:
