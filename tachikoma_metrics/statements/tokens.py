@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from tachikoma_metrics.statements.dialects import Dialect
 
-_MOST_STEPS = 800
+_MOST_STEPS = 600
 """How much work one text may be: about a millisecond."""
 _CHARACTERS_A_STEP = 8
 _MOST_STEPS_A_MATCH = 8
