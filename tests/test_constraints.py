@@ -164,7 +164,7 @@ def test_what_is_installed_is_what_is_pinned():
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     file = Path(os.environ["UV_CONSTRAINT"])
     pinned = {pin.name: pin.version for pin in pins(file) if pin.applies(python)}
-    installed = {canonicalize_name(found.name): found.version for found in distributions()}
+    installed = {str(canonicalize_name(found.name)): found.version for found in distributions()}
 
     assert installed.pop("tachikoma-metrics")
     assert {name: pinned.get(name) for name in installed} == installed

@@ -46,7 +46,7 @@ DECLARED = {
 WITHOUT = ["django.middleware.common.CommonMiddleware"]
 WITH = ["tachikoma_metrics.middleware.MetricsMiddleware", *WITHOUT]
 many = settings(
-    max_examples=settings.default.max_examples * 6 // 10,
+    max_examples=settings().max_examples * 6 // 10,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
