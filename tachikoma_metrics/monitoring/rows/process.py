@@ -80,7 +80,8 @@ PROCESS = Row(
             (
                 Query(
                     "sum by (reason) "
-                    "(increase(tachikoma_metrics_scrapes_refused_total[$__rate_interval]))",
+                    "(increase(tachikoma_metrics_scrapes_refused_total[$__rate_interval])) "
+                    "or on () 0 * sum(tachikoma_metrics_processes)",
                     "{{reason}}",
                 ),
             ),
