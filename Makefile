@@ -3,15 +3,21 @@
 PYTHON ?= python3
 TOX = .venv/bin/tox
 
-.PHONY: api-paths bench clean demo dev docs lock test
+.PHONY: api-paths bench clean demo dev docs lock test test-all
 
 demo: $(TOX)
 	@$(TOX) run -qq -e demo --notest
 	@exec .tox/demo/bin/python example_project/demo.py
 
 # One environment more than there are processors: the longest waits for half of its time.
+PARALLEL = run-parallel --parallel $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --parallel-no-spinner
+
 test: $(TOX)
-	$(TOX) run-parallel --parallel $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --parallel-no-spinner
+	$(TOX) $(PARALLEL) -m readme
+
+# Every pair of a Python and a Django as well.
+test-all: $(TOX)
+	$(TOX) $(PARALLEL)
 
 docs: $(TOX)
 	$(TOX) run -e docs

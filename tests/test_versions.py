@@ -48,6 +48,23 @@ def test_every_pair_of_versions_that_go_together_has_an_environment():
     assert expected <= {name.removesuffix("-coverage") for name in environments()}
 
 
+def test_the_readmes_command_runs_every_python_and_every_django():
+    tox = configparser.ConfigParser(interpolation=None, strict=False)
+    tox.read(ROOT / "tox.ini")
+    chosen = set(re.split(r",\s*", tox["tox"]["labels"].partition("=")[2].strip()))
+
+    assert chosen <= environments()
+    assert environments() - chosen <= {
+        f"py{python}-django{django}".replace(".", "")
+        for python in classified("Programming Language :: Python")
+        for django in classified("Framework :: Django")
+    }
+    for python in classified("Programming Language :: Python"):
+        assert any(name.startswith(f"py{python}-".replace(".", "")) for name in chosen)
+    for django in classified("Framework :: Django"):
+        assert f"py314-django{django}".replace(".", "") in chosen
+
+
 @pytest.mark.skipif("EXPECTED_DJANGO" not in os.environ, reason="set by tox alone")
 def test_the_django_is_the_one_that_was_asked_for():
     assert django.__version__.startswith(os.environ["EXPECTED_DJANGO"])

@@ -71,7 +71,13 @@ def worker(settings) -> Iterator[Worker]:
     worker = Worker(port)
     yield worker
     worker.close()
-    server.shutdown()
+    # It looks twice a second whether it is to end, and after each connection.
+    ending = threading.Thread(target=server.shutdown)
+    ending.start()
+    while ending.is_alive():
+        with contextlib.suppress(OSError):
+            worker.connect().close()
+        ending.join(0.01)
     server.server_close()
 
 
