@@ -69,7 +69,7 @@ def _pin(line: str) -> Pin:
     return Pin(Requirement(written), tuple(f"--hash={one.strip()}" for one in hashes))
 
 
-def environments() -> Iterator[tuple[str, set[str], str]]:
+def environments() -> Iterator[tuple[str, frozenset[str], str]]:
     """Yield the constraint file, the groups and the oldest Python of what tox.ini has.
 
     The environments of tox.ini's first section differ by factors, which are its lines'.
@@ -77,20 +77,24 @@ def environments() -> Iterator[tuple[str, set[str], str]]:
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini")
     for factor in ("django52", "django60", "django61", "lowest"):
-        yield f"{factor}.txt", {"test", factor}, "3.12" if factor > "django52" else "3.10"
+        yield (
+            f"{factor}.txt",
+            frozenset({"test", factor}),
+            "3.12" if factor > "django52" else "3.10",
+        )
     for name in tox.sections():
         section = tox[name]
         if "dependency_groups" not in section or name == "testenv":
             continue
         if "{old,new}" in name:
-            yield "sdks-old.txt", {"sdks-old"}, "3.10"
-            yield "sdks-new.txt", {"sdks-new"}, "3.10"
+            yield "sdks-old.txt", frozenset({"sdks-old"}), "3.10"
+            yield "sdks-new.txt", frozenset({"sdks-new"}), "3.10"
         elif section["constraints"]:
             file = Path(section["constraints"]).name
-            yield file, set(section["dependency_groups"].split()), "3.10"
-    yield "test.txt", {"test"}, "3.10"
-    yield "tox.txt", {"tox"}, "3.10"
-    yield "dev.txt", {"dev"}, "3.10"
+            yield file, frozenset(section["dependency_groups"].split()), "3.10"
+    yield "test.txt", frozenset({"test"}), "3.10"
+    yield "tox.txt", frozenset({"tox"}), "3.10"
+    yield "dev.txt", frozenset({"dev"}), "3.10"
 
 
 def required(group: str) -> Iterator[Requirement]:
@@ -105,7 +109,7 @@ def required(group: str) -> Iterator[Requirement]:
 WITHOUT_THE_PROJECT = {"api-paths.txt", "build.txt", "tox.txt"}
 
 
-def wanted(file: str, groups: set[str]) -> Iterator[Requirement]:
+def wanted(file: str, groups: frozenset[str]) -> Iterator[Requirement]:
     """Yield all that the environment of a constraint file asks for."""
     if file not in WITHOUT_THE_PROJECT:
         yield from map(Requirement, PROJECT["project"]["dependencies"])
@@ -134,10 +138,14 @@ def test_no_file_names_an_index(file: Path):
     assert "://" not in file.read_text()
 
 
+def _id(value: object) -> str:
+    return " ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+
+
 @pytest.mark.parametrize(
-    ("file", "groups", "oldest"), [*environments()], ids=lambda value: str(value)
+    ("file", "groups", "oldest"), sorted(set(environments()), key=str), ids=_id
 )
-def test_the_pins_fit_what_the_project_asks_for(file: str, groups: set[str], oldest: str):
+def test_the_pins_fit_what_the_project_asks_for(file: str, groups: frozenset[str], oldest: str):
     classified: list[Any] = PROJECT["project"]["classifiers"]
     pythons = re.findall(r"Python :: (3\.\d+)'", str(classified))
     pinned = pins(ROOT / "constraints" / file)

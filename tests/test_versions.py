@@ -59,10 +59,10 @@ def test_the_readmes_command_runs_every_python_and_every_django():
         for python in classified("Programming Language :: Python")
         for django in classified("Framework :: Django")
     }
-    for python in classified("Programming Language :: Python"):
-        assert any(name.startswith(f"py{python}-".replace(".", "")) for name in chosen)
-    for django in classified("Framework :: Django"):
-        assert f"py314-django{django}".replace(".", "") in chosen
+    for version in classified("Programming Language :: Python"):
+        assert any(name.startswith(f"py{version}-".replace(".", "")) for name in chosen)
+    for version in classified("Framework :: Django"):
+        assert f"py314-django{version}".replace(".", "") in chosen
 
 
 @pytest.mark.skipif("EXPECTED_DJANGO" not in os.environ, reason="set by tox alone")
