@@ -413,7 +413,8 @@ def config() -> Config:
 
 def when_changed(call: Callable[[], None]) -> None:
     """Have ``call`` called after each change of the settings."""
-    _when_changed.append(call)
+    if call not in _when_changed:
+        _when_changed.append(call)
 
 
 def reload() -> None:

@@ -192,7 +192,8 @@ class Metrics:
 
     def when_forgotten(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when remembered series are no longer the right ones."""
-        self._when_forgotten.append(call)
+        if call not in self._when_forgotten:
+            self._when_forgotten.append(call)
 
     def ask(self, family: Family, call: Ask) -> None:
         """Have ``call`` asked, by each page that shows a gauge, for more of it.
@@ -403,7 +404,7 @@ def _count_collections() -> None:
 
 def install() -> None:
     """Have the values of all metrics of this process where other processes see them."""
-    values.install()
+    values.install(METRICS.damage)
 
 
 STORE.where = _store_directories
