@@ -13,8 +13,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from tachikoma_metrics.attempts import track_backend_request
+from tachikoma_metrics.conf import config
 from tachikoma_metrics.endpoints import Endpoints
-from tachikoma_metrics.transports import Backend, MeasuredAdapter, MeasuredTransport, is_measured
+from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.transports import (
+    Backend,
+    MeasuredAdapter,
+    MeasuredTransport,
+    is_measured,
+    measure_client,
+)
 
 __all__ = ["instrument_client", "track_backend_request"]
 
@@ -43,18 +51,33 @@ def instrument_client(client: Client, backend: str, *, endpoints: Iterable[str] 
     holders = list(_holders(client))
     measured = Backend(backend, Endpoints(_base_path(holders), endpoints))
     sender = holders[-1]
-    if _is_session(sender):
-        _wrap_values(sender.adapters, MeasuredAdapter, measured)
-    elif _is_transport(getattr(sender, "_transport", None)):
-        sender._transport = _wrapped(sender._transport, MeasuredTransport, measured)
-        _wrap_values(getattr(sender, "_mounts", {}), MeasuredTransport, measured)
-    else:
+    is_session = _is_session(sender)
+    if not is_session and not _is_transport(getattr(sender, "_transport", None)):
         raise TypeError(
             "A client should be a client of httpx or httpx2, an object of OpenAI's or Anthropic's "
             f"SDK that holds one, or a requests.Session; got {type(client).__qualname__}. Measure "
             "other clients' requests with tachikoma_metrics.track_backend_request."
         )
+    if _is_enabled() and not measure_client(sender, measured):
+        _wrap_senders(sender, measured, is_session)
     return client
+
+
+def _is_enabled() -> bool:
+    try:
+        return config().enabled
+    except Exception as error:
+        # A client may be made where no settings can be read yet.
+        METRICS.fault("backend", error)
+        return True
+
+
+def _wrap_senders(sender: Any, measured: Backend, is_session: bool) -> None:
+    if is_session:
+        _wrap_values(sender.adapters, MeasuredAdapter, measured)
+    else:
+        sender._transport = _wrapped(sender._transport, MeasuredTransport, measured)
+        _wrap_values(getattr(sender, "_mounts", {}), MeasuredTransport, measured)
 
 
 def _holders(client: Any) -> Iterable[Any]:

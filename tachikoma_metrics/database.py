@@ -2,8 +2,8 @@
 
 Django tells of each connection that opens (``connection_created``) and lets others
 stand around each query (``execute_wrappers``). Of a connection that closes it tells
-nobody, so ``close`` is watched on the connection itself; what is dropped unclosed ends
-with the driver's own object. ``ENGINE`` stays what it is.
+nobody, so a connection's class is replaced by a subclass of it whose ``close`` is watched;
+what is dropped unclosed ends with the driver's own object. ``ENGINE`` stays what it is.
 
 https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 """
@@ -29,11 +29,13 @@ from tachikoma_metrics.measurement import count_query
 from tachikoma_metrics.recorders import DB_CONNECTION, DB_QUERY
 from tachikoma_metrics.registry import METRICS, Cell
 from tachikoma_metrics.store import STORE
+from tachikoma_metrics.subclasses import alike, derived, give, is_derived
 
 Facts = tuple[str, str, str]
 """Operation, table and alias."""
 
 _LONGEST_REMEMBERED = 2000
+_MOST_CLASSES = 64
 _MIGRATIONS = "django_migrations"
 
 _open: dict[int, weakref.finalize[Any, Any]] = {}
@@ -60,8 +62,8 @@ def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
             # First is outermost. Last is what the block of execute_wrapper() removes in
             # which the connection was opened, whoever is last.
             connection.execute_wrappers.insert(0, QueryWatch(connection.alias))
-        if not isinstance(connection.close, CloseWatch):
-            connection.close = CloseWatch(connection)  # type: ignore[method-assign]
+        if not is_derived(type(connection)):
+            give(connection, _watched(type(connection)))
         _count_open(connection)
     except Exception as error:
         METRICS.fault("database", error, connection.alias)
@@ -141,33 +143,36 @@ def _text(sql: Any, context: Any) -> str:
 # --- connections ------------------------------------------------------------
 
 
-class CloseWatch:
-    """Stand before ``close`` of a connection, and count it as closed when it is."""
+@lru_cache(_MOST_CLASSES)
+def _watched(original: Any) -> Any:
+    """Return a connection's class that counts what is closed.
 
-    __slots__ = ("__weakref__", "_connection", "_replaced")
+    ``close`` calls ``_close``, whatever other code has put in its place; an engine may have a
+    ``close`` that does not.
+    """
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        # Not the connection: it would never be dropped with its thread.
-        self._connection = weakref.ref(connection)
-        # Somebody else may stand there already.
-        self._replaced: Callable[[], object] | None = vars(connection).get("close")
-
-    def __call__(self) -> None:
-        """Close the connection."""
-        connection = self._connection()
-        if connection is None:
-            return
+    def close(connection: Any) -> None:
         before = connection.connection
         try:
-            if self._replaced is not None:
-                self._replaced()
-            else:
-                type(connection).close(connection)
+            super(watched, connection).close()
         finally:
             # Within a transaction, one that is closed stays where it is.
-            is_gone = connection.connection is not before or connection.closed_in_transaction
-            if before is not None and is_gone:
+            if connection.connection is not before or connection.closed_in_transaction:
                 _count_closed(connection, before)
+
+    def _close(connection: Any) -> None:
+        before = connection.connection
+        try:
+            super(watched, connection)._close()
+        finally:
+            _count_closed(connection, before)
+
+    members = {
+        "close": alike(close, original.close),
+        "_close": alike(_close, original._close),
+    }
+    watched: Any = derived(original, members, _watched)
+    return watched
 
 
 def _count_open(connection: BaseDatabaseWrapper) -> None:
@@ -197,7 +202,7 @@ def _count_pooled() -> None:
 
 def _count_closed(connection: BaseDatabaseWrapper, before: Any) -> None:
     try:
-        if not _is_open(before):
+        if before is not None and not _is_open(before):
             closed = _open.get(id(_owner(connection, before)))
             if closed is not None:
                 closed()

@@ -1,20 +1,37 @@
 """Stand-ins for what sends a client's requests, and for the bodies of the answers.
 
-To whoever looks, a stand-in is the object that it stands for: same class for
-``isinstance``, same attributes, same copies and pickles. httpx, httpx2 and requests are told
-by what their objects can do; none is imported.
+From outside, a stand-in is the object that it stands for: same class for ``isinstance``,
+same attributes, same copies and pickles. Whatever is set on it or deleted from it is set on
+the original or deleted from it. httpx, httpx2 and requests are told by what their objects can
+do; none is imported.
+
+Other instruments replace a sender's methods by wrappers of what was there before. A method is
+therefore looked up on the original whenever it is asked for, and a stand-in's own never call
+each other by name: a wrapper that is put there later, or taken away, leads to no circle.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from tachikoma_metrics.attempts import Attempt
 from tachikoma_metrics.endpoints import Endpoints
 from tachikoma_metrics.labels import OTHER
 from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.subclasses import (
+    alike,
+    derived,
+    give,
+    is_derived,
+    reduce_as_original,
+)
+
+_MOST_CLASSES = 64
 
 
 class StandIn:
@@ -43,6 +60,13 @@ class StandIn:
     def __repr__(self) -> str:
         return repr(self._original)
 
+    def __eq__(self, other: object) -> bool:
+        same: Any = other._original if isinstance(other, type(self)) else other
+        return bool(self._original == same)
+
+    def __hash__(self) -> int:
+        return hash(self._original)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         # A copy is one of the original, and is not measured.
         return self._original.__reduce_ex__(protocol)
@@ -62,6 +86,44 @@ class StandIn:
         return await self._original.__aexit__(*raised)
 
 
+class MeasuredCall(StandIn):
+    """Stand for a method that was found on an original, and measure its calls.
+
+    ``by`` is the stand-in, which is kept as long as its methods are. ``around`` calls the
+    method, given what measures it, the method and the arguments.
+    """
+
+    __slots__ = ("_around",)
+
+    def __init__(self, method: Any, by: StandIn, around: Callable[..., Any]) -> None:
+        super().__init__(method, by)
+        object.__setattr__(self, "_around", around)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the method returns."""
+        return self._around(self._by._by, self._original, *args, **kwargs)
+
+
+class Method:
+    """A method of a stand-in: the original's, as it is at the time; it may have none."""
+
+    def __init__(self, around: Callable[..., Any]) -> None:
+        self._around = around
+
+    def __set_name__(self, owner: type[StandIn], name: str) -> None:
+        self._name = name
+
+    def __get__(self, stand_in: Any, owner: Any = None) -> Any:
+        if stand_in is None:
+            return self._of_class
+        return MeasuredCall(getattr(stand_in._original, self._name), stand_in, self._around)
+
+    @property
+    def _of_class(self) -> Callable[..., Any]:
+        """Return the method as a function that is given the stand-in."""
+        return lambda stand_in, *args, **kwargs: self.__get__(stand_in)(*args, **kwargs)
+
+
 class Backend:
     """What is to be known of a backend by whatever sends requests to it."""
 
@@ -79,32 +141,99 @@ class Backend:
         return Attempt(self.name, endpoint)
 
 
+_sending: ContextVar[Sending | None] = ContextVar("sending", default=None)
+
+
+class Sending:
+    """A call of a sender's method, with the attempt that it is.
+
+    A wrapper that stands on the sender leads to another call of it, for the same request:
+    that one takes the attempt over. If the wrapper asks again, it is another attempt.
+    """
+
+    __slots__ = ("_around", "_attempt", "_request")
+
+    def __init__(self, backend: Backend, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._request = args[0] if args else kwargs.get("request")
+        self._around = _sending.get()
+        handed_on = None if self._around is None else self._around.hand_on(self._request)
+        self._attempt = handed_on or backend.attempt(self._request)
+        _sending.set(self)
+
+    def hand_on(self, request: Any) -> Attempt | None:
+        """Return the attempt if ``request`` is what it sends, for another call to end it."""
+        try:
+            if _is_same(request, self._request):
+                attempt, self._attempt = self._attempt, None
+                return attempt
+        except Exception as error:
+            METRICS.fault("backend", error)
+        return None
+
+    def fail(self, error: BaseException) -> None:
+        """End with an exception."""
+        self._leave()
+        if self._attempt is not None:
+            self._attempt.end(error)
+
+    def answer(self, response: Any, follow: Callable[[Any, Attempt], None]) -> Any:
+        """Return the response, whose body is followed to its end."""
+        self._leave()
+        if self._attempt is not None:
+            follow(response, self._attempt)
+        return response
+
+    def _leave(self) -> None:
+        # A coroutine may be closed in another context than it ran in.
+        if _sending.get() is self:
+            _sending.set(self._around)
+
+
+def _is_same(request: Any, other: Any) -> bool:
+    """Tell whether two requests are one, or one was made of the other."""
+    if request is other:
+        return True
+    return bool(request.method == other.method and request.url == other.url)
+
+
+def _handle(backend: Backend, handle: Any, /, *args: Any, **kwargs: Any) -> Any:
+    sending = Sending(backend, args, kwargs)
+    try:
+        response = handle(*args, **kwargs)
+    except BaseException as error:
+        sending.fail(error)
+        raise
+    return sending.answer(response, _follow)
+
+
+async def _handle_async(backend: Backend, handle: Any, /, *args: Any, **kwargs: Any) -> Any:
+    sending = Sending(backend, args, kwargs)
+    try:
+        response = await handle(*args, **kwargs)
+    except BaseException as error:
+        sending.fail(error)
+        raise
+    return sending.answer(response, _follow)
+
+
+def _send(backend: Backend, send: Any, /, *args: Any, **kwargs: Any) -> Any:
+    _looking.set(None)
+    sending = Sending(backend, args, kwargs)
+    try:
+        response = send(*args, **kwargs)
+    except BaseException as error:
+        sending.fail(error)
+        raise
+    return sending.answer(response, _follow_raw)
+
+
 class MeasuredTransport(StandIn):
     """Send requests as a transport of httpx or httpx2 does, sync or async."""
 
     __slots__ = ()
 
-    def handle_request(self, request: Any) -> Any:
-        """Return the answer to a request, whose body is measured to its end."""
-        attempt = self._by.attempt(request)
-        try:
-            response = self._original.handle_request(request)
-        except BaseException as error:
-            attempt.end(error)
-            raise
-        _follow(response, attempt)
-        return response
-
-    async def handle_async_request(self, request: Any) -> Any:
-        """Return the answer to a request, whose body is measured to its end."""
-        attempt = self._by.attempt(request)
-        try:
-            response = await self._original.handle_async_request(request)
-        except BaseException as error:
-            attempt.end(error)
-            raise
-        _follow(response, attempt)
-        return response
+    handle_request = Method(_handle)
+    handle_async_request = Method(_handle_async)
 
 
 class MeasuredAdapter(StandIn):
@@ -112,16 +241,37 @@ class MeasuredAdapter(StandIn):
 
     __slots__ = ()
 
-    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the answer to a request, whose body is measured to its end."""
-        attempt = self._by.attempt(request)
-        try:
-            response = self._original.send(request, *args, **kwargs)
-        except BaseException as error:
-            attempt.end(error)
-            raise
-        _follow_raw(response, attempt)
-        return response
+    send = Method(_send)
+
+
+def _close(attempt: Attempt, close: Any, /, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return close(*args, **kwargs)
+    finally:
+        attempt.close()
+
+
+async def _close_async(attempt: Attempt, close: Any, /, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return await close(*args, **kwargs)
+    finally:
+        attempt.close()
+
+
+def _read(attempt: Attempt, read: Any, /, *args: Any, **kwargs: Any) -> Any:
+    try:
+        data = read(*args, **kwargs)
+    except BaseException as error:
+        attempt.end(error)
+        raise
+    is_for_all = not args and kwargs.get("amt") is None
+    if is_for_all or not data:
+        attempt.end()
+    return data
+
+
+def _stream(attempt: Attempt, stream: Any, /, *args: Any, **kwargs: Any) -> Any:
+    return MeasuredChunks(iter(stream(*args, **kwargs)), attempt)
 
 
 class MeasuredBody(StandIn):
@@ -129,12 +279,7 @@ class MeasuredBody(StandIn):
 
     __slots__ = ()
 
-    def close(self) -> Any:
-        """Close the body."""
-        try:
-            return self._original.close()
-        finally:
-            self._by.close()
+    close = Method(_close)
 
     def __del__(self) -> None:
         self._by.drop()
@@ -145,18 +290,13 @@ class MeasuredByteStream(MeasuredBody):
 
     __slots__ = ()
 
+    aclose = Method(_close_async)
+
     def __iter__(self) -> Iterator[bytes]:
         return MeasuredChunks(iter(self._original), self._by)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return MeasuredChunks(aiter(self._original), self._by)
-
-    async def aclose(self) -> None:
-        """Close the body."""
-        try:
-            await self._original.aclose()
-        finally:
-            self._by.close()
 
 
 class MeasuredRaw(MeasuredBody):
@@ -164,42 +304,16 @@ class MeasuredRaw(MeasuredBody):
 
     __slots__ = ()
 
+    read = Method(_read)
+    # Only if it has them: requests asks.
+    stream = Method(_stream)
+    release_conn = Method(_close)
+
     def __iter__(self) -> Iterator[bytes]:
         return MeasuredChunks(iter(self._original), self._by)
 
-    def __getattr__(self, name: str) -> Any:
-        found = super().__getattr__(name)
-        # Only if it has one: requests asks.
-        if name == "stream":
-            return self._streaming(found)
-        return self._releasing(found) if name == "release_conn" else found
-
     def __next__(self) -> Any:
         return next(self._original)
-
-    def read(self, *args: Any, **kwargs: Any) -> Any:
-        """Read some bytes, or all."""
-        try:
-            data = self._original.read(*args, **kwargs)
-        except BaseException as error:
-            self._by.end(error)
-            raise
-        is_for_all = not args and kwargs.get("amt") is None
-        if is_for_all or not data:
-            self._by.end()
-        return data
-
-    def _releasing(self, release: Any) -> Any:
-        def release_conn(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return release(*args, **kwargs)
-            finally:
-                self._by.close()
-
-        return release_conn
-
-    def _streaming(self, stream: Any) -> Any:
-        return lambda *args, **kwargs: MeasuredChunks(iter(stream(*args, **kwargs)), self._by)
 
 
 class MeasuredChunks(StandIn):
@@ -237,6 +351,84 @@ class MeasuredChunks(StandIn):
 def is_measured(sender: object) -> bool:
     """Tell whether ``sender`` is a stand-in already."""
     return type(sender) in (MeasuredTransport, MeasuredAdapter)
+
+
+# --- clients ----------------------------------------------------------------
+
+_backends: WeakKeyDictionary[Any, Backend] = WeakKeyDictionary()
+"""The backend of each client that is measured."""
+
+_looking: ContextVar[Any] = ContextVar("looking", default=None)
+"""The session that is about to look for the adapter of a request."""
+
+
+def measure_client(client: Any, backend: Backend) -> bool:
+    """Have all senders of a client measured, those that it gets later included.
+
+    Tells whether that is possible: a client of httpx or httpx2 looks for the transport of
+    each request, a session of requests for the adapter, and each is given a stand-in. The
+    senders themselves stay as they are.
+    """
+    if is_derived(type(client)):
+        return True
+    try:
+        derive = next(derive for name, derive in _KINDS.items() if hasattr(type(client), name))
+        _backends[client] = backend
+        give(client, derive(type(client)))
+    except Exception:
+        # Of another kind, or of one that lets nobody change its class.
+        return False
+    return True
+
+
+@lru_cache(_MOST_CLASSES)
+def _measured_client(original: Any) -> Any:
+    """Return a client's class whose transports are measured."""
+
+    def _transport_for_url(client: Any, *args: Any, **kwargs: Any) -> Any:
+        transport = super(measured, client)._transport_for_url(*args, **kwargs)
+        return _stand_in(MeasuredTransport, transport, client)
+
+    members = {"_transport_for_url": _transport_for_url, "__reduce_ex__": reduce_as_original}
+    measured: Any = derived(original, members, _measured_client)
+    return measured
+
+
+@lru_cache(_MOST_CLASSES)
+def _measured_session(original: Any) -> Any:
+    """Return a session's class whose adapters are measured when it sends by them."""
+
+    def send(session: Any, *args: Any, **kwargs: Any) -> Any:
+        before = _looking.get()
+        _looking.set(session)
+        try:
+            return super(measured, session).send(*args, **kwargs)
+        finally:
+            _looking.set(before)
+
+    def get_adapter(session: Any, *args: Any, **kwargs: Any) -> Any:
+        adapter = super(measured, session).get_adapter(*args, **kwargs)
+        # Whoever else asks is given the adapter itself.
+        is_to_send = _looking.get() is session
+        return _stand_in(MeasuredAdapter, adapter, session) if is_to_send else adapter
+
+    members = {
+        "send": alike(send, original.send),
+        "get_adapter": alike(get_adapter, original.get_adapter),
+        "__reduce_ex__": reduce_as_original,
+    }
+    measured: Any = derived(original, members, _measured_session)
+    return measured
+
+
+_KINDS = {"_transport_for_url": _measured_client, "get_adapter": _measured_session}
+"""What a client finds its senders by, and how that is measured."""
+
+
+def _stand_in(kind: type[StandIn], sender: Any, client: Any) -> Any:
+    backend = _backends.get(client)
+    return sender if backend is None or is_measured(sender) else kind(sender, backend)
+
 
 
 def _path(request: Any) -> str:
