@@ -238,7 +238,7 @@ class Config:
 
     def instruments_database(self, alias: str) -> bool:
         """Tell whether the queries and connections of a database are measured."""
-        return _names(self.instrument_databases, alias)
+        return self.enabled and _names(self.instrument_databases, alias)
 
     def instruments_cache(self, alias: str) -> bool:
         """Tell whether the look-ups in a cache, and its size, are measured."""

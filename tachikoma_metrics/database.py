@@ -23,7 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from tachikoma_metrics import statements
-from tachikoma_metrics.conf import config
+from tachikoma_metrics.conf import config, when_changed
 from tachikoma_metrics.labels import OTHER
 from tachikoma_metrics.measurement import count_query
 from tachikoma_metrics.recorders import DB_CONNECTION, DB_QUERY
@@ -49,12 +49,25 @@ def install() -> None:
     """Watch every connection from now on; opens none."""
     connection_created.connect(_watch, dispatch_uid=__name__)
     STORE.when_tended(_count_pooled)
-    for connection in connections.all(initialized_only=True):
-        if connection.connection is not None:
-            _watch(connection)
+    when_changed(_watch_open)
+    # There may be other models than the last time.
+    _tables.cache_clear()
+    _remembered_facts.cache_clear()
+    _watch_open()
+
+
+def _watch_open() -> None:
+    """Watch the connections that this thread has open."""
+    try:
+        for connection in connections.all(initialized_only=True):
+            if connection.connection is not None:
+                _watch(connection)
+    except Exception as error:
+        METRICS.fault("database", error)
 
 
 def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Watch a connection that was opened, unless its database is not to be measured."""
     try:
         if not config().instruments_database(connection.alias):
             return

@@ -51,11 +51,13 @@ def give(measured: Any, kind: Any) -> None:
 def alike(method: Any, original: Any) -> Any:
     """Return ``method`` with the name, the text and the signature of ``original``.
 
-    It does not refer to it as ``__wrapped__``: code that counts or takes off wrappers looks
-    for its own.
+    It does not refer to it as ``__wrapped__``: code that counts or takes off wrappers finds
+    those that it would find on the original.
     """
     update_wrapper(method, original)
     del method.__wrapped__
+    if hasattr(original, "__wrapped__"):
+        method.__wrapped__ = original.__wrapped__
     with suppress(TypeError, ValueError):
         method.__signature__ = signature(original)
     return method

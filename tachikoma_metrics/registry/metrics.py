@@ -158,6 +158,12 @@ class Metrics:
             self._bind()
         return self._bound[name]
 
+    def has_counted(self, *counters: Family) -> bool:
+        """Tell whether any process of the service has counted anything in ``counters``."""
+        declarations = {self.bound(counter.name).metric.declaration for counter in counters}
+        _, families = self._merged()
+        return any(any(one.values) for one in families if one.declaration in declarations)
+
     def all_bound(self) -> Iterator[Bound]:
         """Yield every family of the catalogue with its metric."""
         self._bind()
