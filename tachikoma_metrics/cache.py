@@ -209,26 +209,23 @@ def _counting(
 ) -> Callable[..., Any]:
     """Return a method like ``method`` that calls the one ``find`` returns, and counts."""
     kind = _METHODS[name]
-    if iscoroutinefunction(method):
 
-        async def counting(backend: Any, *args: Any, **kwargs: Any) -> Any:
-            inner = find(backend)
-            if not watch.is_on:
-                return await inner(*args, **kwargs)
-            try:
-                return await call_async(kind, watch.facts, backend, inner, args, kwargs)
-            finally:
-                watch.tell()
+    async def counting_async(backend: Any, *args: Any, **kwargs: Any) -> Any:
+        inner = find(backend)
+        if not watch.is_on:
+            return await inner(*args, **kwargs)
+        try:
+            return await call_async(kind, watch.facts, backend, inner, args, kwargs)
+        finally:
+            watch.tell()
 
-    else:
+    def counting(backend: Any, *args: Any, **kwargs: Any) -> Any:
+        inner = find(backend)
+        if not watch.is_on:
+            return inner(*args, **kwargs)
+        try:
+            return call(kind, watch.facts, backend, inner, args, kwargs)
+        finally:
+            watch.tell()
 
-        def counting(backend: Any, *args: Any, **kwargs: Any) -> Any:
-            inner = find(backend)
-            if not watch.is_on:
-                return inner(*args, **kwargs)
-            try:
-                return call(kind, watch.facts, backend, inner, args, kwargs)
-            finally:
-                watch.tell()
-
-    return alike(counting, method)
+    return alike(counting_async if iscoroutinefunction(method) else counting, method)

@@ -75,8 +75,9 @@ def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
             # First is outermost. Last is what the block of execute_wrapper() removes in
             # which the connection was opened, whoever is last.
             connection.execute_wrappers.insert(0, QueryWatch(connection.alias))
-        if not is_derived(type(connection)):
-            give(connection, _watched(type(connection)))
+        kind: Any = type(connection)
+        if not is_derived(kind):
+            give(connection, _watched(kind))
         _count_open(connection)
     except Exception as error:
         METRICS.fault("database", error, connection.alias)

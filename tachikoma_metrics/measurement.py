@@ -185,9 +185,8 @@ class Measurement:
             # A coroutine may be closed in another context than it ran in.
             if _current.get() is self:
                 _current.set(around)
-            is_inside = around is not None and not around._is_answered
             has_route = self._request is None or self._request.resolver_match is not None
-            if is_inside and not has_route:
+            if around is not None and not around._is_answered and not has_route:
                 around.take_over(self)
                 self.discard()
         except Exception as error:

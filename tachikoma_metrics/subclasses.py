@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import update_wrapper
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar
 
 _MARK = "_is_measured_by_tachikoma_metrics"
 _CLASS: Any = vars(object)["__class__"]
@@ -48,18 +48,21 @@ def give(measured: Any, kind: Any) -> None:
     _CLASS.__set__(measured, kind)
 
 
-def alike(method: Any, original: Any) -> Any:
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def alike(method: Function, original: Any) -> Function:
     """Return ``method`` with the name, the text and the signature of ``original``.
 
     It does not refer to it as ``__wrapped__``: code that counts or takes off wrappers finds
     those that it would find on the original.
     """
-    update_wrapper(method, original)
-    del method.__wrapped__
+    facts: Any = update_wrapper(method, original)
+    del facts.__wrapped__
     if hasattr(original, "__wrapped__"):
-        method.__wrapped__ = original.__wrapped__
+        facts.__wrapped__ = original.__wrapped__
     with suppress(TypeError, ValueError):
-        method.__signature__ = signature(original)
+        facts.__signature__ = signature(original)
     return method
 
 

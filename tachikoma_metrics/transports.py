@@ -151,19 +151,20 @@ class Sending:
     that one takes the attempt over. If the wrapper asks again, it is another attempt.
     """
 
-    __slots__ = ("_around", "_attempt", "_request")
+    __slots__ = ("_around", "_attempt", "_backend", "_request")
 
     def __init__(self, backend: Backend, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._request = args[0] if args else kwargs.get("request")
+        self._backend = backend
         self._around = _sending.get()
-        handed_on = None if self._around is None else self._around.hand_on(self._request)
-        self._attempt = handed_on or backend.attempt(self._request)
+        handed_on = None if self._around is None else self._around.hand_on(self)
+        self._attempt: Attempt | None = handed_on or backend.attempt(self._request)
         _sending.set(self)
 
-    def hand_on(self, request: Any) -> Attempt | None:
-        """Return the attempt if ``request`` is what it sends, for another call to end it."""
+    def hand_on(self, inner: Sending) -> Attempt | None:
+        """Return the attempt if ``inner`` sends the same, and is the one to end it."""
         try:
-            if _is_same(request, self._request):
+            if inner._backend is self._backend and _is_same(inner._request, self._request):
                 attempt, self._attempt = self._attempt, None
                 return attempt
         except Exception as error:
@@ -374,7 +375,8 @@ def measure_client(client: Any, backend: Backend) -> bool:
     try:
         derive = next(derive for name, derive in _KINDS.items() if hasattr(type(client), name))
         _backends[client] = backend
-        give(client, derive(type(client)))
+        original: Any = type(client)
+        give(client, derive(original))
     except Exception:
         # Of another kind, or of one that lets nobody change its class.
         return False
@@ -426,9 +428,12 @@ _KINDS = {"_transport_for_url": _measured_client, "get_adapter": _measured_sessi
 
 
 def _stand_in(kind: type[StandIn], sender: Any, client: Any) -> Any:
-    backend = _backends.get(client)
-    return sender if backend is None or is_measured(sender) else kind(sender, backend)
-
+    try:
+        backend = _backends.get(client)
+        return sender if backend is None or is_measured(sender) else kind(sender, backend)
+    except Exception as error:
+        METRICS.fault("backend", error)
+        return sender
 
 
 def _path(request: Any) -> str:

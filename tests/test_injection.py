@@ -50,7 +50,6 @@ STAND_AROUND_THE_APP = {
     "blocks:TrackedBlock.__exit__",
     "blocks:TrackedBlock.__init__",
     "cache:Watch.tell",
-    "database:CloseWatch.__call__",
     "database:QueryWatch.__call__",
     "database:QueryWatch._record",
     "executions:Execution.__init__",
@@ -75,9 +74,18 @@ STAND_AROUND_THE_APP = {
     "streams:MeasuredStream.__next__",
     "streams:as_bytes",
     "tokens:Tokens.__init__",
+    "subclasses:alike",
     "transports:Backend.attempt",
-    "transports:MeasuredTransport.handle_request",
+    "transports:MeasuredCall.__call__",
+    "transports:MeasuredCall.__init__",
+    "transports:Method.__get__",
+    "transports:Sending.__init__",
+    "transports:Sending._leave",
+    "transports:Sending.answer",
+    "transports:Sending.fail",
+    "transports:StandIn.__init__",
     "transports:_follow",
+    "transports:_stand_in",
 }
 KEEP_PEOPLE_OUT = "access:"
 """Where the rule cannot be followed, nobody may read the page."""

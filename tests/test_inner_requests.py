@@ -181,5 +181,3 @@ def test_a_request_after_a_stream_that_is_not_read_yet_is_none_within_it(client:
     response.close()
 
     assert requests() == {"/outer-stream/": 1, "<unmatched>": 1}
-
-

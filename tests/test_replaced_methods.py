@@ -164,7 +164,8 @@ def test_what_is_put_on_a_sender_is_what_is_found_there():
 @pytest.mark.parametrize("kind", ["client", "session"])
 def test_a_wrapper_on_the_class_of_a_sender_is_called(kind: str, monkeypatch: pytest.MonkeyPatch):
     calls = []
-    client = instrument_client(new_client() if kind == "client" else new_session(), "b")
+    made: Any = new_client() if kind == "client" else new_session()
+    client = instrument_client(made, "b")
     sender = client._transport if kind == "client" else client.get_adapter(URL)
     name = "handle_request" if kind == "client" else "send"
     before = getattr(type(sender), name)
@@ -247,7 +248,7 @@ def test_a_method_of_a_body_may_be_wrapped(name: str, step: str):
 
 def test_a_body_is_decoded_as_a_wrapper_says():
     session = instrument_client(new_session(), "b")
-    raw = session.get(URL, stream=True).raw
+    raw: Any = session.get(URL, stream=True).raw
     raw.read = functools.partial(raw.read, decode_content=True)
 
     assert raw.read(3) + raw.read() == b"hello"
@@ -358,7 +359,8 @@ def test_a_method_of_a_caches_class_that_is_put_back_counts(monkeypatch: pytest.
     monkeypatch.setattr(type(caches), "create_connection", create)
     with override_settings(CACHES=local()):
         caches["default"].get("gone")
-        caches["default"].get = kept[0]
+        backend: Any = caches["default"]
+        backend.get = kept[0]
         caches["default"].get("gone")
 
     assert looked_up() == (0, 2)
