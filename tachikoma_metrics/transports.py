@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -40,9 +40,9 @@ class StandIn:
     __slots__ = ("__weakref__", "_by", "_original")
 
     def __init__(self, original: Any, by: Any) -> None:
-        # Not by our own __setattr__, which is for the original.
-        object.__setattr__(self, "_original", original)
-        object.__setattr__(self, "_by", by)
+        # Not by its __setattr__, which is for the original.
+        _set_original(self, original)
+        _set_by(self, by)
 
     @property  # type: ignore[misc]  # What isinstance() asks for second.
     def __class__(self) -> Any:
@@ -86,6 +86,11 @@ class StandIn:
         return await self._original.__aexit__(*raised)
 
 
+# What a slot is set by, without a look at __setattr__.
+_set_original: Any = vars(StandIn)["_original"].__set__
+_set_by: Any = vars(StandIn)["_by"].__set__
+
+
 class MeasuredCall(StandIn):
     """Stand for a method that was found on an original, and measure its calls.
 
@@ -96,12 +101,16 @@ class MeasuredCall(StandIn):
     __slots__ = ("_around",)
 
     def __init__(self, method: Any, by: StandIn, around: Callable[..., Any]) -> None:
-        super().__init__(method, by)
-        object.__setattr__(self, "_around", around)
+        _set_original(self, method)
+        _set_by(self, by)
+        _set_around(self, around)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the method returns."""
         return self._around(self._by._by, self._original, *args, **kwargs)
+
+
+_set_around: Any = vars(MeasuredCall)["_around"].__set__
 
 
 class Method:
@@ -122,6 +131,15 @@ class Method:
     def _of_class(self) -> Callable[..., Any]:
         """Return the method as a function that is given the stand-in."""
         return lambda stand_in, *args, **kwargs: self.__get__(stand_in)(*args, **kwargs)
+
+
+class InnerMethod(Method):
+    """A method that only httpx calls: quick, and no more than callable."""
+
+    def __get__(self, stand_in: Any, owner: Any = None) -> Any:
+        if stand_in is None:
+            return super().__get__(stand_in, owner)
+        return partial(self._around, stand_in._by, getattr(stand_in._original, self._name))
 
 
 class Backend:
@@ -218,7 +236,6 @@ async def _handle_async(backend: Backend, handle: Any, /, *args: Any, **kwargs: 
 
 
 def _send(backend: Backend, send: Any, /, *args: Any, **kwargs: Any) -> Any:
-    _looking.set(None)
     sending = Sending(backend, args, kwargs)
     try:
         response = send(*args, **kwargs)
@@ -280,8 +297,6 @@ class MeasuredBody(StandIn):
 
     __slots__ = ()
 
-    close = Method(_close)
-
     def __del__(self) -> None:
         self._by.drop()
 
@@ -291,7 +306,8 @@ class MeasuredByteStream(MeasuredBody):
 
     __slots__ = ()
 
-    aclose = Method(_close_async)
+    close = InnerMethod(_close)
+    aclose = InnerMethod(_close_async)
 
     def __iter__(self) -> Iterator[bytes]:
         return MeasuredChunks(iter(self._original), self._by)
@@ -305,6 +321,7 @@ class MeasuredRaw(MeasuredBody):
 
     __slots__ = ()
 
+    close = Method(_close)
     read = Method(_read)
     # Only if it has them: requests asks.
     stream = Method(_stream)
@@ -387,9 +404,10 @@ def measure_client(client: Any, backend: Backend) -> bool:
 def _measured_client(original: Any) -> Any:
     """Return a client's class whose transports are measured."""
 
-    def _transport_for_url(client: Any, *args: Any, **kwargs: Any) -> Any:
-        transport = super(measured, client)._transport_for_url(*args, **kwargs)
-        return _stand_in(MeasuredTransport, transport, client)
+    def _transport_for_url(client: Any, url: Any) -> Any:
+        transport = super(measured, client)._transport_for_url(url)
+        backend = _backends.get(client)
+        return transport if backend is None else Sender(transport, backend)
 
     members = {"_transport_for_url": _transport_for_url, "__reduce_ex__": reduce_as_original}
     measured: Any = derived(original, members, _measured_client)
@@ -412,7 +430,8 @@ def _measured_session(original: Any) -> Any:
         adapter = super(measured, session).get_adapter(*args, **kwargs)
         # Whoever else asks is given the adapter itself.
         is_to_send = _looking.get() is session
-        return _stand_in(MeasuredAdapter, adapter, session) if is_to_send else adapter
+        backend = _backends.get(session) if is_to_send else None
+        return adapter if backend is None else Sender(adapter, backend)
 
     members = {
         "send": alike(send, original.send),
@@ -427,13 +446,51 @@ _KINDS = {"_transport_for_url": _measured_client, "get_adapter": _measured_sessi
 """What a client finds its senders by, and how that is measured."""
 
 
-def _stand_in(kind: type[StandIn], sender: Any, client: Any) -> Any:
-    try:
-        backend = _backends.get(client)
-        return sender if backend is None or is_measured(sender) else kind(sender, backend)
-    except Exception as error:
-        METRICS.fault("backend", error)
-        return sender
+class Sender:
+    """Send one request by what a client has found for it; the client alone sees this."""
+
+    __slots__ = ("_backend", "_sender")
+
+    def __init__(self, sender: Any, backend: Backend) -> None:
+        self._sender = sender
+        self._backend = backend
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sender, name)
+
+    def handle_request(self, request: Any) -> Any:
+        """Send a request as a transport of httpx or httpx2 does."""
+        attempt = self._backend.attempt(request)
+        try:
+            response = self._sender.handle_request(request)
+        except BaseException as error:
+            attempt.end(error)
+            raise
+        _follow(response, attempt)
+        return response
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request as such a transport does, async."""
+        attempt = self._backend.attempt(request)
+        try:
+            response = await self._sender.handle_async_request(request)
+        except BaseException as error:
+            attempt.end(error)
+            raise
+        _follow(response, attempt)
+        return response
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Send a request as an adapter of requests does."""
+        _looking.set(None)
+        attempt = self._backend.attempt(request)
+        try:
+            response = self._sender.send(request, *args, **kwargs)
+        except BaseException as error:
+            attempt.end(error)
+            raise
+        _follow_raw(response, attempt)
+        return response
 
 
 def _path(request: Any) -> str:

@@ -1,11 +1,11 @@
 """Run Django's own tests, unchanged, with every cache, connection and request measured.
 
-    python -m tests.django_suite django-5.2/tests cache apps test_client
+    python -m tests.django_suite django-5.2/tests
 
-The first argument is the folder of tests in Django's sdist; the others are for its
-``runtests.py``. Fails as that does, and if nothing was counted meanwhile. The middleware is
-outermost in every handler, whatever a test has in ``MIDDLEWARE``. Redis and Memcached are
-tested where they are installed, by servers of our own.
+The first argument is the folder of tests in Django's sdist; others are for its
+``runtests.py``, labels in the place of ``LABELS``. Fails as that does, and if nothing was
+counted meanwhile. The middleware is outermost in every handler, whatever a test has in
+``MIDDLEWARE``. Redis and Memcached are tested where they are installed, by servers of our own.
 """
 
 from __future__ import annotations
@@ -27,6 +27,30 @@ from django.core.handlers.exception import convert_exception_to_response
 
 from tests.services.caches import memcached, redis_server
 
+_WRAPPERS = "backends.base.test_base.ExecuteWrapperTests"
+LABELS = (
+    # All that are quick and have to do with what is measured: apps that are made ready again,
+    # connections, requests within tests.
+    "apps",
+    "cache",
+    "contenttypes_tests",
+    "db_utils",
+    "handlers",
+    "middleware",
+    "sites_tests",
+    "test_client",
+    "transaction_hooks",
+    "transactions",
+    # All but the one that expects to find no wrapper on a connection.
+    f"{_WRAPPERS}.test_database_queried",
+    f"{_WRAPPERS}.test_nested_wrapper_invoked",
+    f"{_WRAPPERS}.test_outer_wrapper_blocks",
+    f"{_WRAPPERS}.test_wrapper_debug",
+    f"{_WRAPPERS}.test_wrapper_gets_sql",
+    f"{_WRAPPERS}.test_wrapper_invoked",
+    f"{_WRAPPERS}.test_wrapper_invoked_many",
+)
+
 SETTINGS = "settings_of_the_django_suite"
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 REDIS = "django.core.cache.backends.redis.RedisCache"
@@ -40,7 +64,8 @@ def main(tests: str, *arguments: str) -> None:
     os.chdir(tests)
     sys.path.insert(0, tests)
     # Most tests wait for something to expire: more of them than processors run at once.
-    sys.argv = ["runtests.py", f"--settings={SETTINGS}", "--parallel=6", *arguments]
+    options = [f"--settings={SETTINGS}", "--parallel=6"]
+    sys.argv = ["runtests.py", *options, *(arguments or LABELS)]
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         caches = {"default": {"BACKEND": LOCAL}, **_served(stack, folder)}

@@ -78,14 +78,15 @@ STAND_AROUND_THE_APP = {
     "transports:Backend.attempt",
     "transports:MeasuredCall.__call__",
     "transports:MeasuredCall.__init__",
+    "transports:InnerMethod.__get__",
     "transports:Method.__get__",
+    "transports:Sender.__init__",
+    "transports:Sender.handle_request",
     "transports:Sending.__init__",
     "transports:Sending._leave",
     "transports:Sending.answer",
     "transports:Sending.fail",
-    "transports:StandIn.__init__",
     "transports:_follow",
-    "transports:_stand_in",
 }
 KEEP_PEOPLE_OUT = "access:"
 """Where the rule cannot be followed, nobody may read the page."""
