@@ -245,7 +245,7 @@ class Config:
 
     def instruments_database(self, alias: str) -> bool:
         """Tell whether the queries and connections of a database are measured."""
-        return _names(self.instrument_databases, alias)
+        return self.enabled and _names(self.instrument_databases, alias)
 
     def instruments_cache(self, alias: str) -> bool:
         """Tell whether the look-ups in a cache, and its size, are measured."""
@@ -540,7 +540,8 @@ def _half_read_settings() -> types.ModuleType | None:
 
 def when_changed(call: Callable[[], None]) -> None:
     """Have ``call`` called after each change of the settings."""
-    _when_changed.append(call)
+    if call not in _when_changed:
+        _when_changed.append(call)
 
 
 def reload() -> None:

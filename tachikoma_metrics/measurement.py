@@ -61,15 +61,21 @@ class Measurement:
 
     Ends when the body of the answer is complete, is closed, or when making the answer
     is broken off: then in-flight goes down and the request is recorded.
+
+    A request that is made while another is answered, by the test client in a view, say, is
+    inside that one. It is recorded under its own route; one without a route, such as a
+    page preview, has no client either, and is a part of the other.
     """
 
     __slots__ = (
         "__weakref__",
+        "_around",
         "_asked",
         "_begun",
         "_counts_as_read",
         "_facts",
         "_first_byte_at",
+        "_is_answered",
         "_is_over",
         "_method",
         "_request",
@@ -81,7 +87,7 @@ class Measurement:
 
     def __init__(self, request: HttpRequest, settings: Config) -> None:
         self._settings = settings
-        self._is_over = self._counts_as_read = False
+        self._is_over = self._is_answered = self._counts_as_read = False
         self._facts: HttpFacts | None = None
         self._first_byte_at: float | None = None
         self._request_bytes = UNKNOWN
@@ -92,10 +98,15 @@ class Measurement:
         self._method = request.method
         self._started_at = now = perf_counter()
         self._begun = HTTP_REQUEST.begin(now)
+        around = _current.get()
+        self._around = None if around is None or around._is_over else around
         _current.set(self)
 
     def follow(self, response: HttpResponseBase) -> HttpResponseBase:
         """Return ``response``, having measured it or made sure that it will be."""
+        self._is_answered = True
+        if self._around is not None:
+            self._leave()
         if self._is_over:
             return response
         try:
@@ -153,6 +164,9 @@ class Measurement:
 
     def break_off(self, error: BaseException) -> None:
         """End with an exception: of a cancelled request, or of the app's own."""
+        self._is_answered = True
+        if self._around is not None:
+            self._leave()
         is_cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
         self._change_status(CLIENT_LEFT if is_cancelled else 500)
         self.end(UNKNOWN if self._first_byte_at is None else self._sent)
@@ -180,6 +194,29 @@ class Measurement:
         except Exception as error:
             METRICS.fault("http", error)
             self.discard()
+
+    def _leave(self) -> None:
+        """Make the request that this one was made inside the current one again.
+
+        For a stream that is before its body is read, by the code that made the request.
+        """
+        around, self._around = self._around, None
+        try:
+            # A coroutine may be closed in another context than it ran in.
+            if _current.get() is self:
+                _current.set(around)
+            has_route = self._request is None or self._request.resolver_match is not None
+            if around is not None and not around._is_answered and not has_route:
+                around.take_over(self)
+                self.discard()
+        except Exception as error:
+            METRICS.fault("http", error)
+
+    def take_over(self, inner: Measurement) -> None:
+        """Count the queries of a request that is a part of this one."""
+        queries, seconds = self._asked
+        inner_queries, inner_seconds = inner._asked
+        self._asked = queries + inner_queries, seconds + inner_seconds
 
     def _record(self, facts: HttpFacts, response_bytes: float) -> None:
         self._is_over = True

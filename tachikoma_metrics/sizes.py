@@ -7,6 +7,7 @@ than a second: a cache that does not answer costs its own sample, and nothing el
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -187,19 +188,47 @@ _SIZES: dict[str, Size] = {
 }
 
 
-_LIBRARIES = {_of_redis: "redis", _of_django_redis: "redis", _of_pymemcache: "pymemcache"}
+_LIBRARIES: dict[Size | None, str] = {
+    _of_redis: "redis",
+    _of_django_redis: "redis",
+    _of_pymemcache: "pymemcache",
+}
 
 
-def import_libraries() -> None:
-    """Import what the caches in use will import, as long as there is one thread.
+_MODULES_OF_DJANGO = "django.core.cache.backends."
+"""Import no client's library."""
 
-    Two threads that begin to import one library from two ends wait for each other.
+
+def _is_in_use(backend: str) -> bool:
+    """Tell whether what a backend needs is imported, or may be.
+
+    A client's library takes time and memory that a process without look-ups does not need.
+    One that looks nothing up itself imports it for the caches that other processes of the
+    service use, in the thread that makes the page: two threads of this package that begin to
+    import one library from two ends would wait for each other.
     """
-    for params in _measured().values():
-        with suppress(Exception):
-            size = _size_of(params["BACKEND"])
-            if size in _LIBRARIES:
-                import_module(_LIBRARIES[size])
+    if _is_imported(backend):
+        return True
+    if not METRICS.has_counted(catalogue.CACHE_HITS, catalogue.CACHE_MISSES):
+        return False
+    library = _LIBRARIES.get(_size_of(backend))
+    if library is not None:
+        import_module(library)
+    return True
+
+
+def _is_imported(backend: str) -> bool:
+    module = backend.rpartition(".")[0]
+    if not module.startswith(_MODULES_OF_DJANGO) and not _has_module(module):
+        return False
+    library = _LIBRARIES.get(_size_of(backend))
+    return library is None or _has_module(library)
+
+
+def _has_module(name: str) -> bool:
+    """Tell whether a module is imported, and no thread is still about it."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return name in sys.modules and not getattr(spec, "_initializing", False)
 
 
 def _size_of(backend: str) -> Size | None:
@@ -262,7 +291,8 @@ def _question(
     """Return the question that a cache was, or now is, asked; None if it cannot tell."""
     fail = partial(_fail, alias)
     try:
-        size = _size_of(params["BACKEND"])
+        backend = params["BACKEND"]
+        size = _size_of(backend) if _is_in_use(backend) else None
         if size is None:
             return None
         return _questions.put(

@@ -116,6 +116,10 @@ class BusinessCollector(Collector):
         return [_gauge(family) for family in _fresh() if family.name not in own]
 
 
+COLLECTOR = BusinessCollector()
+"""The one collector of this process: an app may be made ready several times."""
+
+
 def is_wanted() -> bool:
     """Tell whether the settings have anything counted."""
     config = conf.config()
@@ -161,7 +165,8 @@ def _health(tell: Callable[[Snapshot, bool], float | None]) -> Ask:
 
 def install() -> None:
     """Have the page show the counts; reads nothing now."""
-    METRICS.registry.register(BusinessCollector())
+    if COLLECTOR not in METRICS.registry._collector_to_names:
+        METRICS.registry.register(COLLECTOR)
     for gauge in CATALOGUED:
         METRICS.ask(gauge, partial(_counts_of, gauge))
     told: dict[Gauge, Callable[[Snapshot, bool], float | None]] = {

@@ -163,6 +163,12 @@ class Metrics:
             self._bind()
         return self._bound[name]
 
+    def has_counted(self, *counters: Family) -> bool:
+        """Tell whether any process of the service has counted anything in ``counters``."""
+        declarations = {self.bound(counter.name).metric.declaration for counter in counters}
+        _, families = self._merged()
+        return any(any(one.values) for one in families if one.declaration in declarations)
+
     def all_bound(self) -> Iterator[Bound]:
         """Yield every family of the catalogue with its metric."""
         self._bind()
@@ -246,7 +252,8 @@ class Metrics:
 
     def when_forgotten(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when remembered series are no longer the right ones."""
-        self._when_forgotten.append(call)
+        if call not in self._when_forgotten:
+            self._when_forgotten.append(call)
 
     def ask(self, family: Family, call: Ask) -> None:
         """Have ``call`` asked, by each page that shows a gauge, for more of it.
@@ -460,7 +467,7 @@ def _count_collections() -> None:
 
 def install() -> None:
     """Have the values of all metrics of this process where other processes see them."""
-    values.install()
+    values.install(METRICS.damage)
 
 
 STORE.where = _store_directories

@@ -180,6 +180,9 @@ class Store:
     def find(self, cell: Cell) -> list[float] | None:
         """Return the values of ``cell`` if it has a record, without giving it one."""
         series = cell.locate()
+        if series is not None and self._owners.get(series, cell.owner) != cell.owner:
+            # The record is still that of a metric in whose place this one was made.
+            return None
         for home in (self._slot, self._annex):
             if home is not None and series in home.records:
                 values = home.values(home.records[series])
@@ -338,11 +341,13 @@ class Store:
 
     def when_tended(self, call: Callable[[], None]) -> None:
         """Have ``call`` called with the first change of each second, and with a new slot."""
-        self._when_tended.append(call)
+        if call not in self._when_tended:
+            self._when_tended.append(call)
 
     def when_forked(self, call: Callable[[], None]) -> None:
         """Have ``call`` called in each forked child."""
-        self._when_forked.append(call)
+        if call not in self._when_forked:
+            self._when_forked.append(call)
 
     def tend(self, now: float) -> None:
         """Look after the slot; called by a change, at ``now``."""
