@@ -19,6 +19,7 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics.conf import config
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import METRICS
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -168,7 +169,8 @@ def read_address(text: str) -> Address | None:
         text = text.partition(":")[0]
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
+    except ValueError as error:
+        pass_on(error)
         return None
     mapped = getattr(address, "ipv4_mapped", None)
     return mapped or address

@@ -23,6 +23,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from tachikoma_metrics import catalogue, rules
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.rules import Rule
 
 NAME = "TACHIKOMA_METRICS"
@@ -357,7 +358,8 @@ def read(values: object) -> Config:
             continue
         try:
             accepted[key.lower()] = setting.rule.read(values[key])
-        except Exception:
+        except Exception as error:
+            pass_on(error)
             faults.append(_wrong_value(setting, values[key]))
     if accepted.get("tokens") and "ALLOWED_NETWORKS" not in values:
         accepted["allowed_networks"] = ("*",)

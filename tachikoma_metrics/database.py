@@ -10,7 +10,6 @@ https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable
 from functools import lru_cache
@@ -24,10 +23,11 @@ from django.db.backends.signals import connection_created
 
 from tachikoma_metrics import statements
 from tachikoma_metrics.conf import config
+from tachikoma_metrics.interruptions import is_interruption, pass_on
 from tachikoma_metrics.labels import OTHER
 from tachikoma_metrics.measurement import count_query
 from tachikoma_metrics.recorders import DB_CONNECTION, DB_QUERY
-from tachikoma_metrics.registry import METRICS, Cell
+from tachikoma_metrics.registry import METRICS, Progress
 from tachikoma_metrics.store import STORE
 
 Facts = tuple[str, str, str]
@@ -36,7 +36,7 @@ Facts = tuple[str, str, str]
 _LONGEST_REMEMBERED = 2000
 _MIGRATIONS = "django_migrations"
 
-_open: dict[int, weakref.finalize[Any, Any]] = {}
+_open: dict[int, tuple[weakref.finalize[Any, Any], Progress]] = {}
 """What ends each connection that counts as open, by the id of what it ends with."""
 
 _pools: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -54,8 +54,17 @@ def install() -> None:
 
 def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     try:
-        if not config().instruments_database(connection.alias):
-            return
+        _watch_connection(connection)
+    except BaseException as error:
+        if is_interruption(error):
+            _watch_connection(connection)
+            raise
+        METRICS.fault("database", error, connection.alias)  # type: ignore[arg-type]  # See above.
+
+
+def _watch_connection(connection: BaseDatabaseWrapper) -> None:
+    """Watch a connection that is open; doing it twice changes nothing."""
+    if config().instruments_database(connection.alias):
         if not any(isinstance(wrapper, QueryWatch) for wrapper in connection.execute_wrappers):
             # First is outermost. Last is what the block of execute_wrapper() removes in
             # which the connection was opened, whoever is last.
@@ -63,8 +72,6 @@ def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         if not isinstance(connection.close, CloseWatch):
             connection.close = CloseWatch(connection)  # type: ignore[method-assign]
         _count_open(connection)
-    except Exception as error:
-        METRICS.fault("database", error, connection.alias)
 
 
 class QueryWatch:
@@ -133,7 +140,8 @@ def _text(sql: Any, context: Any) -> str:
         return sql.decode("utf-8", "replace")
     try:
         return str(sql.as_string(context["connection"].connection))
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         # Some other kind: the query is counted, as other.
         return ""
 
@@ -167,7 +175,11 @@ class CloseWatch:
             # Within a transaction, one that is closed stays where it is.
             is_gone = connection.connection is not before or connection.closed_in_transaction
             if before is not None and is_gone:
-                _count_closed(connection, before)
+                try:
+                    _count_closed(connection, before)
+                except BaseException:
+                    _count_closed(connection, before)
+                    raise
 
 
 def _count_open(connection: BaseDatabaseWrapper) -> None:
@@ -179,12 +191,16 @@ def _count_open(connection: BaseDatabaseWrapper) -> None:
 
 
 def _count_owner(owner: Any) -> None:
-    if id(owner) not in _open:
-        begun = DB_CONNECTION.begin(perf_counter())
-        closed = weakref.finalize(owner, _abandon, id(owner), begun, os.getpid())
+    key = id(owner)
+    if key not in _open:
+        progress = Progress()
+        closed = weakref.finalize(owner, _abandon, key, progress)
         # When the process ends, it holds no slot, and nothing of it counts as open.
         closed.atexit = False
-        _open[id(owner)] = closed
+        _open[key] = closed, progress
+    _, progress = _open[key]
+    if progress.cell is None:
+        DB_CONNECTION.begin(progress, perf_counter())
 
 
 def _count_pooled() -> None:
@@ -198,9 +214,11 @@ def _count_pooled() -> None:
 def _count_closed(connection: BaseDatabaseWrapper, before: Any) -> None:
     try:
         if not _is_open(before):
-            closed = _open.get(id(_owner(connection, before)))
-            if closed is not None:
-                closed()
+            key = id(_owner(connection, before))
+            if key in _open:
+                closed, progress = _open[key]
+                _abandon(key, progress)
+                closed.detach()
     except Exception as error:
         METRICS.fault("database", error, connection.alias)
 
@@ -217,8 +235,7 @@ def _owner(connection: BaseDatabaseWrapper, driver_connection: Any) -> Any:
     return driver_connection if type(driver_connection).__weakrefoffset__ else connection
 
 
-def _abandon(key: int, begun: Cell | None, pid: int) -> None:
+def _abandon(key: int, progress: Progress) -> None:
+    # A forked child drops connections that its parent has open: that ends nothing.
+    DB_CONNECTION.abandon(progress)
     _open.pop(key, None)
-    # A forked child drops connections that its parent has open.
-    if pid == os.getpid():
-        DB_CONNECTION.abandon(begun)

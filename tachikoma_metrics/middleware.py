@@ -18,6 +18,7 @@ from django.http.response import HttpResponseBase
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.measurement import Measurement, dropped, settle
 from tachikoma_metrics.page import respond, respond_in_thread
+from tachikoma_metrics.recorders import HTTP_REQUEST
 from tachikoma_metrics.registry import METRICS
 
 
@@ -56,11 +57,16 @@ class MetricsMiddleware:
         if measurement is SCRAPE:
             return respond(request)
         try:
-            response = self.get_response(request)
-        except BaseException as error:
-            measurement.break_off(error)
+            try:
+                HTTP_REQUEST.begin(measurement, measurement.started_at)
+                return measurement.follow(self.get_response(request))
+            except BaseException as error:
+                measurement.break_off(error)
+                raise
+        except BaseException:
+            # An exception from outside may come where another is handled.
+            measurement.discard()
             raise
-        return measurement.follow(response)
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
         measurement = begin(request)
@@ -69,15 +75,20 @@ class MetricsMiddleware:
         if measurement is SCRAPE:
             return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
         try:
-            response = await self.get_response(request)
-        except BaseException as error:
-            measurement.break_off(error)
+            try:
+                HTTP_REQUEST.begin(measurement, measurement.started_at)
+                return measurement.follow(await self.get_response(request))
+            except BaseException as error:
+                measurement.break_off(error)
+                raise
+        except BaseException:
+            # An exception from outside may come where another is handled.
+            measurement.discard()
             raise
-        return measurement.follow(response)
 
 
 def begin(request: HttpRequest) -> Measurement | Scrape | None:
-    """Begin to measure ``request``, unless it is a scrape or is to pass unmeasured.
+    """Return the measurement of ``request``, unless it is a scrape or is to pass unmeasured.
 
     Never raises.
     """

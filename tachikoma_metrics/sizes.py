@@ -8,7 +8,6 @@ than a second: a cache that does not answer costs its own sample, and nothing el
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -19,6 +18,7 @@ from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.interruptions import suppress
 from tachikoma_metrics.labels import clean
 from tachikoma_metrics.questions import SECONDS_TO_ANSWER, Question, Questions
 from tachikoma_metrics.registry import METRICS
@@ -56,7 +56,11 @@ class LocalCache:
             else:
                 cell: Cell = bound.metric.cell
                 cell.follow(_of_all)
-        except Exception as error:
+        except BaseException as error:
+            # Whether it was told, nobody knows.
+            self.known = -1
+            if not isinstance(error, Exception):
+                raise
             METRICS.fault("cache", error, self.alias)
 
     def _tell_apart(self, metric: Any) -> None:
@@ -223,7 +227,7 @@ def _question(alias: str, params: Mapping[str, Any]) -> Question[float] | None:
     """Return the question that a cache was, or now is, asked; None if it cannot tell."""
 
     def count_fault(error: Exception) -> None:
-        METRICS.fault("cache", error, alias)
+        METRICS.count_fault("cache", error, alias)
 
     try:
         size = _size_of(params["BACKEND"])
@@ -233,7 +237,7 @@ def _question(alias: str, params: Mapping[str, Any]) -> Question[float] | None:
             f"size-of-cache-{alias}", partial(_ask, alias, size), count_fault, _lateness(alias)
         )
     except Exception as error:
-        count_fault(error)
+        METRICS.fault("cache", error, alias)
         return None
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from tachikoma_metrics import orphans
 from tachikoma_metrics.attempts import Attempt
 from tachikoma_metrics.endpoints import Endpoints
 from tachikoma_metrics.labels import OTHER
@@ -70,7 +71,7 @@ class Backend:
         self.endpoints = endpoints
 
     def attempt(self, request: Any) -> Attempt:
-        """Begin an attempt at a request of httpx, httpx2 or requests; never raises."""
+        """Return the attempt at a request of httpx, httpx2 or requests; never raises."""
         try:
             endpoint = self.endpoints.name(_path(request))
         except Exception as error:
@@ -88,23 +89,33 @@ class MeasuredTransport(StandIn):
         """Return the answer to a request, whose body is measured to its end."""
         attempt = self._by.attempt(request)
         try:
-            response = self._original.handle_request(request)
-        except BaseException as error:
-            attempt.end(error)
+            try:
+                attempt.start()
+                response = self._original.handle_request(request)
+                _follow(response, attempt)
+                return response
+            except BaseException as error:
+                attempt.end(error)
+                raise
+        except BaseException:
+            attempt.discard()
             raise
-        _follow(response, attempt)
-        return response
 
     async def handle_async_request(self, request: Any) -> Any:
         """Return the answer to a request, whose body is measured to its end."""
         attempt = self._by.attempt(request)
         try:
-            response = await self._original.handle_async_request(request)
-        except BaseException as error:
-            attempt.end(error)
+            try:
+                attempt.start()
+                response = await self._original.handle_async_request(request)
+                _follow(response, attempt)
+                return response
+            except BaseException as error:
+                attempt.end(error)
+                raise
+        except BaseException:
+            attempt.discard()
             raise
-        _follow(response, attempt)
-        return response
 
 
 class MeasuredAdapter(StandIn):
@@ -116,12 +127,17 @@ class MeasuredAdapter(StandIn):
         """Return the answer to a request, whose body is measured to its end."""
         attempt = self._by.attempt(request)
         try:
-            response = self._original.send(request, *args, **kwargs)
-        except BaseException as error:
-            attempt.end(error)
+            try:
+                attempt.start()
+                response = self._original.send(request, *args, **kwargs)
+                _follow_raw(response, attempt)
+                return response
+            except BaseException as error:
+                attempt.end(error)
+                raise
+        except BaseException:
+            attempt.discard()
             raise
-        _follow_raw(response, attempt)
-        return response
 
 
 class MeasuredBody(StandIn):
@@ -129,15 +145,16 @@ class MeasuredBody(StandIn):
 
     __slots__ = ()
 
+    def __init__(self, original: Any, by: Attempt) -> None:
+        super().__init__(original, by)
+        orphans.watch(self, by)
+
     def close(self) -> Any:
         """Close the body."""
         try:
             return self._original.close()
         finally:
             self._by.close()
-
-    def __del__(self) -> None:
-        self._by.drop()
 
 
 class MeasuredByteStream(MeasuredBody):

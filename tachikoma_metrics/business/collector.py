@@ -67,7 +67,7 @@ class SnapshotReader:
 
     def _look(self) -> tuple[Snapshot | None, bool]:
         """Return the snapshot, and whether others would see the same."""
-        fault = partial(METRICS.fault, "business")
+        fault = partial(METRICS.count_fault, "business")
         try:
             store = snapshot.store()
             if is_within_a_test(store):
@@ -76,7 +76,7 @@ class SnapshotReader:
             question = self._questions.put("business snapshot", _read_and_close, fault, _WHEN_LATE)
             return question.wait(), True
         except Exception as error:
-            fault(error)
+            METRICS.fault("business", error)
             return None, True
 
 

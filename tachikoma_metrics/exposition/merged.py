@@ -10,6 +10,7 @@ from prometheus_client.samples import Exemplar, Sample
 from prometheus_client.utils import floatToGoString
 
 from tachikoma_metrics.exposition.names import metric_name
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import Declaration
 from tachikoma_metrics.store.layout import GAUGE, HISTOGRAM
 from tachikoma_metrics.store.merge import Family, Line, Lines, Pairs
@@ -107,7 +108,8 @@ class MergedMetric(Metric):
                 for before, after in map(labels_of, lines.pairs())
                 for start, le in endings
             ]
-        except ValueError:
+        except ValueError as error:
+            pass_on(error)
             return None
         return "".join(
             [head.replace("%", "%%"), *(f"{one.replace('%', '%%')} %s\n" for one in series)]

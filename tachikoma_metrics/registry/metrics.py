@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from tachikoma_metrics import catalogue, conf, exposition
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Family, Histogram
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import families, runtime, values
 from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
 from tachikoma_metrics.registry.patience import Patience
@@ -150,7 +151,7 @@ class Metrics:
 
     def damage(self, error: Exception, about: object) -> None:
         """Count a fault of the store, and log it once."""
-        self.fault("store", error, about)
+        self.count_fault("store", error, about)
 
     def bound(self, name: str) -> Bound:
         """Return a family of the catalogue with its metric."""
@@ -174,7 +175,16 @@ class Metrics:
         return None
 
     def fault(self, source: str, error: Exception, about: object = None) -> None:
-        """Count a fault; log the first of its kind and source. Never raises."""
+        """Count a fault that was caught; log the first of its kind and source.
+
+        Raises nothing but ``error``, and only if that came from outside: then it is no
+        fault, and the application's.
+        """
+        pass_on(error)
+        self.count_fault(source, error, about)
+
+    def count_fault(self, source: str, error: Exception, about: object = None) -> None:
+        """Count a fault, wherever its exception came from."""
         try:
             self._faults += 1
             self.tachikoma_metrics_errors_total.labels(source).inc()
@@ -187,7 +197,8 @@ class Metrics:
                 "" if about is None else f", from {about!r}",
                 exc_info=error,
             )
-        except Exception:
+        except Exception as trouble:
+            pass_on(trouble)
             logger.exception("A fault in %s could not be counted.", source)
 
     def when_forgotten(self, call: Callable[[], None]) -> None:
