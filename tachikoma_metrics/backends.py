@@ -18,6 +18,7 @@ from tachikoma_metrics.attempts import track_backend_request
 from tachikoma_metrics.base_paths import base_path
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.endpoints import Endpoints
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.transports import (
     Backend,
@@ -127,7 +128,8 @@ def _held(client: Any) -> dict[str, Any]:
 def _attribute(holder: Any, name: str) -> Any:
     try:
         return getattr(holder, name, None)
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         # A client that cannot be made sends nothing.
         return None
 

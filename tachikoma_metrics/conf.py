@@ -27,6 +27,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from tachikoma_metrics import catalogue, rules
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.rules import Rule, Unmet
 
 NAME = "TACHIKOMA_METRICS"
@@ -440,7 +441,8 @@ def read(values: object) -> Config:
             accepted[key.lower()] = setting.rule.read(values[key])
         except Unmet as error:
             faults.append(_wrong_part(setting, error) or _wrong_value(setting, values[key]))
-        except Exception:
+        except Exception as error:
+            pass_on(error)
             faults.append(_wrong_value(setting, values[key]))
     if accepted.get("tokens") and "ALLOWED_NETWORKS" not in values:
         accepted["allowed_networks"] = ("*",)

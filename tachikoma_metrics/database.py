@@ -10,7 +10,6 @@ https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,16 +21,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from tachikoma_metrics.conf import config, when_changed
+from tachikoma_metrics.interruptions import is_interruption, pass_on
 from tachikoma_metrics.measurement import count_query
 from tachikoma_metrics.recorders import DB_CONNECTION, DB_QUERY
-from tachikoma_metrics.registry import METRICS, Cell
+from tachikoma_metrics.registry import METRICS, Progress
 from tachikoma_metrics.store import STORE
 from tachikoma_metrics.subclasses import alike, derived, give, is_derived
 from tachikoma_metrics.tables import StatementReader, reader_of
 
 _MOST_CLASSES = 64
 
-_open: dict[int, weakref.finalize[Any, Any]] = {}
+_open: dict[int, tuple[weakref.finalize[Any, Any], Progress]] = {}
 """What ends each connection that counts as open, by the id of what it ends with."""
 
 _pools: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -59,15 +59,22 @@ def _watch_open() -> None:
 def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     """Watch a connection that was opened, unless its database is not to be measured."""
     try:
-        if not config().instruments_database(connection.alias):
-            return
+        _watch_connection(connection)
+    except BaseException as error:
+        if is_interruption(error):
+            _watch_connection(connection)
+            raise
+        METRICS.fault("database", error, connection.alias)  # type: ignore[arg-type]  # See above.
+
+
+def _watch_connection(connection: BaseDatabaseWrapper) -> None:
+    """Watch a connection that is open; doing it twice changes nothing."""
+    if config().instruments_database(connection.alias):
         _watch_queries(connection)
         kind: Any = type(connection)
         if not is_derived(kind):
             give(connection, _watched(kind))
         _count_open(connection)
-    except Exception as error:
-        METRICS.fault("database", error, connection.alias)
 
 
 def _watch_queries(connection: BaseDatabaseWrapper) -> None:
@@ -127,7 +134,8 @@ def _text(sql: Any, context: Any) -> str:
         return sql.decode("utf-8", "replace")
     try:
         return str(sql.as_string(context["connection"].connection))
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         # Some other kind: the query is counted, as other.
         return ""
 
@@ -151,7 +159,11 @@ def _watched(original: Any) -> Any:
         finally:
             # Within a transaction, one that is closed stays where it is.
             if connection.connection is not before or connection.closed_in_transaction:
-                _count_closed(connection, owner)
+                try:
+                    _count_closed(connection, owner)
+                except BaseException:
+                    _count_closed(connection, owner)
+                    raise
 
     def _close(connection: Any) -> None:
         owner = _owner_before(connection, connection.connection)
@@ -177,12 +189,16 @@ def _count_open(connection: BaseDatabaseWrapper) -> None:
 
 
 def _count_owner(owner: Any) -> None:
-    if id(owner) not in _open:
-        begun = DB_CONNECTION.begin(perf_counter())
-        closed = weakref.finalize(owner, _abandon, id(owner), begun, os.getpid())
+    key = id(owner)
+    if key not in _open:
+        progress = Progress()
+        closed = weakref.finalize(owner, _abandon, key, progress)
         # When the process ends, it holds no slot, and nothing of it counts as open.
         closed.atexit = False
-        _open[id(owner)] = closed
+        _open[key] = closed, progress
+    _, progress = _open[key]
+    if progress.cell is None:
+        DB_CONNECTION.begin(progress, perf_counter())
 
 
 def _count_pooled() -> None:
@@ -207,10 +223,11 @@ def _owner_before(connection: BaseDatabaseWrapper, given: Any) -> Any:
 
 def _count_closed(connection: BaseDatabaseWrapper, owner: Any) -> None:
     try:
-        if owner is not None and not _is_open(owner):
-            closed = _open.get(id(owner))
-            if closed is not None:
-                closed()
+        key = id(owner)
+        if key in _open and not _is_open(owner):
+            closed, progress = _open[key]
+            _abandon(key, progress)
+            closed.detach()
     except Exception as error:
         METRICS.fault("database", error, connection.alias)
 
@@ -232,8 +249,7 @@ def _owner(connection: BaseDatabaseWrapper, given: Any) -> Any:
     return driver_connection if type(driver_connection).__weakrefoffset__ else connection
 
 
-def _abandon(key: int, begun: Cell | None, pid: int) -> None:
+def _abandon(key: int, progress: Progress) -> None:
+    # A forked child drops connections that its parent has open: that ends nothing.
+    DB_CONNECTION.abandon(progress)
     _open.pop(key, None)
-    # A forked child drops connections that its parent has open.
-    if pid == os.getpid():
-        DB_CONNECTION.abandon(begun)

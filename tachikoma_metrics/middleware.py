@@ -63,11 +63,16 @@ class MetricsMiddleware:
         if measurement is SCRAPE:
             return respond(request)
         try:
-            response = self.get_response(request)
-        except BaseException as error:
-            measurement.break_off(error)
+            try:
+                measurement.start()
+                return measurement.follow(self.get_response(request))
+            except BaseException as error:
+                measurement.break_off(error)
+                raise
+        except BaseException:
+            # An exception from outside may come where another is handled.
+            measurement.discard()
             raise
-        return measurement.follow(response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Take note of an upload that broke off, to which Django answers 500."""
@@ -84,11 +89,16 @@ class MetricsMiddleware:
                 return refused
             return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
         try:
-            response = await self.get_response(request)
-        except BaseException as error:
-            measurement.break_off(error)
+            try:
+                measurement.start()
+                return measurement.follow(await self.get_response(request))
+            except BaseException as error:
+                measurement.break_off(error)
+                raise
+        except BaseException:
+            # An exception from outside may come where another is handled.
+            measurement.discard()
             raise
-        return measurement.follow(response)
 
 
 def _is_left_out() -> bool:
@@ -115,7 +125,7 @@ def tell_what_is_wrong() -> None:
 
 
 def begin(request: HttpRequest) -> Measurement | Scrape | None:
-    """Begin to measure ``request``, unless it is a scrape or is to pass unmeasured.
+    """Return the measurement of ``request``, unless it is a scrape or is to pass unmeasured.
 
     Never raises.
     """

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -20,6 +19,7 @@ from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.labels import clean
 from tachikoma_metrics.questions import SECONDS_TO_ANSWER, Question, Questions
 from tachikoma_metrics.registry import METRICS
@@ -60,7 +60,11 @@ class LocalCache:
             else:
                 cell: Cell = bound.metric.cell
                 cell.follow(_of_all)
-        except Exception as error:
+        except BaseException as error:
+            # Whether it was told, nobody knows.
+            self.known = -1
+            if not isinstance(error, Exception):
+                raise
             METRICS.fault("cache", error, self.alias)
 
     def _tell_apart(self, metric: Any) -> None:
@@ -302,6 +306,7 @@ def _question(
             _lateness(alias),
         )
     except Exception as error:
+        pass_on(error)
         fail(error)
         return None
 
@@ -314,7 +319,7 @@ def _fail(alias: str, error: Exception) -> None:
     # One that stays away is one fault, and not one more with each scrape.
     if alias not in _failing:
         _failing.add(alias)
-        METRICS.fault("cache", error, alias, is_expected=True)
+        METRICS.count_fault("cache", error, alias, is_expected=True)
 
 
 def _ask(

@@ -8,10 +8,11 @@ has its own class for ``isinstance``, for ``__class__`` and in what is printed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import update_wrapper
 from inspect import signature
 from typing import Any, TypeVar
+
+from tachikoma_metrics.interruptions import pass_on, suppress
 
 _MARK = "_is_measured_by_tachikoma_metrics"
 _CLASS: Any = vars(object)["__class__"]
@@ -70,7 +71,8 @@ def _giving(derive: Callable[[Any], Any] | None) -> Callable[[Any, Any], None]:
     def give_instead(measured: Any, kind: Any) -> None:
         try:
             mine = kind if derive is None or is_derived(kind) else derive(kind)
-        except Exception:
+        except Exception as error:
+            pass_on(error)
             mine = kind
         give(measured, mine)
 

@@ -19,9 +19,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from tachikoma_metrics import orphans
 from tachikoma_metrics.attempts import Attempt
 from tachikoma_metrics.base_paths import sending_base_path
 from tachikoma_metrics.endpoints import Endpoints
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.labels import OTHER
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.subclasses import (
@@ -151,7 +153,7 @@ class Backend:
         self.endpoints = endpoints
 
     def attempt(self, request: Any) -> Attempt:
-        """Begin an attempt at a request of httpx, httpx2 or requests; never raises."""
+        """Return the attempt at a request of httpx, httpx2 or requests; never raises."""
         try:
             endpoint = self.endpoints.name(_path(request), sending_base_path())
         except Exception as error:
@@ -176,25 +178,37 @@ class Sending:
         self._request = args[0] if args else kwargs.get("request")
         self._backend = backend
         self._around = _sending.get()
-        handed_on = None if self._around is None else self._around.hand_on(self)
-        self._attempt: Attempt | None = handed_on or backend.attempt(self._request)
+        self._attempt: Attempt | None = None
+
+    def start(self) -> None:
+        """Be under way from now on, as the attempt of the call around or as another one."""
+        if self._around is not None:
+            self._around.hand_on(self)
+        if self._attempt is None:
+            self._attempt = self._backend.attempt(self._request)
+            self._attempt.start()
         _sending.set(self)
 
-    def hand_on(self, inner: Sending) -> Attempt | None:
-        """Return the attempt if ``inner`` sends the same, and is the one to end it."""
+    def hand_on(self, inner: Sending) -> None:
+        """Give the attempt to ``inner`` if that sends the same, and is the one to end it."""
         try:
             if inner._backend is self._backend and _is_same(inner._request, self._request):
-                attempt, self._attempt = self._attempt, None
-                return attempt
+                # In one step: no exception from outside appears in it.
+                inner._attempt, self._attempt = self._attempt, None
         except Exception as error:
             METRICS.fault("backend", error)
-        return None
 
     def fail(self, error: BaseException) -> None:
         """End with an exception."""
         self._leave()
         if self._attempt is not None:
             self._attempt.end(error)
+
+    def discard(self) -> None:
+        """Be over without a record, unless it is over."""
+        self._leave()
+        if self._attempt is not None:
+            self._attempt.discard()
 
     def answer(self, response: Any, follow: Callable[[Any, Attempt], None]) -> Any:
         """Return the response, whose body is followed to its end."""
@@ -219,31 +233,44 @@ def _is_same(request: Any, other: Any) -> bool:
 def _handle(sender: StandIn, handle: Any, /, *args: Any, **kwargs: Any) -> Any:
     sending = Sending(sender._by, args, kwargs)
     try:
-        response = handle(*args, **kwargs)
-    except BaseException as error:
-        sending.fail(error)
+        try:
+            sending.start()
+            return sending.answer(handle(*args, **kwargs), _follow)
+        except BaseException as error:
+            sending.fail(error)
+            raise
+    except BaseException:
+        # An exception from outside may come where another is handled.
+        sending.discard()
         raise
-    return sending.answer(response, _follow)
 
 
 async def _handle_async(sender: StandIn, handle: Any, /, *args: Any, **kwargs: Any) -> Any:
     sending = Sending(sender._by, args, kwargs)
     try:
-        response = await handle(*args, **kwargs)
-    except BaseException as error:
-        sending.fail(error)
+        try:
+            sending.start()
+            return sending.answer(await handle(*args, **kwargs), _follow)
+        except BaseException as error:
+            sending.fail(error)
+            raise
+    except BaseException:
+        sending.discard()
         raise
-    return sending.answer(response, _follow)
 
 
 def _send(sender: StandIn, send: Any, /, *args: Any, **kwargs: Any) -> Any:
     sending = Sending(sender._by, args, kwargs)
     try:
-        response = send(*args, **kwargs)
-    except BaseException as error:
-        sending.fail(error)
+        try:
+            sending.start()
+            return sending.answer(send(*args, **kwargs), _follow_raw)
+        except BaseException as error:
+            sending.fail(error)
+            raise
+    except BaseException:
+        sending.discard()
         raise
-    return sending.answer(response, _follow_raw)
 
 
 class MeasuredTransport(StandIn):
@@ -300,8 +327,9 @@ class MeasuredBody(StandIn):
 
     __slots__ = ()
 
-    def __del__(self) -> None:
-        self._by.drop()
+    def __init__(self, original: Any, by: Attempt) -> None:
+        super().__init__(original, by)
+        orphans.watch(self, by)
 
 
 class MeasuredByteStream(MeasuredBody):
@@ -406,7 +434,8 @@ def measure_client(client: Any, backend: Backend) -> bool:
         _backends[client] = backend
         original: Any = type(client)
         give(client, derive(original))
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         # Of another kind, or of one that lets nobody change its class.
         return False
     return True
@@ -432,8 +461,8 @@ def _measured_session(original: Any) -> Any:
 
     def send(session: Any, *args: Any, **kwargs: Any) -> Any:
         before = _looking.get()
-        _looking.set(session)
         try:
+            _looking.set(session)
             return super(measured, session).send(*args, **kwargs)
         finally:
             _looking.set(before)
@@ -474,35 +503,51 @@ class Sender:
         """Send a request as a transport of httpx or httpx2 does."""
         attempt = self._backend.attempt(request)
         try:
-            response = self._sender.handle_request(request)
-        except BaseException as error:
-            attempt.end(error)
+            try:
+                attempt.start()
+                response = self._sender.handle_request(request)
+                _follow(response, attempt)
+                return response
+            except BaseException as error:
+                attempt.end(error)
+                raise
+        except BaseException:
+            # An exception from outside may come where another is handled.
+            attempt.discard()
             raise
-        _follow(response, attempt)
-        return response
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request as such a transport does, async."""
         attempt = self._backend.attempt(request)
         try:
-            response = await self._sender.handle_async_request(request)
-        except BaseException as error:
-            attempt.end(error)
+            try:
+                attempt.start()
+                response = await self._sender.handle_async_request(request)
+                _follow(response, attempt)
+                return response
+            except BaseException as error:
+                attempt.end(error)
+                raise
+        except BaseException:
+            attempt.discard()
             raise
-        _follow(response, attempt)
-        return response
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Send a request as an adapter of requests does."""
         _looking.set(None)
         attempt = self._backend.attempt(request)
         try:
-            response = self._sender.send(request, *args, **kwargs)
-        except BaseException as error:
-            attempt.end(error)
+            try:
+                attempt.start()
+                response = self._sender.send(request, *args, **kwargs)
+                _follow_raw(response, attempt)
+                return response
+            except BaseException as error:
+                attempt.end(error)
+                raise
+        except BaseException:
+            attempt.discard()
             raise
-        _follow_raw(response, attempt)
-        return response
 
 
 def _path(request: Any) -> str:

@@ -17,6 +17,7 @@ from tachikoma_metrics.business import snapshot
 from tachikoma_metrics.business.families import CATALOGUED
 from tachikoma_metrics.business.snapshot import NOTHING, CountedFamily, DatabaseStore, Snapshot
 from tachikoma_metrics.definitions import Gauge
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.questions import Questions
 from tachikoma_metrics.registry import METRICS, Ask
 from tachikoma_metrics.store import STORE
@@ -77,13 +78,14 @@ class SnapshotReader:
             )
             return question.wait(), True
         except Exception as error:
+            pass_on(error)
             self._fail(error)
             return None, True
 
     def _fail(self, error: Exception) -> None:
         # ``business_up`` tells how long it lasts: a fault for each scrape would say no more.
         if self._is_up:
-            METRICS.fault("business", error, is_expected=True)
+            METRICS.count_fault("business", error, is_expected=True)
 
 
 def is_within_a_test(store: snapshot.SnapshotStore) -> bool:

@@ -20,6 +20,7 @@ from tachikoma_metrics import catalogue, conf, exposition
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Family, Histogram
 from tachikoma_metrics.exposition import Rank
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import families, runtime, values
 from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
 from tachikoma_metrics.registry.patience import Patience
@@ -155,7 +156,7 @@ class Metrics:
 
     def damage(self, error: Exception, about: object) -> None:
         """Count a fault of the store, and log it once."""
-        self.fault("store", error, about)
+        self.count_fault("store", error, about)
 
     def bound(self, name: str) -> Bound:
         """Return a family of the catalogue with its metric."""
@@ -187,13 +188,23 @@ class Metrics:
     def fault(
         self, source: str, error: Exception, about: object = None, *, is_expected: bool = False
     ) -> None:
-        """Count a fault; log the first of its kind and source. Never raises.
+        """Count a fault that was caught; log the first of its kind and source.
 
         What ``is_expected`` of a service's surroundings, such as a cache that does not answer,
         is one line of the log, without a traceback.
+
+        Raises nothing but ``error``, and only if that came from outside: then it is no
+        fault, and the application's.
         """
+        pass_on(error)
+        self.count_fault(source, error, about, is_expected=is_expected)
+
+    def count_fault(
+        self, source: str, error: Exception, about: object = None, *, is_expected: bool = False
+    ) -> None:
+        """Count and log a fault as ``fault`` does, wherever its exception came from."""
         try:
-            self.count_fault(source)
+            self.add_fault(source)
             self._log_once(
                 (source, type(error), repr(about)[:200]),
                 logging.ERROR,
@@ -204,10 +215,11 @@ class Metrics:
                 _in_a_line(error),
                 exc_info=None if is_expected else error,
             )
-        except Exception:
+        except Exception as trouble:
+            pass_on(trouble)
             logger.exception("An instrumentation error in %s could not be counted.", source)
 
-    def count_fault(self, source: str) -> None:
+    def add_fault(self, source: str) -> None:
         """Count a fault that is told of elsewhere."""
         self._faults += 1
         self.tachikoma_metrics_errors_total.labels(source).inc()
@@ -221,7 +233,7 @@ class Metrics:
             return
         self._settings_are_told = True
         for fault in conf.config().faults:
-            self.count_fault("settings")
+            self.add_fault("settings")
             logger.error(
                 "Invalid setting (tachikoma_metrics.%s): %s %s %s",
                 fault.id,
