@@ -71,7 +71,11 @@ def _is_from_outside(error: BaseException) -> bool:
 def pass_on(error: BaseException) -> None:
     """Raise ``error`` again if it came from outside."""
     if is_interruption(error):
-        raise error
+        try:
+            raise error
+        finally:
+            # A frame of its traceback that has it would keep what was under way.
+            del error
 
 
 class suppress:  # Reads as what it does, as contextlib's.

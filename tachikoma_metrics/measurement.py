@@ -99,14 +99,13 @@ class Measurement(Progress):
         self._request: HttpRequest | None = request
         # A middleware of the project's may change it on the way to the view.
         self._method = request.method
-        self._around: Measurement | None = None
+        around = _current.get()
+        self._around = None if around is None or around.is_over else around
         self._started_at = perf_counter()
 
     def start(self) -> None:
         """Be in flight from now on, and the current one. Raises only what comes from outside."""
         HTTP_REQUEST.begin(self, self._started_at)
-        around = _current.get()
-        self._around = None if around is None or around.is_over else around
         _current.set(self)
 
     def follow(self, response: HttpResponseBase) -> HttpResponseBase:
@@ -189,11 +188,12 @@ class Measurement(Progress):
 
     def discard(self) -> None:
         """End without a record."""
-        self._request = None
         try:
             HTTP_REQUEST.abandon(self)
         except Exception as error:
             METRICS.fault("http", error)
+        # Last: one that is interrupted is still known to be a part of another request.
+        self._request = None
 
     def end(self, response_bytes: float) -> None:
         """Record the request, once."""

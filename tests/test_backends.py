@@ -522,7 +522,7 @@ def test_a_transport_is_still_what_it_was(kind: ModuleType):
 
 
 def test_a_stand_in_is_as_its_original():
-    original: Any = httpx.HTTPTransport(verify=ALIKE["verify"])  # type: ignore[arg-type]  # Mixed.
+    original: Any = httpx.HTTPTransport(verify=ALIKE["verify"])
     transport: Any = instrument_client(Holder(_transport=original), "b")._transport
 
     assert issubclass(transport.__class__, httpx.HTTPTransport)

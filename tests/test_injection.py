@@ -67,6 +67,7 @@ STAND_AROUND_THE_APP = {
     "measurement:Measurement.end",
     "measurement:Measurement.follow",
     "measurement:Measurement.pass_chunk",
+    "measurement:Measurement.start",
     "middleware:MetricsMiddleware.__call__",
     "middleware:MetricsMiddleware.__init__",
     "middleware:begin",
@@ -89,7 +90,9 @@ STAND_AROUND_THE_APP = {
     "transports:Sending.__init__",
     "transports:Sending._leave",
     "transports:Sending.answer",
+    "transports:Sending.discard",
     "transports:Sending.fail",
+    "transports:Sending.start",
     "transports:_follow",
 }
 KEEP_PEOPLE_OUT = "access:"

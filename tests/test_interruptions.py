@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 import json
 import operator
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -15,10 +17,11 @@ from typing import Any
 
 import httpx
 import pytest
+import requests
 from django.core.cache import caches
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.test import RequestFactory, override_settings
+from django.test import AsyncRequestFactory, RequestFactory, override_settings
 from prometheus_client import CollectorRegistry, Metric
 
 from tachikoma_metrics import METRICS, Timer, measurement, record_execution, track_execution
@@ -67,6 +70,10 @@ def _stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(iter([b"one ", b"two"]))
 
 
+async def _async_stream(request: HttpRequest) -> StreamingHttpResponse:
+    return _stream(request)
+
+
 def _request() -> None:
     MetricsMiddleware(_hello)(RequestFactory().get("/"))
 
@@ -88,6 +95,23 @@ def _streamed_request() -> None:
     # What is raised while Django closes a response, Django swallows.
     sys.settrace(None)
     response.close()
+
+
+def _read_ahead_request() -> None:
+    request = AsyncRequestFactory().get("/")
+    response: Any = _run(MetricsMiddleware(_async_stream)(request))  # type: ignore[arg-type]
+    read = list(response)
+    assert [bytes(chunk)[:4] for chunk in read]
+    sys.settrace(None)
+    response.close()
+
+
+def _preview(request: HttpRequest) -> HttpResponse:
+    return MetricsMiddleware(_hello)(RequestFactory().get("/preview"))  # type: ignore[return-value]
+
+
+def _request_with_another_inside() -> None:
+    MetricsMiddleware(_preview)(RequestFactory().get("/"))
 
 
 def _query() -> None:
@@ -155,20 +179,58 @@ _async_client = instrument_client(httpx.AsyncClient(transport=_transport), "open
 
 
 def _async_attempt() -> None:
+    _run(_async_client.get("http://backend/v1/models"))
+
+
+class _Holder:
+    """A client of a kind of its own, whose transport is measured in its place."""
+
+    def __init__(self) -> None:
+        self._transport = httpx.MockTransport(_backend)
+
+
+_holder = instrument_client(_Holder(), "openai")
+
+
+def _attempt_by_transport() -> None:
     request = httpx.Request("GET", "http://backend/v1/models")
-    response: Any = _run(_async_client._transport.handle_async_request(request))
-    _run(response.aclose())
+    _holder._transport.handle_request(request).close()
+
+
+class _Adapter(requests.adapters.BaseAdapter):
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        response = requests.Response()
+        response.status_code, response.raw, response.request = 200, io.BytesIO(b"{}"), request
+        return response
+
+    def close(self) -> None:
+        pass
+
+
+_session = instrument_client(requests.Session(), "openai")
+_session.trust_env = False
+_session.mount("http://backend/", _Adapter())
+
+
+def _attempt_by_session() -> None:
+    with _session.get("http://backend/v1/models"):
+        pass
 
 
 def _increment() -> None:
     METRICS.cache_hits_total.inc()
 
 
+_STEP = 7 if os.environ.get("HYPOTHESIS_PROFILE") == "few" else 1
+"""One of so many instructions is interrupted; which ones is told by the seed of the tests."""
+
 WORK: dict[str, tuple[Callable[[], object], str]] = {
     "a request": (_request, "http_requests_total"),
     "an async request": (_async_request, "http_requests_total"),
     "a request that fails": (_failing_request, "http_requests_total"),
     "a stream": (_streamed_request, "http_requests_total"),
+    "a stream that is read ahead": (_read_ahead_request, "http_requests_total"),
+    "a request inside another": (_request_with_another_inside, "http_requests_total"),
     "a query": (_query, "db_queries_total"),
     "a hit": (_hit, "cache_hits_total"),
     "get_or_set": (_get_or_set, "cache_hits_total"),
@@ -178,6 +240,8 @@ WORK: dict[str, tuple[Callable[[], object], str]] = {
     "a request to a backend": (_attempt, "backend_requests_total"),
     "a failing request to a backend": (_failing_attempt, "backend_requests_total"),
     "an async request to a backend": (_async_attempt, "backend_requests_total"),
+    "a request by a session": (_attempt_by_session, "backend_requests_total"),
+    "a request by a transport": (_attempt_by_transport, "backend_requests_total"),
     "an increment": (_increment, "cache_hits_total"),
 }
 IN_PROGRESS = {
@@ -217,7 +281,7 @@ def test_an_exception_from_outside_arrives_wherever_it_appears_and_leaves_nothin
         interrupt(work, NEVER, sender, Limit)
     before, _ = _totals(counter)
     with raising_handler(Limit) as raised:
-        for place in itertools.count():
+        for place in itertools.count(random.randrange(_STEP), _STEP):  # noqa: S311  # No secret.
             error, was_sent = interrupt(work, place, sender, Limit)
             if not was_sent:
                 break

@@ -196,7 +196,12 @@ class Metrics:
         Raises nothing but ``error``, and only if that came from outside: then it is no
         fault, and the application's.
         """
-        pass_on(error)
+        try:
+            pass_on(error)
+        except BaseException:
+            # As ``pass_on`` does.
+            del error
+            raise
         self.count_fault(source, error, about, is_expected=is_expected)
 
     def count_fault(
