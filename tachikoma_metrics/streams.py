@@ -144,7 +144,7 @@ class ReadAheadBody:
         self._follower.break_off(error)
 
     def drop(self) -> None:
-        """Be told, by a finaliser, that the body is gone."""
+        """Be told that the body is gone, while anything may be under way."""
         self._follower.drop()
 
 

@@ -54,6 +54,7 @@ STAND_AROUND_THE_APP = {
     "cache:Watch.tell",
     "database:QueryWatch.__call__",
     "database:QueryWatch._record",
+    "database:_owner_before",
     "executions:Execution.__init__",
     "executions:Execution.usage",
     "executions:track_execution.__init__",

@@ -294,6 +294,7 @@ class Store:
                 Directory(path).look()
                 return None
             except OSError as error:
+                pass_on(error)
                 obstacle = error
         return obstacle
 
