@@ -40,6 +40,7 @@ from tachikoma_metrics.forwarding import (
     TAKES_PROXY_PROTOCOL_OF_EVERY_PEER,
     VARIABLES_OF_TRUST,
 )
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import METRICS, Event
 from tachikoma_metrics.rules import AT_UNIX_SOCKET
 
@@ -365,7 +366,8 @@ def read_address(text: str) -> Address | None:
         text = text.partition(":")[0]
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
+    except ValueError as error:
+        pass_on(error)
         return None
     mapped = getattr(address, "ipv4_mapped", None)
     return mapped or address

@@ -24,7 +24,7 @@ from tachikoma_metrics.recorders import (
     WS_MESSAGE_SENT,
     WS_REJECTION,
 )
-from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.registry import METRICS, Progress
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[Any]]
@@ -60,12 +60,17 @@ class WebSocketMetricsMiddleware:
             return await self.app(scope, receive, send)
         connection = Connection(receive, send)
         try:
-            answer = await self.app(scope, connection.receive, connection.send)
-        except BaseException as error:
-            connection.finish(error)
+            try:
+                answer = await self.app(scope, connection.receive, connection.send)
+                connection.finish(None)
+                return answer
+            except BaseException as error:
+                connection.finish(error)
+                raise
+        except BaseException:
+            # An exception from outside may come where another is handled.
+            connection.discard()
             raise
-        connection.finish(None)
-        return answer
 
 
 class Connection:
@@ -75,13 +80,14 @@ class Connection:
     not every server tells it.
     """
 
-    __slots__ = ("_begun", "_is_connecting", "_is_open", "_opened_at", "_receive", "_send")
+    __slots__ = ("_is_connecting", "_is_open", "_opened_at", "_progress", "_receive", "_send")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._is_connecting = True
         self._is_open = False
+        self._progress = Progress()
 
     async def receive(self) -> Any:
         """Return what the server has for the application."""
@@ -113,6 +119,10 @@ class Connection:
             self._end(LOST if error is None or is_cancelled else FAILED)
         except Exception as fault:
             METRICS.fault("websocket", fault)
+
+    def discard(self) -> None:
+        """Be over without a record, unless it is over."""
+        WS_CONNECTION.abandon(self._progress)
 
     def _take_note_of_received(self, message: Any) -> None:
         kind = message["type"]
@@ -151,15 +161,15 @@ class Connection:
             self._is_connecting = False
             self._is_open = True
             self._opened_at = now = perf_counter()
-            self._begun = WS_CONNECTION.begin(now)
+            WS_CONNECTION.begin(self._progress, now)
             WS_CONNECTION.record_sound((), _ONE, now=now)
 
     def _end(self, code: str) -> None:
         if self._is_open:
-            self._is_open = False
             now = perf_counter()
             amounts = (1.0, now - self._opened_at)
-            WS_DISCONNECT.record_sound((code,), amounts, self._begun, now)
+            WS_DISCONNECT.record_sound((code,), amounts, self._progress, now)
+            self._is_open = False
 
     def _reject(self, reason: str) -> None:
         if self._is_connecting:

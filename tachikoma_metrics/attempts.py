@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from tachikoma_metrics import orphans
 from tachikoma_metrics.blocks import TrackedBlock
 from tachikoma_metrics.failures import error_of, error_of_status
 from tachikoma_metrics.measurement import dropped, settle
 from tachikoma_metrics.recorders import BACKEND_REQUEST, record_backend_error
-from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.registry import METRICS, Progress
 
 
 class Attempt:
@@ -22,7 +23,7 @@ class Attempt:
     as ``backend_errors_total``.
     """
 
-    __slots__ = ("_begun", "_dropped_at", "_error_type", "_facts", "_pending", "_started_at")
+    __slots__ = ("_dropped_at", "_error_type", "_facts", "_pending", "_progress", "_started_at")
 
     def __init__(self, backend: str, endpoint: str) -> None:
         # A worker has no requests of its own that would do it.
@@ -32,8 +33,19 @@ class Attempt:
         self._error_type: str | None = None
         self._dropped_at: float | None = None
         self._pending = [True]
+        self._progress = Progress()
         self._started_at = perf_counter()
-        self._begun = BACKEND_REQUEST.begin(self._started_at)
+
+    def start(self) -> None:
+        """Count as in progress from now on."""
+        BACKEND_REQUEST.begin(self._progress, self._started_at)
+
+    def discard(self) -> None:
+        """Be over without a record, unless it is over."""
+        try:
+            BACKEND_REQUEST.abandon(self._progress)
+        except Exception as error:
+            METRICS.fault("backend", error)
 
     def answer(self, status: int) -> None:
         """Take note of the status of the answer; its body is still to come."""
@@ -45,19 +57,31 @@ class Attempt:
     def end(self, error: BaseException | None = None) -> None:
         """Record the request, once; ``error`` is what was raised instead of an answer."""
         try:
-            # Popping is atomic: of two that end it, one does.
-            self._pending.pop()
-        except IndexError:
-            return
-        now = perf_counter()
-        seconds = (self._dropped_at or now) - self._started_at
-        BACKEND_REQUEST.record_sound(self._facts, (1.0, seconds), self._begun, now)
-        try:
-            error_type = self._error_type or (None if error is None else error_of(error))
-            if error_type is not None:
-                record_backend_error(self._facts[0], error_type)
+            if self._progress.is_inherited:
+                return
+            self._record()
+            orphans.forget(self)
+            if self._is_last():
+                self._record_error(error)
         except Exception as fault:
             METRICS.fault("backend", fault)
+
+    def _is_last(self) -> bool:
+        try:
+            # Popping is atomic: of two that end it, one counts how.
+            return self._pending.pop()
+        except IndexError:
+            return False
+
+    def _record_error(self, error: BaseException | None) -> None:
+        error_type = self._error_type or (None if error is None else error_of(error))
+        if error_type is not None:
+            record_backend_error(self._facts[0], error_type)
+
+    def _record(self) -> None:
+        now = perf_counter()
+        seconds = (self._dropped_at or now) - self._started_at
+        BACKEND_REQUEST.record_sound(self._facts, (1.0, seconds), self._progress, now)
 
     def close(self) -> None:
         """End with an answer that nobody reads on."""
@@ -66,8 +90,8 @@ class Attempt:
     def drop(self) -> None:
         """End, a little later, with an answer that was neither read nor closed.
 
-        Called by a finaliser, which may run anywhere, even where the very lock is
-        held that recording needs: the next request does it, or the next scrape.
+        Called while anything may be under way, even where the very lock is held that
+        recording needs: the next request does it, or the next scrape.
         """
         if self._pending and self._dropped_at is None:
             self._dropped_at = perf_counter()

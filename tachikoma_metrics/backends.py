@@ -16,8 +16,17 @@ from typing import Any, TypeVar
 
 from tachikoma_metrics.attempts import track_backend_request
 from tachikoma_metrics.base_paths import base_path
+from tachikoma_metrics.conf import config
 from tachikoma_metrics.endpoints import Endpoints
-from tachikoma_metrics.transports import Backend, MeasuredAdapter, MeasuredTransport, is_measured
+from tachikoma_metrics.interruptions import pass_on
+from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.transports import (
+    Backend,
+    MeasuredAdapter,
+    MeasuredTransport,
+    is_measured,
+    measure_client,
+)
 
 __all__ = ["instrument_client", "track_backend_request"]
 
@@ -66,8 +75,9 @@ def instrument_client(client: Client, backend: str, *, endpoints: Iterable[str] 
             f"{', '.join(found.strange)}. Instrument the others one by one, and measure its "
             "requests with tachikoma_metrics.track_backend_request."
         )
-    for sender, path in found.senders:
-        _measure(sender, Backend(backend, Endpoints(path, templates)))
+    if _is_enabled():
+        for sender, path in found.senders:
+            _measure(sender, Backend(backend, Endpoints(path, templates)))
     return client
 
 
@@ -118,12 +128,27 @@ def _held(client: Any) -> dict[str, Any]:
 def _attribute(holder: Any, name: str) -> Any:
     try:
         return getattr(holder, name, None)
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         # A client that cannot be made sends nothing.
         return None
 
 
+def _is_enabled() -> bool:
+    try:
+        return config().enabled
+    except Exception as error:
+        # A client may be made where no settings can be read yet.
+        METRICS.fault("backend", error)
+        return True
+
+
 def _measure(sender: Any, backend: Backend) -> None:
+    if not measure_client(sender, backend):
+        _wrap_senders(sender, backend)
+
+
+def _wrap_senders(sender: Any, backend: Backend) -> None:
     if _is_session(sender):
         _wrap_values(sender.adapters, MeasuredAdapter, backend)
     else:

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
+from tachikoma_metrics import orphans
+from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.registry import METRICS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Begun = TypeVar("Begun")
+
+
+class Trackable(Protocol):
+    """What is in progress for the time of a block."""
+
+    def start(self) -> None:
+        """Count as in progress from now on."""
+
+    def discard(self) -> None:
+        """Be over without a record, unless it is over."""
+
+    def drop(self) -> None:
+        """Be over, a little later. Called while anything may be under way."""
+
+
+Begun = TypeVar("Begun", bound=Trackable)
 
 
 class TrackedBlock(ABC, Generic[Begun]):
     """Begin at the start of a block, and end once at its end, with what it raised.
 
-    A subclass says how to ``begin`` and to ``end``, neither of which raises. One object
-    tracks one block at a time, or blocks within each other; a decorated function may be
-    called by many at a time.
+    A subclass says how to make what begins and how to ``end`` it, neither of which raises.
+    One object tracks one block at a time, or blocks within each other; a decorated function
+    may be called by many at a time.
     """
 
     source: ClassVar[str]
@@ -35,7 +51,7 @@ class TrackedBlock(ABC, Generic[Begun]):
 
     @abstractmethod
     def begin(self) -> Begun:
-        """Return what the block is given."""
+        """Return what the block is given, which is started next."""
 
     @abstractmethod
     def end(self, begun: Begun, error: BaseException | None) -> None:
@@ -43,8 +59,15 @@ class TrackedBlock(ABC, Generic[Begun]):
 
     def __enter__(self) -> Begun:
         begun = self.begin()
-        self._begun.append(begun)
-        return begun
+        try:
+            self._start(begun)
+            return begun
+        except BaseException as error:
+            if is_interruption(error):
+                self._forget(begun)
+                raise
+            METRICS.fault(self.source, error)  # type: ignore[arg-type]  # See above.
+            return begun
 
     def __exit__(
         self,
@@ -53,12 +76,37 @@ class TrackedBlock(ABC, Generic[Begun]):
         traceback: TracebackType | None,
     ) -> None:
         try:
-            self.end(self._begun.pop(), error)
+            begun = self._begun[-1]
+            try:
+                self.end(begun, error)
+            finally:
+                self._forget(begun)
         except Exception as fault:
             METRICS.fault(self.source, fault)
 
+    def _start(self, begun: Begun) -> None:
+        self._begun.append(begun)
+        orphans.watch(self, begun)
+        begun.start()
+
+    def _forget(self, begun: Begun) -> None:
+        # Of an interrupted one it may not be the last.
+        if begun in self._begun:
+            self._begun.remove(begun)
+        begun.discard()
+        orphans.forget(begun)
+
     async def __aenter__(self) -> Begun:
-        return self.__enter__()
+        begun = self.begin()
+        try:
+            self._start(begun)
+            return begun
+        except BaseException as error:
+            if is_interruption(error):
+                self._forget(begun)
+                raise
+            METRICS.fault(self.source, error)  # type: ignore[arg-type]  # See above.
+            return begun
 
     async def __aexit__(
         self,
@@ -82,8 +130,8 @@ class TrackedBlock(ABC, Generic[Begun]):
         return wrapped  # type: ignore[no-any-return]  # wraps() keeps the signature.
 
     def _another(self) -> TrackedBlock[Begun]:
-        another = copy.copy(self)
-        another._begun = []
+        another = object.__new__(type(self))
+        vars(another).update({**vars(self), "_begun": []})
         return another
 
     def _plain(self, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -32,9 +32,9 @@ from tachikoma_metrics.lookups import (
     is_simple,
 )
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.sizes import LocalCache, asked, import_libraries, show_local, withdraw_local
+from tachikoma_metrics.sizes import LocalCache, asked, show_local, withdraw_local
+from tachikoma_metrics.subclasses import alike, derived, give, is_derived, reduce_as_original
 
-_MARK = "_is_watched_by_tachikoma_metrics"
 _MOST_CLASSES = 256
 _METHODS = {**KINDS, **ASYNC_KINDS}
 
@@ -85,10 +85,14 @@ def install() -> None:
     if vars(caches).get("create_connection") is _create_connection:
         return
     caches.create_connection = _create_connection  # type: ignore[method-assign]
-    import_libraries()
     METRICS.ask(catalogue.CACHE_SIZE, asked)
     conf.when_changed(_follow_settings)
     setting_changed.connect(_follow_caches, dispatch_uid="tachikoma_metrics.cache")
+    _watch_made()
+
+
+def _watch_made() -> None:
+    """Watch the caches that this thread has made."""
     made: Any = vars(caches)["_connections"]
     for alias in vars(caches).get("settings", ()):
         if hasattr(made, alias):
@@ -103,19 +107,20 @@ def _create_connection(alias: str) -> Any:
 
 
 def _watch(backend: Any, alias: str) -> None:
-    """Have a backend count; one that cannot be made to is left as it is, with a fault."""
+    """Have a backend count, unless it is not to; one that cannot is left as it is, with a fault.
+
+    Settings are looked at when it is made, and whenever they change.
+    """
     original: Any = type(backend)
-    if hasattr(original, _MARK):
-        return
     try:
+        if is_derived(original) or not conf.config().instruments_cache(alias):
+            return
         watch = _watch_of(alias)
         watch.has_known_client = has_known_client(backend)
         watch.follow(vars(backend)["_cache"] if isinstance(backend, LocMemCache) else None)
-        # Not by the backend's own __setattr__, which may do something else.
-        object.__setattr__(backend, "__class__", _watched(original, alias))
+        give(backend, _watched(original, alias))
         for name, method in _hidden(backend).items():
-            counting = _counting(method, name, watch, _itself(method))
-            vars(backend)[name] = functools.partial(counting, backend)
+            vars(backend)[name] = _counting_for(backend, name, method, watch)
     except Exception as error:
         METRICS.fault("cache", error, alias)
 
@@ -136,6 +141,7 @@ def _follow_settings() -> None:
     for watch in list(_watches.values()):
         watch.is_on = conf.config().instruments_cache(watch.alias)
         watch.show()
+    _watch_made()
 
 
 def _hidden(backend: Any) -> dict[str, Inner]:
@@ -144,24 +150,30 @@ def _hidden(backend: Any) -> dict[str, Inner]:
     return {name: own[name] for name in _METHODS if callable(own.get(name))}
 
 
-def _itself(method: Inner) -> Callable[[Any], Inner]:
-    return lambda backend: method
+def _is_own(value: Any, backend: Any, original: Any, name: str) -> bool:
+    function = getattr(value, "__func__", None)
+    return getattr(value, "__self__", None) is backend and function is getattr(original, name, 0)
+
+
+def _counting_for(backend: Any, name: str, method: Inner, watch: Watch) -> Callable[..., Any]:
+    """Return what calls ``method``, which stands on the backend itself, and counts."""
+    counting = _counting(method, name, watch, lambda backend: method)
+    return alike(functools.partial(counting, backend), method)
 
 
 @functools.lru_cache(_MOST_CLASSES)
 def _watched(original: Any, alias: str) -> Any:
     """Return the subclass of a backend's class that counts for ``alias``."""
     watch = _watch_of(alias)
-    namespace: dict[str, Any] = {
-        "__slots__": (),
-        "__module__": original.__module__,
-        "__qualname__": original.__qualname__,
-        "__doc__": original.__doc__,
-        "__class__": property(lambda backend: original),
-        "__reduce_ex__": _reduce_ex,
-        _MARK: True,
-    }
-    watched: Any = type(original)(original.__name__, (original,), namespace)
+
+    def __setattr__(backend: Any, name: str, value: Any) -> None:
+        # Other code may have kept the class's own method before, and puts that back.
+        if name in _METHODS and _is_own(value, backend, original, name):
+            value = _counting_for(backend, name, value, watch)
+        super(watched, backend).__setattr__(name, value)
+
+    members = {"__reduce_ex__": reduce_as_original, "__setattr__": __setattr__}
+    watched: Any = derived(original, members, functools.partial(_watched, alias=alias))
     for name in _METHODS:
         method = getattr(original, name, None)
         if method is not None and iscoroutinefunction(method) == (name in ASYNC_KINDS):
@@ -174,7 +186,6 @@ def _watched(original: Any, alias: str) -> Any:
 def _quick(general: Callable[..., Any], watched: type[Any], watch: Watch) -> Callable[..., Any]:
     """Return ``general``, with a short way for what is called most often by far."""
 
-    @functools.wraps(general)
     def quick(backend: Any, *args: Any, **kwargs: Any) -> Any:
         inner = super(watched, backend).get
         is_plain = watch.is_on and watch.has_known_client and args and not kwargs
@@ -185,7 +196,7 @@ def _quick(general: Callable[..., Any], watched: type[Any], watch: Watch) -> Cal
         finally:
             watch.tell()
 
-    return quick
+    return alike(quick, general)
 
 
 def _of_class(watched: type[Any], name: str) -> Callable[[Any], Inner]:
@@ -198,40 +209,23 @@ def _counting(
 ) -> Callable[..., Any]:
     """Return a method like ``method`` that calls the one ``find`` returns, and counts."""
     kind = _METHODS[name]
-    if iscoroutinefunction(method):
 
-        @functools.wraps(method)
-        async def counting(backend: Any, *args: Any, **kwargs: Any) -> Any:
-            inner = find(backend)
-            if not watch.is_on:
-                return await inner(*args, **kwargs)
-            try:
-                return await call_async(kind, watch.facts, backend, inner, args, kwargs)
-            finally:
-                watch.tell()
+    async def counting_async(backend: Any, *args: Any, **kwargs: Any) -> Any:
+        inner = find(backend)
+        if not watch.is_on:
+            return await inner(*args, **kwargs)
+        try:
+            return await call_async(kind, watch.facts, backend, inner, args, kwargs)
+        finally:
+            watch.tell()
 
-    else:
+    def counting(backend: Any, *args: Any, **kwargs: Any) -> Any:
+        inner = find(backend)
+        if not watch.is_on:
+            return inner(*args, **kwargs)
+        try:
+            return call(kind, watch.facts, backend, inner, args, kwargs)
+        finally:
+            watch.tell()
 
-        @functools.wraps(method)
-        def counting(backend: Any, *args: Any, **kwargs: Any) -> Any:
-            inner = find(backend)
-            if not watch.is_on:
-                return inner(*args, **kwargs)
-            try:
-                return call(kind, watch.facts, backend, inner, args, kwargs)
-            finally:
-                watch.tell()
-
-    return counting
-
-
-def _reduce_ex(backend: Any, protocol: Any) -> Any:
-    """Copy and pickle a backend as one of its own class."""
-    watched = type(backend)
-    original = watched.__mro__[1]
-    reduced = super(watched, backend).__reduce_ex__(protocol)
-    if isinstance(reduced, str):
-        return reduced
-    make, args, *rest = reduced
-    args = tuple(original if arg is watched else arg for arg in args)
-    return (original if make is watched else make, args, *rest)
+    return alike(counting_async if iscoroutinefunction(method) else counting, method)

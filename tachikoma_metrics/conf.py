@@ -27,6 +27,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from tachikoma_metrics import catalogue, rules
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.rules import Rule, Unmet
 
 NAME = "TACHIKOMA_METRICS"
@@ -245,7 +246,7 @@ class Config:
 
     def instruments_database(self, alias: str) -> bool:
         """Tell whether the queries and connections of a database are measured."""
-        return _names(self.instrument_databases, alias)
+        return self.enabled and _names(self.instrument_databases, alias)
 
     def instruments_cache(self, alias: str) -> bool:
         """Tell whether the look-ups in a cache, and its size, are measured."""
@@ -440,7 +441,8 @@ def read(values: object) -> Config:
             accepted[key.lower()] = setting.rule.read(values[key])
         except Unmet as error:
             faults.append(_wrong_part(setting, error) or _wrong_value(setting, values[key]))
-        except Exception:
+        except Exception as error:
+            pass_on(error)
             faults.append(_wrong_value(setting, values[key]))
     if accepted.get("tokens") and "ALLOWED_NETWORKS" not in values:
         accepted["allowed_networks"] = ("*",)
@@ -540,7 +542,8 @@ def _half_read_settings() -> types.ModuleType | None:
 
 def when_changed(call: Callable[[], None]) -> None:
     """Have ``call`` called after each change of the settings."""
-    _when_changed.append(call)
+    if call not in _when_changed:
+        _when_changed.append(call)
 
 
 def reload() -> None:

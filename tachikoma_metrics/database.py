@@ -2,17 +2,17 @@
 
 Django tells of each connection that opens (``connection_created``) and lets others
 stand around each query (``execute_wrappers``). Of a connection that closes it tells
-nobody, so ``close`` is watched on the connection itself; what is dropped unclosed ends
-with the driver's own object. ``ENGINE`` stays what it is.
+nobody, so a connection's class is replaced by a subclass of it whose ``close`` is watched;
+what is dropped unclosed ends with the driver's own object. ``ENGINE`` stays what it is.
 
 https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 """
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -20,14 +20,18 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from tachikoma_metrics.conf import config
+from tachikoma_metrics.conf import config, when_changed
+from tachikoma_metrics.interruptions import is_interruption, pass_on
 from tachikoma_metrics.measurement import count_query
 from tachikoma_metrics.recorders import DB_CONNECTION, DB_QUERY
-from tachikoma_metrics.registry import METRICS, Cell
+from tachikoma_metrics.registry import METRICS, Progress
 from tachikoma_metrics.store import STORE
+from tachikoma_metrics.subclasses import alike, derived, give, is_derived
 from tachikoma_metrics.tables import StatementReader, reader_of
 
-_open: dict[int, weakref.finalize[Any, Any]] = {}
+_MOST_CLASSES = 64
+
+_open: dict[int, tuple[weakref.finalize[Any, Any], Progress]] = {}
 """What ends each connection that counts as open, by the id of what it ends with."""
 
 _pools: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -38,21 +42,39 @@ def install() -> None:
     """Watch every connection from now on; opens none."""
     connection_created.connect(_watch, dispatch_uid=__name__)
     STORE.when_tended(_count_pooled)
-    for connection in connections.all(initialized_only=True):
-        if connection.connection is not None:
-            _watch(connection)
+    when_changed(_watch_open)
+    _watch_open()
+
+
+def _watch_open() -> None:
+    """Watch the connections that this thread has open."""
+    try:
+        for connection in connections.all(initialized_only=True):
+            if connection.connection is not None:
+                _watch(connection)
+    except Exception as error:
+        METRICS.fault("database", error)
 
 
 def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Watch a connection that was opened, unless its database is not to be measured."""
     try:
-        if not config().instruments_database(connection.alias):
-            return
+        _watch_connection(connection)
+    except BaseException as error:
+        if is_interruption(error):
+            _watch_connection(connection)
+            raise
+        METRICS.fault("database", error, connection.alias)  # type: ignore[arg-type]  # See above.
+
+
+def _watch_connection(connection: BaseDatabaseWrapper) -> None:
+    """Watch a connection that is open; doing it twice changes nothing."""
+    if config().instruments_database(connection.alias):
         _watch_queries(connection)
-        if not isinstance(connection.close, CloseWatch):
-            connection.close = CloseWatch(connection)  # type: ignore[method-assign]
+        kind: Any = type(connection)
+        if not is_derived(kind):
+            give(connection, _watched(kind))
         _count_open(connection)
-    except Exception as error:
-        METRICS.fault("database", error, connection.alias)
 
 
 def _watch_queries(connection: BaseDatabaseWrapper) -> None:
@@ -112,7 +134,8 @@ def _text(sql: Any, context: Any) -> str:
         return sql.decode("utf-8", "replace")
     try:
         return str(sql.as_string(context["connection"].connection))
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         # Some other kind: the query is counted, as other.
         return ""
 
@@ -120,39 +143,41 @@ def _text(sql: Any, context: Any) -> str:
 # --- connections ------------------------------------------------------------
 
 
-class CloseWatch:
-    """Stand before ``close`` of a connection, and count it as closed when it is."""
+@lru_cache(_MOST_CLASSES)
+def _watched(original: Any) -> Any:
+    """Return a connection's class that counts what is closed.
 
-    __slots__ = ("__weakref__", "_connection", "_replaced")
+    ``close`` calls ``_close``, whatever other code has put in its place; an engine may have a
+    ``close`` that does not.
+    """
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        # Not the connection: it would never be dropped with its thread.
-        self._connection = weakref.ref(connection)
-        # Somebody else may stand there already.
-        self._replaced: Callable[[], object] | None = vars(connection).get("close")
-
-    def __call__(self) -> None:
-        """Close the connection."""
-        connection = self._connection()
-        if connection is None:
-            return
+    def close(connection: Any) -> None:
         before = connection.connection
+        owner = _owner_before(connection, before)
         try:
-            # A pool's connection is only known until it is given back.
-            owner = _owner(connection, before)
-        except Exception as error:
-            owner = None
-            METRICS.fault("database", error, connection.alias)
-        try:
-            if self._replaced is not None:
-                self._replaced()
-            else:
-                type(connection).close(connection)
+            super(watched, connection).close()
         finally:
             # Within a transaction, one that is closed stays where it is.
-            is_gone = connection.connection is not before or connection.closed_in_transaction
-            if before is not None and is_gone:
-                _count_closed(connection, owner)
+            if connection.connection is not before or connection.closed_in_transaction:
+                try:
+                    _count_closed(connection, owner)
+                except BaseException:
+                    _count_closed(connection, owner)
+                    raise
+
+    def _close(connection: Any) -> None:
+        owner = _owner_before(connection, connection.connection)
+        try:
+            super(watched, connection)._close()
+        finally:
+            _count_closed(connection, owner)
+
+    members = {
+        "close": alike(close, original.close),
+        "_close": alike(_close, original._close),
+    }
+    watched: Any = derived(original, members, _watched)
+    return watched
 
 
 def _count_open(connection: BaseDatabaseWrapper) -> None:
@@ -164,12 +189,16 @@ def _count_open(connection: BaseDatabaseWrapper) -> None:
 
 
 def _count_owner(owner: Any) -> None:
-    if id(owner) not in _open:
-        begun = DB_CONNECTION.begin(perf_counter())
-        closed = weakref.finalize(owner, _abandon, id(owner), begun, os.getpid())
+    key = id(owner)
+    if key not in _open:
+        progress = Progress()
+        closed = weakref.finalize(owner, _abandon, key, progress)
         # When the process ends, it holds no slot, and nothing of it counts as open.
         closed.atexit = False
-        _open[id(owner)] = closed
+        _open[key] = closed, progress
+    _, progress = _open[key]
+    if progress.cell is None:
+        DB_CONNECTION.begin(progress, perf_counter())
 
 
 def _count_pooled() -> None:
@@ -180,12 +209,25 @@ def _count_pooled() -> None:
             _count_owner(owner)
 
 
+def _owner_before(connection: BaseDatabaseWrapper, given: Any) -> Any:
+    """Return the owner of what is about to be closed; None if there is none.
+
+    That of a pool's connection is only known until it is given back.
+    """
+    try:
+        return None if given is None else _owner(connection, given)
+    except Exception as error:
+        METRICS.fault("database", error, connection.alias)
+        return None
+
+
 def _count_closed(connection: BaseDatabaseWrapper, owner: Any) -> None:
     try:
-        if not _is_open(owner):
-            closed = _open.get(id(owner))
-            if closed is not None:
-                closed()
+        key = id(owner)
+        if key in _open and not _is_open(owner):
+            closed, progress = _open[key]
+            _abandon(key, progress)
+            closed.detach()
     except Exception as error:
         METRICS.fault("database", error, connection.alias)
 
@@ -207,8 +249,7 @@ def _owner(connection: BaseDatabaseWrapper, given: Any) -> Any:
     return driver_connection if type(driver_connection).__weakrefoffset__ else connection
 
 
-def _abandon(key: int, begun: Cell | None, pid: int) -> None:
+def _abandon(key: int, progress: Progress) -> None:
+    # A forked child drops connections that its parent has open: that ends nothing.
+    DB_CONNECTION.abandon(progress)
     _open.pop(key, None)
-    # A forked child drops connections that its parent has open.
-    if pid == os.getpid():
-        DB_CONNECTION.abandon(begun)

@@ -25,7 +25,7 @@ from tachikoma_metrics.recorders import (
     record_execution_extras,
     record_tokens,
 )
-from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.registry import METRICS, Progress
 from tachikoma_metrics.tokens import Tokens
 
 SUCCESS, ERROR = "success", "error"
@@ -58,9 +58,21 @@ class Execution:
         self._tokens = Tokens()
         self._cost: float | None = None
         self._first_chunk_at: float | None = None
-        self._started_at = perf_counter()
-        self._begun = EXECUTION.begin(self._started_at)
         self._pending = [True]
+        self._progress = Progress()
+        self._started_at = perf_counter()
+
+    def start(self) -> None:
+        """Count as in progress from now on."""
+        EXECUTION.begin(self._progress, self._started_at)
+
+    def discard(self) -> None:
+        """Be over without a record, unless it is over."""
+        EXECUTION.abandon(self._progress)
+
+    def drop(self) -> None:
+        """Be discarded a little later: the end of the block was never heard of."""
+        self._progress.abandon_later()
 
     def usage(self, response: object) -> None:
         """Take the tokens from an answer, or from a chunk or event of a streamed one.
@@ -88,10 +100,12 @@ class Execution:
             self._pending.pop()
         except IndexError:
             return
+        if self._progress.is_inherited:
+            return
         now = perf_counter()
         model = model_name(self.model)
         facts = (self.backend, model, status)
-        EXECUTION.record_sound(facts, (1.0, now - self._started_at), self._begun, now)
+        EXECUTION.record_sound(facts, (1.0, now - self._started_at), self._progress, now)
         record_tokens(self.backend, model, self._tokens.prompt, self._tokens.completion)
         first = self._first_chunk_at
         record_execution_extras(

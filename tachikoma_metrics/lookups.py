@@ -54,7 +54,6 @@ class Call:
         self.args = args
         self.kwargs = kwargs
         self.asker = None if around is None else _nearest(around, cache)
-        _current.set(self)
 
     def wants(self, key: object, version: object) -> bool:
         """Tell whether looking up ``key`` is a part of this call."""
@@ -65,11 +64,10 @@ class Call:
 
     def end(self) -> None:
         """Leave the context; a task that was begun inside and goes on is no part any more."""
-        self.cache = None
         # A coroutine may be closed in another context than it ran in.
         if _current.get() is self:
             _current.set(self.around)
-        self.around = None
+        self.cache = self.around = None
 
     def conclude(self, result: Any) -> None:
         """Count what was looked up."""
@@ -226,6 +224,7 @@ def uncounted(cache: Any, alias: str) -> Iterator[None]:
     """Have what is looked up in ``cache`` count for nothing, while the block lasts."""
     call = Call((alias,), cache, _current.get(), cache.get, (), {})
     try:
+        _current.set(call)
         yield
     finally:
         call.end()
@@ -258,10 +257,15 @@ def call(
     if under_way is None:
         return inner(*args, **kwargs)
     try:
-        result = inner(*under_way.args, **under_way.kwargs)
-    finally:
+        try:
+            _current.set(under_way)
+            result = inner(*under_way.args, **under_way.kwargs)
+        finally:
+            under_way.end()
+        return _concluded(under_way, result)
+    except BaseException:
         under_way.end()
-    return _concluded(under_way, result)
+        raise
 
 
 async def call_async(
@@ -277,10 +281,15 @@ async def call_async(
     if under_way is None:
         return await inner(*args, **kwargs)
     try:
-        result = await inner(*under_way.args, **under_way.kwargs)
-    finally:
+        try:
+            _current.set(under_way)
+            result = await inner(*under_way.args, **under_way.kwargs)
+        finally:
+            under_way.end()
+        return _concluded(under_way, result)
+    except BaseException:
         under_way.end()
-    return _concluded(under_way, result)
+        raise
 
 
 def is_simple(inner: Inner) -> bool:
@@ -309,8 +318,6 @@ def _begun(
             return None
         return kind(alias, cache, around, inner, args, kwargs)
     except Exception as error:
-        # It is in the context already, and counts nothing.
-        _current.set(around)
         METRICS.fault("cache", error, alias[0])
         return None
 

@@ -18,9 +18,11 @@ from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics.conf import Config, config, file_prefixes, root_urlconf
+from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.labels import OTHER, STANDARD_METHODS, STATIC, UNMATCHED, method_name
 from tachikoma_metrics.recorders import HTTP_REQUEST, STATIC_ROUTE, HttpFacts
-from tachikoma_metrics.registry import METRICS, UNKNOWN
+from tachikoma_metrics.registry import METRICS, UNKNOWN, Progress
+from tachikoma_metrics.store import STORE
 from tachikoma_metrics.streams import (
     MeasuredAsyncStream,
     MeasuredStream,
@@ -50,27 +52,31 @@ _current: ContextVar[Measurement | None] = ContextVar("measurement", default=Non
 
 
 class Closable(Protocol):
-    """Whatever has to be ended later than a finaliser runs."""
+    """Whatever has to be ended later than it is dropped."""
 
     def close(self) -> None:
         """End, if that was not done before."""
 
 
-class Measurement:
-    """Measure a request, from now on.
+class Measurement(Progress):
+    """Measure a request, from now on; it is to begin when an end is certain.
 
     Ends when the body of the answer is complete, is closed, or when making the answer
     is broken off: then in-flight goes down and the request is recorded.
+
+    A request that is made while another is answered, by the test client in a view, say, is
+    inside that one. It is recorded under its own route; one without a route, such as a
+    page preview, has no client either, and is a part of the other.
     """
 
     __slots__ = (
         "__weakref__",
+        "_around",
         "_asked",
-        "_begun",
         "_counts_as_read",
         "_facts",
         "_first_byte_at",
-        "_is_over",
+        "_is_answered",
         "_method",
         "_request",
         "_request_bytes",
@@ -81,7 +87,10 @@ class Measurement:
 
     def __init__(self, request: HttpRequest, settings: Config) -> None:
         self._settings = settings
-        self._is_over = self._counts_as_read = False
+        # What Progress sets, without a call.
+        self.cell = None
+        self.is_over = self._is_answered = self._counts_as_read = False
+        self.life = STORE.life
         self._facts: HttpFacts | None = None
         self._first_byte_at: float | None = None
         self._request_bytes = UNKNOWN
@@ -90,13 +99,21 @@ class Measurement:
         self._request: HttpRequest | None = request
         # A middleware of the project's may change it on the way to the view.
         self._method = request.method
-        self._started_at = now = perf_counter()
-        self._begun = HTTP_REQUEST.begin(now)
+        around = _current.get()
+        self._around = None if around is None or around.is_over else around
+        self._started_at = perf_counter()
+
+    def start(self) -> None:
+        """Be in flight from now on, and the current one. Raises only what comes from outside."""
+        HTTP_REQUEST.begin(self, self._started_at)
         _current.set(self)
 
     def follow(self, response: HttpResponseBase) -> HttpResponseBase:
         """Return ``response``, having measured it or made sure that it will be."""
-        if self._is_over:
+        self._is_answered = True
+        if self._around is not None:
+            self._leave()
+        if self.is_over:
             return response
         try:
             if isinstance(response, StreamingHttpResponse):
@@ -109,6 +126,7 @@ class Measurement:
             else:
                 self._record(facts, len(response.content))  # type: ignore[attr-defined]  # See below.
         except Exception as error:
+            pass_on(error)
             if not _is_of_its_own_kind(response):
                 METRICS.fault("http", error)
             self.end(UNKNOWN)
@@ -138,21 +156,24 @@ class Measurement:
 
         Unless there was none to read, the client has left.
         """
-        if not self._is_over and not self._counts_as_read:
+        if not self.is_over and not self._counts_as_read:
             self._change_status(CLIENT_LEFT)
         self.end(self._sent)
 
     def drop(self) -> None:
         """End, a little later, with a streamed body that was neither read nor closed.
 
-        Called by a finaliser, which may run anywhere, even where the very lock is
-        held that recording needs: the next request or scrape does it.
+        Called while anything may be under way, even where the very lock is held that
+        recording needs: the next request or scrape does it.
         """
-        if not self._is_over:
+        if not self.is_over:
             dropped.append(self)
 
     def break_off(self, error: BaseException) -> None:
         """End with an exception: of a cancelled request, or of the app's own."""
+        self._is_answered = True
+        if self._around is not None:
+            self._leave()
         is_cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
         self._change_status(CLIENT_LEFT if is_cancelled else 500)
         self.end(UNKNOWN if self._first_byte_at is None else self._sent)
@@ -160,29 +181,58 @@ class Measurement:
     def lose_client(self) -> None:
         """Take note that the client left while it sent its request, whatever is answered."""
         try:
-            if not self._is_over:
+            if not self.is_over:
                 self._change_status(CLIENT_LEFT)
         except Exception as error:
             METRICS.fault("http", error)
 
     def discard(self) -> None:
         """End without a record."""
-        if not self._is_over:
-            self._is_over = True
-            self._request = None
-            HTTP_REQUEST.abandon(self._begun)
+        try:
+            HTTP_REQUEST.abandon(self)
+        except Exception as error:
+            METRICS.fault("http", error)
+        # Last: one that is interrupted is still known to be a part of another request.
+        self._request = None
 
     def end(self, response_bytes: float) -> None:
         """Record the request, once."""
         try:
-            if not self._is_over:
+            if not self.is_over:
                 self._record(self._facts or self._take_facts(500), response_bytes)
+        except BaseException as error:
+            self.discard()
+            if not isinstance(error, Exception):
+                raise
+            METRICS.fault("http", error)
+
+    def _leave(self) -> None:
+        """Make the request that this one was made inside the current one again.
+
+        For a stream that is before its body is read, by the code that made the request.
+        """
+        around = self._around
+        try:
+            # A coroutine may be closed in another context than it ran in.
+            if _current.get() is self:
+                _current.set(around)
+            has_route = self._request is None or self._request.resolver_match is not None
+            if around is not None and not around._is_answered and not has_route:
+                around.take_over(self)
+                self.discard()
         except Exception as error:
             METRICS.fault("http", error)
-            self.discard()
+        # Last: one that is interrupted is left again.
+        self._around = None
+
+    def take_over(self, inner: Measurement) -> None:
+        """Count the queries of a request that is a part of this one."""
+        queries, seconds = self._asked
+        inner_queries, inner_seconds = inner._asked
+        self._asked = queries + inner_queries, seconds + inner_seconds
+        inner._asked = _NOTHING
 
     def _record(self, facts: HttpFacts, response_bytes: float) -> None:
-        self._is_over = True
         now = perf_counter()
         seconds = now - self._started_at
         first_byte = self._first_byte_at
@@ -197,7 +247,7 @@ class Measurement:
             queries,
             query_seconds,
         )
-        HTTP_REQUEST.record_sound(facts, amounts, self._begun, now)
+        HTTP_REQUEST.record_sound(facts, amounts, self, now)
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:
         request = self._request
@@ -263,11 +313,13 @@ def settle() -> None:
     """End the measurements whose streamed body was dropped: nobody got all of it."""
     while True:
         try:
-            one = dropped.popleft()
+            one = dropped[0]
         except IndexError:
-            # Another thread may have taken the last.
             return
+        # It ends once, whichever threads close it, and stays here until one of them has.
         one.close()
+        with suppress(ValueError):
+            dropped.remove(one)
 
 
 def count_query(seconds: float) -> None:

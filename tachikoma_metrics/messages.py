@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tachikoma_metrics.conf import config
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.labels import OTHER
 
 TEXT, BINARY, INVALID = "text", "binary", "invalid"
@@ -68,7 +69,8 @@ def _type_in_binary(message: Mapping[str, Any], listed: tuple[str, ...]) -> str:
     try:
         # Not left to json, which would take UTF-16 and UTF-32 as well.
         parsed = _json_object(str(content, "utf-8"))
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        pass_on(error)
         return BINARY
     return BINARY if parsed is None else _listed_type(parsed, listed)
 
@@ -78,7 +80,8 @@ def _json_object(text: str) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(text)
-    except (RecursionError, ValueError):
+    except (RecursionError, ValueError) as error:
+        pass_on(error)
         return None
     return content if isinstance(content, dict) else None
 

@@ -12,11 +12,11 @@ from enum import Enum
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
-from tachikoma_metrics.conf import config, is_installed
+from tachikoma_metrics.conf import config, is_installed, is_test_run
 from tachikoma_metrics.measurement import Measurement, dropped, lose_client_of_current, settle
 from tachikoma_metrics.page import refuse, respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
@@ -36,12 +36,17 @@ class MetricsMiddleware:
 
     Everything but ``PATH`` gets the response it would get without the middleware,
     to the byte, and the exceptions it would get pass through.
+
+    Raises ``MiddlewareNotUsed`` where ``ENABLED`` is False, so that Django leaves it out for
+    as long as the process lives. In a test run it stays, for a test may switch it on.
     """
 
     sync_capable = True
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        if _is_left_out():
+            raise MiddlewareNotUsed("ENABLED is False in TACHIKOMA_METRICS.")
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
@@ -58,11 +63,16 @@ class MetricsMiddleware:
         if measurement is SCRAPE:
             return respond(request)
         try:
-            response = self.get_response(request)
-        except BaseException as error:
-            measurement.break_off(error)
+            try:
+                measurement.start()
+                return measurement.follow(self.get_response(request))
+            except BaseException as error:
+                measurement.break_off(error)
+                raise
+        except BaseException:
+            # An exception from outside may come where another is handled.
+            measurement.discard()
             raise
-        return measurement.follow(response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Take note of an upload that broke off, to which Django answers 500."""
@@ -79,11 +89,24 @@ class MetricsMiddleware:
                 return refused
             return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
         try:
-            response = await self.get_response(request)
-        except BaseException as error:
-            measurement.break_off(error)
+            try:
+                measurement.start()
+                return measurement.follow(await self.get_response(request))
+            except BaseException as error:
+                measurement.break_off(error)
+                raise
+        except BaseException:
+            # An exception from outside may come where another is handled.
+            measurement.discard()
             raise
-        return measurement.follow(response)
+
+
+def _is_left_out() -> bool:
+    try:
+        return not config().enabled and not is_test_run()
+    except Exception as error:
+        METRICS.fault("http", error)
+        return False
 
 
 def tell_what_is_wrong() -> None:
@@ -102,7 +125,7 @@ def tell_what_is_wrong() -> None:
 
 
 def begin(request: HttpRequest) -> Measurement | Scrape | None:
-    """Begin to measure ``request``, unless it is a scrape or is to pass unmeasured.
+    """Return the measurement of ``request``, unless it is a scrape or is to pass unmeasured.
 
     Never raises.
     """

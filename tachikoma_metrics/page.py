@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from tachikoma_metrics import access
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.exposition import TEXT, Format, accepts_gzip, choose_format
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import METRICS
 
 # Level 9, the default, would take longer than gathering and rendering do.
@@ -114,7 +115,8 @@ def _text(body: str, status: int) -> HttpResponse:
 def _format(request: HttpRequest) -> Format:
     try:
         return choose_format(request.accepted_types)
-    except ValueError:
+    except ValueError as error:
+        pass_on(error)
         # Django's parser raises for what is no header at all.
         return TEXT
 

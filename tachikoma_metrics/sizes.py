@@ -7,8 +7,8 @@ than a second: a cache that does not answer costs its own sample, and nothing el
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -19,6 +19,7 @@ from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.labels import clean
 from tachikoma_metrics.questions import SECONDS_TO_ANSWER, Question, Questions
 from tachikoma_metrics.registry import METRICS
@@ -59,7 +60,11 @@ class LocalCache:
             else:
                 cell: Cell = bound.metric.cell
                 cell.follow(_of_all)
-        except Exception as error:
+        except BaseException as error:
+            # Whether it was told, nobody knows.
+            self.known = -1
+            if not isinstance(error, Exception):
+                raise
             METRICS.fault("cache", error, self.alias)
 
     def _tell_apart(self, metric: Any) -> None:
@@ -187,19 +192,47 @@ _SIZES: dict[str, Size] = {
 }
 
 
-_LIBRARIES = {_of_redis: "redis", _of_django_redis: "redis", _of_pymemcache: "pymemcache"}
+_LIBRARIES: dict[Size | None, str] = {
+    _of_redis: "redis",
+    _of_django_redis: "redis",
+    _of_pymemcache: "pymemcache",
+}
 
 
-def import_libraries() -> None:
-    """Import what the caches in use will import, as long as there is one thread.
+_MODULES_OF_DJANGO = "django.core.cache.backends."
+"""Import no client's library."""
 
-    Two threads that begin to import one library from two ends wait for each other.
+
+def _is_in_use(backend: str) -> bool:
+    """Tell whether what a backend needs is imported, or may be.
+
+    A client's library takes time and memory that a process without look-ups does not need.
+    One that looks nothing up itself imports it for the caches that other processes of the
+    service use, in the thread that makes the page: two threads of this package that begin to
+    import one library from two ends would wait for each other.
     """
-    for params in _measured().values():
-        with suppress(Exception):
-            size = _size_of(params["BACKEND"])
-            if size in _LIBRARIES:
-                import_module(_LIBRARIES[size])
+    if _is_imported(backend):
+        return True
+    if not METRICS.has_counted(catalogue.CACHE_HITS, catalogue.CACHE_MISSES):
+        return False
+    library = _LIBRARIES.get(_size_of(backend))
+    if library is not None:
+        import_module(library)
+    return True
+
+
+def _is_imported(backend: str) -> bool:
+    module = backend.rpartition(".")[0]
+    if not module.startswith(_MODULES_OF_DJANGO) and not _has_module(module):
+        return False
+    library = _LIBRARIES.get(_size_of(backend))
+    return library is None or _has_module(library)
+
+
+def _has_module(name: str) -> bool:
+    """Tell whether a module is imported, and no thread is still about it."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return name in sys.modules and not getattr(spec, "_initializing", False)
 
 
 def _size_of(backend: str) -> Size | None:
@@ -262,7 +295,8 @@ def _question(
     """Return the question that a cache was, or now is, asked; None if it cannot tell."""
     fail = partial(_fail, alias)
     try:
-        size = _size_of(params["BACKEND"])
+        backend = params["BACKEND"]
+        size = _size_of(backend) if _is_in_use(backend) else None
         if size is None:
             return None
         return _questions.put(
@@ -272,6 +306,7 @@ def _question(
             _lateness(alias),
         )
     except Exception as error:
+        pass_on(error)
         fail(error)
         return None
 
@@ -284,7 +319,7 @@ def _fail(alias: str, error: Exception) -> None:
     # One that stays away is one fault, and not one more with each scrape.
     if alias not in _failing:
         _failing.add(alias)
-        METRICS.fault("cache", error, alias, is_expected=True)
+        METRICS.count_fault("cache", error, alias, is_expected=True)
 
 
 def _ask(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 
+from tachikoma_metrics import orphans
+
 
 class Follower(Protocol):
     """Whoever wants to know what becomes of a body."""
@@ -27,7 +29,7 @@ class Follower(Protocol):
         """Be told that making the next chunk failed."""
 
     def drop(self) -> None:
-        """Be told, by a finaliser, that the body is gone."""
+        """Be told that the body is gone, while anything may be under way."""
 
 
 def as_bytes(chunk: object, charset: str) -> bytes:
@@ -44,6 +46,8 @@ class MeasuredStream:
         self._chunks = chunks
         self._charset = charset
         self._follower = follower
+        # Not every server closes a response that it failed to send.
+        orphans.watch(self, follower)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -63,10 +67,7 @@ class MeasuredStream:
     def close(self) -> None:
         """Tell that nobody asks for more."""
         self._follower.close()
-
-    def __del__(self) -> None:
-        # Not every server closes a response that it failed to send.
-        self._follower.drop()
+        orphans.forget(self._follower)
 
 
 class MeasuredAsyncStream:
@@ -76,6 +77,8 @@ class MeasuredAsyncStream:
         self._chunks = chunks
         self._charset = charset
         self._follower = follower
+        # Not every server closes a response that it failed to send.
+        orphans.watch(self, follower)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -95,10 +98,7 @@ class MeasuredAsyncStream:
     def close(self) -> None:
         """Tell that nobody asks for more."""
         self._follower.close()
-
-    def __del__(self) -> None:
-        # Not every server closes a response that it failed to send.
-        self._follower.drop()
+        orphans.forget(self._follower)
 
 
 class ReadAheadBody:
@@ -144,7 +144,7 @@ class ReadAheadBody:
         self._follower.break_off(error)
 
     def drop(self) -> None:
-        """Be told, by a finaliser, that the body is gone."""
+        """Be told that the body is gone, while anything may be under way."""
         self._follower.drop()
 
 
@@ -209,10 +209,9 @@ class ServerSentBody:
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
+        orphans.watch(self, follower)
 
     def close(self) -> None:
         """Tell that the server is done with it."""
         self._follower.close()
-
-    def __del__(self) -> None:
-        self._follower.drop()
+        orphans.forget(self._follower)

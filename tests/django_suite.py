@@ -1,10 +1,11 @@
-"""Run Django's own tests of its caches, unchanged, with every cache instrumented.
+"""Run Django's own tests, unchanged, with every cache, connection and request measured.
 
-    python -m tests.django_suite django-5.2/tests cache
+    python -m tests.django_suite django-5.2/tests
 
-The first argument is the folder of tests in Django's sdist; the others are for its
-``runtests.py``. Fails as that does, and if the instrument counted nothing meanwhile.
-Redis and Memcached are tested where they are installed, by servers of our own.
+The first argument is the folder of tests in Django's sdist; others are for its
+``runtests.py``, labels in the place of ``LABELS``. Fails as that does, and if nothing was
+counted meanwhile. The middleware is outermost in every handler, whatever a test has in
+``MIDDLEWARE``. Redis and Memcached are tested where they are installed, by servers of our own.
 """
 
 from __future__ import annotations
@@ -21,8 +22,34 @@ from typing import Any
 
 import django
 from django.conf import settings
+from django.core.handlers.base import BaseHandler
+from django.core.handlers.exception import convert_exception_to_response
 
 from tests.services.caches import memcached, redis_server
+
+_WRAPPERS = "backends.base.test_base.ExecuteWrapperTests"
+LABELS = (
+    # All that are quick and have to do with what is measured: apps that are made ready again,
+    # connections, requests within tests.
+    "apps",
+    "cache",
+    "contenttypes_tests",
+    "db_utils",
+    "handlers",
+    "middleware",
+    "sites_tests",
+    "test_client",
+    "transaction_hooks",
+    "transactions",
+    # All but the one that expects to find no wrapper on a connection.
+    f"{_WRAPPERS}.test_database_queried",
+    f"{_WRAPPERS}.test_nested_wrapper_invoked",
+    f"{_WRAPPERS}.test_outer_wrapper_blocks",
+    f"{_WRAPPERS}.test_wrapper_debug",
+    f"{_WRAPPERS}.test_wrapper_gets_sql",
+    f"{_WRAPPERS}.test_wrapper_invoked",
+    f"{_WRAPPERS}.test_wrapper_invoked_many",
+)
 
 SETTINGS = "settings_of_the_django_suite"
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
@@ -37,16 +64,18 @@ def main(tests: str, *arguments: str) -> None:
     os.chdir(tests)
     sys.path.insert(0, tests)
     # Most tests wait for something to expire: more of them than processors run at once.
-    sys.argv = ["runtests.py", f"--settings={SETTINGS}", "--parallel=6", *arguments]
+    options = [f"--settings={SETTINGS}", "--parallel=6"]
+    sys.argv = ["runtests.py", *options, *(arguments or LABELS)]
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         caches = {"default": {"BACKEND": LOCAL}, **_served(stack, folder)}
         sys.modules[SETTINGS] = _settings(caches, folder / "store")
         runpy.run_path("runtests.py", run_name="__main__")
         counted = _counted()
-    print(f"The instrument counted {counted:g} look-ups.")
-    if not counted:
-        sys.exit("The tests passed, but without the instrument.")
+    for name, number in counted.items():
+        print(f"{name} counted {number:g}.")
+    if not any(counted.values()):
+        sys.exit("The tests passed, but without the instruments.")
 
 
 def _settings(caches: dict[str, Any], store: Path) -> types.ModuleType:
@@ -78,20 +107,39 @@ def _is_installed(program: str) -> bool:
 
 def _install_ours() -> None:
     """Add the app to those that Django's tests install whatever they test."""
-    set_up = django.setup
+    set_up: Any = django.setup
 
-    def set_up_with_ours() -> None:
+    def set_up_with_ours(**how: Any) -> None:
+        # What some tests do again.
+        django.setup = set_up
         settings.INSTALLED_APPS.append("tachikoma_metrics")
-        set_up()
+        set_up(**how)
+        _measure_requests()
 
     django.setup = set_up_with_ours  # type: ignore[assignment]
 
 
-def _counted() -> float:
-    from tachikoma_metrics.testing import sample_value
+def _measure_requests() -> None:
+    """Have the middleware outermost in every handler."""
+    from tachikoma_metrics.middleware import MetricsMiddleware
 
-    names = ("cache_hits_total", "cache_misses_total")
-    return sum(sample_value(name) or 0.0 for name in names)
+    load: Any = BaseHandler.load_middleware
+
+    def load_with_ours(handler: Any, is_async: bool = False) -> None:
+        load(handler, is_async=is_async)
+        measured = MetricsMiddleware(handler._middleware_chain)
+        handler._middleware_chain = convert_exception_to_response(measured)
+
+    BaseHandler.load_middleware = load_with_ours  # type: ignore[assignment,method-assign]
+
+
+def _counted() -> dict[str, float]:
+    """Return what the instruments have counted."""
+    from tachikoma_metrics.testing import samples
+
+    names = ("cache_hits_total", "cache_misses_total", "db_queries_total", "http_requests_total")
+    found = samples()
+    return {name: sum(v for (n, _), v in found.items() if n == name) for name in names}
 
 
 if __name__ == "__main__":

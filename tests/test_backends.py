@@ -515,13 +515,26 @@ def test_a_transport_is_still_what_it_was(kind: ModuleType):
     with client_of(kind) as client:
         transport = client._transport
 
-        assert isinstance(transport, kind.HTTPTransport)
-        assert transport._pool is transport._original._pool
-        transport.colour = "blue"
-        assert transport._original.colour == "blue"
-        del transport.colour
-        assert not hasattr(transport, "colour")
-        assert repr(transport) == repr(transport._original)
+        assert type(transport) is kind.HTTPTransport
+        assert instrument_client(client, "other")._transport is transport
+        assert client.__class__ is kind.Client
+        assert repr(type(client)) == repr(kind.Client)
+
+
+def test_a_stand_in_is_as_its_original():
+    original: Any = httpx.HTTPTransport(verify=ALIKE["verify"])
+    transport: Any = instrument_client(Holder(_transport=original), "b")._transport
+
+    assert issubclass(transport.__class__, httpx.HTTPTransport)
+    assert transport._pool is original._pool
+    transport.colour = "blue"
+    assert vars(original)["colour"] == "blue"
+    del transport.colour
+    assert not hasattr(transport, "colour")
+    assert transport == original
+    assert repr(transport) == repr(original)
+    assert hash(transport) == hash(original)
+    assert not hasattr(transport, "handle_async_request")
 
 
 @each_kind

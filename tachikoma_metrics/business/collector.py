@@ -17,6 +17,7 @@ from tachikoma_metrics.business import snapshot
 from tachikoma_metrics.business.families import CATALOGUED
 from tachikoma_metrics.business.snapshot import NOTHING, CountedFamily, DatabaseStore, Snapshot
 from tachikoma_metrics.definitions import Gauge
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.questions import Questions
 from tachikoma_metrics.registry import METRICS, Ask
 from tachikoma_metrics.store import STORE
@@ -77,13 +78,14 @@ class SnapshotReader:
             )
             return question.wait(), True
         except Exception as error:
+            pass_on(error)
             self._fail(error)
             return None, True
 
     def _fail(self, error: Exception) -> None:
         # ``business_up`` tells how long it lasts: a fault for each scrape would say no more.
         if self._is_up:
-            METRICS.fault("business", error, is_expected=True)
+            METRICS.count_fault("business", error, is_expected=True)
 
 
 def is_within_a_test(store: snapshot.SnapshotStore) -> bool:
@@ -114,6 +116,10 @@ class BusinessCollector(Collector):
             return []
         own = {gauge.name for gauge in CATALOGUED}
         return [_gauge(family) for family in _fresh() if family.name not in own]
+
+
+COLLECTOR = BusinessCollector()
+"""The one collector of this process: an app may be made ready several times."""
 
 
 def is_wanted() -> bool:
@@ -161,7 +167,8 @@ def _health(tell: Callable[[Snapshot, bool], float | None]) -> Ask:
 
 def install() -> None:
     """Have the page show the counts; reads nothing now."""
-    METRICS.registry.register(BusinessCollector())
+    if COLLECTOR not in METRICS.registry._collector_to_names:
+        METRICS.registry.register(COLLECTOR)
     for gauge in CATALOGUED:
         METRICS.ask(gauge, partial(_counts_of, gauge))
     told: dict[Gauge, Callable[[Snapshot, bool], float | None]] = {

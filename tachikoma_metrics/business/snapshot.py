@@ -15,6 +15,7 @@ from django.db.models import Q, QuerySet
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.business.counting import Counts
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.lookups import uncounted
 from tachikoma_metrics.models import BusinessSnapshot
 
@@ -134,7 +135,8 @@ class DatabaseStore:
         """Tell whether the database answers, and has no table for the snapshot."""
         try:
             tables = connections[self.alias].introspection.table_names()
-        except Exception:
+        except Exception as error:
+            pass_on(error)
             return False
         return BusinessSnapshot._meta.db_table not in tables
 

@@ -13,6 +13,7 @@ from prometheus_client.samples import Sample
 
 from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.names import SUFFIXES, metric_name, names_of, sample_names
+from tachikoma_metrics.interruptions import pass_on
 
 OnFault = Callable[[str, Exception, object], None]
 """Called with the source of a fault, the exception, and what raised it."""
@@ -133,5 +134,6 @@ def _name_of(sample: Sample) -> str:
     """Return the name of a sample; nothing if it has none, which costs it when it is written."""
     try:
         return metric_name(sample.name)
-    except Exception:
+    except Exception as error:
+        pass_on(error)
         return ""

@@ -12,6 +12,7 @@ from prometheus_client.samples import Exemplar, Sample
 from prometheus_client.utils import floatToGoString
 
 from tachikoma_metrics.exposition.names import metric_name
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import Declaration
 from tachikoma_metrics.store.layout import GAUGE, HISTOGRAM
 from tachikoma_metrics.store.merge import Family, Line, Lines, Pairs
@@ -103,7 +104,8 @@ class MergedMetric(Metric):
                     for value in family.values
                 ]
             )
-        except ValueError:
+        except ValueError as error:
+            pass_on(error)
             return None
 
     def _template(self, lines: Lines, head: str, labels_of: LabelsOf) -> str | None:
@@ -118,7 +120,8 @@ class MergedMetric(Metric):
                 for before, after in map(labels_of, lines.pairs())
                 for start, le in endings
             ]
-        except ValueError:
+        except ValueError as error:
+            pass_on(error)
             return None
         return "".join(
             [head.replace("%", "%%"), *(f"{one.replace('%', '%%')} %s\n" for one in series)]

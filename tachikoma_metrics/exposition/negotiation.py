@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from django.http.request import MediaType
 
 from tachikoma_metrics.exposition.render import OPENMETRICS, TEXT, Format
+from tachikoma_metrics.interruptions import pass_on
 
 
 def choose_format(accepted: Iterable[MediaType]) -> Format:
@@ -56,5 +57,6 @@ def _weighted_coding(item: str) -> tuple[str, float]:
 def _weight(value: str) -> float:
     try:
         return float(value)
-    except ValueError:
+    except ValueError as error:
+        pass_on(error)
         return 0.0

@@ -9,6 +9,6 @@ from __future__ import annotations
 from tachikoma_metrics.registry.events import Event
 from tachikoma_metrics.registry.families import Ask
 from tachikoma_metrics.registry.metrics import METRICS, Metrics, install
-from tachikoma_metrics.store import UNKNOWN, Cell
+from tachikoma_metrics.store import UNKNOWN, Cell, Progress
 
-__all__ = ["METRICS", "UNKNOWN", "Ask", "Cell", "Event", "Metrics", "install"]
+__all__ = ["METRICS", "UNKNOWN", "Ask", "Cell", "Event", "Metrics", "Progress", "install"]

@@ -15,9 +15,10 @@ from typing import Any
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.definitions import Family
+from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.labels import clean
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
-from tachikoma_metrics.store import IGNORED, UNKNOWN, Cell, Joint
+from tachikoma_metrics.store import IGNORED, STORE, UNKNOWN, Cell, Joint, Progress
 
 _MOST_REMEMBERED = 4096
 
@@ -53,23 +54,21 @@ class Event:
         self._remembered: dict[tuple[object, ...], Joint] = {}
         metrics.when_forgotten(self.forget)
 
-    def begin(self, now: float) -> Cell | None:
-        """Count one more in progress; return what ``record`` or ``abandon`` is to end.
+    def begin(self, progress: Progress, now: float) -> None:
+        """Count one more in progress, until ``record_sound`` or ``abandon`` ends it.
 
         ``now`` is the time of ``perf_counter``. Never raises.
         """
         try:
             cell = self._begun or self._find_begun()
-            cell.add(1.0, now)
+            cell.begin(progress, now)
         except Exception as error:
             self._metrics.fault(self.source, error)
-            return None
-        return cell
 
-    def abandon(self, begun: Cell | None) -> None:
-        """Count one less in progress, and nothing else."""
-        if begun is not None:
-            begun.inc(-1.0)
+    def abandon(self, progress: Progress) -> None:
+        """Count one less in progress, and nothing else; nothing if that is over."""
+        if not progress.is_over or progress.cell is not None:
+            STORE.change(progress.abandon)
 
     def record(self, facts: tuple[object, ...], amounts: tuple[float, ...]) -> None:
         """Add one amount to each family.
@@ -88,23 +87,26 @@ class Event:
         self,
         facts: tuple[object, ...],
         amounts: tuple[float, ...],
-        begun: Cell | None = None,
+        ended: Progress | None = None,
         now: float = 0.0,
     ) -> None:
         """Add one amount to each family, all of them known to be finite and at least zero.
 
-        ``UNKNOWN`` adds nothing to that one. ``begun`` is what ``begin`` returned, and is
-        over; ``now`` is the time of ``perf_counter``. Never raises.
+        ``UNKNOWN`` adds nothing to that one. ``ended`` is what ``begin`` was given, and is
+        over whatever happens: if it was so before, or has begun in another process, nothing
+        is added. ``now`` is the time of ``perf_counter``. Never raises.
         """
         try:
             joint = self._remembered.get(facts) or self._remember(facts)
-        except Exception as error:
-            self._metrics.fault(self.source, error)
-            self.abandon(begun)
-            return
-        try:
-            joint.add(amounts, now or perf_counter(), begun)
-        except Exception as error:
+            joint.add(amounts, now or perf_counter(), ended)
+        except BaseException as error:
+            if ended is not None and not ended.is_over:
+                if is_interruption(error):
+                    # It adds nothing twice.
+                    self.record_sound(facts, amounts, ended, now)
+                self.abandon(ended)
+            if not isinstance(error, Exception):
+                raise
             self._metrics.fault(self.source, error)
 
     def forget(self) -> None:
@@ -129,14 +131,17 @@ class Event:
         self, named: tuple[object, ...], joint: Joint, amounts: Sequence[float], places: list[int]
     ) -> None:
         """Record what could not be at once, for the series had to be found."""
-        for place in places:
+        for number, place in enumerate(places, 1):
             try:
                 cell = joint.cells[place] or self._find(place, named, joint)
                 if cell is not IGNORED:
                     change = cell.inc if cell.bounds is None else cell.observe
                     change(amounts[place])
-            except Exception as error:
-                self._metrics.fault(self.source, error)
+            except BaseException as error:
+                if is_interruption(error):
+                    self._record_left(named, joint, amounts, places[number:])
+                    raise
+                self._metrics.fault(self.source, error)  # type: ignore[arg-type]  # See above.
 
     def _find(self, place: int, named: tuple[object, ...], joint: Joint) -> Cell:
         bound = self._metrics.bound(self._families[place].name)

@@ -20,6 +20,7 @@ from tachikoma_metrics import catalogue, conf, exposition
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Family, Histogram
 from tachikoma_metrics.exposition import Rank
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import families, runtime, values
 from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
 from tachikoma_metrics.registry.patience import Patience
@@ -155,13 +156,19 @@ class Metrics:
 
     def damage(self, error: Exception, about: object) -> None:
         """Count a fault of the store, and log it once."""
-        self.fault("store", error, about)
+        self.count_fault("store", error, about)
 
     def bound(self, name: str) -> Bound:
         """Return a family of the catalogue with its metric."""
         if name not in self._bound:
             self._bind()
         return self._bound[name]
+
+    def has_counted(self, *counters: Family) -> bool:
+        """Tell whether any process of the service has counted anything in ``counters``."""
+        declarations = {self.bound(counter.name).metric.declaration for counter in counters}
+        _, families = self._merged()
+        return any(any(one.values) for one in families if one.declaration in declarations)
 
     def all_bound(self) -> Iterator[Bound]:
         """Yield every family of the catalogue with its metric."""
@@ -181,13 +188,28 @@ class Metrics:
     def fault(
         self, source: str, error: Exception, about: object = None, *, is_expected: bool = False
     ) -> None:
-        """Count a fault; log the first of its kind and source. Never raises.
+        """Count a fault that was caught; log the first of its kind and source.
 
         What ``is_expected`` of a service's surroundings, such as a cache that does not answer,
         is one line of the log, without a traceback.
+
+        Raises nothing but ``error``, and only if that came from outside: then it is no
+        fault, and the application's.
         """
         try:
-            self.count_fault(source)
+            pass_on(error)
+        except BaseException:
+            # As ``pass_on`` does.
+            del error
+            raise
+        self.count_fault(source, error, about, is_expected=is_expected)
+
+    def count_fault(
+        self, source: str, error: Exception, about: object = None, *, is_expected: bool = False
+    ) -> None:
+        """Count and log a fault as ``fault`` does, wherever its exception came from."""
+        try:
+            self.add_fault(source)
             self._log_once(
                 (source, type(error), repr(about)[:200]),
                 logging.ERROR,
@@ -198,10 +220,11 @@ class Metrics:
                 _in_a_line(error),
                 exc_info=None if is_expected else error,
             )
-        except Exception:
+        except Exception as trouble:
+            pass_on(trouble)
             logger.exception("An instrumentation error in %s could not be counted.", source)
 
-    def count_fault(self, source: str) -> None:
+    def add_fault(self, source: str) -> None:
         """Count a fault that is told of elsewhere."""
         self._faults += 1
         self.tachikoma_metrics_errors_total.labels(source).inc()
@@ -215,7 +238,7 @@ class Metrics:
             return
         self._settings_are_told = True
         for fault in conf.config().faults:
-            self.count_fault("settings")
+            self.add_fault("settings")
             logger.error(
                 "Invalid setting (tachikoma_metrics.%s): %s %s %s",
                 fault.id,
@@ -246,7 +269,8 @@ class Metrics:
 
     def when_forgotten(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when remembered series are no longer the right ones."""
-        self._when_forgotten.append(call)
+        if call not in self._when_forgotten:
+            self._when_forgotten.append(call)
 
     def ask(self, family: Family, call: Ask) -> None:
         """Have ``call`` asked, by each page that shows a gauge, for more of it.
@@ -460,7 +484,7 @@ def _count_collections() -> None:
 
 def install() -> None:
     """Have the values of all metrics of this process where other processes see them."""
-    values.install()
+    values.install(METRICS.damage)
 
 
 STORE.where = _store_directories

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Summary, values
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
+from tachikoma_metrics.registry.families import is_guarded
 from tachikoma_metrics.store import STORE, Cell, Declaration, GaugeCell, Series
 from tachikoma_metrics.store.layout import GAUGE, GAUGE_WIDTH, HISTOGRAM
 
@@ -93,14 +95,19 @@ def make_value(typ: str, *details: Any, **more: Any) -> Value:
     return (GaugeValue if typ == GAUGE else Value)(typ, *details, **more)
 
 
-def install() -> None:
-    """Have every metric of this process on the store, those that exist included."""
+def install(on_fault: Callable[[Exception, object], None]) -> None:
+    """Have every metric of this process on the store, those that exist included.
+
+    A metric that cannot be moved there keeps its values; ``on_fault`` is told the exception
+    and the metric.
+    """
     values.ValueClass = make_value
     # The registry offers no way to its collectors but collecting them.
     for collector in list(REGISTRY._collector_to_names):
-        for metric in _metrics(collector):
-            if not isinstance(values_of(metric)[0], Cell):
-                _adopt(metric)
+        try:
+            _adopt_all(collector)
+        except Exception as error:
+            on_fault(error, collector)
 
 
 def drop_removed() -> None:
@@ -166,6 +173,16 @@ def _metrics(collector: Any) -> list[Any]:
     if not _is_metric(collector):
         return []
     return list(collector._metrics.values()) if collector._labelnames else [collector]
+
+
+def _adopt_all(collector: Collector) -> None:
+    # A metric of this package is on the store from the first, and has a cell where
+    # prometheus_client's classes have values.
+    if is_guarded(collector):
+        return
+    for metric in _metrics(collector):
+        if not isinstance(values_of(metric)[0], Cell):
+            _adopt(metric)
 
 
 def _adopt(metric: Any) -> None:

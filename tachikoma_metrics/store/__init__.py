@@ -16,6 +16,7 @@ from tachikoma_metrics.store.gauges import LIVESUM_OF_SET
 from tachikoma_metrics.store.joint import IGNORED, UNKNOWN, Joint
 from tachikoma_metrics.store.layout import LAYOUT_VERSION, Declaration, Series
 from tachikoma_metrics.store.merge import Family, Line, Lines, Merger
+from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.writer import STORE, Store
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Line",
     "Lines",
     "Merger",
+    "Progress",
     "Reading",
     "Series",
     "Store",

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from tachikoma_metrics.labels import overflow
 from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.layout import SET_AT, VALUE, WAS_CHANGED, Series
+from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.writer import STORE, Store
 
 NOWHERE = memoryview(b"")
@@ -128,6 +129,31 @@ class Cell:
         if store.waiting:
             store.settle()
 
+    @one_at_a_time
+    def begin(self, progress: Progress, now: float) -> None:
+        """Count one more in progress; ``now`` is the time of ``perf_counter``."""
+        store = self.store
+        was_busy = True
+        try:
+            was_busy, store.busy = store.busy, True
+            if was_busy:
+                store.waiting.append((progress.begin, (self,)))
+            else:
+                if now >= store.due or not store.alive[0]:
+                    store.tend(now)
+                if progress.cell is None:
+                    try:
+                        self.memory[self.index] += 1.0
+                    except ValueError:
+                        progress.begin(self)
+                    else:
+                        progress.life, progress.cell = store.life, self
+        finally:
+            if not was_busy:
+                store.busy = False
+        if store.waiting:
+            store.settle()
+
     def add_at_once(self, amount: float) -> None:
         """Add ``amount``, in the midst of a change."""
         try:
@@ -142,11 +168,14 @@ class Cell:
 
     def observe_at_once(self, amount: float) -> None:
         """Add an observation, in the midst of a change."""
-        self.add_at_once(amount)
+        self.add_at_once(0.0)
         bounds = self.bounds or ()
         place = bisect_left(bounds, amount)
         # NaN is below no bound; bisecting says it is below the first.
-        if amount == amount and place < len(bounds):
+        has_bucket = amount == amount and place < len(bounds)
+        # No exception from outside appears between the two.
+        self.memory[self.index] += amount
+        if has_bucket:
             self.memory[self.index + 1 + place] += 1.0
 
     def set(self, value: float, timestamp: float | None = None) -> None:

@@ -14,10 +14,11 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import layout, system
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header, Series
@@ -215,6 +216,7 @@ class Directory:
         except FileNotFoundError:
             return None
         except (OSError, Damaged) as error:
+            pass_on(error)
             on_damage(error, f"{self.path}/slot-{number}")
             return None
 
@@ -247,7 +249,8 @@ def _free_slots(
     for number in _numbers(directory):
         try:
             file = stack.enter_context(TemporaryFile(f"slot-{number}", os.O_RDWR, directory))
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             # Not a file, or not ours: no slot, whatever its name says.
             continue
         if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
@@ -269,7 +272,8 @@ def _server_lives(slot: TemporaryFile) -> bool:
     """
     try:
         header = _header(slot.descriptor)
-    except (OSError, Damaged):
+    except (OSError, Damaged) as error:
+        pass_on(error)
         return False
     if header.boot != system.boot():
         return False

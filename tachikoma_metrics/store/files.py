@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
 from types import TracebackType
+
+from tachikoma_metrics.interruptions import suppress
 
 try:
     import fcntl

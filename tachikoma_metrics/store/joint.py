@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.store.cells import NOWHERE, Cell
 from tachikoma_metrics.store.exclusion import one_at_a_time
+from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.writer import STORE
 
 UNKNOWN = float("nan")
 """Stands for an amount that nobody knows, and is told by its identity."""
+
+_LEAD_TO_THE_SLOW_WAY = (IndexError, TypeError, ValueError)
 
 Step = tuple[int, "int | None", int, "Sequence[float] | None"]
 """The place of an amount, the index of its value if there is one here, and the index and
@@ -40,37 +44,55 @@ class Joint:
         self._prepare()
 
     @one_at_a_time
-    def add(self, amounts: Sequence[float], now: float, ended: Cell | None = None) -> None:
+    def add(self, amounts: Sequence[float], now: float, ended: Progress | None = None) -> None:
         """Add each amount to the cell in its place; ``UNKNOWN`` adds nothing.
 
-        ``now`` is the time of ``perf_counter``, ``ended`` the gauge of what was in progress,
-        which becomes one less.
+        ``now`` is the time of ``perf_counter``. ``ended`` is what was in progress, and is over
+        now; if that was so before, or it began in another process, nothing is added.
+        An exception from outside passes when everything was added.
         """
         store = STORE
         left = None
-        place = 0
+        done = -1
+        is_to_be_added = ended is None
         was_busy = True
         try:
             was_busy, store.busy = store.busy, True
             if was_busy:
-                store.waiting.append((self._add_later, (amounts, ended)))
+                store.waiting.append((self._add_later, (amounts, ended or Progress())))
             else:
                 if now >= store.due or not store.alive[0]:
                     store.tend(now)
                 if ended is not None:
-                    try:
-                        ended.memory[ended.index] -= 1.0
-                    except ValueError:
-                        ended.add_at_once(-1)
+                    is_to_be_added = not ended.is_over and ended.life == store.life
+                    ended.is_over = True
+                    gauge = ended.cell if is_to_be_added else None
+                    if gauge is not None:
+                        try:
+                            gauge.memory[gauge.index] -= 1.0
+                        except ValueError:
+                            ended.leave()
+                        else:
+                            ended.cell = None
                 memory = self._memory
-                for place, index, first_bucket, bounds in self._steps:
+                for place, index, first_bucket, bounds in self._steps if is_to_be_added else ():
                     amount = amounts[place]
                     if amount is not UNKNOWN:
-                        memory[index] += amount  # None is no index, and leads to the slow way.
-                        if bounds is not None:
-                            memory[first_bucket + bisect_left(bounds, amount)] += 1.0
-        except (IndexError, TypeError, ValueError):
-            left = self._add_slowly(amounts, place)
+                        if bounds is None:
+                            memory[index] += amount  # None is no index: the slow way is left.
+                        else:
+                            bucket = first_bucket + bisect_left(bounds, amount)
+                            memory[index] += amount
+                            memory[bucket] += 1.0
+                    done = place
+        except BaseException as error:
+            if was_busy:
+                raise
+            if is_to_be_added or (ended is not None and ended.finish()):
+                left = self._add_rest(amounts, done + 1, ended)
+            if not isinstance(error, _LEAD_TO_THE_SLOW_WAY) or is_interruption(error):
+                self._leave_to_others(amounts, left)
+                raise
         finally:
             if not was_busy:
                 store.busy = False
@@ -79,10 +101,22 @@ class Joint:
         if left:
             self._when_left(self, amounts, left)
 
-    def _add_later(self, amounts: Sequence[float], ended: Cell | None) -> None:
-        if ended is not None:
-            ended.add_at_once(-1)
-        left = self._add_slowly(amounts, 0)
+    def _add_rest(self, amounts: Sequence[float], first: int, ended: Progress | None) -> list[int]:
+        try:
+            if ended is not None:
+                ended.leave()
+        finally:
+            left = self._add_slowly(amounts, first)
+        return left
+
+    def _add_later(self, amounts: Sequence[float], ended: Progress) -> None:
+        if ended.finish():
+            self._leave_to_others(amounts, self._add_rest(amounts, 0, ended))
+        elif not ended.is_inherited:
+            # Called again, for it was interrupted.
+            ended.leave()
+
+    def _leave_to_others(self, amounts: Sequence[float], left: list[int] | None) -> None:
         if left:
             STORE.afterwards(partial(self._when_left, self, amounts, left))
 
@@ -100,7 +134,10 @@ class Joint:
                     cell.add_at_once(amount)
                 else:
                     cell.observe_at_once(amount)
-            except Exception:
+            except BaseException as error:
+                if is_interruption(error):
+                    self._leave_to_others(amounts, left + self._add_slowly(amounts, place + 1))
+                    raise
                 left.append(place)
         self._prepare()
         return left

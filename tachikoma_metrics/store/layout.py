@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
+from tachikoma_metrics.interruptions import pass_on
+
 MAGIC = b"tmslot\x00\x01"
 """What a slot begins with: its name, and the version of this layout."""
 
@@ -302,6 +304,7 @@ def read_declaration(words: bytes) -> Declaration:
     except Damaged:
         raise
     except Exception as error:
+        pass_on(error)
         raise Damaged(f"A record should have readable words; got {words[:80]!r}.") from error
 
 
@@ -310,6 +313,7 @@ def read_series(kind: int, words: bytes, width: int, family: list[Declaration]) 
     try:
         series = Series(family[0], _label_values(words))
     except Exception as error:
+        pass_on(error)
         raise Damaged(f"A record should have readable words; got {words[:80]!r}.") from error
     declaration = series.declaration
     fits = width == declaration.width and len(series.labels) == len(declaration.labels)

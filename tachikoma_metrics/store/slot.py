@@ -8,9 +8,10 @@ import os
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
+from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.labels import overflow
 from tachikoma_metrics.store import gauges, layout
 from tachikoma_metrics.store.files import TemporaryFile
@@ -335,7 +336,8 @@ class FileSlot(Slot):
         """Tell whether others find this slot where it was, as it was."""
         try:
             status = os.stat(self.path, follow_symlinks=False)
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             return False
         return (status.st_dev, status.st_ino) == self._identity and self._is_sound()
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
+
+from tachikoma_metrics.interruptions import pass_on, suppress
 
 
 class Stat(NamedTuple):
@@ -37,7 +38,8 @@ def stat_of(pid: int) -> Stat | None:
         parent, user, system, started, virtual, resident, code, stack = (
             int(fields[place]) for place in (1, 11, 12, 19, 20, 21, 23, 25)
         )
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError) as error:
+        pass_on(error)
         return None
     return Stat(parent, user + system, started, virtual, resident, code, stack)
 

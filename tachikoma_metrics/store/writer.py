@@ -18,6 +18,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from tachikoma_metrics.interruptions import is_interruption, pass_on
 from tachikoma_metrics.labels import MOST_OVERFLOWED, overflow
 from tachikoma_metrics.store import exclusion, system
 from tachikoma_metrics.store.directory import Directory, Reading, Unavailable
@@ -44,8 +45,7 @@ _NO_PLACE = frozenset(
     }
 )
 _OWN_FAULTS = (AttributeError, LookupError, OSError, TypeError, ValueError)
-"""What goes wrong here. Anything else is raised from outside, by a signal handler, say, and
-is for the app."""
+"""What goes wrong here."""
 _WIPE_ON_FORK = 18  # https://man7.org/linux/man-pages/man2/madvise.2.html
 
 OnFault = Callable[[Exception, object], None]
@@ -72,13 +72,15 @@ class Store:
 
     ``where`` names the directories that may be used, the best first; none keeps the
     values in memory. ``busy``, ``waiting``, ``alive`` and ``due`` are for the
-    cells, which change values without a call to here.
+    cells, which change values without a call to here. ``life`` is another number in a
+    forked child.
     """
 
     def __init__(self, where: Callable[[], tuple[str, ...]] = tuple) -> None:
         self.where = where
         self.on_fault: OnFault = lambda error, about: None
         self.busy = False
+        self.life = 1
         self.waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self.dropped: deque[tuple[Series, int]] = deque()
         self.alive = _fork_mark()
@@ -147,11 +149,18 @@ class Store:
 
     def _settle(self) -> None:
         while self.waiting:
-            function, arguments = self.waiting.popleft()
+            # Not popped by a call: an exception from outside would appear after it.
+            function, arguments = self.waiting[0]
+            del self.waiting[0]
             try:
                 function(*arguments)
-            except Exception as error:
-                self.report(error)
+            except BaseException as error:
+                if is_interruption(error):
+                    if _was_within(function, error):
+                        # Nobody else would make this change.
+                        function(*arguments)
+                    raise
+                self.report(error)  # type: ignore[arg-type]  # What is no Exception interrupts.
 
     def afterwards(self, call: Callable[[], object]) -> None:
         """Have ``call`` called when nothing is held that it could wait for."""
@@ -174,12 +183,16 @@ class Store:
                 cell.index = index + cell.offset
                 return
         except _OWN_FAULTS as error:
+            pass_on(error)
             self.report(error)
         cell.stay_apart()
 
     def find(self, cell: Cell) -> list[float] | None:
         """Return the values of ``cell`` if it has a record, without giving it one."""
         series = cell.locate()
+        if series is not None and self._owners.get(series, cell.owner) != cell.owner:
+            # The record is still that of a metric in whose place this one was made.
+            return None
         for home in (self._slot, self._annex):
             if home is not None and series in home.records:
                 values = home.values(home.records[series])
@@ -266,6 +279,7 @@ class Store:
                 self._hold(Directory(path).claim(self.report, patience))
                 return
             except OSError as error:
+                pass_on(error)
                 # Only where nobody of the service can be is there another place to meet.
                 is_no_place = isinstance(error, Unavailable) or error.errno in _NO_PLACE
                 if not is_no_place or path == paths[-1]:
@@ -280,6 +294,7 @@ class Store:
                 Directory(path).look()
                 return None
             except OSError as error:
+                pass_on(error)
                 obstacle = error
         return obstacle
 
@@ -330,6 +345,7 @@ class Store:
                 slot.place(series)
                 return slot
             except OSError as error:
+                pass_on(error)
                 self._try_later(error, slot.path)
         self._annex.place(series)
         return self._annex
@@ -338,11 +354,13 @@ class Store:
 
     def when_tended(self, call: Callable[[], None]) -> None:
         """Have ``call`` called with the first change of each second, and with a new slot."""
-        self._when_tended.append(call)
+        if call not in self._when_tended:
+            self._when_tended.append(call)
 
     def when_forked(self, call: Callable[[], None]) -> None:
         """Have ``call`` called in each forked child."""
-        self._when_forked.append(call)
+        if call not in self._when_forked:
+            self._when_forked.append(call)
 
     def tend(self, now: float) -> None:
         """Look after the slot; called by a change, at ``now``."""
@@ -354,6 +372,7 @@ class Store:
                 self.due = now + _SECONDS_BETWEEN_LOOKS
                 self._look_after()
         except _OWN_FAULTS as error:
+            pass_on(error)
             self.report(error)
 
     def _look_after(self) -> None:
@@ -388,6 +407,7 @@ class Store:
         close_inherited()
         exclusion.renew()
         self.busy = False
+        self.life += 1
         self.waiting.clear()
         self.dropped.clear()
         self._reports.clear()
@@ -462,6 +482,7 @@ class Store:
         try:
             return list(Directory(path).readings(self.report))
         except OSError as error:
+            pass_on(error)
             self.report(error, path)
             return []
         finally:
@@ -477,6 +498,13 @@ class Store:
         path = self._path()
         if path is not None:
             Directory(path).note_cpu(seen)
+
+
+def _was_within(function: Any, error: BaseException) -> bool:
+    """Tell whether an exception left ``function``, called by the frame that caught it."""
+    called = error.__traceback__.tb_next if error.__traceback__ else None
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return called is not None and called.tb_frame.f_code is code
 
 
 def _nothing() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +20,7 @@ from django.db import (
     transaction,
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.module_loading import import_string
 
 from missions.models import Mission
 from tachikoma_metrics import testing
@@ -268,6 +271,57 @@ def test_what_stands_in_the_place_of_close_is_called():
 
     assert calls == ["close"]
     assert fresh.connection is None
+
+
+def test_a_connection_counts_whatever_wraps_its_close():
+    for is_before in (True, False):
+        fresh = connection.copy()
+        if not is_before:
+            fresh.ensure_connection()
+        fresh.close = partial(fresh.close)  # type: ignore[method-assign]
+        fresh.ensure_connection()
+        assert shown() == 1 or is_pooled()
+        fresh.close()
+        assert shown() == 0 or is_pooled()
+        assert fresh.connection is None
+
+
+def test_a_connection_counts_after_its_close_is_put_back():
+    fresh = connection.copy()
+    before = fresh.close
+    fresh.ensure_connection()
+    fresh.close = before  # type: ignore[method-assign]
+    del fresh.close
+    fresh.close()
+
+    assert shown() == 0 or is_pooled()
+    assert fresh.connection is None
+
+
+def test_a_copied_connection_closes_itself():
+    first = connection.copy()
+    first.ensure_connection()
+    second: Any = copy.copy(first)
+    second.connection = None
+    second.ensure_connection()
+    assert shown() == 2 or is_pooled()
+
+    second.close()
+    assert (second.connection, first.is_usable()) == (None, True)
+    assert shown() == 1 or is_pooled()
+    first.close()
+    assert shown() == 0 or is_pooled()
+
+
+def test_a_connection_keeps_its_class():
+    kind = import_string(f"{connection.settings_dict['ENGINE']}.base.DatabaseWrapper")
+    fresh = kind(connection.settings_dict.copy(), "default")
+    fresh.ensure_connection()
+
+    assert fresh.__class__ is kind
+    assert fresh.copy().__class__ is kind
+    assert fresh.close.__qualname__ == kind.close.__qualname__
+    fresh.close()
 
 
 def test_one_that_is_closed_within_a_transaction_is_closed():

@@ -163,3 +163,71 @@ def test_an_exception_that_a_signal_raises_reaches_the_app_and_changes_no_place(
     assert sample_value("cache_hits_total") == 6
     """
     run(script, directory)
+
+
+FORKED = {
+    "track_execution": ("executions_in_progress", "executions_total"),
+    "track_backend_request": ("backend_requests_in_progress", "backend_requests_total"),
+}
+
+
+@pytest.mark.parametrize("block", FORKED)
+def test_a_forked_child_that_leaves_a_block_ends_nothing_of_its_parents(
+    directory: Path, block: str
+):
+    gauge, total = FORKED[block]
+    script = f"""
+    from tachikoma_metrics import {block}
+
+    def count():
+        return sum(value for (name, _), value in samples().items() if name == "{total}")
+
+    with {block}("openai", "gpt-5"):
+        in_child(lambda: None)
+        reading, writing = os.pipe()
+        pid = os.fork()
+    if pid == 0:
+        METRICS.cache_hits_total.inc()
+        os.write(writing, b"done")
+        time.sleep(60)
+        os._exit(0)
+    assert os.read(reading, 4) == b"done"
+    assert sample_value("cache_hits_total") == 1
+    assert sample_value("{gauge}") == 0
+    assert count() == 1
+    kill(pid)
+    assert count() == 1
+    """
+    run(script, directory, EXTRA_METRICS=["backend_requests_in_progress"])
+
+
+def test_a_forked_child_that_leaves_a_request_does_not_count_it_again(directory: Path):
+    script = """
+    from django.http import HttpResponse
+    from django.test import RequestFactory
+    from tachikoma_metrics.middleware import MetricsMiddleware
+
+    reading, writing = os.pipe()
+    pids = []
+
+    def fork(request):
+        pids.append(os.fork())
+        if pids[0] == 0:
+            raise SystemExit
+        return HttpResponse()
+
+    try:
+        MetricsMiddleware(fork)(RequestFactory().get("/"))
+    except SystemExit:
+        METRICS.cache_hits_total.inc()
+        os.write(writing, b"done")
+        time.sleep(60)
+        os._exit(0)
+    assert os.read(reading, 4) == b"done"
+    assert sample_value("cache_hits_total") == 1
+    assert sample_value("http_requests_in_flight") == 0
+    (count,) = [value for (name, _), value in samples().items() if name == "http_requests_total"]
+    assert count == 1
+    kill(pids[0])
+    """
+    run(script, directory)

@@ -217,15 +217,42 @@ def test_a_size_that_several_processes_ask_for_is_shown_once(
         assert {total(site.page(), "cache_size") for _ in range(10)} == {5}
 
 
+LOOK_UP = "from tachikoma_metrics import record_cache_miss; record_cache_miss()"
+
+
+@pytest.mark.parametrize("backend", list(KINDS.values()), ids=list(KINDS))
+def test_a_cache_that_no_process_has_used_is_not_asked(
+    new_site: Callable[..., Site], servers: dict[str, str], backend: str
+):
+    site = site_with(new_site, BACKEND=backend, LOCATION=servers[backend])
+    with site.gunicorn("-w", "1"):
+        assert ("cache_size", frozenset()) not in site.page()
+        imported = site.get("/imported/").split()
+
+    assert not {"redis", "django_redis", "pymemcache"} & set(imported)
+
+
+@pytest.mark.parametrize("backend", list(KINDS.values()), ids=list(KINDS))
+def test_a_cache_that_another_process_has_used_is_asked(
+    new_site: Callable[..., Site], servers: dict[str, str], backend: str
+):
+    site = site_with(new_site, BACKEND=backend, LOCATION=servers[backend])
+    with site.gunicorn("-w", "1"):
+        site.command("shell", "-c", LOOK_UP)
+
+        assert ("cache_size", frozenset()) in site.page()
+
+
 @pytest.mark.parametrize("backend", REDIS)
 def test_a_server_that_is_down_costs_its_sample_only(new_site: Callable[..., Site], backend: str):
     site = site_with(new_site, BACKEND=backend, LOCATION=f"redis://127.0.0.1:{free_port()}/0")
     with site.gunicorn("-w", "1"):
+        site.command("shell", "-c", LOOK_UP)
         page = site.page()
 
         assert ("cache_size", frozenset()) not in page
         assert total(page, "tachikoma_metrics_errors_total", source="cache") >= 1
-        assert total(page, "cache_hits_total") == total(page, "cache_misses_total") == 0
+        assert (total(page, "cache_hits_total"), total(page, "cache_misses_total")) == (0, 1)
 
 
 @pytest.mark.parametrize("backend", [*REDIS, KINDS["memcached"]])
@@ -236,7 +263,7 @@ def test_a_server_that_never_answers_costs_a_second_once(
         scheme, path = ("redis://", "/0") if backend in REDIS else ("", "")
         site = site_with(new_site, BACKEND=backend, LOCATION=f"{scheme}127.0.0.1:{port}{path}")
         with site.gunicorn("-w", "1"):
-            # The first page was asked for until the server was up.
+            site.command("shell", "-c", LOOK_UP)
             started_at = time.perf_counter()
             pages = [site.page() for _ in range(20)]
 

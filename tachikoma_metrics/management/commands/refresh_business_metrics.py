@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
 
 from tachikoma_metrics import business, conf
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import METRICS
 
 
@@ -51,7 +52,8 @@ class Command(BaseCommand):
         try:
             done = business.refresh(dry_run=dry_run)
         except Exception as error:
-            METRICS.count_fault("business")
+            pass_on(error)
+            METRICS.add_fault("business")
             raise CommandError(f"The business metrics could not be kept: {error}") from error
         if done is not None:
             self._tell(done)
@@ -85,7 +87,8 @@ class Command(BaseCommand):
         try:
             done = business.refresh(min_age, dry_run=dry_run)
         except Exception as error:
-            METRICS.count_fault("business")
+            pass_on(error)
+            METRICS.add_fault("business")
             self.stderr.write(f"The business metrics could not be kept: {error}")
         else:
             if done is not None:

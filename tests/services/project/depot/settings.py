@@ -40,6 +40,10 @@ CELERY_BROKER_URL = os.environ.get("BROKER", "redis://127.0.0.1:6379/0")
 CELERY_TASK_DEFAULT_QUEUE = os.environ.get("QUEUE", "celery")
 CELERY_TASK_IGNORE_RESULT = True
 
+if "SQLITE" in os.environ:
+    file = {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["SQLITE"]}
+    DATABASES: dict[str, dict[str, object]] = {"default": {**file}}
+
 if "POSTGRESQL_PORT" in os.environ:
     DATABASES = {
         "default": {

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.core.cache import caches
+from django.db import connection
 from prometheus_client import Counter
 
 from depot import executions, metrics
@@ -25,3 +28,17 @@ def execute() -> None:
 def execute_slowly() -> None:
     """Execute something that takes its time."""
     executions.execute_slowly()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def work(kind: str) -> str:
+    """Ask the database, or a cache, until it takes too long."""
+    cursor = connection.cursor()
+    try:
+        while True:
+            if kind == "queries":
+                cursor.execute("SELECT 1")
+            else:
+                caches["default"].get("nothing")
+    except SoftTimeLimitExceeded:
+        return "in time"

@@ -8,6 +8,7 @@ urlpatterns = [
     path("", views.plain),
     path("wait/", views.wait),
     path("ask/", views.ask),
+    path("imported/", views.imported),
     path("keep/<slug:key>/", views.keep),
     path("burn/", views.burn),
     path("sell/<slug:seller>/", views.sell),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -39,6 +40,11 @@ def keep(request: HttpRequest, key: str) -> HttpResponse:
     except OSError as error:
         return HttpResponse(type(error).__name__)
     return HttpResponse(str(os.getpid()))
+
+
+def imported(request: HttpRequest) -> HttpResponse:
+    """Tell which modules the process has imported."""
+    return HttpResponse(" ".join(sys.modules))
 
 
 def burn(request: HttpRequest) -> HttpResponse:

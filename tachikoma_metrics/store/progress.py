@@ -1,0 +1,77 @@
+"""One thing in progress: counted in a gauge from its beginning to its end, whatever happens.
+
+Exceptions from outside, which signal handlers raise, appear after calls, at backward jumps and
+at the beginning of functions (https://github.com/python/cpython/issues/74174). Between the
+change of the gauge and the note of it there is none of these: the note is always true.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tachikoma_metrics.store.writer import STORE
+
+if TYPE_CHECKING:
+    from tachikoma_metrics.store.cells import Cell
+
+
+class Progress:
+    """Know whether something counts as in progress, and whether it is over.
+
+    ``cell`` is the gauge in which it counts, if it does. ``life`` is the one of the process
+    in which it began: a forked child that inherits it neither ends nor records it.
+    """
+
+    __slots__ = ("cell", "is_over", "life")
+
+    def __init__(self) -> None:
+        self.cell: Cell | None = None
+        self.is_over = False
+        self.life = STORE.life
+
+    def begin(self, cell: Cell) -> None:
+        """Count in ``cell`` from now on. Called by a change."""
+        if self.is_over or self.cell is not None:
+            return
+        try:
+            cell.memory[cell.index] += 1.0
+        except ValueError:
+            cell.store.attach(cell)
+            cell.memory[cell.index] += 1.0
+        self.life, self.cell = STORE.life, cell
+
+    def leave(self) -> None:
+        """Count in no gauge any more. Called by a change."""
+        cell = self.cell
+        if cell is None:
+            return
+        try:
+            cell.memory[cell.index] -= 1.0
+        except ValueError:
+            cell.store.attach(cell)
+            cell.memory[cell.index] -= 1.0
+        self.cell = None
+
+    @property
+    def is_inherited(self) -> bool:
+        """Tell whether this process was forked from the one in which it began."""
+        return self.life != STORE.life
+
+    def finish(self) -> bool:
+        """Be over; tell whether it was not, and may be recorded. Called by a change."""
+        if self.is_over or self.is_inherited:
+            return False
+        self.is_over = True
+        return True
+
+    def abandon(self) -> None:
+        """Be over without a record. Called by a change."""
+        if not self.is_inherited:
+            self.leave()
+            self.is_over = True
+
+    def abandon_later(self) -> None:
+        """Be abandoned by the next change. Called while anything may be under way."""
+        if not self.is_over:
+            # Behind its beginning, which may wait there, too.
+            STORE.waiting.append((self.abandon, ()))

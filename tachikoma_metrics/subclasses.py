@@ -1,0 +1,91 @@
+"""Subclasses that take the place of the class of one of the app's objects.
+
+The object stays the one that it is: nothing is put into it or in front of it, so whatever
+other code sets on it, wraps, deletes or restores works as it does without the subclass. It
+has its own class for ``isinstance``, for ``__class__`` and in what is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import update_wrapper
+from inspect import signature
+from typing import Any, TypeVar
+
+from tachikoma_metrics.interruptions import pass_on, suppress
+
+_MARK = "_is_measured_by_tachikoma_metrics"
+_CLASS: Any = vars(object)["__class__"]
+
+
+def derived(
+    original: Any, members: Mapping[str, Any], derive: Callable[[Any], Any] | None = None
+) -> Any:
+    """Return a subclass of ``original`` that looks like it, and has ``members``.
+
+    ``derive`` returns such a subclass of a class that other code gives the object later;
+    without it, the object then has that class and no more.
+    """
+    namespace: dict[str, Any] = {
+        "__slots__": (),
+        "__module__": original.__module__,
+        "__qualname__": original.__qualname__,
+        "__doc__": original.__doc__,
+        "__class__": property(lambda measured: original, _giving(derive)),
+        _MARK: True,
+        **members,
+    }
+    return type(original)(original.__name__, (original,), namespace)
+
+
+def is_derived(kind: Any) -> bool:
+    """Tell whether ``kind`` is such a subclass."""
+    return hasattr(kind, _MARK)
+
+
+def give(measured: Any, kind: Any) -> None:
+    """Make ``kind`` the class of an object; raises TypeError if it cannot be."""
+    # Not by the object's own __setattr__, which may do something else.
+    _CLASS.__set__(measured, kind)
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def alike(method: Function, original: Any) -> Function:
+    """Return ``method`` with the name, the text and the signature of ``original``.
+
+    It does not refer to it as ``__wrapped__``: code that counts or takes off wrappers finds
+    those that it would find on the original.
+    """
+    facts: Any = update_wrapper(method, original)
+    del facts.__wrapped__
+    if hasattr(original, "__wrapped__"):
+        facts.__wrapped__ = original.__wrapped__
+    with suppress(TypeError, ValueError):
+        facts.__signature__ = signature(original)
+    return method
+
+
+def _giving(derive: Callable[[Any], Any] | None) -> Callable[[Any, Any], None]:
+    def give_instead(measured: Any, kind: Any) -> None:
+        try:
+            mine = kind if derive is None or is_derived(kind) else derive(kind)
+        except Exception as error:
+            pass_on(error)
+            mine = kind
+        give(measured, mine)
+
+    return give_instead
+
+
+def reduce_as_original(measured: Any, protocol: Any) -> Any:
+    """Copy and pickle an object as one of its own class; stands for ``__reduce_ex__``."""
+    kind = type(measured)
+    original = kind.__mro__[1]
+    reduced = super(kind, measured).__reduce_ex__(protocol)
+    if isinstance(reduced, str):
+        return reduced
+    make, args, *rest = reduced
+    args = tuple(original if arg is kind else arg for arg in args)
+    return (original if make is kind else make, args, *rest)
