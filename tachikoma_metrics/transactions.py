@@ -38,7 +38,9 @@ def connections_of_its_own(on_fault: Callable[[Exception], object]) -> Iterator[
 
 
 def _close(connection: BaseDatabaseWrapper) -> None:
-    connection.close()
-    # An SQLite in memory, as tests have it, takes no notice of close().
-    if connection.connection is not None:
-        connection.connection.close()
+    try:
+        connection.close()
+    finally:
+        # An SQLite in memory, as tests have it, takes no notice of close().
+        if connection.connection is not None:
+            connection.connection.close()

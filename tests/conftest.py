@@ -9,7 +9,7 @@ from django.contrib.contenttypes.management import create_contenttypes
 from django.core import checks, signals
 from django.db import close_old_connections
 from django.db.models.signals import post_migrate
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings, strategies
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from tachikoma_metrics import measurement, sizes, testing
@@ -29,8 +29,19 @@ def django_db_setup(django_db_setup: None) -> None:
     post_migrate.disconnect(create_contenttypes)
 
 
+@pytest.fixture(scope="session")
+def _generator_of_hypothesis() -> None:
+    """Have Hypothesis make what it draws from: what refers to it is not found once frozen."""
+
+    @given(strategies.none())
+    def draw(nothing: None) -> None:
+        pass
+
+    draw()
+
+
 @pytest.fixture(autouse=True, scope="module")
-def _garbage_is_of_this_module() -> None:
+def _garbage_is_of_this_module(_generator_of_hypothesis: None) -> None:
     """Spare the collections that tests ask for what lives longer than they do."""
     gc.collect()
     gc.freeze()
