@@ -67,7 +67,7 @@ def test_the_processor_time_of_a_killed_worker_is_not_forgotten(site: Site):
 def test_no_total_falls_in_a_storm_of_kills(site: Site):
     with site.gunicorn("-w", "4", "--preload") as server:
         with Load(site, "/sell/site/") as load:
-            for _ in range(70):
+            for _ in range(40):
                 time.sleep(0.15)
                 if workers := children(server):
                     with contextlib.suppress(ProcessLookupError):

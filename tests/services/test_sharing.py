@@ -15,11 +15,11 @@ from tests.services.sites import Load, Site, falls, requests, total
 @pytest.mark.parametrize(
     ("options", "count"),
     [
-        pytest.param(["--preload"], 2000, id="sync-preloaded"),
-        pytest.param(["--preload", "--threads", "4"], 2000, id="threads-preloaded"),
+        pytest.param(["--preload"], 1000, id="sync-preloaded"),
+        pytest.param(["--preload", "--threads", "4"], 1000, id="threads-preloaded"),
         # Each worker takes most of a second of a processor to start.
-        pytest.param([], 800, id="sync"),
-        pytest.param(["--threads", "4"], 800, id="threads"),
+        pytest.param([], 400, id="sync"),
+        pytest.param(["--threads", "4"], 400, id="threads"),
     ],
 )
 def test_no_request_is_lost_and_none_counted_twice_while_workers_change(
