@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -838,3 +838,68 @@ def test_a_status_that_is_none_does_not_raise():
 
     assert counted() == {"/query": 1}
     _forget_faults()
+
+
+# --- clients whose class cannot be changed -----------------------------------
+
+
+class Final:
+    """Let nobody derive a class from a class that has this one among its bases."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "Final" in {kind.__name__ for base in cls.__bases__ for kind in base.__mro__[1:]}:
+            raise TypeError("This class is final.")
+        super().__init_subclass__(**kwargs)
+
+
+def answer_or_refuse(kind: ModuleType) -> Callable[[Any], Any]:
+    def handle(request: Any) -> Any:
+        if request.url.path == "/refuse":
+            raise kind.ConnectError("refused")
+        return kind.Response(200, text="answered")
+
+    return handle
+
+
+@each_kind
+def test_a_client_of_a_final_class_is_measured(kind: ModuleType):
+    client_class: Any = type("FinalClient", (Final, kind.Client), {})
+    transport = kind.MockTransport(answer_or_refuse(kind))
+    client = instrument_client(client_class(transport=transport, **ALIKE), backend="openai")
+
+    assert client.get("http://backend" + CHAT).text == "answered"
+    with pytest.raises(kind.ConnectError):
+        client.get("http://backend/refuse")
+
+    assert type(client) is client_class
+    assert counted() == {CHAT: 1, "other": 1}
+    assert (timed(), errors()) == (2, {"connection": 1})
+
+
+@each_kind
+async def test_an_async_client_of_a_final_class_is_measured(kind: ModuleType):
+    client_class: Any = type("FinalClient", (Final, kind.AsyncClient), {})
+    transport = kind.MockTransport(answer_or_refuse(kind))
+    client = instrument_client(client_class(transport=transport, **ALIKE), backend="openai")
+
+    assert (await client.get("http://backend" + CHAT)).text == "answered"
+    with pytest.raises(kind.ConnectError):
+        await client.get("http://backend/refuse")
+
+    assert type(client) is client_class
+    assert counted() == {CHAT: 1, "other": 1}
+    assert (timed(), errors()) == (2, {"connection": 1})
+
+
+def test_a_session_of_a_final_class_is_measured(origin: Origin):
+    session_class: Any = type("FinalSession", (Final, requests.Session), {})
+    with instrument_client(session_class(), backend="search", endpoints=["/found"]) as session:
+        session.trust_env = False
+
+        assert session.get(origin.url + "/found").status_code == 200
+        with pytest.raises(requests.ConnectionError):
+            session.get("http://127.0.0.1:1/found")
+
+    assert type(session) is session_class
+    assert counted() == {"/found": 2}
+    assert (timed(), errors()) == (2, {"connection": 1})

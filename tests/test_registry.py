@@ -431,7 +431,9 @@ def test_a_metric_that_the_project_made_before_has_the_name():
         "from prometheus_client import Counter\n"
         "Counter('cache_hits_total', 'Own.').inc(7)\n"
         "import django; from django.conf import settings\n"
-        "settings.configure(INSTALLED_APPS=['tachikoma_metrics']); django.setup()\n"
+        # The tests of other environments run at the same time, in one store of this user.
+        "settings.configure(INSTALLED_APPS=['tachikoma_metrics'],"
+        " TACHIKOMA_METRICS={'STORE_DIR': None}); django.setup()\n"
         "from tachikoma_metrics import METRICS, record_cache_hit\n"
         "record_cache_hit()\n"
         "assert 'cache_hits_total 7.0' in METRICS.encode()"
