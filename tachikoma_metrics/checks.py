@@ -31,6 +31,7 @@ from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.registry.metrics import Bound, Shape, possible_labels
 from tachikoma_metrics.routes import path_labels
+from tachikoma_metrics.rules import AT_UNIX_SOCKET
 from tachikoma_metrics.store import STORE
 
 STOCK_MODE_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
@@ -485,7 +486,8 @@ def is_open(config: Config) -> bool:
         return False
     if "*" in config.allowed_networks:
         return True
-    named = [ip_network(one) for one in config.allowed_networks if one != "private"]
+    words = ("private", AT_UNIX_SOCKET)
+    named = [ip_network(one) for one in config.allowed_networks if not one.startswith(words)]
     by_version = [[one for one in named if one.version == version] for version in (4, 6)]
     together: list[Any] = [one for nets in by_version for one in collapse_addresses(nets)]  # type: ignore[type-var]
     return any(one.prefixlen <= _LARGEST_PREFIX_OF_ALL for one in together)

@@ -283,6 +283,7 @@ def test_a_token_that_arrives_is_fine(token: str):
         ["0.0.0.0/1", "128.0.0.0/1"],
         ["2000::/3"],
         ["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/1"],
+        ["unix:X-Forwarded-For", "0.0.0.0/0"],
     ],
 )
 def test_a_page_that_is_open_to_all_is_pointed_out_before_deploying(networks: list[str]):
@@ -295,6 +296,8 @@ def test_a_page_that_is_open_to_all_is_pointed_out_before_deploying(networks: li
     [
         {"ALLOWED_NETWORKS": ["0.0.0.0/0"], "TOKENS": ["s3cr3t-token-00000000"]},
         {"ALLOWED_NETWORKS": ["private", "100.64.0.0/10", "8.0.0.0/8", "fc00::/7"]},
+        {"ALLOWED_NETWORKS": ["unix:X-Forwarded-For"]},
+        {"ALLOWED_NETWORKS": ["unix:X-Forwarded-For", "private", "10.1.0.0/16"]},
         {},
     ],
 )

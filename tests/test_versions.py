@@ -63,7 +63,7 @@ def test_the_readmes_command_runs_the_oldest_the_newest_and_every_django():
         assert any(name.startswith(f"py{python}-") for name in chosen)
     for django_version in djangos:
         assert any(f"-django{django_version}" in name for name in chosen)
-    assert f"py{pythons[-1]}-django{djangos[-1]}" in chosen
+    assert any(name.startswith(f"py{pythons[-1]}-django{djangos[-1]}") for name in chosen)
 
 
 @pytest.mark.skipif("EXPECTED_DJANGO" not in os.environ, reason="set by tox alone")
