@@ -485,7 +485,12 @@ def _quoted(key: object) -> str:
 
 
 def _shortened(value: object) -> str:
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError as error:
+        pass_on(error)
+        # Python writes no number of some thousand digits.
+        return f"a value of the type {type(value).__name__} that cannot be shown"
     return shown if len(shown) <= 200 else f"{shown[:199]}…"
 
 

@@ -182,7 +182,9 @@ def _patterns(value: Any) -> tuple[re.Pattern[str], ...]:
 
 
 def _positive_integer(value: Any) -> int:
-    require(isinstance(value, int) and not isinstance(value, bool) and value > 0)
+    require(isinstance(value, int) and not isinstance(value, bool))
+    # Python's floats, and its ways to write a number down, have an end.
+    require(0 < value < 2**63)
     return int(value)
 
 
@@ -379,7 +381,9 @@ PATTERNS = Rule(
     _patterns,
 )
 POSITIVE_INTEGER = Rule(
-    "a whole number of at least 1", "Set it to a number such as 1000.", _positive_integer
+    "a whole number of at least 1, and below 2**63",
+    "Set it to a number such as 1000.",
+    _positive_integer,
 )
 STORE_DIR = Rule(
     '"auto", an absolute path, or None',

@@ -442,3 +442,26 @@ def test_the_command_is_none_of_the_processes_of_the_server(
 
     assert done.returncode == 0
     assert seen == [(1, 0)]
+
+
+def test_an_empty_url_is_refused_and_not_taken_for_none(doctor: Doctor):
+    for url in ("", " "):
+        with pytest.raises(CommandError, match="--url should be the URL of the metrics endpoint"):
+            doctor("--url", url)
+
+
+@pytest.mark.parametrize("option", ["--token", "--token-file"])
+def test_a_token_without_a_url_is_refused(doctor: Doctor, option: str):
+    with pytest.raises(CommandError, match="are for --url"):
+        doctor(option, "anything")
+
+
+@pytest.mark.parametrize("digits", [100, 400, 5000])
+def test_a_number_that_no_float_holds_is_a_wrong_setting_and_does_not_end_the_doctor(
+    doctor: Doctor, digits: int
+):
+    with override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 10**digits}):
+        code, findings = doctor()
+
+    assert code == 1
+    assert "E114" in findings["settings"]["says"]
