@@ -88,6 +88,11 @@ def _of_refusal(answer: scraping.Answer, has_token: bool) -> Finding:
         )
     says = answer.body.strip().partition("\n")[0]
     remedy = _REMEDIES.get(answer.status, f"Check the path of the URL; {_path()}.")
+    if answer.status == HTTPStatus.FORBIDDEN and "PERMISSION rejected" in says:
+        remedy = (
+            "The server's `PERMISSION` returned something other than True, or raised, which its "
+            "log tells: no address and no token changes that."
+        )
     if answer.status == HTTPStatus.UNAUTHORIZED and has_token:
         remedy = "The server has other `TOKENS` than the one that was sent. " + remedy
     return Finding("page", WRONG, f"The endpoint answers {answer.status}: {says[:300]}", remedy)

@@ -465,3 +465,12 @@ def test_a_number_that_no_float_holds_is_a_wrong_setting_and_does_not_end_the_do
 
     assert code == 1
     assert "E114" in findings["settings"]["says"]
+
+
+def test_a_permission_that_rejects_is_told_apart_from_networks(
+    doctor: Doctor, served: Callable[..., str]
+):
+    _, findings = doctor("--url", served("Forbidden: PERMISSION rejected this request.\n", 403))
+
+    assert "`PERMISSION` returned something other than True" in findings["page"]["remedy"]
+    assert "ALLOWED_NETWORKS" not in findings["page"]["remedy"]
