@@ -267,7 +267,7 @@ def _business_labels(name: str, declaration: Mapping[str, Any]) -> None:
         hint = f'Write it like {{"labels": {{"{example}": "{example}"}}}}.'
     else:
         is_met = isinstance(labels, (list, tuple, set, frozenset)) and _are_texts(labels)
-        should_be = "a list of label names, as its values are what the callable returns"
+        should_be = "a list of label names, as the callable returns their values"
         names = [one for one in _listed(labels) if isinstance(one, str)] or ["status"]
         hint = f'Write it like {{"labels": [{", ".join(map(_quoted, names))}]}}.'
     require_part(is_met, name, "labels", should_be=should_be, got=labels, hint=hint)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.test import override_settings
+from django.test import Client, override_settings
 
 from tachikoma_metrics import METRICS, diagnosis, scraping, update_business_metrics
 from tachikoma_metrics.store.directory import Directory
@@ -467,10 +467,19 @@ def test_a_number_that_no_float_holds_is_a_wrong_setting_and_does_not_end_the_do
     assert "E114" in findings["settings"]["says"]
 
 
-def test_a_permission_that_rejects_is_told_apart_from_networks(
-    doctor: Doctor, served: Callable[..., str]
+@pytest.mark.parametrize(
+    ("declared", "remedy"),
+    [
+        ({"PERMISSION": "tests.nowhere.at_all"}, "`PERMISSION` returned something other than"),
+        ({"TOKENS": 7}, "`manage.py check`"),
+    ],
+)
+def test_what_no_network_and_no_token_changes_has_another_remedy(
+    doctor: Doctor, served: Callable[..., str], declared: dict[str, Any], remedy: str
 ):
-    _, findings = doctor("--url", served("Forbidden: PERMISSION rejected this request.\n", 403))
+    with override_settings(TACHIKOMA_METRICS=declared):
+        refused = Client().get("/metrics")
+    _, findings = doctor("--url", served(refused.text, refused.status_code))
 
-    assert "`PERMISSION` returned something other than True" in findings["page"]["remedy"]
+    assert remedy in findings["page"]["remedy"]
     assert "ALLOWED_NETWORKS" not in findings["page"]["remedy"]
