@@ -9,12 +9,11 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from inspect import unwrap
 from ipaddress import collapse_addresses, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
-from asgiref.sync import iscoroutinefunction
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
@@ -24,12 +23,13 @@ from django.urls import ResolverMatch, get_resolver, resolve
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import business, catalogue, conf, credentials, views, websocket_routes
-from tachikoma_metrics.business.families import declared, obstacles
+from tachikoma_metrics.business.families import CATALOGUED, declared, obstacles
+from tachikoma_metrics.callables import is_coroutine_function, trouble_with_arguments
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Histogram
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.registry.metrics import Bound, Shape, possible_labels
+from tachikoma_metrics.registry.metrics import Shape, possible_labels
 from tachikoma_metrics.routes import path_labels
 from tachikoma_metrics.rules import AT_UNIX_SOCKET
 from tachikoma_metrics.store import STORE
@@ -74,7 +74,14 @@ def _histogram_hint(name: str, possible: Collection[str]) -> str:
 @register
 def check_labelled_names(**kwargs: Any) -> list[CheckMessage]:
     """E008: every name in ``LABELS`` is that of a family, and not of the app's own health."""
-    return _unknown_names("E008", "LABELS", "families", conf.config().labels, LABELLED)
+    named = conf.config().labels
+    return _unknown_names("E008", "LABELS", "families", named, LABELLED, _labelled_hint)
+
+
+def _labelled_hint(name: str, possible: Collection[str]) -> str:
+    if name in catalogue.FAMILIES:
+        return "It tells of the app's own health, and its labels cannot be changed: remove it."
+    return conf.did_you_mean(name, possible)
 
 
 @register
@@ -144,30 +151,51 @@ def _label_hint(name: str, label: str, possible: Collection[str]) -> str:
 def check_global_labels(**kwargs: Any) -> list[CheckMessage]:
     """E005: none of ``GLOBAL_LABELS`` has the name of a family's own label."""
     names = conf.config().global_label_names
-    owners: dict[str, list[Bound]] = {}
+    owners: dict[str, list[Owner]] = {}
+    for owner in (*_owners_in_catalogue(), *_owners_in_business()):
+        for label in owner.labels:
+            if label in names:
+                owners.setdefault(label, []).append(owner)
+    return [_taken_label(label, named) for label, named in owners.items()]
+
+
+class Owner(NamedTuple):
+    """A family with labels of its own, and what may be done to rid it of one."""
+
+    name: str
+    labels: Collection[str]
+    remedy: str
+
+
+def _owners_in_catalogue() -> Iterator[Owner]:
     for bound in METRICS.all_bound():
-        for label in bound.shape.label_names:
-            if bound.is_on and label in names:
-                owners.setdefault(label, []).append(bound)
-    return [_taken_label(label, bounds) for label, bounds in owners.items()]
+        if bound.is_on:
+            remedy = "" if bound.family.is_own_health else ", or drop the family's with `LABELS`"
+            yield Owner(bound.shape.full_name, bound.shape.label_names, remedy)
 
 
-def _taken_label(label: str, owners: list[Bound]) -> CheckMessage:
+def _owners_in_business() -> Iterator[Owner]:
+    catalogued = {gauge.name for gauge in CATALOGUED}
+    for family in declared():
+        if family.name not in catalogued:
+            remedy = ", or the family's in `BUSINESS_METRICS`"
+            yield Owner(family.name, family.labels, remedy)
+
+
+def _taken_label(label: str, owners: list[Owner]) -> CheckMessage:
     others = f" and {len(owners) - 1} more" if len(owners) > 1 else ""
-    is_fixed = any(bound.family.is_own_health for bound in owners)
+    remedies = {owner.remedy for owner in owners}
     return error(
         "E005",
         f"`GLOBAL_LABELS` should not name a label that a family has; got {label!r}, "
-        f"which `{owners[0].shape.full_name}`{others} has.".replace("more has", "more have"),
-        "Rename the global label."
-        if is_fixed
-        else "Rename the global label, or drop the family's with `LABELS`.",
+        f"which `{owners[0].name}`{others} has.".replace("more has", "more have"),
+        f"Rename the global label{remedies.pop() if len(remedies) == 1 else ''}.",
     )
 
 
 @register
 def check_extra_labels(**kwargs: Any) -> list[CheckMessage]:
-    """E006: each path in ``EXTRA_LABELS`` leads to a callable that is no coroutine function."""
+    """E006: each path in ``EXTRA_LABELS`` leads to a plain function of the request."""
     return [
         error(
             "E006",
@@ -176,8 +204,17 @@ def check_extra_labels(**kwargs: Any) -> list[CheckMessage]:
             "dotted path.",
         )
         for label, dotted_path in conf.config().extra_labels.items()
-        if (trouble := _trouble_with(dotted_path))
+        if (trouble := _trouble_with_request_to(dotted_path))
     ]
+
+
+def _trouble_with_request_to(dotted_path: str) -> str:
+    """Return why what the path leads to cannot be called with a request."""
+    trouble = _trouble_with(dotted_path)
+    if trouble:
+        return trouble
+    reason = trouble_with_arguments(import_string(dotted_path), object())
+    return reason and f"which cannot be called with the request alone: {reason}"
 
 
 def _trouble_with(dotted_path: str) -> str:
@@ -189,7 +226,7 @@ def _trouble_with(dotted_path: str) -> str:
         return "which is not callable"
     return (
         "which is a coroutine function, and cannot be awaited here"
-        if iscoroutinefunction(imported)
+        if is_coroutine_function(imported)
         else ""
     )
 
@@ -446,9 +483,9 @@ def _unknown_aliases(
 
 @register
 def check_permission(**kwargs: Any) -> list[CheckMessage]:
-    """E013: ``PERMISSION`` leads to a callable that is no coroutine function."""
+    """E013: ``PERMISSION`` leads to a plain function of the request."""
     path = conf.config().permission
-    trouble = "" if path is None else _trouble_with(path)
+    trouble = "" if path is None else _trouble_with_request_to(path)
     if not trouble:
         return []
     return [
@@ -539,9 +576,18 @@ def check_tokens_can_be_sent(**kwargs: Any) -> list[CheckMessage]:
             "W022",
             f"`TOKENS` should be of letters, digits and signs of ASCII, without spaces; {number} "
             f"of {len(credentials.readable(config))} can never arrive as written (401).",
-            "Make one with `python -c 'import secrets; print(secrets.token_urlsafe())'`.",
+            _remedy_for_tokens(credentials.readable(config)),
         )
     ]
+
+
+def _remedy_for_tokens(tokens: Iterable[str]) -> str:
+    if any(token.lower().startswith("bearer ") for token in tokens):
+        return (
+            'Leave out "Bearer": it is not part of the token, and stands before it in the header '
+            "alone."
+        )
+    return "Make one with `python -c 'import secrets; print(secrets.token_urlsafe())'`."
 
 
 @register
@@ -556,6 +602,23 @@ def check_business_metrics(**kwargs: Any) -> list[CheckMessage]:
         )
         for family in declared()
         for obstacle in obstacles(family)
+    ]
+
+
+@register
+def check_counts_live_until_the_next(**kwargs: Any) -> list[CheckMessage]:
+    """W026: ``BUSINESS_MAX_AGE`` is longer than ``BUSINESS_INTERVAL``, so that counts stay."""
+    config = conf.config()
+    if not config.business_metrics or config.business_lifetime > config.business_interval:
+        return []
+    return [
+        warning(
+            "W026",
+            "`BUSINESS_MAX_AGE` should be longer than `BUSINESS_INTERVAL`, which is "
+            f"{config.business_interval:g} seconds; got {config.business_lifetime:g}: the counts "
+            "vanish before each refresh.",
+            "Leave it out, which makes it ten intervals, or set it to several of them.",
+        )
     ]
 
 

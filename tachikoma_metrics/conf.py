@@ -453,9 +453,17 @@ def _no_mapping(values: object) -> Fault:
     """E001: ``TACHIKOMA_METRICS`` is a dictionary."""
     return Fault(
         "E001",
-        f"`{NAME}` should be a dictionary; got a {type(values).__name__}.",
+        f"`{NAME}` should be a dictionary; got {_kind_of(values)}.",
         f'Write it like {NAME} = {{"NAMESPACE": "shop"}}.',
     )
+
+
+def _kind_of(value: object) -> str:
+    """Return the name of a value's type, for the value itself may have a secret."""
+    name = type(value).__name__
+    if value is None:
+        return "None"
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
 def _unknown_key(key: object) -> Fault:
@@ -485,7 +493,12 @@ def _quoted(key: object) -> str:
 
 
 def _shortened(value: object) -> str:
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError as error:
+        pass_on(error)
+        # Python writes no number of some thousand digits.
+        return f"a value of the type {type(value).__name__} that cannot be shown"
     return shown if len(shown) <= 200 else f"{shown[:199]}…"
 
 

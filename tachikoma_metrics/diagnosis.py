@@ -88,6 +88,8 @@ def _of_refusal(answer: scraping.Answer, has_token: bool) -> Finding:
         )
     says = answer.body.strip().partition("\n")[0]
     remedy = _REMEDIES.get(answer.status, f"Check the path of the URL; {_path()}.")
+    if answer.status == HTTPStatus.FORBIDDEN:
+        remedy = next((its for part, its in _REMEDIES_BY_REASON.items() if part in says), remedy)
     if answer.status == HTTPStatus.UNAUTHORIZED and has_token:
         remedy = "The server has other `TOKENS` than the one that was sent. " + remedy
     return Finding("page", WRONG, f"The endpoint answers {answer.status}: {says[:300]}", remedy)
@@ -98,6 +100,15 @@ _REMEDIES: dict[int, str] = {
     "variable TACHIKOMA_METRICS_TOKEN.",
     403: "Ask from an address in the server's `ALLOWED_NETWORKS`, or set `TOKENS`.",
 }
+
+
+_REMEDIES_BY_REASON: dict[str, str] = {
+    "PERMISSION rejected": "The server's `PERMISSION` returned something other than True, or "
+    "raised, which the server's log tells. Networks and tokens have admitted this request.",
+    "access setting is invalid": "Run `manage.py check` where the server runs.",
+    "could not be decided": "The server's log has the exception.",
+}
+"""What to do about an answer 403 that no network and no token changes, by a part of it."""
 
 
 def _path() -> str:

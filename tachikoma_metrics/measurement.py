@@ -127,7 +127,9 @@ class Measurement(Progress):
                 self._record(facts, len(response.content))  # type: ignore[attr-defined]  # See below.
         except Exception as error:
             pass_on(error)
-            if not _is_of_its_own_kind(response):
+            # Of another kind of response nobody can know the size, and of what is no response
+            # at all, such as the None of a middleware without a return, Django or the server tells.
+            if isinstance(response, (HttpResponse, StreamingHttpResponse)):
                 METRICS.fault("http", error)
             self.end(UNKNOWN)
         return response
@@ -341,12 +343,6 @@ def discard_current() -> None:
     measurement = _current.get()
     if measurement is not None:
         measurement.discard()
-
-
-def _is_of_its_own_kind(response: object) -> bool:
-    """Tell whether nobody can know the size of the body."""
-    is_known = isinstance(response, (HttpResponse, StreamingHttpResponse))
-    return isinstance(response, HttpResponseBase) and not is_known
 
 
 def _without_route(request: HttpRequest, status: int) -> tuple[str | None, str]:

@@ -173,16 +173,24 @@ def _namespace(value: Any) -> str:
 def _patterns(value: Any) -> tuple[re.Pattern[str], ...]:
     require(isinstance(value, (list, tuple)))
     require(all(isinstance(item, (str, re.Pattern)) for item in value))
-    try:
-        patterns = tuple(re.compile(item) for item in value)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise Unmet from error
+    patterns = tuple(_pattern(place, item) for place, item in enumerate(value))
     require(all(isinstance(pattern.pattern, str) for pattern in patterns))
     return patterns
 
 
+def _pattern(place: int, item: Any) -> re.Pattern[str]:
+    try:
+        return re.compile(item)
+    except (re.error, RecursionError, OverflowError) as error:
+        should_be = "a valid regular expression"
+        hint = f"Python's `re` says of it: {error}. {PATTERNS.hint}"
+        raise Unmet(place, expectation=should_be, got=item, hint=hint) from error
+
+
 def _positive_integer(value: Any) -> int:
-    require(isinstance(value, int) and not isinstance(value, bool) and value > 0)
+    require(isinstance(value, int) and not isinstance(value, bool))
+    # Python's floats, and its ways to write a number down, have an end.
+    require(0 < value < 2**63)
     return int(value)
 
 
@@ -242,7 +250,8 @@ def _business_source(name: str, declaration: Mapping[str, Any]) -> None:
     )
     source = declaration[sources[0]]
     should_be = "the label of a model, as text" if sources == ["model"] else "a dotted path"
-    hint = 'Write it like "shop.Order".' if sources == ["model"] else ""
+    example = "shop.Order" if sources == ["model"] else "shop.metrics.open_orders"
+    hint = f'Write it like "{example}".'
     is_text = isinstance(source, str)
     require_part(is_text, name, sources[0], should_be=should_be, got=source, hint=hint)
 
@@ -251,16 +260,21 @@ def _business_labels(name: str, declaration: Mapping[str, Any]) -> None:
     labels = declaration.get("labels")
     if labels is None or labels in ({}, [], ()):
         return
-    if "model" in declaration or isinstance(labels, Mapping):
+    if "model" in declaration:
         is_met = isinstance(labels, Mapping) and _are_texts([*labels, *labels.values()])
         should_be = "a dictionary of label names to fields or look-ups of the model"
         example = next((one for one in _listed(labels) if isinstance(one, str)), "status")
         hint = f'Write it like {{"labels": {{"{example}": "{example}"}}}}.'
     else:
         is_met = isinstance(labels, (list, tuple, set, frozenset)) and _are_texts(labels)
-        should_be = "a list of label names"
-        hint = 'Write it like {"labels": ["status"]}.'
+        should_be = "a list of label names, as the callable returns their values"
+        names = [one for one in _listed(labels) if isinstance(one, str)] or ["status"]
+        hint = f'Write it like {{"labels": [{", ".join(map(_quoted, names))}]}}.'
     require_part(is_met, name, "labels", should_be=should_be, got=labels, hint=hint)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def _listed(labels: Any) -> list[Any]:
@@ -379,7 +393,9 @@ PATTERNS = Rule(
     _patterns,
 )
 POSITIVE_INTEGER = Rule(
-    "a whole number of at least 1", "Set it to a number such as 1000.", _positive_integer
+    "a whole number of at least 1, and below 2**63",
+    "Set it to a number such as 1000.",
+    _positive_integer,
 )
 STORE_DIR = Rule(
     '"auto", an absolute path, or None',

@@ -69,6 +69,10 @@ def nonsense() -> object:
     return "many"
 
 
+def nothing() -> object:
+    return None
+
+
 def fails() -> object:
     raise RuntimeError("out of order")
 
@@ -483,6 +487,9 @@ def test_a_snapshot_outlives_a_clean_up_that_fails(
         ({"x": {"callable": "tests.nothing.at_all"}}, "cannot be imported"),
         ({"x": {"callable": "tests.test_business.SPECS"}}, "should be a callable"),
         ({"x": {"callable": "tests.test_business.answer", "filter": {"a": 1}}}, "left out"),
+        ({"x": {"callable": "tests.views.coroutine_label"}}, "is a coroutine function"),
+        ({"x": {"callable": "tests.views.coroutine_object"}}, "is a coroutine function"),
+        ({"x": {"callable": "tests.views.tenant"}}, "without arguments: missing a required"),
     ],
 )
 def test_wrong_declarations_are_found_at_start_up(declare: Declare, families: Any, said: str):
@@ -502,6 +509,7 @@ def test_wrong_declarations_are_found_at_start_up(declare: Declare, families: An
         {"x": {"model": "a.B", "label": {}}},
         {"x": {"model": "a.B", "labels": ["status"]}},
         {"x": {"callable": "a.b", "labels": "status"}},
+        {"x": {"callable": "a.b", "labels": {"status": "status"}}},
     ],
 )
 def test_what_is_no_declaration_is_found_at_start_up(declare: Declare, families: Any):
@@ -512,6 +520,31 @@ def test_what_is_no_declaration_is_found_at_start_up(declare: Declare, families:
 def test_a_cache_of_one_process_is_refused_as_a_store(declare: Declare):
     declare(MISSIONS, BUSINESS_STORE="cache")
     assert "E012" in found()
+
+
+@pytest.mark.parametrize(
+    ("path", "labels", "said"),
+    [
+        ("answer", ["x"], "a dictionary with a number for each value of `x`; it returned 42."),
+        ("numbers", ["x"], "each value of `x`; it returned a dictionary with the key ('a', True)."),
+        ("answer", ["x", "y"], "for each tuple of values of `x`, `y`; it returned 42."),
+        ("numbers", [], "a number, as the metric is declared without `labels`; it returned a"),
+        ("nonsense", [], "A count should be a number; got 'many'."),
+        ("nothing", [], "A count should be a number; got None."),
+    ],
+)
+def test_an_answer_of_the_wrong_kind_is_told_in_words(
+    declare: Declare,
+    capsys: pytest.CaptureFixture[str],
+    path: str,
+    labels: list[str],
+    said: str,
+):
+    declare({"bad": {"callable": f"tests.test_business.{path}", "labels": labels}})
+    with pytest.raises(CommandError):
+        call_command("refresh_business_metrics", "--no-color")
+
+    assert said in capsys.readouterr().err
 
 
 # --- the command ------------------------------------------------------------

@@ -149,6 +149,12 @@ WRONG_NAMES: list[tuple[str, dict[str, Any], str, str]] = [
     ("E006", {"EXTRA_LABELS": {"tenant": "tests.views.nowhere"}}, "cannot be imported", "Write"),
     ("E006", {"EXTRA_LABELS": {"tenant": "tests.views.CHUNKS"}}, "not callable", "Write"),
     ("E006", {"EXTRA_LABELS": {"tenant": "tests.views.coroutine_label"}}, "coroutine", "Write"),
+    ("E006", {"EXTRA_LABELS": {"t": "tests.views.CoroutineObject"}}, "", "Write"),
+    ("E006", {"EXTRA_LABELS": {"t": "tests.views.coroutine_object"}}, "coroutine", "Write"),
+    ("E006", {"EXTRA_LABELS": {"t": "tests.views.chunks"}}, "the request alone: too", "Write"),
+    ("E006", {"EXTRA_LABELS": {"t": "tests.views.of_two"}}, "argument: 'other'", "Write"),
+    ("E013", {"PERMISSION": "tests.views.of_two"}, "argument: 'other'", "Write"),
+    ("E013", {"PERMISSION": "tests.views.coroutine_object"}, "coroutine", "Write"),
     ("E007", {"EXTRA_LABELS": {"view": "tests.views.tenant"}}, "'view'", "another name"),
 ]
 
@@ -171,6 +177,36 @@ def test_an_alias_that_no_database_has_is_warned_of():
     assert message.hint == "Did you mean `default`?"
 
 
+COUNTED = {"answer": {"callable": "tests.test_business.answer", "labels": ["kind"]}}
+
+
+def test_a_global_label_has_no_name_of_a_business_metrics_label():
+    declared = {"GLOBAL_LABELS": {"kind": "x"}, "BUSINESS_METRICS": COUNTED}
+    with override_settings(TACHIKOMA_METRICS=declared):
+        message = found()["E005"]
+
+    assert "'kind', which `answer` has" in message.msg
+    assert message.hint == "Rename the global label, or the family's in `BUSINESS_METRICS`."
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_warned_of"),
+    [
+        ({"BUSINESS_MAX_AGE": 30}, True),
+        ({"BUSINESS_MAX_AGE": 60, "BUSINESS_INTERVAL": 600}, True),
+        ({"BUSINESS_MAX_AGE": 31}, False),
+        ({"BUSINESS_INTERVAL": 600}, False),
+    ],
+)
+def test_counts_that_vanish_before_each_refresh_are_warned_of(
+    settings: dict[str, Any], is_warned_of: bool
+):
+    with override_settings(TACHIKOMA_METRICS={"BUSINESS_METRICS": COUNTED, **settings}):
+        assert ("W026" in found()) is is_warned_of
+    with override_settings(TACHIKOMA_METRICS=settings):
+        assert "W026" not in found()
+
+
 def test_the_ids_are_those_that_the_docstrings_tell():
     sources = [Path(str(module.__file__)).read_text() for module in (checks, conf)]
     told = set(re.findall(r'"""([EW]\d{3}): ', "".join(sources)))
@@ -178,7 +214,7 @@ def test_the_ids_are_those_that_the_docstrings_tell():
         {id for id, *_ in WRONG_NAMES}
         | {f"W00{number}" for number in range(1, 10) if number != 5}
         | {"E011", "E012", "E013", "W010", "W011", "W012", "W013", "W014"}
-        | {f"W02{number}" for number in range(6)}
+        | {f"W02{number}" for number in range(7)}
     )
 
     assert told == emitted | {"E001"}
@@ -192,6 +228,12 @@ def test_a_global_label_may_have_the_name_of_a_label_that_was_dropped():
     declared = {"GLOBAL_LABELS": {"endpoint": "eu"}, "LABELS": labels}
 
     with override_settings(TACHIKOMA_METRICS=declared):
+        assert found() == {}
+
+
+@pytest.mark.parametrize("path", ["tenant", "of_any", "Plain", "given_another", "curried"])
+def test_what_can_be_called_with_the_request_is_a_permission(path: str):
+    with override_settings(TACHIKOMA_METRICS={"PERMISSION": f"tests.views.{path}"}):
         assert found() == {}
 
 

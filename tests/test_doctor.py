@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.test import override_settings
+from django.test import Client, override_settings
 
 from tachikoma_metrics import METRICS, diagnosis, scraping, update_business_metrics
 from tachikoma_metrics.store.directory import Directory
@@ -442,3 +442,44 @@ def test_the_command_is_none_of_the_processes_of_the_server(
 
     assert done.returncode == 0
     assert seen == [(1, 0)]
+
+
+def test_an_empty_url_is_refused_and_not_taken_for_none(doctor: Doctor):
+    for url in ("", " "):
+        with pytest.raises(CommandError, match="--url should be the URL of the metrics endpoint"):
+            doctor("--url", url)
+
+
+@pytest.mark.parametrize("option", ["--token", "--token-file"])
+def test_a_token_without_a_url_is_refused(doctor: Doctor, option: str):
+    with pytest.raises(CommandError, match="are for --url"):
+        doctor(option, "anything")
+
+
+@pytest.mark.parametrize("digits", [100, 400, 5000])
+def test_a_number_that_no_float_holds_is_a_wrong_setting_and_does_not_end_the_doctor(
+    doctor: Doctor, digits: int
+):
+    with override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 10**digits}):
+        code, findings = doctor()
+
+    assert code == 1
+    assert "E114" in findings["settings"]["says"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "remedy"),
+    [
+        ({"PERMISSION": "tests.nowhere.at_all"}, "`PERMISSION` returned something other than"),
+        ({"TOKENS": 7}, "`manage.py check`"),
+    ],
+)
+def test_what_no_network_and_no_token_changes_has_another_remedy(
+    doctor: Doctor, served: Callable[..., str], declared: dict[str, Any], remedy: str
+):
+    with override_settings(TACHIKOMA_METRICS=declared):
+        refused = Client().get("/metrics")
+    _, findings = doctor("--url", served(refused.text, refused.status_code))
+
+    assert remedy in findings["page"]["remedy"]
+    assert "ALLOWED_NETWORKS" not in findings["page"]["remedy"]

@@ -36,8 +36,11 @@ def project(tmp_path: Path) -> MakeProject:
     return lambda settings="", **files: Project(tmp_path / "project", settings, **files)
 
 
-def message(id: str, declared: object = None, **settings: Any) -> CheckMessage:
-    if declared is not None:
+_UNSET = object()
+
+
+def message(id: str, declared: object = _UNSET, **settings: Any) -> CheckMessage:
+    if declared is not _UNSET:
         settings["TACHIKOMA_METRICS"] = declared
     with override_settings(**settings):
         return found()[id]
@@ -86,6 +89,17 @@ IN_SETTINGS: list[tuple[str, dict[str, Any], str, str]] = [
         "status",
         "Name fields",
     ),
+    ("E001", None, "got None.", "Write it like"),  # type: ignore[list-item]
+    ("E113", {"EXCLUDE_PATHS": ["^/a$", "("]}, "`EXCLUDE_PATHS[1]`", "unterminated subpattern"),
+    ("E008", {"LABELS": {"tachikoma_metrics_info": []}}, "'tachikoma", "cannot be changed"),
+    ("E120", {"BUSINESS_METRICS": {"u": {"callable": len}}}, "dotted path", '"shop.metrics.open_'),
+    (
+        "E120",
+        {"BUSINESS_METRICS": {"u": {"callable": "a.b", "labels": {"status": "x"}}}},
+        "a list of label names",
+        '["status"]',
+    ),
+    ("W022", {"TOKENS": ["Bearer s3cr3t-token-00000000"]}, "1 of 1", "not part of the token"),
     ("E120", {"BUSINESS_METRICS": {"u": "auth.User"}}, '`BUSINESS_METRICS["u"]`', '{"model": '),
     ("E120", {"BUSINESS_METRICS": {"u": {"modle": SPEC}}}, "'modle'", "`model`"),
     (

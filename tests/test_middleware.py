@@ -872,13 +872,22 @@ class Unwrappable(StreamingHttpResponse):
         self.is_async = False
 
 
-@pytest.mark.parametrize("response", [Unmeasurable(), Unwrappable(), object()])
+@pytest.mark.parametrize("response", [Unmeasurable(), Unwrappable()])
 def test_a_response_that_cannot_be_measured_is_returned(response: Any):
     answer = MetricsMiddleware(lambda request: response)(RequestFactory().get("/"))
 
     assert answer is response
     assert sum(requests().values()) == 1
     assert faults() >= 1
+
+
+@pytest.mark.parametrize("response", [None, object()])
+def test_what_is_no_response_is_returned_and_no_instrumentation_error(response: Any):
+    answer = MetricsMiddleware(lambda request: response)(RequestFactory().get("/"))
+
+    assert answer is response
+    assert requests() == {("GET", "<unmatched>", "500"): 1}
+    assert faults() == 0
 
 
 def test_a_request_whose_facts_cannot_be_read_is_answered_and_counted():

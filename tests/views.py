@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
@@ -118,6 +119,34 @@ def no_label(request: HttpRequest) -> None:
 
 async def coroutine_label(request: HttpRequest) -> str:
     return ""
+
+
+class CoroutineObject:
+    async def __call__(self, request: HttpRequest) -> str:
+        return ""
+
+
+coroutine_object = CoroutineObject()
+
+
+def of_two(request: HttpRequest, other: object) -> bool:
+    return True
+
+
+def of_any(*args: object, **kwargs: object) -> bool:
+    return True
+
+
+class Plain:
+    def __init__(self, request: HttpRequest) -> None: ...
+
+
+@functools.wraps(of_two)
+def given_another(request: HttpRequest) -> bool:
+    return of_two(request, None)
+
+
+curried = functools.partial(of_two, other=None)
 
 
 def as_delete(get_response: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
@@ -132,6 +133,8 @@ def _is_multiplied(model: type[Model], family: BusinessFamily) -> bool:
 def _called(family: BusinessFamily) -> Counts:
     answer = family.callable()
     if not isinstance(answer, Mapping):
+        if family.labels:
+            raise TypeError(f"{_should_return(family)}; it returned {reprlib.repr(answer)}.")
         answer = {(): answer}
     return {_key(key, family): _number(value) for key, value in answer.items()}
 
@@ -140,16 +143,27 @@ def _key(key: Any, family: BusinessFamily) -> tuple[str, ...]:
     values = key if isinstance(key, tuple) else (key,)
     if len(values) != len(family.labels):
         raise ValueError(
-            f"{family.callable_path} should return a number for each {len(family.labels)} values "
-            f"of {list(family.labels)}; got {key!r}."
+            f"{_should_return(family)}; it returned a dictionary with the key {reprlib.repr(key)}."
         )
     return _texts(values)
+
+
+def _should_return(family: BusinessFamily) -> str:
+    """Return what the callable of a family should return, in words."""
+    names = ", ".join(f"`{name}`" for name in family.labels)
+    values = ("", f"value of {names}", f"tuple of values of {names}")[min(len(family.labels), 2)]
+    numbers = f"a dictionary with a number for each {values}"
+    alone = "a number, as the metric is declared without `labels`"
+    return f"{family.callable_path} should return {numbers if values else alone}"
 
 
 def _number(value: Any) -> float:
     if isinstance(value, (str, bytes)):
         raise TypeError(f"A count should be a number; got {value!r}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"A count should be a number; got {reprlib.repr(value)}.") from error
     if not math.isfinite(number):
         raise ValueError(f"A count should be a finite number; got {value!r}.")
     return number

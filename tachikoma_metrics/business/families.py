@@ -14,6 +14,7 @@ from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.callables import is_coroutine_function, trouble_with_arguments
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Gauge, is_legal_label, is_legal_name
 
@@ -46,6 +47,11 @@ class BusinessFamily:
         found = import_string(self.callable_path)
         if not callable(found):
             raise TypeError(f"{self.callable_path} should be a callable; it is {found!r}.")
+        if is_coroutine_function(found):
+            raise TypeError(
+                f"{self.callable_path} should be a plain function; it is a coroutine function, and "
+                "cannot be awaited here."
+            )
         return found  # type: ignore[no-any-return]  # What it returns is looked at.
 
 
@@ -123,16 +129,30 @@ def _is_taken(name: str) -> bool:
 
 
 def _obstacles_of_callable(family: BusinessFamily) -> Iterator[Obstacle]:
-    try:
-        family.callable  # noqa: B018  # Finds it, or raises.
-    except TypeError as error:
-        yield Obstacle(str(error), "Name the dotted path of a function that returns a number.")
-    except Exception as error:
-        says = f"its callable, {family.callable_path!r}, cannot be imported: {error}"
-        yield Obstacle(says, "Name the dotted path of a function that returns a number.")
+    trouble = _trouble_with_callable(family)
+    if trouble:
+        yield Obstacle(trouble, _REMEDY_FOR_CALLABLE)
     if family.filter is not None:
         says = "its `filter` should be left out: that is for models."
         yield Obstacle(says, "Have the callable do the filtering.")
+
+
+_REMEDY_FOR_CALLABLE = (
+    "Name the dotted path of a function that takes no arguments and returns a number, such as "
+    '"shop.metrics.open_orders".'
+)
+
+
+def _trouble_with_callable(family: BusinessFamily) -> str:
+    try:
+        trouble = trouble_with_arguments(family.callable)
+    except TypeError as error:
+        return str(error)
+    except Exception as error:
+        return f"its callable, {family.callable_path!r}, cannot be imported: {error}"
+    return trouble and (
+        f"its callable, {family.callable_path!r}, cannot be called without arguments: {trouble}."
+    )
 
 
 def _obstacles_of_model(family: BusinessFamily) -> Iterator[Obstacle]:

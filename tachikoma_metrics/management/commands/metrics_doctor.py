@@ -14,6 +14,7 @@ from tachikoma_metrics.diagnosis import FINE, LOOK, Finding
 from tachikoma_metrics.store import STORE
 
 TOKEN_VARIABLE = "TACHIKOMA_METRICS_TOKEN"  # noqa: S105  # The variable's name is no secret.
+_EXAMPLE = "http://127.0.0.1:8000/metrics"
 
 
 class Command(BaseCommand):
@@ -46,7 +47,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Tell what is found; exit with 1 if anything is wrong."""
-        findings = list(self._of_server(options) if options["url"] else self._of_this_service())
+        _require_url(options)
+        is_of_server = options["url"] is not None
+        findings = list(self._of_server(options) if is_of_server else self._of_this_service())
         if options["json"]:
             self.stdout.write(json.dumps(diagnosis.as_json(findings), indent=2))
         else:
@@ -72,6 +75,21 @@ class Command(BaseCommand):
         self.stdout.write(f"{style(f'{finding.state:>5}')}  {says}")
         if finding.remedy:
             self.stdout.write(f"       {printable(finding.remedy)}")
+
+
+def _require_url(options: dict[str, Any]) -> None:
+    """Raise ``CommandError`` for a URL that is empty, and for a token that goes nowhere."""
+    url = options["url"]
+    if url is None and (options["token"] or options["token_file"]):
+        raise CommandError(
+            "--token and --token-file are for --url: without it no server is asked. Add it, as in "
+            f"--url {_EXAMPLE}."
+        )
+    if url is not None and not url.strip():
+        raise CommandError(
+            "--url should be the URL of the metrics endpoint; got an empty one. Write it like "
+            f"{_EXAMPLE}, or leave it out to look at this service from within."
+        )
 
 
 def _token(options: dict[str, Any]) -> str:
