@@ -11,8 +11,9 @@ https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from time import perf_counter
 from typing import Any
 
@@ -78,18 +79,37 @@ def _watch_connection(connection: BaseDatabaseWrapper) -> None:
 
 
 def _watch_queries(connection: BaseDatabaseWrapper) -> None:
-    for wrapper in connection.execute_wrappers:
-        if isinstance(wrapper, QueryWatch):
-            # What it is connected to may have changed, as it does in tests.
-            wrapper.reader = reader_of(connection)
-            return
-    # First is outermost. Last is what the block of execute_wrapper() removes in which the
-    # connection was opened, whoever is last.
-    connection.execute_wrappers.insert(0, QueryWatch(connection.alias, reader_of(connection)))
+    wrappers = connection.execute_wrappers
+    if isinstance(wrappers, MeasuredWrappers):
+        # What it is connected to may have changed, as it does in tests.
+        wrappers.watch.reader = reader_of(connection)
+    else:
+        watch = QueryWatch(connection.alias, reader_of(connection))
+        connection.execute_wrappers = MeasuredWrappers(wrappers, watch)
+
+
+class MeasuredWrappers(list[Any]):
+    """The wrappers of a connection's queries, and around all of them the one that measures.
+
+    Django calls them from the last to the first. The one that measures comes after the first
+    and is no item: code that looks at the list, clears it or takes from it finds its own alone.
+    https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
+    """
+
+    __slots__ = ("_around", "watch")
+
+    def __init__(self, wrappers: Iterable[Any], watch: QueryWatch) -> None:
+        super().__init__(wrappers)
+        self.watch = watch
+        self._around = (watch,)
+
+    def __reversed__(self) -> Iterator[Any]:
+        # As a rule the project has none, and each query asks.
+        return chain(self[::-1], self._around) if self else iter(self._around)
 
 
 class QueryWatch:
-    """Record each query of a connection; stands in its ``execute_wrappers``."""
+    """Record each query of a connection; called around its ``execute_wrappers``."""
 
     __slots__ = ("_alias", "reader")
 

@@ -27,7 +27,6 @@ from django.core.handlers.exception import convert_exception_to_response
 
 from tests.services.caches import memcached, redis_server
 
-_WRAPPERS = "backends.base.test_base.ExecuteWrapperTests"
 LABELS = (
     # All that are quick and have to do with what is measured: apps that are made ready again,
     # connections, requests within tests.
@@ -41,14 +40,7 @@ LABELS = (
     "test_client",
     "transaction_hooks",
     "transactions",
-    # All but the one that expects to find no wrapper on a connection.
-    f"{_WRAPPERS}.test_database_queried",
-    f"{_WRAPPERS}.test_nested_wrapper_invoked",
-    f"{_WRAPPERS}.test_outer_wrapper_blocks",
-    f"{_WRAPPERS}.test_wrapper_debug",
-    f"{_WRAPPERS}.test_wrapper_gets_sql",
-    f"{_WRAPPERS}.test_wrapper_invoked",
-    f"{_WRAPPERS}.test_wrapper_invoked_many",
+    "backends.base.test_base.ExecuteWrapperTests",
 )
 
 SETTINGS = "settings_of_the_django_suite"

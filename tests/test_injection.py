@@ -52,6 +52,7 @@ STAND_AROUND_THE_APP = {
     "blocks:TrackedBlock.__exit__",
     "blocks:TrackedBlock.__init__",
     "cache:Watch.tell",
+    "database:MeasuredWrappers.__reversed__",
     "database:QueryWatch.__call__",
     "database:QueryWatch._record",
     "database:_owner_before",

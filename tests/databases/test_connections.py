@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.db import (
+    DatabaseError,
     OperationalError,
     close_old_connections,
     connection,
@@ -24,7 +25,6 @@ from django.utils.module_loading import import_string
 
 from missions.models import Mission
 from tachikoma_metrics import testing
-from tachikoma_metrics.database import QueryWatch
 from tests.databases.conftest import Recorded
 from tests.services.processes import missing
 
@@ -146,8 +146,33 @@ def test_queries_count_once_after_reconnecting(recorded: Recorded):
         Mission.objects.count()
 
     assert counted == {("select", "missions_mission"): 1}
-    watches = [one for one in connection.execute_wrappers if isinstance(one, QueryWatch)]
-    assert len(watches) == 1
+
+
+def test_the_wrappers_of_a_connection_are_those_of_the_project(recorded: Recorded):
+    connection.ensure_connection()
+    assert connection.execute_wrappers == []
+    connection.execute_wrappers.clear()
+
+    with recorded() as counted:
+        Mission.objects.count()
+
+    assert counted == {("select", "missions_mission"): 1}
+
+
+def test_what_measures_stands_around_the_wrappers_of_the_project(recorded: Recorded):
+    def answer_itself(*arguments: object) -> object:
+        raise DatabaseError("not sent")
+
+    # One that opens asks for more.
+    Mission.objects.count()
+    with (
+        recorded() as counted,
+        connection.execute_wrapper(answer_itself),
+        pytest.raises(DatabaseError, match="not sent"),
+    ):
+        Mission.objects.count()
+
+    assert counted == {("select", "missions_mission"): 1}
 
 
 def test_one_that_opens_within_a_wrapper_stays_watched(recorded: Recorded):
@@ -158,7 +183,9 @@ def test_one_that_opens_within_a_wrapper_stays_watched(recorded: Recorded):
     try:
         with fresh.execute_wrapper(pass_on):
             fresh.ensure_connection()
-        assert [type(one) for one in fresh.execute_wrappers] == [QueryWatch]
+        with recorded() as counted:
+            fresh.cursor().execute("SELECT 1")
+        assert (fresh.execute_wrappers, sum(counted.values())) == ([], 1)
     finally:
         fresh.close()
 
@@ -336,7 +363,7 @@ def test_unlisted_databases_are_left_alone(settings):
     settings.TACHIKOMA_METRICS = {"INSTRUMENT_DATABASES": ["other"]}
     fresh: BaseDatabaseWrapper = connection.copy()
     fresh.ensure_connection()
-    assert fresh.execute_wrappers == []
+    assert type(fresh.execute_wrappers) is list
     assert "close" not in vars(fresh)
     fresh.close()
     assert shown() == 0
