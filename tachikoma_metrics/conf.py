@@ -135,6 +135,14 @@ class Config:
         "`XDG_RUNTIME_DIR` or the temporary directory; an absolute path; or `None` for the "
         "memory of each process alone. In a test run, `auto` is memory.",
     )
+    keep_totals: float = _setting(
+        600.0,
+        rules.SECONDS_OR_ZERO,
+        "E128",
+        "Seconds within which a service that ended on its host may come back and go on from its "
+        "totals: a deployment loses nothing, and no total falls. Past it, or with 0, it starts "
+        "at zero.",
+    )
     instrument_databases: bool | tuple[str, ...] = _setting(
         True,
         rules.SWITCH_OR_ALIASES,

@@ -119,7 +119,7 @@ def tell_what_is_wrong() -> None:
                 "and commands"
             )
             METRICS.fault("settings", error, is_expected=True)
-        METRICS.tell_of_settings()
+        METRICS.begin_serving()
     except Exception as error:
         METRICS.fault("settings", error)
 

@@ -290,6 +290,11 @@ def _seconds(value: Any) -> float:
     return float(value)
 
 
+def _seconds_or_zero(value: Any) -> float:
+    require(_is_number(value) and 0 <= value < math.inf)
+    return float(value)
+
+
 def _optional_seconds(value: Any) -> float | None:
     return None if value is None else _seconds(value)
 
@@ -413,6 +418,11 @@ BUSINESS_METRICS = Rule(
     'Write it like {"orders": {"model": "shop.Order", "labels": {"status": "status"}}}; '
     "`labels` of a callable is a list of their names.",
     _business_metrics,
+)
+SECONDS_OR_ZERO = Rule(
+    "a number of seconds, at least 0",
+    "Set it to a number such as 600, or to 0 to have each start begin at zero.",
+    _seconds_or_zero,
 )
 SECONDS = Rule("a positive number of seconds", "Set it to a number such as 30.", _seconds)
 OPTIONAL_SECONDS = Rule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready
+from celery.signals import worker_init, worker_ready
 
 from tachikoma_metrics import business, conf
 from tachikoma_metrics.celery import TASK, options
@@ -25,6 +25,15 @@ def refresh_business_metrics() -> bool:
     except Exception as error:
         METRICS.fault("business", error)
         raise
+
+
+@worker_init.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.
+def _begin_serving(**kwargs: Any) -> None:
+    """Have this process, and those that it forks, known as ones that serve."""
+    try:
+        METRICS.begin_serving()
+    except Exception as error:
+        METRICS.fault("settings", error)
 
 
 @worker_ready.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.

@@ -81,6 +81,9 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E125", "TOKENS", "secret"),
     ("E126", "PERMISSION", "may_read"),
     ("E127", "WORKER_PORT", 70000),
+    ("E128", "KEEP_TOTALS", -1),
+    ("E128", "KEEP_TOTALS", NAN),
+    ("E128", "KEEP_TOTALS", "600"),
 ]
 
 

@@ -229,6 +229,11 @@ class Metrics:
         self._faults += 1
         self.tachikoma_metrics_errors_total.labels(source).inc()
 
+    def begin_serving(self) -> None:
+        """Be told that this process serves: it answers requests, or works through a queue."""
+        STORE.begin_serving()
+        self.tell_of_settings()
+
     def tell_of_settings(self) -> None:
         """Log and count what is wrong with the settings, once. Never raises.
 
@@ -488,6 +493,7 @@ def install() -> None:
 
 
 STORE.where = _store_directories
+STORE.seconds_to_keep = lambda: conf.config().keep_totals
 STORE.on_fault = METRICS.damage
 STORE.when_tended(_count_collections)
 STORE.when_tended(values.drop_removed)

@@ -8,44 +8,27 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tachikoma_metrics.interruptions import pass_on, suppress
-from tachikoma_metrics.store import layout, system
+from tachikoma_metrics.store import archive, layout, system
+from tachikoma_metrics.store.claims import Claim, Claimant
 from tachikoma_metrics.store.files import TemporaryFile
-from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header, Series
-from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
+from tachikoma_metrics.store.layout import Damaged, Header, Series
+from tachikoma_metrics.store.reading import OnDamage, Reading, content_of, header_of, numbers
+from tachikoma_metrics.store.slot import FileSlot
 
-_NAME = re.compile(r"slot-([0-9]{1,6})")
-_UNFINISHED = "unfinished"
-_SECONDS_A_READER_LOOKS = 0.002
-_MOST_LOOKS = 5
-
-OnDamage = Callable[[Exception, str], None]
-"""Told what is wrong with a slot, and the path of the slot."""
+_MOST_READINGS = 50
 
 
 class Unavailable(OSError):
     """Raised for a directory that cannot be had, with the remedy."""
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What another process finds in a slot."""
-
-    number: int
-    identity: tuple[int, int]
-    header: Header
-    content: bytes
-    is_held: bool
 
 
 def default_paths(service: str) -> tuple[str, ...]:
@@ -85,30 +68,56 @@ class Directory:
         if not os.path.isdir(above) or not os.access(above, os.W_OK | os.X_OK):
             raise Unavailable(f"{self.path} should be in a directory that can be written to.")
 
-    def claim(self, on_damage: OnDamage, patience: float) -> FileSlot:
-        """Return the lowest slot that nobody holds, with the totals it has.
+    def claim(self, on_damage: OnDamage, patience: float, claimant: Claimant) -> FileSlot:
+        """Return the lowest free slot of the process's run, with the totals it has.
 
         A slot is made if there is none; of a service that is over, nothing is left.
         Raises ``OSError`` if the directory or room for the slot cannot be had, or if
         other processes claim slots for more than ``patience`` seconds.
         """
         with self._opened(make=True) as directory, self._locked(directory, patience):
-            slot = self._inherited(directory.descriptor, on_damage)
-            return slot or self._created(directory.descriptor)
+            slot = Claim(directory.descriptor, self.path, claimant, on_damage).slot()
+            _note_use(directory.descriptor)
+            return slot
 
-    def readings(self, on_damage: OnDamage) -> Iterator[Reading]:
-        """Yield every slot that can be read, the lowest first.
+    def enter(self, on_damage: OnDamage, patience: float, claimant: Claimant) -> None:
+        """Have the run of a process known that has a slot here and did not serve before.
+
+        Raises ``OSError`` as ``claim`` does.
+        """
+        with self._opened(make=False) as directory, self._locked(directory, patience):
+            Claim(directory.descriptor, self.path, claimant, on_damage).enter()
+
+    def readings(self, on_damage: OnDamage) -> list[Reading]:
+        """Return every slot that can be read, the lowest first, and the archive.
 
         Raises ``OSError`` if the directory is there and cannot be read.
         """
         try:
             with self._opened(make=False) as directory:
-                for number in _numbers(directory.descriptor):
-                    reading = self._read(directory.descriptor, number, on_damage)
-                    if reading is not None:
-                        yield reading
+                _note_use(directory.descriptor)
+                return self._readings(directory.descriptor, on_damage)
         except FileNotFoundError:
-            return
+            return []
+
+    def _readings(self, directory: int, on_damage: OnDamage) -> list[Reading]:
+        """Read again where slots went into the archive meanwhile."""
+        for _ in range(_MOST_READINGS):
+            kept = self._archived(directory, on_damage)
+            found = [self._read(directory, number, on_damage) for number in numbers(directory)]
+            if archive.identity(directory) == (kept and kept.identity):
+                break
+        folded = frozenset(kept.folded if kept else ())
+        readings = [one for one in found if one is not None and one.header.serial not in folded]
+        return [*readings, *([kept.reading()] if kept else [])]
+
+    def _archived(self, directory: int, on_damage: OnDamage) -> archive.Copy | None:
+        try:
+            return archive.read(directory)
+        except (OSError, Damaged) as error:
+            pass_on(error)
+            on_damage(error, f"{self.path}/{archive.NAME}")
+            return None
 
     def remove(self, removed: Collection[Series], patience: float) -> None:
         """Remove label sets from the slots that nobody holds; as far as they can be read."""
@@ -116,11 +125,12 @@ class Directory:
             suppress(OSError),
             self._opened(make=False) as directory,
             self._locked(directory, patience),
-            ExitStack() as stack,
         ):
-            for file in _free_slots(directory.descriptor, stack)[0].values():
+            for number in numbers(directory.descriptor):
                 with suppress(OSError, Damaged):
-                    _remove_from(file.descriptor, removed)
+                    _remove_from_free(directory.descriptor, number, removed)
+            with suppress(Damaged):
+                archive.remove(directory.descriptor, removed)
 
     def note_cpu(self, seen: Iterable[tuple[Reading, float]]) -> None:
         """Write down the CPU seconds of slots' holders, for the time after their death."""
@@ -148,69 +158,14 @@ class Directory:
             time.sleep(0.001)
         yield
 
-    def _inherited(self, directory: int, on_damage: OnDamage) -> FileSlot | None:
-        with ExitStack() as stack:
-            free, is_any_held = _free_slots(directory, stack, is_one_enough=True)
-            if not free and is_any_held:
-                # A reader's lock, which it has for a moment, looks like a holder's.
-                time.sleep(_SECONDS_A_READER_LOOKS)
-                free, is_any_held = _free_slots(directory, stack, is_one_enough=True)
-            if not is_any_held and not any(_server_lives(slot) for slot in free.values()):
-                for number in free:
-                    os.unlink(f"slot-{number}", dir_fd=directory)
-                return None
-            for number, file in free.items():
-                slot = self._taken(directory, number, file, on_damage)
-                if slot is not None:
-                    return slot
-        return None
-
-    def _taken(
-        self, directory: int, number: int, file: TemporaryFile, on_damage: OnDamage
-    ) -> FileSlot | None:
-        path = f"{self.path}/slot-{number}"
-        status = os.fstat(file.descriptor)
-        try:
-            if os.stat(path).st_ino != status.st_ino:
-                return None
-            _header(file.descriptor)
-        except FileNotFoundError:
-            return None
-        except Damaged as error:
-            on_damage(error, path)
-            os.unlink(f"slot-{number}", dir_fd=directory)
-            return None
-        slot = FileSlot(file, path, max(FIRST_SIZE, _aligned_size(status.st_size)))
-        damage = slot.adopt()
-        if damage is not None:
-            on_damage(damage, path)
-        return slot
-
-    def _created(self, directory: int) -> FileSlot:
-        with suppress(FileNotFoundError):
-            os.unlink(_UNFINISHED, dir_fd=directory)
-        name = f"slot-{_lowest_free(directory)}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-        with TemporaryFile(_UNFINISHED, flags, directory) as file:
-            try:
-                file.lock()
-                reserve(file.descriptor, FIRST_SIZE)
-                os.pwrite(file.descriptor, layout.pack_header(Header(used=HEADER_SIZE)), 0)
-                # Others see it when it is whole.
-                os.rename(_UNFINISHED, name, src_dir_fd=directory, dst_dir_fd=directory)
-            except OSError:
-                os.unlink(_UNFINISHED, dir_fd=directory)
-                raise
-            return FileSlot(file, f"{self.path}/{name}", FIRST_SIZE)
-
     def _read(self, directory: int, number: int, on_damage: OnDamage) -> Reading | None:
         try:
             with TemporaryFile(f"slot-{number}", os.O_RDONLY, directory) as file:
                 # Before its content: what a process leaves behind is complete then.
                 is_held = not file.lock(shared=True)
-                header, content = _content(file.descriptor)
+                header, content = content_of(file.descriptor)
                 status = os.fstat(file.descriptor)
-                identity = (status.st_dev, status.st_ino)
+                identity = (status.st_dev, status.st_ino, header.serial)
                 is_held = is_held and not _is_over(header)
                 return Reading(number, identity, header, content, is_held)
         except FileNotFoundError:
@@ -227,101 +182,33 @@ def _is_over(header: Header) -> bool:
     return bool(is_near) and not os.path.exists(f"/proc/{header.pid}")
 
 
-def _numbers(directory: int) -> list[int]:
-    matches = map(_NAME.fullmatch, os.listdir(directory))
-    return sorted(int(match[1]) for match in matches if match)
-
-
-def _lowest_free(directory: int) -> int:
-    taken = set(_numbers(directory))
-    return next(number for number in range(len(taken) + 1) if number not in taken)
-
-
-def _free_slots(
-    directory: int, stack: ExitStack, *, is_one_enough: bool = False
-) -> tuple[dict[int, TemporaryFile], bool]:
-    """Return the slots that nobody holds, locked, and whether there are others.
-
-    All of them, unless there are others and one is enough.
-    """
-    free = {}
-    is_any_held = False
-    for number in _numbers(directory):
-        try:
-            file = stack.enter_context(TemporaryFile(f"slot-{number}", os.O_RDWR, directory))
-        except OSError as error:
-            pass_on(error)
-            # Not a file, or not ours: no slot, whatever its name says.
-            continue
-        if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
-            continue
-        if file.lock():
-            free[number] = file
-        else:
-            is_any_held = True
-            file.close()
-        if free and is_any_held and is_one_enough:
-            break
-    return free, is_any_held
-
-
-def _server_lives(slot: TemporaryFile) -> bool:
-    """Tell whether the server of the last holder may make another holder.
-
-    Where nobody can know, it is taken to live: totals are continued.
-    """
-    try:
-        header = _header(slot.descriptor)
-    except (OSError, Damaged) as error:
-        pass_on(error)
-        return False
-    if header.boot != system.boot():
-        return False
-    if header.namespace != system.namespace() or system.stat_of(os.getpid()) is None:
-        return True
-    return system.lives(header.parent, header.parent_started)
-
-
-def _header(descriptor: int) -> Header:
-    """Return what a slot says of itself; raise ``Damaged`` if it has no header."""
-    return layout.unpack_header(os.pread(descriptor, HEADER_SIZE, 0))
-
-
-def _content(descriptor: int) -> tuple[Header, bytes]:
-    """Return the header and all bytes in use; raise ``Damaged`` if there is no header.
-
-    Looks again where the holder was about to rewrite records.
-    """
-    for _ in range(_MOST_LOOKS):
-        size = os.fstat(descriptor).st_size
-        before = _header(descriptor)
-        content = os.pread(descriptor, min(before.used, size), 0)
-        after = _header(descriptor)
-        if before.generation == after.generation and before.generation % 2 == 0:
-            break
-        time.sleep(0.0002)
-    return before, content
-
-
 def _note_cpu(directory: int, reading: Reading, seconds: float) -> None:
     with TemporaryFile(f"slot-{reading.number}", os.O_RDWR, directory) as file:
-        now = _header(file.descriptor)
+        now = header_of(file.descriptor)
         if now.claimed_at == reading.header.claimed_at:
             packed = struct.pack("=d", seconds)
             os.pwrite(file.descriptor, packed, layout.offset_of("cpu_seen"))
 
 
+def _note_use(directory: int) -> None:
+    """Write down, as the directory's time, that somebody reads or claims."""
+    with suppress(OSError):
+        os.utime(directory)
+
+
+def _remove_from_free(directory: int, number: int, removed: Collection[Series]) -> None:
+    with TemporaryFile(f"slot-{number}", os.O_RDWR, directory) as file:
+        if stat.S_ISREG(os.fstat(file.descriptor).st_mode) and file.lock():
+            _remove_from(file.descriptor, removed)
+
+
 def _remove_from(descriptor: int, removed: Collection[Series]) -> None:
-    header, content = _content(descriptor)
+    header, content = content_of(descriptor)
     for record in layout.parse(content, header.used):
         if record.kind == layout.Kind.SERIES and record.series in removed:
             os.pwrite(descriptor, layout.pack_kind(layout.Kind.REMOVED), record.at)
     generation = struct.pack("=Q", header.generation + 2)
     os.pwrite(descriptor, generation, layout.offset_of("generation"))
-
-
-def _aligned_size(size: int) -> int:
-    return -(-size // FIRST_SIZE) * FIRST_SIZE
 
 
 def _require_private(path: str, status: os.stat_result) -> None:

@@ -9,7 +9,8 @@ if anybody counts with it, else what was set last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import add
 from typing import NamedTuple
 
 from tachikoma_metrics.store.layout import LEFT_SET_AT, LEFT_VALUE, SET_AT, VALUE, WAS_CHANGED
@@ -90,6 +91,23 @@ def absorbed(mode: str, own: Sequence[float], other: Sequence[float]) -> list[fl
         left = [other[LEFT_VALUE], other[LEFT_SET_AT]]
     changed = max(own[WAS_CHANGED], other[WAS_CHANGED])
     return [own[VALUE] + other[VALUE], later, changed, *left]
+
+
+def both_left(mode: str, one: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Return one record for what two slots left behind, whose holders are over."""
+    left, left_at = one[LEFT_VALUE], one[LEFT_SET_AT]
+    value, set_at = other[LEFT_VALUE], other[LEFT_SET_AT]
+    if not (left_at and set_at):
+        kept = [left, left_at] if left_at else [value, set_at]
+    elif mode in _COMBINED:
+        kept = [_COMBINED[mode](left, value), max(left_at, set_at)]
+    else:
+        kept = [left, left_at] if left_at > set_at else [value, set_at]
+    return [0.0, 0.0, 0.0, *kept]
+
+
+_COMBINED: dict[str, Callable[[float, float], float]] = {"sum": add, "min": min, "max": max}
+"""How what was left behind becomes one; in other modes, what was set last counts."""
 
 
 def _known(parts: Sequence[Part]) -> list[tuple[float, float]]:

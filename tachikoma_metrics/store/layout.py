@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from tachikoma_metrics.interruptions import pass_on
 
-MAGIC = b"tmslot\x00\x01"
+MAGIC = b"tmslot\x00\x02"
 """What a slot begins with: its name, and the version of this layout."""
 
 LAYOUT_VERSION = MAGIC[-1]
@@ -87,7 +87,8 @@ class Header(NamedTuple):
     (field 22 of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); the
     parent is 0 unless it is a server that outlives its workers. ``cpu_left`` are the
     CPU seconds of those who held the slot before, ``cpu_seen`` those of the holder
-    as last seen.
+    as last seen. ``serial`` is another number for each slot that is made, ``run`` one for all
+    processes of a run (see ``runs``).
     """
 
     magic: bytes = MAGIC
@@ -103,9 +104,11 @@ class Header(NamedTuple):
     cpu_left: float = 0.0
     cpu_seen: float = 0.0
     always_zero: float = 0.0
+    serial: int = 0
+    run: int = 0
 
 
-_HEADER = struct.Struct("=8sQQdQQQQQQddd24x")
+_HEADER = struct.Struct("=8sQQdQQQQQQdddQQ8x")
 HEADER_SIZE = _HEADER.size
 _OFFSETS = {name: DOUBLE * place for place, name in enumerate(Header._fields)}
 ZERO_AT = _OFFSETS["always_zero"] // DOUBLE

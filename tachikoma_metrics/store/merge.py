@@ -15,7 +15,6 @@ from operator import add, itemgetter
 from typing import Any, NamedTuple
 
 from tachikoma_metrics.store import gauges, layout
-from tachikoma_metrics.store.directory import Reading
 from tachikoma_metrics.store.gauges import Part
 from tachikoma_metrics.store.layout import (
     COUNTER,
@@ -27,6 +26,7 @@ from tachikoma_metrics.store.layout import (
     Declaration,
     Series,
 )
+from tachikoma_metrics.store.reading import Reading
 
 OnDamage = Callable[[Exception, object], None]
 

@@ -271,6 +271,16 @@ class MemorySlot(Slot):
         self._bytes[:HEADER_SIZE] = layout.pack_header(Header(used=HEADER_SIZE))
         self._show(memoryview(self._bytes))
 
+    @classmethod
+    def holding(cls, content: bytes) -> MemorySlot:
+        """Return a slot with these bytes, whose records are to be adopted."""
+        slot = cls()
+        whole = content[: len(content) // DOUBLE * DOUBLE]
+        slot.size = len(whole)
+        slot._bytes = bytearray(whole)
+        slot._show(memoryview(slot._bytes))
+        return slot
+
     def copy(self) -> tuple[Header, bytes]:
         """Return the header and all bytes in use; raise ``ValueError`` if they move."""
         return self.header(), bytes(self.raw[: self.header().used])

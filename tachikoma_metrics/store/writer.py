@@ -18,13 +18,16 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from tachikoma_metrics.interruptions import is_interruption, pass_on
+from tachikoma_metrics.interruptions import is_interruption, pass_on, suppress
 from tachikoma_metrics.labels import MOST_OVERFLOWED, overflow
-from tachikoma_metrics.store import exclusion, system
-from tachikoma_metrics.store.directory import Directory, Reading, Unavailable
+from tachikoma_metrics.store import exclusion, runs, system
+from tachikoma_metrics.store.claims import Claimant
+from tachikoma_metrics.store.directory import Directory, Unavailable
 from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.files import close_inherited
 from tachikoma_metrics.store.layout import Declaration, Series
+from tachikoma_metrics.store.reading import Reading
+from tachikoma_metrics.store.runs import Run
 from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot, close_all
 
 if TYPE_CHECKING:
@@ -78,6 +81,7 @@ class Store:
 
     def __init__(self, where: Callable[[], tuple[str, ...]] = tuple) -> None:
         self.where = where
+        self.seconds_to_keep: Callable[[], float] = lambda: 0.0
         self.on_fault: OnFault = lambda error, about: None
         self.busy = False
         self.life = 1
@@ -95,6 +99,8 @@ class Store:
         self._try_at = 0.0
         self._has_tried = False
         self._carried = 0
+        self._is_serving = False
+        self._run: Run | None = None
 
     # --- changes ------------------------------------------------------------
 
@@ -276,7 +282,7 @@ class Store:
         self._has_tried = True
         for path in paths:
             try:
-                self._hold(Directory(path).claim(self.report, patience))
+                self._hold(Directory(path).claim(self.report, patience, self._claimant()))
                 return
             except OSError as error:
                 pass_on(error)
@@ -285,6 +291,32 @@ class Store:
                 if not is_no_place or path == paths[-1]:
                     self._try_later(error, path)
                     return
+
+    def _claimant(self) -> Claimant:
+        # A forked child is of its parent's run.
+        if self._run is None:
+            self._run = runs.current(system.server(), is_serving=self._is_serving)
+        return Claimant(self._run._replace(is_serving=self._is_serving), self.seconds_to_keep())
+
+    def begin_serving(self) -> None:
+        """Be told that this process answers requests, or works through a queue.
+
+        Another start of the same program is a restart of the service; that of a command is not.
+        """
+        if not self._is_serving:
+            self._is_serving = True
+            self.change(self._enter)
+
+    def _enter(self) -> None:
+        slot = self._slot
+        if slot is None:
+            return
+        try:
+            directory = Directory(slot.directory)
+            directory.enter(self.report, _SECONDS_TO_WAIT, self._claimant())
+        except OSError as error:
+            pass_on(error)
+            self.report(error, slot.directory)
 
     def obstacle(self) -> OSError | None:
         """Return why no directory can be had, if that is so; makes and claims nothing."""
@@ -316,6 +348,7 @@ class Store:
             slot.set_header(
                 claimed_at=time.time(),
                 pid=os.getpid(),
+                run=self._claimant().run.number,
                 started=stat.started if stat else 0,
                 parent=parent,
                 parent_started=parent_started,
@@ -384,6 +417,8 @@ class Store:
             self._take_from(self._annex)
         if self._slot is not None:
             self._slot.note_cpu(time.process_time())
+            with suppress(OSError):
+                os.utime(self._slot.directory)
         self._tell()
 
     def _tell(self) -> None:
@@ -480,7 +515,7 @@ class Store:
 
     def _found(self, path: str) -> list[Reading]:
         try:
-            return list(Directory(path).readings(self.report))
+            return Directory(path).readings(self.report)
         except OSError as error:
             pass_on(error)
             self.report(error, path)

@@ -1,0 +1,208 @@
+"""The totals of processes that are over, added up in one file.
+
+A process that starts takes over the slot of a process of its own run. The slots of earlier
+runs are added to the archive, which nobody holds. A new archive replaces the old one by a
+rename, and names the slots that are in it: a reader leaves those out, wherever they still are.
+
+The archive is a slot's header and records, and behind them what else there is to know, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from tachikoma_metrics.interruptions import pass_on, suppress
+from tachikoma_metrics.store import gauges, layout, system
+from tachikoma_metrics.store.files import TemporaryFile
+from tachikoma_metrics.store.layout import GAUGE, Damaged, Header, Kind, Series
+from tachikoma_metrics.store.reading import Reading
+from tachikoma_metrics.store.slot import LARGEST_SIZE, MemorySlot
+
+NAME = "archive"
+
+NUMBER = -2
+"""What stands for the number of a slot in a reading of the archive."""
+
+_UNFINISHED = "archive-unfinished"
+_MOST_FOLDED = 4096
+_FORGOTTEN_AT = 2
+"""Restarts that a label set outlives which no process changes, and one more."""
+
+
+@dataclass
+class Archive:
+    """Hold the totals of each label set, and how many restarts ago a process changed it.
+
+    ``folded`` are the serial numbers of the slots that were added, the latest last.
+    """
+
+    values: dict[Series, list[float]] = field(default_factory=dict)
+    ages: dict[Series, int] = field(default_factory=dict)
+    folded: list[int] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+
+    # --- changes ------------------------------------------------------------
+
+    def add(self, header: Header, content: bytes) -> Damaged | None:
+        """Add the values of a slot whose holder is over; return what was wrong with them."""
+        slot = MemorySlot.holding(content)
+        damage = slot.adopt()
+        slot.leave_behind()
+        for series, record in slot.records.items():
+            # Who has a sample for each worker forgets those of earlier runs.
+            if series.declaration.mode not in gauges.BY_WORKER:
+                self._add(series, slot.values(record))
+        self.folded = [*self.folded, header.serial][-_MOST_FOLDED:]
+        self.cpu_seconds += header.cpu_left + header.cpu_seen
+        return damage
+
+    def _add(self, series: Series, values: list[float]) -> None:
+        own = self.values.get(series)
+        if own is None:
+            self.values[series] = values
+        elif series.declaration.type == GAUGE:
+            self.values[series] = gauges.both_left(series.declaration.mode, own, values)
+        else:
+            self.values[series] = [one + other for one, other in zip(own, values, strict=True)]
+        self.ages[series] = 0
+
+    def begin_epoch(self, in_use: Collection[Series]) -> None:
+        """Let go of the label sets that no process changed since the restart before last.
+
+        Those ``in_use`` are in the slot of a live process.
+        """
+        for series in list(self.values):
+            age = 1 if series in in_use else self.ages[series] + 1
+            if age < _FORGOTTEN_AT:
+                self.ages[series] = age
+            else:
+                del self.values[series], self.ages[series]
+
+    def remove(self, removed: Iterable[Series]) -> bool:
+        """Remove label sets; tell whether there was any."""
+        found = [series for series in removed if series in self.values]
+        for series in found:
+            del self.values[series], self.ages[series]
+        return bool(found)
+
+    # --- files --------------------------------------------------------------
+
+    def write(self, directory: int) -> None:
+        """Replace the file of the archive, or leave it as it was and raise ``OSError``."""
+        with suppress(FileNotFoundError):
+            os.unlink(_UNFINISHED, dir_fd=directory)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            with TemporaryFile(_UNFINISHED, flags, directory) as file:
+                _write_all(file.descriptor, self._encoded())
+                os.rename(_UNFINISHED, NAME, src_dir_fd=directory, dst_dir_fd=directory)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(_UNFINISHED, dir_fd=directory)
+            raise
+
+    def _encoded(self) -> bytes:
+        slot = MemorySlot()
+        for series, values in self.values.items():
+            slot.place(series)
+            slot.write(slot.records[series], values)
+        slot.set_header(cpu_left=self.cpu_seconds, boot=system.boot())
+        rest = {"ages": [self.ages[series] for series in slot.records], "folded": self.folded}
+        return slot.copy()[1] + json.dumps(rest).encode()
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What the file of the archive says: ``content`` is that of a slot."""
+
+    header: Header
+    content: bytes
+    ages: tuple[int, ...]
+    folded: tuple[int, ...]
+    identity: tuple[int, ...]
+
+    def archive(self) -> tuple[Archive, Damaged | None]:
+        """Return the archive, to be added to, and what was wrong with it."""
+        slot = MemorySlot.holding(self.content)
+        damage = slot.adopt()
+        values = {series: slot.values(record) for series, record in slot.records.items()}
+        # Of a damaged one the ages may be missing; then no label set is let go too early.
+        ages = dict.fromkeys(values, 0) | dict(zip(values, self.ages, strict=False))
+        return Archive(values, ages, list(self.folded), self.header.cpu_left), damage
+
+    def reading(self) -> Reading:
+        """Return the archive as one of the slots that nobody holds."""
+        return Reading(NUMBER, self.identity, self.header, self.content, is_held=False)
+
+
+def read(directory: int) -> Copy | None:
+    """Return what is in the file of the archive; None without one.
+
+    Raises ``OSError`` if it cannot be read, and ``Damaged`` if it is no archive.
+    """
+    try:
+        with TemporaryFile(NAME, os.O_RDONLY, directory) as file:
+            status = os.fstat(file.descriptor)
+            content = _read_all(file.descriptor, min(status.st_size, LARGEST_SIZE))
+    except FileNotFoundError:
+        return None
+    header = layout.unpack_header(content)
+    ages, folded = _rest(content[header.used :])
+    return Copy(header, content[: header.used], ages, folded, _identity(status))
+
+
+def remove(directory: int, removed: Collection[Series]) -> None:
+    """Remove label sets; raise ``OSError`` or ``Damaged`` if that cannot be."""
+    copy = read(directory)
+    if copy is not None:
+        kept, _ = copy.archive()
+        if kept.remove(removed):
+            kept.write(directory)
+
+
+def identity(directory: int) -> tuple[int, ...] | None:
+    """Return what is another for each archive that was ever in the directory."""
+    try:
+        return _identity(os.stat(NAME, dir_fd=directory, follow_symlinks=False))
+    except FileNotFoundError:
+        return None
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    # A file system may give the number of a removed file out again.
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _rest(encoded: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    try:
+        rest = json.loads(encoded)
+        return tuple(map(int, rest["ages"])), tuple(map(int, rest["folded"]))
+    except Exception as error:
+        pass_on(error)
+        raise Damaged("An archive should say which slots are in it.") from error
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    content = bytearray()
+    while chunk := os.pread(descriptor, size - len(content), len(content)):
+        content += chunk
+    return bytes(content)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def label_sets(content: bytes, used: int) -> set[Series]:
+    """Return the label sets of a slot, as far as it can be read."""
+    found = set()
+    with suppress(Damaged):
+        for record in layout.parse(content, used):
+            if record.kind == Kind.SERIES:
+                found.add(record.series)
+    return found

@@ -1,0 +1,59 @@
+"""What another process finds in a slot."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tachikoma_metrics.store import layout
+from tachikoma_metrics.store.layout import HEADER_SIZE, Header
+
+_NAME = re.compile(r"slot-([0-9]{1,6})")
+_MOST_LOOKS = 5
+
+OnDamage = Callable[[Exception, str], None]
+"""Told what is wrong with a slot, and the path of the slot."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What another process finds in a slot.
+
+    ``identity`` is another for each file, ``content`` are the bytes in use.
+    """
+
+    number: int
+    identity: tuple[int, ...]
+    header: Header
+    content: bytes
+    is_held: bool
+
+
+def numbers(directory: int) -> list[int]:
+    """Return the numbers of the slots in a directory, the lowest first."""
+    matches = map(_NAME.fullmatch, os.listdir(directory))
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def header_of(descriptor: int) -> Header:
+    """Return what a slot says of itself; raise ``Damaged`` if it has no header."""
+    return layout.unpack_header(os.pread(descriptor, HEADER_SIZE, 0))
+
+
+def content_of(descriptor: int) -> tuple[Header, bytes]:
+    """Return the header and all bytes in use; raise ``Damaged`` if there is no header.
+
+    Looks again where the holder was about to rewrite records.
+    """
+    for _ in range(_MOST_LOOKS):
+        size = os.fstat(descriptor).st_size
+        before = header_of(descriptor)
+        content = os.pread(descriptor, min(before.used, size), 0)
+        after = header_of(descriptor)
+        if before.generation == after.generation and before.generation % 2 == 0:
+            break
+        time.sleep(0.0002)
+    return before, content
