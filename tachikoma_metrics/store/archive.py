@@ -18,13 +18,10 @@ from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import gauges, layout, system
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.layout import GAUGE, Damaged, Header, Kind, Series
-from tachikoma_metrics.store.reading import Reading
+from tachikoma_metrics.store.reading import ARCHIVE, Reading
 from tachikoma_metrics.store.slot import LARGEST_SIZE, MemorySlot
 
 NAME = "archive"
-
-NUMBER = -2
-"""What stands for the number of a slot in a reading of the archive."""
 
 _UNFINISHED = "archive-unfinished"
 _MOST_FOLDED = 4096
@@ -135,7 +132,7 @@ class Copy:
 
     def reading(self) -> Reading:
         """Return the archive as one of the slots that nobody holds."""
-        return Reading(NUMBER, self.identity, self.header, self.content, is_held=False)
+        return Reading(ARCHIVE, self.identity, self.header, self.content, is_held=False)
 
 
 def read(directory: int) -> Copy | None:

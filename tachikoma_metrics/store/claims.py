@@ -18,7 +18,7 @@ from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import archive, layout, runs, system
 from tachikoma_metrics.store.archive import Archive
 from tachikoma_metrics.store.files import TemporaryFile
-from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header, Series
+from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header, OtherLayout, Series
 from tachikoma_metrics.store.reading import OnDamage, content_of, header_of, numbers
 from tachikoma_metrics.store.runs import Run
 from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
@@ -206,6 +206,8 @@ class Claim:
     def _archived(self) -> archive.Copy | None:
         try:
             return archive.read(self._directory)
+        except OtherLayout:
+            return None
         except (OSError, Damaged) as error:
             pass_on(error)
             self._on_damage(error, f"{self._path}/{archive.NAME}")
@@ -214,6 +216,8 @@ class Claim:
     def _add(self, kept: Archive, number: int, found: _Found) -> bool:
         try:
             header, content = content_of(found.free[number].descriptor)
+        except OtherLayout:
+            return True
         except Damaged as error:
             self._on_damage(error, f"{self._path}/slot-{number}")
             return True

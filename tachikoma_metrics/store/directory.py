@@ -20,7 +20,7 @@ from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import archive, layout, system
 from tachikoma_metrics.store.claims import Claim, Claimant
 from tachikoma_metrics.store.files import TemporaryFile
-from tachikoma_metrics.store.layout import Damaged, Header, Series
+from tachikoma_metrics.store.layout import Damaged, Header, OtherLayout, Series
 from tachikoma_metrics.store.reading import OnDamage, Reading, content_of, header_of, numbers
 from tachikoma_metrics.store.slot import FileSlot
 
@@ -114,6 +114,8 @@ class Directory:
     def _archived(self, directory: int, on_damage: OnDamage) -> archive.Copy | None:
         try:
             return archive.read(directory)
+        except OtherLayout:
+            return None
         except (OSError, Damaged) as error:
             pass_on(error)
             on_damage(error, f"{self.path}/{archive.NAME}")
@@ -168,7 +170,7 @@ class Directory:
                 identity = (status.st_dev, status.st_ino, header.serial)
                 is_held = is_held and not _is_over(header)
                 return Reading(number, identity, header, content, is_held)
-        except FileNotFoundError:
+        except (FileNotFoundError, OtherLayout):
             return None
         except (OSError, Damaged) as error:
             pass_on(error)

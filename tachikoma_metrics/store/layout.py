@@ -36,6 +36,10 @@ class Damaged(ValueError):
     """Raised for bytes that are no slot, or no slot any more."""
 
 
+class OtherLayout(Damaged):
+    """Raised for a slot of another version of this layout, as another release writes it."""
+
+
 @dataclass(frozen=True)
 class Declaration:
     """Tell a family from all others, and how the values of processes become one.
@@ -125,6 +129,8 @@ def unpack_header(buffer: bytes | memoryview) -> Header:
     if len(buffer) < HEADER_SIZE:
         raise Damaged(f"A slot should have a header of {HEADER_SIZE} bytes; got {len(buffer)}.")
     header = Header(*_HEADER.unpack_from(buffer))
+    if header.magic != MAGIC and header.magic[:-1] == MAGIC[:-1]:
+        raise OtherLayout(f"A slot should have version {MAGIC[-1]}; got {header.magic[-1]}.")
     if header.magic != MAGIC:
         raise Damaged(f"A slot should begin with {MAGIC!r}; got {header.magic!r}.")
     if not _is_sound(header):

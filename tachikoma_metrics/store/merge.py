@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from operator import add, itemgetter
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from tachikoma_metrics.store.layout import (
     Declaration,
     Series,
 )
-from tachikoma_metrics.store.reading import Reading
+from tachikoma_metrics.store.reading import ARCHIVE, Reading
 
 OnDamage = Callable[[Exception, object], None]
 
@@ -42,6 +42,7 @@ class Layout:
 
     identity: Identity
     firsts: dict[int, int]
+    is_archive: bool = False
 
 
 class Names:
@@ -185,7 +186,7 @@ class Merger:
             self._names.firsts(reading.content, header.used, firsts)
         except Damaged as error:
             on_damage(error, f"slot {reading.number}")
-        return Layout(identity, firsts)
+        return Layout(identity, firsts, reading.number == ARCHIVE)
 
     def _forget_names(self) -> None:
         # Of label sets that come and go, most are gone.
@@ -207,6 +208,7 @@ class _Plan:
         self._gauges: list[_Gauges] = []
         order: list[tuple[int, int]] = []
         first = 0
+        layouts = _without_former(names, layouts)
         for declaration, numbers in _by_declaration(names, layouts).items():
             named = [names.series[number] for number in numbers]
             self.size += len(named)
@@ -236,6 +238,35 @@ class _Plan:
         for pick, row in zip(self._picks, rows, strict=True):
             totals = list(map(add, totals, pick(row))) if totals else pick(row)
         return totals
+
+
+def _without_former(names: Names, layouts: list[Layout]) -> list[Layout]:
+    """Leave out of the archive what no process declares any more as it was declared.
+
+    A family whose labels, buckets or type changed starts at zero, once a process of the new
+    release has a value of it, and none of the old release.
+    """
+    declared: dict[tuple[bool, str], set[Declaration]] = {}
+    for layout_ in layouts:
+        if not layout_.is_archive:
+            for declaration in {names.series[number].declaration for number in layout_.firsts}:
+                key = (declaration.is_ours, declaration.name)
+                declared.setdefault(key, set()).add(declaration)
+
+    def is_current(number: int) -> bool:
+        declaration = names.series[number].declaration
+        known = declared.get((declaration.is_ours, declaration.name))
+        return known is None or declaration in known
+
+    return [
+        layout_
+        if not layout_.is_archive
+        else replace(
+            layout_,
+            firsts={number: at for number, at in layout_.firsts.items() if is_current(number)},
+        )
+        for layout_ in layouts
+    ]
 
 
 def _by_declaration(names: Names, layouts: list[Layout]) -> dict[Declaration, list[int]]:

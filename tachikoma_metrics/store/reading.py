@@ -14,6 +14,9 @@ from tachikoma_metrics.store.layout import HEADER_SIZE, Header
 _NAME = re.compile(r"slot-([0-9]{1,6})")
 _MOST_LOOKS = 5
 
+ARCHIVE = -2
+"""What stands for the number of a slot in the reading of the archive."""
+
 OnDamage = Callable[[Exception, str], None]
 """Told what is wrong with a slot, and the path of the slot."""
 

@@ -58,7 +58,7 @@ def _number(server: tuple[int, int]) -> int:
 
 def _program() -> str:
     """Return a name for what was started with which arguments, wherever it is installed."""
-    arguments = [os.path.basename(word) for word in getattr(sys, "argv", [])]
+    arguments = [os.path.basename(str(word)) for word in getattr(sys, "argv", [])]
     return hashlib.blake2b(
         "\0".join(arguments).encode("utf-8", "replace"), digest_size=8
     ).hexdigest()

@@ -317,8 +317,9 @@ class FileSlot(Slot):
         super().__init__(size)
         self.path = path
         self._map: mmap.mmap | None = None
-        _open.add(self)
         self._descriptor = file.descriptor
+        # From here on, a child that is forked in another thread closes it.
+        _open.add(self)
         status = os.fstat(file.descriptor)
         self._identity = (status.st_dev, status.st_ino)
         self._grow(size)
