@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from tachikoma_metrics.interruptions import pass_on
 
-MAGIC = b"tmslot\x00\x01"
+MAGIC = b"tmslot\x00\x02"
 """What a slot begins with: its name, and the version of this layout."""
 
 LAYOUT_VERSION = MAGIC[-1]
