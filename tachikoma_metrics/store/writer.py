@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_WAIT = 1.0
 _SECONDS_TO_LET_OTHERS_CLAIM = 0.05
+_TRIES_TO_CLAIM = 10
+"""How often other processes may be in the way before that is a fault."""
 _NO_PLACE = frozenset(
     {
         errno.EACCES,
@@ -94,6 +96,7 @@ class Store:
         self._annex = MemorySlot()
         self._try_at = 0.0
         self._has_tried = False
+        self._times_busy = 0
         self._carried = 0
 
     # --- changes ------------------------------------------------------------
@@ -302,7 +305,10 @@ class Store:
         is_busy = error.errno == errno.EAGAIN
         seconds = _SECONDS_TO_LET_OTHERS_CLAIM if is_busy else _SECONDS_BETWEEN_LOOKS
         self._try_at = perf_counter() + seconds
-        self.report(error, path)
+        self._times_busy = self._times_busy + 1 if is_busy else 0
+        # Many processes that start take turns; nothing is lost meanwhile.
+        if not is_busy or self._times_busy % _TRIES_TO_CLAIM == 0:
+            self.report(error, path)
 
     def _hold(self, slot: FileSlot) -> None:
         header = slot.header()
@@ -325,6 +331,7 @@ class Store:
                 cpu_seen=0.0,
             )
         self._slot = slot
+        self._times_busy = 0
         self._owners.clear()
         self._take_from(self._annex)
         self._tell()
@@ -419,6 +426,7 @@ class Store:
         close_all()
         self._try_at = 0.0
         self._has_tried = False
+        self._times_busy = 0
         self.alive[0] = 1
         for call in self._when_forked:
             try:

@@ -85,10 +85,8 @@ def test_values_of_a_process_that_ends_before_it_could_claim_are_there_all_the_s
     directory: Path,
 ):
     script = """
-    import fcntl
     METRICS.cache_misses_total.inc()
-    descriptor = os.open(os.environ["STORE"], os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    unlock = lock_directory()
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -103,7 +101,7 @@ def test_values_of_a_process_that_ends_before_it_could_claim_are_there_all_the_s
     )
     script += """
     assert os.read(reading, 4) == b"done"
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    unlock()
     os.write(writing_too, b"x")
     os.waitpid(pid, 0)
     assert sample_value("cache_hits_total") == 3
@@ -119,3 +117,31 @@ def test_mail_that_is_kept_in_memory_makes_no_test_run(tmp_path: Path):
     assert slots() == ["slot-0"]
     """
     run(script, tmp_path / "store")
+
+
+def test_processes_that_take_turns_are_no_fault_unless_that_lasts(directory: Path):
+    script = """
+    METRICS.cache_misses_total.inc()
+    unlock = lock_directory()
+
+    def wait():
+        METRICS.cache_hits_total.inc()
+        assert not records, records
+        print("waits", flush=True)
+
+    def wait_for_long():
+        times = 0
+        while not records:
+            METRICS.cache_hits_total.inc()
+            times += 1
+        assert records[0].exc_info[0] is BlockingIOError, records
+        assert times > 1
+        unlock()
+        while len(slots()) < 2:
+            METRICS.cache_hits_total.inc()
+
+    in_child(wait)
+    in_child(wait_for_long)
+    assert sample_value("tachikoma_metrics_errors_total", source="store") == 1
+    """
+    assert run(script, directory, before=FAULT) == "waits\n"
