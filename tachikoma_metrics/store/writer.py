@@ -7,7 +7,6 @@ annex in memory.
 
 from __future__ import annotations
 
-import atexit
 import errno
 import mmap
 import os
@@ -23,6 +22,7 @@ from tachikoma_metrics.labels import MOST_OVERFLOWED, overflow
 from tachikoma_metrics.store import exclusion, system
 from tachikoma_metrics.store.directory import Directory, Reading, Unavailable
 from tachikoma_metrics.store.exclusion import one_at_a_time
+from tachikoma_metrics.store.exits import call_at_exit
 from tachikoma_metrics.store.files import close_inherited
 from tachikoma_metrics.store.layout import Declaration, Series
 from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot, close_all
@@ -524,4 +524,4 @@ STORE = Store()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=STORE.after_fork)
-atexit.register(STORE.finish)
+call_at_exit(STORE.finish)

@@ -145,3 +145,57 @@ def test_processes_that_take_turns_are_no_fault_unless_that_lasts(directory: Pat
     assert sample_value("tachikoma_metrics_errors_total", source="store") == 1
     """
     assert run(script, directory, before=FAULT) == "waits\n"
+
+
+@pytest.mark.parametrize("package", ["multiprocessing", "billiard"])
+def test_a_child_that_ends_without_handlers_of_atexit_shares_what_it_counted(
+    directory: Path, package: str
+):
+    pytest.importorskip(package)
+    script = f"""
+    import {package}
+    METRICS.cache_misses_total.inc()
+    unlock = lock_directory()
+    context = {package}.get_context("fork")
+    counted, go_on = context.Event(), context.Event()
+
+    def work():
+        METRICS.cache_hits_total.inc()
+        counted.set()
+        go_on.wait()
+
+    child = context.Process(target=work)
+    child.start()
+    counted.wait()
+    unlock()
+    go_on.set()
+    child.join()
+    assert sample_value("cache_hits_total") == 1
+    """
+    run(script, directory)
+
+
+def test_a_celery_worker_process_shares_what_it_counted_when_it_is_replaced(directory: Path):
+    pytest.importorskip("celery")
+    script = """
+    from billiard import get_context
+    from celery.concurrency.prefork import process_destructor
+    from billiard.pool import Worker
+    METRICS.cache_misses_total.inc()
+    unlock = lock_directory()
+    counted, go_on = get_context("fork").Event(), get_context("fork").Event()
+    pid = os.fork()
+    if pid == 0:
+        METRICS.cache_hits_total.inc()
+        counted.set()
+        go_on.wait()
+        # The last thing a worker process does before os._exit().
+        process_destructor(os.getpid(), 0)
+        os._exit(0)
+    counted.wait()
+    unlock()
+    go_on.set()
+    os.waitpid(pid, 0)
+    assert sample_value("cache_hits_total") == 1
+    """
+    run(script, directory)
