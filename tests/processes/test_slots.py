@@ -163,6 +163,23 @@ in_child(as_another_user, show)
         assert run(script, directory_of_another_user) == "1.0 slot-0\n"
 
 
+def test_where_the_system_tells_nothing_of_processes_a_lock_tells_who_lives(directory: Path):
+    script = """
+    from tachikoma_metrics.store import system
+    exists = os.path.exists
+    system._read = lambda path: (_ for _ in ()).throw(FileNotFoundError(path))
+    system.namespace = lambda: 0
+    os.path.exists = lambda path: not str(path).startswith("/proc") and exists(path)
+    METRICS.cache_hits_total.inc()
+    pid = in_child(METRICS.http_requests_in_flight.inc, live=True)
+    assert sample_value("http_requests_in_flight") == 1
+    assert sample_value("tachikoma_metrics_processes") == 2
+    kill(pid)
+    assert sample_value("http_requests_in_flight") == 0
+    """
+    run(script, directory)
+
+
 def test_a_label_is_bounded_over_all_who_hold_a_slot(directory: Path):
     script = """
     def hostile(generation):
