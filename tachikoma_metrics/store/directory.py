@@ -6,7 +6,6 @@ with the process, however it ends: https://man7.org/linux/man-pages/man2/flock.2
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -22,6 +21,7 @@ from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import layout, system
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header, Series
+from tachikoma_metrics.store.lock_file import locked
 from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
 
 _NAME = re.compile(r"slot-([0-9]{1,6})")
@@ -35,6 +35,10 @@ OnDamage = Callable[[Exception, str], None]
 
 class Unavailable(OSError):
     """Raised for a directory that cannot be had, with the remedy."""
+
+
+class Exposed(OSError):
+    """Raised for a directory that can be had, and that other users could replace."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +78,16 @@ class Directory:
     def look(self) -> None:
         """Raise ``OSError`` if the directory, or what is to hold it, cannot be had.
 
-        Makes nothing.
+        Also if others could replace it. Makes nothing.
         """
         if os.path.lexists(self.path):
             with self._opened(make=False):
-                return
+                pass
+        else:
+            self._look_above()
+        _require_lasting(self.path)
+
+    def _look_above(self) -> None:
         above = os.path.dirname(self.path)
         while not os.path.lexists(above):
             above = os.path.dirname(above)
@@ -92,7 +101,7 @@ class Directory:
         Raises ``OSError`` if the directory or room for the slot cannot be had, or if
         other processes claim slots for more than ``patience`` seconds.
         """
-        with self._opened(make=True) as directory, self._locked(directory, patience):
+        with self._opened(make=True) as directory, locked(directory.descriptor, self.path, patience):
             slot = self._inherited(directory.descriptor, on_damage)
             return slot or self._created(directory.descriptor)
 
@@ -115,7 +124,7 @@ class Directory:
         with (
             suppress(OSError),
             self._opened(make=False) as directory,
-            self._locked(directory, patience),
+            locked(directory.descriptor, self.path, patience),
             ExitStack() as stack,
         ):
             for file in _free_slots(directory.descriptor, stack)[0].values():
@@ -138,15 +147,6 @@ class Directory:
         with TemporaryFile(self.path, os.O_RDONLY | os.O_DIRECTORY) as directory:
             _require_private(self.path, os.fstat(directory.descriptor))
             yield directory
-
-    @contextmanager
-    def _locked(self, directory: TemporaryFile, patience: float) -> Iterator[None]:
-        give_up_at = time.monotonic() + patience
-        while not directory.lock():
-            if time.monotonic() > give_up_at:
-                raise BlockingIOError(errno.EAGAIN, "other processes claim slots", self.path)
-            time.sleep(0.001)
-        yield
 
     def _inherited(self, directory: int, on_damage: OnDamage) -> FileSlot | None:
         with ExitStack() as stack:
@@ -338,3 +338,17 @@ def _require_private(path: str, status: os.stat_result) -> None:
             f"{stat.S_IMODE(status.st_mode):o}. Change it to 700, or set STORE_DIR to a "
             "directory inside it."
         )
+
+
+def _require_lasting(path: str) -> None:
+    """Raise ``Exposed`` for a directory that every user may move away."""
+    for above in Path(os.path.realpath(path)).parents:
+        if not above.exists():
+            continue
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise Exposed(
+                f"{path} should not be below {above}, where every user may put another directory "
+                f"in its place; the mode of {above} is {stat.S_IMODE(mode):o}. Change it to 755, "
+                "or to 1777 if every user is to write there."
+            )

@@ -52,7 +52,7 @@ def kill(pid):
 def lock_directory():
     '''Lock the directory as a process that claims a slot does; return what unlocks it.'''
     import fcntl
-    descriptor = os.open(os.environ["STORE"], os.O_RDONLY)
+    descriptor = os.open(os.path.join(os.environ["STORE"], "lock"), os.O_RDWR)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     return lambda: fcntl.flock(descriptor, fcntl.LOCK_UN)
 
