@@ -32,7 +32,7 @@ from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.registry.metrics import Shape, possible_labels
 from tachikoma_metrics.routes import path_labels
 from tachikoma_metrics.rules import AT_UNIX_SOCKET
-from tachikoma_metrics.store import STORE
+from tachikoma_metrics.store import STORE, Exposed
 
 STOCK_MODE_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 MIDDLEWARE = "tachikoma_metrics.middleware.MetricsMiddleware"
@@ -672,11 +672,13 @@ def check_store_can_be_had(**kwargs: Any) -> list[CheckMessage]:
     obstacle = STORE.obstacle()
     if obstacle is None:
         return []
+    is_shared = isinstance(obstacle, Exposed)
+    outcome = "" if is_shared else " Each process shows its own values alone."
     return [
         warning(
             "W008",
-            f"`STORE_DIR` should be a directory that this service can have for itself: {obstacle} "
-            "Each process shows its own values alone.",
+            "`STORE_DIR` should be a directory that this service can have for itself: "
+            f"{obstacle}{outcome}",
             'Leave it at "auto", or set it to the path of a directory that is to be made.',
         )
     ]

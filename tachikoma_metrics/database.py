@@ -11,9 +11,8 @@ https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
-from itertools import chain
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from tachikoma_metrics.conf import config, when_changed
+from tachikoma_metrics.execute_wrappers import MeasuredWrappers
 from tachikoma_metrics.interruptions import is_interruption, pass_on
 from tachikoma_metrics.measurement import count_query
 from tachikoma_metrics.recorders import DB_CONNECTION, DB_QUERY
@@ -86,26 +86,6 @@ def _watch_queries(connection: BaseDatabaseWrapper) -> None:
     else:
         watch = QueryWatch(connection.alias, reader_of(connection))
         connection.execute_wrappers = MeasuredWrappers(wrappers, watch)
-
-
-class MeasuredWrappers(list[Any]):
-    """The wrappers of a connection's queries, and around all of them the one that measures.
-
-    Django calls them from the last to the first. The one that measures comes after the first
-    and is no item: code that looks at the list, clears it or takes from it finds its own alone.
-    https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
-    """
-
-    __slots__ = ("_around", "watch")
-
-    def __init__(self, wrappers: Iterable[Any], watch: QueryWatch) -> None:
-        super().__init__(wrappers)
-        self.watch = watch
-        self._around = (watch,)
-
-    def __reversed__(self) -> Iterator[Any]:
-        # As a rule the project has none, and each query asks.
-        return chain(self[::-1], self._around) if self else iter(self._around)
 
 
 class QueryWatch:

@@ -14,7 +14,7 @@ from tachikoma_metrics import business, conf, credentials, scraping
 from tachikoma_metrics.checks import is_open
 from tachikoma_metrics.exposition.parse import parse_text
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.store import STORE
+from tachikoma_metrics.store import STORE, Exposed
 from tachikoma_metrics.version import __version__
 
 FINE, LOOK, WRONG = "fine", "look", "wrong"
@@ -177,6 +177,8 @@ def _of_store() -> Finding:
             "Each process has a page of its own; leave `STORE_DIR` at auto to have one for all.",
         )
     obstacle = STORE.obstacle()
+    if isinstance(obstacle, Exposed):
+        return Finding("store", LOOK, str(obstacle), "Set `STORE_DIR`.")
     if obstacle is not None:
         return Finding("store", WRONG, f"No directory can be had: {obstacle}", "Set `STORE_DIR`.")
     return Finding("store", FINE, f"All processes share their values in {where[0]}.")

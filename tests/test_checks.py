@@ -352,6 +352,23 @@ def test_a_directory_that_cannot_be_had_is_pointed_out(tmp_path: Path):
     assert "should be in a directory" in messages["store"]
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_directory_that_others_could_replace_is_pointed_out(tmp_path: Path, is_there: bool):
+    above = tmp_path / "above"
+    above.mkdir()
+    store = above / "between" / "store"
+    if is_there:
+        store.mkdir(parents=True, mode=0o700)
+    with override_settings(TACHIKOMA_METRICS={"STORE_DIR": str(store)}):
+        above.chmod(0o777)
+        message = found()["W008"].msg
+        above.chmod(0o1777)
+        assert found() == {}
+
+    assert f"should not be below {above}" in message
+    assert "alone" not in message
+
+
 @pytest.mark.parametrize("name", [None, "auto", "missing/store"])
 def test_a_directory_that_can_be_had_is_not_made_by_the_checks(tmp_path: Path, name: str | None):
     path = str(tmp_path / name) if name == "missing/store" else name

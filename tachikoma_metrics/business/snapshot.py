@@ -15,6 +15,7 @@ from django.db.models import Q, QuerySet
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.business.counting import Counts
+from tachikoma_metrics.execute_wrappers import unmeasured
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.lookups import uncounted
 from tachikoma_metrics.models import BusinessSnapshot
@@ -109,7 +110,8 @@ class DatabaseStore:
 
     def read(self) -> Snapshot:
         """Return the snapshot; ``NOTHING`` before the first."""
-        with self._explained():
+        # As with the cache: what we look up is none of the app's business.
+        with self._explained(), unmeasured(connections[self.alias]):
             row = self._rows().first()
         return NOTHING if row is None else restored(row.taken_at, json.loads(row.content))
 

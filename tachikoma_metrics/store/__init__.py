@@ -10,7 +10,7 @@ total falls when a process ends, however it ends.
 from __future__ import annotations
 
 from tachikoma_metrics.store.cells import Cell, GaugeCell
-from tachikoma_metrics.store.directory import default_paths
+from tachikoma_metrics.store.directory import Exposed, default_paths
 from tachikoma_metrics.store.files import HAS_LOCKS
 from tachikoma_metrics.store.gauges import LIVESUM_OF_SET
 from tachikoma_metrics.store.joint import IGNORED, UNKNOWN, Joint
@@ -29,6 +29,7 @@ __all__ = [
     "UNKNOWN",
     "Cell",
     "Declaration",
+    "Exposed",
     "Family",
     "GaugeCell",
     "Joint",

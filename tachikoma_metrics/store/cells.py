@@ -221,7 +221,11 @@ class Cell:
 
 
 class GaugeCell(Cell):
-    """Hold the value of a gauge that is told how, and when, it got it."""
+    """Hold the value of a gauge that is told how, and when, it got it.
+
+    When is told by a clock that all processes of a host share, and that is never put back:
+    https://man7.org/linux/man-pages/man2/clock_gettime.2.html
+    """
 
     __slots__ = ()
 
@@ -238,9 +242,9 @@ class GaugeCell(Cell):
         """Add ``amount``, in the midst of a change, and tell when."""
         super().add_at_once(amount)
         self.memory[self.index + WAS_CHANGED] = 1
-        self.memory[self.index + SET_AT] = time.time()
+        self.memory[self.index + SET_AT] = time.monotonic()
 
     def _set(self, value: float) -> None:
         super().add_at_once(0.0)
         self.memory[self.index + VALUE] = value
-        self.memory[self.index + SET_AT] = time.time()
+        self.memory[self.index + SET_AT] = time.monotonic()

@@ -6,12 +6,10 @@ with the process, however it ends: https://man7.org/linux/man-pages/man2/flock.2
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import struct
 import tempfile
-import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +19,7 @@ from tachikoma_metrics.store import archive, layout, system
 from tachikoma_metrics.store.claims import Claim, Claimant
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.layout import Damaged, Header, OtherLayout, Series
+from tachikoma_metrics.store.lock_file import locked
 from tachikoma_metrics.store.reading import OnDamage, Reading, content_of, header_of, numbers
 from tachikoma_metrics.store.slot import FileSlot
 
@@ -29,6 +28,10 @@ _MOST_READINGS = 50
 
 class Unavailable(OSError):
     """Raised for a directory that cannot be had, with the remedy."""
+
+
+class Exposed(OSError):
+    """Raised for a directory that can be had, and that other users could replace."""
 
 
 def default_paths(service: str) -> tuple[str, ...]:
@@ -57,11 +60,16 @@ class Directory:
     def look(self) -> None:
         """Raise ``OSError`` if the directory, or what is to hold it, cannot be had.
 
-        Makes nothing.
+        Also if others could replace it. Makes nothing.
         """
         if os.path.lexists(self.path):
             with self._opened(make=False):
-                return
+                pass
+        else:
+            self._look_above()
+        _require_lasting(self.path)
+
+    def _look_above(self) -> None:
         above = os.path.dirname(self.path)
         while not os.path.lexists(above):
             above = os.path.dirname(above)
@@ -75,7 +83,10 @@ class Directory:
         Raises ``OSError`` if the directory or room for the slot cannot be had, or if
         other processes claim slots for more than ``patience`` seconds.
         """
-        with self._opened(make=True) as directory, self._locked(directory, patience):
+        with (
+            self._opened(make=True) as directory,
+            locked(directory.descriptor, self.path, patience),
+        ):
             slot = Claim(directory.descriptor, self.path, claimant, on_damage).slot()
             _note_use(directory.descriptor)
             return slot
@@ -85,7 +96,10 @@ class Directory:
 
         Raises ``OSError`` as ``claim`` does.
         """
-        with self._opened(make=False) as directory, self._locked(directory, patience):
+        with (
+            self._opened(make=False) as directory,
+            locked(directory.descriptor, self.path, patience),
+        ):
             Claim(directory.descriptor, self.path, claimant, on_damage).enter()
 
     def readings(self, on_damage: OnDamage) -> list[Reading]:
@@ -126,7 +140,7 @@ class Directory:
         with (
             suppress(OSError),
             self._opened(make=False) as directory,
-            self._locked(directory, patience),
+            locked(directory.descriptor, self.path, patience),
         ):
             for number in numbers(directory.descriptor):
                 with suppress(OSError, Damaged):
@@ -151,15 +165,6 @@ class Directory:
             _require_private(self.path, os.fstat(directory.descriptor))
             yield directory
 
-    @contextmanager
-    def _locked(self, directory: TemporaryFile, patience: float) -> Iterator[None]:
-        give_up_at = time.monotonic() + patience
-        while not directory.lock():
-            if time.monotonic() > give_up_at:
-                raise BlockingIOError(errno.EAGAIN, "other processes claim slots", self.path)
-            time.sleep(0.001)
-        yield
-
     def _read(self, directory: int, number: int, on_damage: OnDamage) -> Reading | None:
         try:
             with TemporaryFile(f"slot-{number}", os.O_RDONLY, directory) as file:
@@ -180,8 +185,9 @@ class Directory:
 
 def _is_over(header: Header) -> bool:
     """Tell whether the holder ended, and it is a claimer that has the lock just now."""
-    is_near = header.pid and header.namespace == system.namespace()
-    return bool(is_near) and not os.path.exists(f"/proc/{header.pid}")
+    # Where nobody knows whose pid it is, the lock alone tells.
+    is_near = header.pid and header.namespace and header.namespace == system.namespace()
+    return bool(is_near) and not system.exists(header.pid)
 
 
 def _note_cpu(directory: int, reading: Reading, seconds: float) -> None:
@@ -226,3 +232,17 @@ def _require_private(path: str, status: os.stat_result) -> None:
             f"{stat.S_IMODE(status.st_mode):o}. Change it to 700, or set STORE_DIR to a "
             "directory inside it."
         )
+
+
+def _require_lasting(path: str) -> None:
+    """Raise ``Exposed`` for a directory that every user may move away."""
+    for above in Path(os.path.realpath(path)).parents:
+        if not above.exists():
+            continue
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise Exposed(
+                f"{path} should not be below {above}, where every user may put another directory "
+                f"in its place; the mode of {above} is {stat.S_IMODE(mode):o}. Change it to 755, "
+                "or to 1777 if every user is to write there."
+            )

@@ -133,32 +133,71 @@ def boot() -> int:
     return 0
 
 
+def exists(pid: int) -> bool:
+    """Tell whether there is a process of this pid; everybody may know that."""
+    try:
+        # Sends nothing: https://man7.org/linux/man-pages/man2/kill.2.html
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError) as error:
+        pass_on(error)
+        return False
+    return True
+
+
 def lives(pid: int, started: int) -> bool:
-    """Tell whether the process that started at ``started`` runs still."""
-    stat = stat_of(pid) if pid else None
-    return stat is not None and stat.started == started
+    """Tell whether the process that started at ``started`` runs still.
+
+    Where nobody can know when it started, because it is hidden from this process or was from
+    the one that wrote it down, it is taken for the one that has its pid.
+    """
+    if not pid:
+        return False
+    stat = stat_of(pid)
+    if stat is None:
+        return _is_hidden(pid)
+    return started in (0, stat.started)
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether a process runs of which ``/proc`` does not tell this one.
+
+    https://www.kernel.org/doc/html/latest/filesystems/proc.html#mount-options
+    """
+    # That of a zombie is there.
+    return pid > 0 and not os.path.exists(f"/proc/{pid}/stat") and exists(pid)
 
 
 def server() -> tuple[int, int]:
     """Return the pid and start of the server that made this process, or (0, 0).
 
     A server outlives its workers and makes new ones: gunicorn's arbiter, Celery's main
-    process. The shell, or the machine's init, is none.
+    process. The shell, or the machine's init, is none. The start is 0 if it is hidden.
     """
     pid = os.getppid()
     mine, parents = stat_of(os.getpid()), stat_of(pid)
-    if mine is None or parents is None:
+    if mine is None or (parents is None and not _is_hidden(pid)):
         return 0, 0
-    if _is_fork_of(mine, parents) or _was_spawned_by(pid) or _has_same_command(pid):
-        return pid, parents.started
+    if _was_spawned_by(pid) or _has_same_command(pid) or _may_be_fork_of(pid, mine, parents):
+        return pid, 0 if parents is None else parents.started
     return 0, 0
+
+
+def _may_be_fork_of(pid: int, mine: Stat, parents: Stat | None) -> bool:
+    if parents is not None and mine.code_at > 1 and parents.code_at > 1:
+        return _is_fork_of(mine, parents)
+    # A server of root's whose workers are of another user. Unlike a fork, what a shell or
+    # the machine's init starts has, as a rule, a group of its own.
+    with suppress(OSError):
+        return (os.getpgid(pid), os.getsid(pid)) == (os.getpgrp(), os.getsid(0))
+    return False
 
 
 def _is_fork_of(mine: Stat, parents: Stat) -> bool:
     # Where code and stack are is copied by a fork, and chosen anew for a program; who
-    # may not know reads 0 or 1.
-    known = mine.code_at > 1 and mine.stack_at > 1
-    return known and (mine.code_at, mine.stack_at) == (parents.code_at, parents.stack_at)
+    # may not know reads 1 and 0.
+    return (mine.code_at, mine.stack_at) == (parents.code_at, parents.stack_at)
 
 
 def _was_spawned_by(pid: int) -> bool:

@@ -7,7 +7,6 @@ annex in memory.
 
 from __future__ import annotations
 
-import atexit
 import errno
 import mmap
 import os
@@ -24,6 +23,7 @@ from tachikoma_metrics.store import exclusion, runs, system
 from tachikoma_metrics.store.claims import Claimant
 from tachikoma_metrics.store.directory import Directory, Unavailable
 from tachikoma_metrics.store.exclusion import one_at_a_time
+from tachikoma_metrics.store.exits import call_at_exit
 from tachikoma_metrics.store.files import close_inherited
 from tachikoma_metrics.store.layout import Declaration, Series
 from tachikoma_metrics.store.reading import Reading
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_WAIT = 1.0
 _SECONDS_TO_LET_OTHERS_CLAIM = 0.05
+_TRIES_TO_CLAIM = 10
+"""How often other processes may be in the way before that is a fault."""
 _NO_PLACE = frozenset(
     {
         errno.EACCES,
@@ -98,6 +100,7 @@ class Store:
         self._annex = MemorySlot()
         self._try_at = 0.0
         self._has_tried = False
+        self._times_busy = 0
         self._carried = 0
         self._is_serving = False
         self._run: Run | None = None
@@ -334,7 +337,10 @@ class Store:
         is_busy = error.errno == errno.EAGAIN
         seconds = _SECONDS_TO_LET_OTHERS_CLAIM if is_busy else _SECONDS_BETWEEN_LOOKS
         self._try_at = perf_counter() + seconds
-        self.report(error, path)
+        self._times_busy = self._times_busy + 1 if is_busy else 0
+        # Many processes that start take turns; nothing is lost meanwhile.
+        if not is_busy or self._times_busy % _TRIES_TO_CLAIM == 0:
+            self.report(error, path)
 
     def _hold(self, slot: FileSlot) -> None:
         header = slot.header()
@@ -358,6 +364,7 @@ class Store:
                 cpu_seen=0.0,
             )
         self._slot = slot
+        self._times_busy = 0
         self._owners.clear()
         self._take_from(self._annex)
         self._tell()
@@ -454,6 +461,7 @@ class Store:
         close_all()
         self._try_at = 0.0
         self._has_tried = False
+        self._times_busy = 0
         self.alive[0] = 1
         for call in self._when_forked:
             try:
@@ -551,4 +559,4 @@ STORE = Store()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=STORE.after_fork)
-atexit.register(STORE.finish)
+call_at_exit(STORE.finish)

@@ -49,6 +49,13 @@ def kill(pid):
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
+def lock_directory():
+    '''Lock the directory as a process that claims a slot does; return what unlocks it.'''
+    import fcntl
+    descriptor = os.open(os.path.join(os.environ["STORE"], "lock"), os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return lambda: fcntl.flock(descriptor, fcntl.LOCK_UN)
+
 def slots():
     return sorted(name for name in os.listdir(os.environ["STORE"]) if name.startswith("slot-"))
 """

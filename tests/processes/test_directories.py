@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,47 @@ def test_a_directory_that_others_may_write_is_not_used(directory: Path):
     assert "Change it to 700" in run(EXPECT_MEMORY, directory, before=FAULT)
 
 
+def test_a_directory_that_others_may_look_into_is_used_and_what_is_in_it_is_private(
+    directory: Path,
+):
+    directory.mkdir()
+    # As a service manager makes it.
+    directory.chmod(0o755)
+    script = """
+    METRICS.cache_hits_total.inc()
+    in_child(METRICS.cache_hits_total.inc)
+    assert sample_value("cache_hits_total") == 2
+    assert slots() == ["slot-0", "slot-1"]
+    """
+    run(script, directory)
+
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o600}
+
+
+def test_others_who_lock_the_directory_keep_nobody_out(directory: Path):
+    directory.mkdir(mode=0o755)
+    script = """
+    import fcntl
+    descriptor = os.open(os.environ["STORE"], os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    METRICS.cache_hits_total.inc()
+    assert slots() == ["slot-0"]
+    assert not records, records
+    """
+    run(script, directory, before=FAULT)
+
+
+def test_a_lock_that_was_removed_while_it_was_held_is_made_anew(directory: Path):
+    script = """
+    METRICS.cache_hits_total.inc()
+    unlock = lock_directory()
+    os.unlink(os.path.join(os.environ["STORE"], "lock"))
+    in_child(METRICS.cache_hits_total.inc)
+    assert slots() == ["slot-0", "slot-1"]
+    """
+    run(script, directory)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 def test_a_directory_of_another_user_is_not_used(directory: Path):
     directory.mkdir(mode=0o700)
@@ -55,7 +97,7 @@ def test_values_move_with_the_directory(directory: Path, tmp_path: Path):
     with override_settings(TACHIKOMA_METRICS={{"STORE_DIR": {str(tmp_path / "other")!r}}}):
         METRICS.cache_hits_total.inc()
         assert sample_value("cache_hits_total") == 4
-        assert os.listdir({str(tmp_path / "other")!r}) == ["slot-0"]
+        assert "slot-0" in os.listdir({str(tmp_path / "other")!r})
     with override_settings(TACHIKOMA_METRICS={{"STORE_DIR": None}}):
         METRICS.cache_hits_total.inc()
         assert sample_value("cache_hits_total") == 5
@@ -85,10 +127,8 @@ def test_values_of_a_process_that_ends_before_it_could_claim_are_there_all_the_s
     directory: Path,
 ):
     script = """
-    import fcntl
     METRICS.cache_misses_total.inc()
-    descriptor = os.open(os.environ["STORE"], os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    unlock = lock_directory()
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -103,7 +143,7 @@ def test_values_of_a_process_that_ends_before_it_could_claim_are_there_all_the_s
     )
     script += """
     assert os.read(reading, 4) == b"done"
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    unlock()
     os.write(writing_too, b"x")
     os.waitpid(pid, 0)
     assert sample_value("cache_hits_total") == 3
@@ -119,3 +159,85 @@ def test_mail_that_is_kept_in_memory_makes_no_test_run(tmp_path: Path):
     assert slots() == ["slot-0"]
     """
     run(script, tmp_path / "store")
+
+
+def test_processes_that_take_turns_are_no_fault_unless_that_lasts(directory: Path):
+    script = """
+    METRICS.cache_misses_total.inc()
+    unlock = lock_directory()
+
+    def wait():
+        METRICS.cache_hits_total.inc()
+        assert not records, records
+        print("waits", flush=True)
+
+    def wait_for_long():
+        times = 0
+        while not records:
+            METRICS.cache_hits_total.inc()
+            times += 1
+        assert records[0].exc_info[0] is BlockingIOError, records
+        assert times > 1
+        unlock()
+        while len(slots()) < 2:
+            METRICS.cache_hits_total.inc()
+
+    in_child(wait)
+    in_child(wait_for_long)
+    assert sample_value("tachikoma_metrics_errors_total", source="store") == 1
+    """
+    assert run(script, directory, before=FAULT) == "waits\n"
+
+
+@pytest.mark.parametrize("package", ["multiprocessing", "billiard"])
+def test_a_child_that_ends_without_handlers_of_atexit_shares_what_it_counted(
+    directory: Path, package: str
+):
+    pytest.importorskip(package)
+    script = f"""
+    import {package}
+    METRICS.cache_misses_total.inc()
+    unlock = lock_directory()
+    context = {package}.get_context("fork")
+    counted, go_on = context.Event(), context.Event()
+
+    def work():
+        METRICS.cache_hits_total.inc()
+        counted.set()
+        go_on.wait()
+
+    child = context.Process(target=work)
+    child.start()
+    counted.wait()
+    unlock()
+    go_on.set()
+    child.join()
+    assert sample_value("cache_hits_total") == 1
+    """
+    run(script, directory)
+
+
+def test_a_celery_worker_process_shares_what_it_counted_when_it_is_replaced(directory: Path):
+    pytest.importorskip("celery")
+    script = """
+    from billiard import get_context
+    from celery.concurrency.prefork import process_destructor
+    from billiard.pool import Worker
+    METRICS.cache_misses_total.inc()
+    unlock = lock_directory()
+    counted, go_on = get_context("fork").Event(), get_context("fork").Event()
+    pid = os.fork()
+    if pid == 0:
+        METRICS.cache_hits_total.inc()
+        counted.set()
+        go_on.wait()
+        # The last thing a worker process does before os._exit().
+        process_destructor(os.getpid(), 0)
+        os._exit(0)
+    counted.wait()
+    unlock()
+    go_on.set()
+    os.waitpid(pid, 0)
+    assert sample_value("cache_hits_total") == 1
+    """
+    run(script, directory)

@@ -137,8 +137,6 @@ def test_a_fork_that_python_does_not_know_of_has_a_slot_of_its_own(directory: Pa
 
 def test_an_exception_that_a_signal_raises_reaches_the_app_and_changes_no_place(directory: Path):
     script = """
-    import fcntl
-
     class Limit(Exception):
         pass
 
@@ -146,16 +144,15 @@ def test_an_exception_that_a_signal_raises_reaches_the_app_and_changes_no_place(
         raise Limit
 
     METRICS.cache_hits_total.inc()
-    descriptor = os.open(os.environ["STORE"], os.O_RDONLY)
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGALRM, stop)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        unlock = lock_directory()
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         try:
             METRICS.cache_hits_total.inc()
         except Limit:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            unlock()
             METRICS.cache_hits_total.inc(5)
             os._exit(7)
         os._exit(0)

@@ -56,6 +56,27 @@ def test_a_gauge_becomes_one_by_its_mode(
     run(script, directory)
 
 
+def test_what_was_set_last_is_shown_whatever_becomes_of_the_clock(directory: Path):
+    script = """
+    most_recent = Gauge("newest", "Newest.", multiprocess_mode="mostrecent")
+    level = Gauge("level", "Level.")
+
+    def set_to(value, seconds_ahead):
+        now = time.time
+        time.time = lambda: now() + seconds_ahead
+        for gauge in (most_recent, level):
+            gauge.set(value)
+
+    first = in_child(set_to, 1, 3600, live=True)
+    second = in_child(set_to, 2, 0, live=True)
+    assert (sample_value("newest"), sample_value("level")) == (2, 2), samples()
+    kill(first)
+    kill(second)
+    assert (sample_value("newest"), sample_value("level")) == (2, 2), samples()
+    """
+    run(script, directory)
+
+
 def test_a_gauge_that_is_counted_with_is_the_sum_of_the_living(directory: Path):
     script = """
     gauge = Gauge("jobs", "Jobs.")

@@ -161,9 +161,9 @@ def test_what_processes_left_behind_stays_by_the_mode_of_the_gauge(directory: Pa
 
     printed = serve(directory, script % None)
 
-    assert (
-        printed
-        == "held=0 of_all=2 of_livemax=0 of_livesum=0 of_max=3 of_min=2 of_mostrecent=2 of_sum=5 plain=2"
+    assert printed == (
+        "held=0 of_all=2 of_livemax=0 of_livesum=0 "
+        "of_max=3 of_min=2 of_mostrecent=2 of_sum=5 plain=2"
     )
 
 

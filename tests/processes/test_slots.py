@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,121 @@ def test_a_server_whose_only_worker_is_recycled_counts_on(directory: Path):
     """
 
     assert run(script, directory) == "3.0 slot-0\n"
+
+
+AS_ANOTHER_USER = """
+import ctypes
+from tachikoma_metrics.store import system
+
+def rename(title):
+    # As setproctitle does.
+    fields = open("/proc/self/stat").read().rpartition(")")[2].split()
+    begin, end = int(fields[45]), int(fields[46])
+    ctypes.memset(begin, 0, end - begin)
+    ctypes.memmove(begin, title, len(title))
+
+def as_another_user(call):
+    os.setgid(65534)
+    os.setuid(65534)
+    rename(b"worker")
+    return call()
+
+def show():
+    print(sample_value("cache_hits_total"), *slots(), flush=True)
+
+rename(b"master")
+"""
+
+
+@pytest.fixture
+def directory_of_another_user() -> Iterator[Path]:
+    if os.geteuid() != 0 or sys.platform != "linux":
+        pytest.skip("only root can start workers of another user")
+    with tempfile.TemporaryDirectory(dir="/tmp") as path:
+        os.chmod(path, 0o711)
+        store = Path(path) / "store"
+        store.mkdir(mode=0o700)
+        os.chown(store, 65534, 65534)
+        yield store
+
+
+def test_a_server_of_root_counts_on_when_its_only_worker_of_another_user_is_recycled(
+    directory_of_another_user: Path,
+):
+    script = f"""{AS_ANOTHER_USER}
+for _ in range(3):
+    in_child(as_another_user, METRICS.cache_hits_total.inc)
+in_child(as_another_user, show)
+"""
+
+    assert run(script, directory_of_another_user) == "3.0 slot-0\n"
+
+
+def test_a_server_that_is_hidden_counts_on_when_its_only_worker_is_recycled(
+    directory_of_another_user: Path,
+):
+    script = f"""{AS_ANOTHER_USER}
+server, exists, read = os.getpid(), os.path.exists, system._read
+
+def read_visible(path):
+    if path.startswith(f"/proc/{{server}}/"):
+        raise FileNotFoundError(path)
+    return read(path)
+
+# As /proc is with hidepid=2.
+system._read = read_visible
+os.path.exists = lambda path: not path.startswith(f"/proc/{{server}}/") and exists(path)
+for _ in range(3):
+    in_child(as_another_user, METRICS.cache_hits_total.inc)
+in_child(as_another_user, show)
+"""
+
+    assert run(script, directory_of_another_user) == "3.0 slot-0\n"
+
+
+def test_what_root_starts_as_another_user_in_a_group_of_its_own_is_a_service_of_its_own(
+    directory_of_another_user: Path,
+):
+    script = f"""{AS_ANOTHER_USER}
+def job():
+    os.setpgid(0, 0)
+    as_another_user(METRICS.cache_hits_total.inc)
+    show()
+
+for _ in range(2):
+    in_child(job)
+"""
+
+    assert run(script, directory_of_another_user) == "1.0 slot-0\n" * 2
+
+
+def test_a_service_that_is_over_is_over_though_its_server_was_hidden(
+    directory_of_another_user: Path,
+):
+    script = f"""{AS_ANOTHER_USER}
+in_child(as_another_user, METRICS.cache_hits_total.inc)
+in_child(as_another_user, show)
+"""
+
+    for _ in range(2):
+        assert run(script, directory_of_another_user) == "1.0 slot-0\n"
+
+
+def test_where_the_system_tells_nothing_of_processes_a_lock_tells_who_lives(directory: Path):
+    script = """
+    from tachikoma_metrics.store import system
+    exists = os.path.exists
+    system._read = lambda path: (_ for _ in ()).throw(FileNotFoundError(path))
+    system.namespace = lambda: 0
+    os.path.exists = lambda path: not str(path).startswith("/proc") and exists(path)
+    METRICS.cache_hits_total.inc()
+    pid = in_child(METRICS.http_requests_in_flight.inc, live=True)
+    assert sample_value("http_requests_in_flight") == 1
+    assert sample_value("tachikoma_metrics_processes") == 2
+    kill(pid)
+    assert sample_value("http_requests_in_flight") == 0
+    """
+    run(script, directory)
 
 
 def test_a_label_is_bounded_over_all_who_hold_a_slot(directory: Path):
