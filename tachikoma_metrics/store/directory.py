@@ -105,6 +105,15 @@ class Directory:
             slot = self._inherited(directory.descriptor, on_damage)
             return slot or self._created(directory.descriptor)
 
+    def is_in_use(self) -> bool:
+        """Tell whether a process holds a slot, or the server of one that did still lives.
+
+        Raises ``OSError`` if the directory is not there or cannot be had.
+        """
+        with self._opened(make=False) as directory, ExitStack() as stack:
+            free, is_any_held = _free_slots(directory.descriptor, stack, is_shared=True)
+            return is_any_held or any(map(_server_lives, free.values()))
+
     def readings(self, on_damage: OnDamage) -> Iterator[Reading]:
         """Yield every slot that can be read, the lowest first.
 
@@ -239,7 +248,11 @@ def _lowest_free(directory: int) -> int:
 
 
 def _free_slots(
-    directory: int, stack: ExitStack, *, is_one_enough: bool = False
+    directory: int,
+    stack: ExitStack,
+    *,
+    is_one_enough: bool = False,
+    is_shared: bool = False,
 ) -> tuple[dict[int, TemporaryFile], bool]:
     """Return the slots that nobody holds, locked, and whether there are others.
 
@@ -256,7 +269,7 @@ def _free_slots(
             continue
         if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
             continue
-        if file.lock():
+        if file.lock(shared=is_shared):
             free[number] = file
         else:
             is_any_held = True
