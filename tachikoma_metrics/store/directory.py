@@ -101,7 +101,10 @@ class Directory:
         Raises ``OSError`` if the directory or room for the slot cannot be had, or if
         other processes claim slots for more than ``patience`` seconds.
         """
-        with self._opened(make=True) as directory, locked(directory.descriptor, self.path, patience):
+        with (
+            self._opened(make=True) as directory,
+            locked(directory.descriptor, self.path, patience),
+        ):
             slot = self._inherited(directory.descriptor, on_damage)
             return slot or self._created(directory.descriptor)
 
@@ -224,8 +227,9 @@ class Directory:
                 return Reading(number, identity, header, content, is_held)
         except FileNotFoundError:
             return None
-        except (OSError, Damaged) as error:
+        except Exception as error:
             pass_on(error)
+            # Memory too may be wanting for one, and be enough for the others.
             on_damage(error, f"{self.path}/slot-{number}")
             return None
 
