@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import gauges, layout, system
 from tachikoma_metrics.store.files import TemporaryFile
-from tachikoma_metrics.store.layout import GAUGE, Damaged, Header, Kind, Series
+from tachikoma_metrics.store.layout import GAUGE, LARGEST_SIZE, Damaged, Header, Kind, Series
 from tachikoma_metrics.store.reading import ARCHIVE, Reading
-from tachikoma_metrics.store.slot import LARGEST_SIZE, MemorySlot
+from tachikoma_metrics.store.slot import MemorySlot
 
 NAME = "archive"
 

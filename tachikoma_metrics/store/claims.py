@@ -239,7 +239,17 @@ class Claim:
         return in_use
 
 
-def _look(directory: int, stack: ExitStack, run: Run | None = None) -> _Found:
+def is_in_use(directory: int) -> bool:
+    """Tell whether a process holds a slot, or the server of one that did may still live."""
+    with ExitStack() as stack:
+        found = _look(directory, stack, is_shared=True)
+        headers = [header for header in found.headers.values() if header is not None]
+        return bool(found.held) or any(_server_lives(one) is not False for one in headers)
+
+
+def _look(
+    directory: int, stack: ExitStack, run: Run | None = None, *, is_shared: bool = False
+) -> _Found:
     """Return what slots there are, up to the first free one of ``run``."""
     found = _Found()
     for number in numbers(directory):
@@ -251,7 +261,7 @@ def _look(directory: int, stack: ExitStack, run: Run | None = None) -> _Found:
             continue
         if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
             continue
-        if file.lock():
+        if file.lock(shared=is_shared):
             found.free[number] = file
             found.headers[number] = _header_or_none(file)
             if run is not None and found.of(run):

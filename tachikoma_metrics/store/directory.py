@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import archive, layout, system
-from tachikoma_metrics.store.claims import Claim, Claimant
+from tachikoma_metrics.store.claims import Claim, Claimant, is_in_use
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.layout import Damaged, Header, OtherLayout, Series
 from tachikoma_metrics.store.lock_file import locked
@@ -102,6 +102,14 @@ class Directory:
         ):
             Claim(directory.descriptor, self.path, claimant, on_damage).enter()
 
+    def is_in_use(self) -> bool:
+        """Tell whether a process holds a slot, or the server of one that did still lives.
+
+        Raises ``OSError`` if the directory is not there or cannot be had.
+        """
+        with self._opened(make=False) as directory:
+            return is_in_use(directory.descriptor)
+
     def readings(self, on_damage: OnDamage) -> list[Reading]:
         """Return every slot that can be read, the lowest first, and the archive.
 
@@ -177,8 +185,9 @@ class Directory:
                 return Reading(number, identity, header, content, is_held)
         except (FileNotFoundError, OtherLayout):
             return None
-        except (OSError, Damaged) as error:
+        except Exception as error:
             pass_on(error)
+            # Memory too may be wanting for one, and be enough for the others.
             on_damage(error, f"{self.path}/slot-{number}")
             return None
 

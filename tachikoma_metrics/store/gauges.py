@@ -13,10 +13,14 @@ from collections.abc import Callable, Sequence
 from operator import add
 from typing import NamedTuple
 
-from tachikoma_metrics.store.layout import LEFT_SET_AT, LEFT_VALUE, SET_AT, VALUE, WAS_CHANGED
-
-LIVESUM_OF_SET = "livesum-of-set"
-"""A mode of our own: the sum over the living that gave it a value, and none if none did."""
+from tachikoma_metrics.store.layout import (
+    LEFT_SET_AT,
+    LEFT_VALUE,
+    LIVESUM_OF_SET,
+    SET_AT,
+    VALUE,
+    WAS_CHANGED,
+)
 
 BY_WORKER = frozenset({"all", "liveall"})
 """Modes that have a sample for each process."""

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tachikoma_metrics.interruptions import pass_on
@@ -25,7 +26,23 @@ LAYOUT_VERSION = MAGIC[-1]
 
 DOUBLE = 8
 
+LARGEST_SIZE = 1 << 30
+"""Bytes a slot may have."""
+
 COUNTER, GAUGE, HISTOGRAM, SUMMARY = "counter", "gauge", "histogram", "summary"
+
+LIVESUM_OF_SET = "livesum-of-set"
+"""A mode of our own: the sum over the living that gave it a value, and none if none did."""
+
+MODES = frozenset(
+    {
+        "",
+        *("all", "min", "max", "sum", "mostrecent"),
+        *("liveall", "livemin", "livemax", "livesum", "livemostrecent"),
+        LIVESUM_OF_SET,
+    }
+)
+"""How the gauges of several processes may become one (see ``gauges``)."""
 
 # Of a gauge's record.
 VALUE, SET_AT, WAS_CHANGED, LEFT_VALUE, LEFT_SET_AT = range(5)
@@ -142,7 +159,7 @@ def _is_sound(header: Header) -> bool:
     times = (header.claimed_at, header.cpu_left, header.cpu_seen)
     return (
         header.always_zero == 0
-        and header.used >= HEADER_SIZE
+        and HEADER_SIZE <= header.used <= LARGEST_SIZE
         and header.used % DOUBLE == 0
         and all(0 <= seconds < math.inf for seconds in times)
     )
@@ -190,7 +207,13 @@ def _aligned(size: int) -> int:
 
 
 def encode_declaration(declaration: Declaration) -> bytes:
-    """Return the record of a family, which stands before those of its label sets."""
+    """Return the record of a family, which stands before those of its label sets.
+
+    Raises ``ValueError`` for a family that no page could show.
+    """
+    trouble = _trouble_with(declaration)
+    if trouble:
+        raise ValueError(f"A family should {trouble}; got {declaration}.")
     return _encoded(Kind.DECLARATION, _words_of(declaration), width=0, ordinal=0)
 
 
@@ -247,9 +270,30 @@ def _declaration(words: bytes) -> Declaration:
         str(mode),
         bool(is_ours),
     )
-    if declaration.type not in (COUNTER, GAUGE, HISTOGRAM, SUMMARY):
-        raise Damaged(f"A family should be of a known type; got {type_!r}.")
+    trouble = _trouble_with(declaration)
+    if trouble:
+        raise Damaged(f"A family should {trouble}; got {words[:200]!r}.")
     return declaration
+
+
+def _trouble_with(declaration: Declaration) -> str:
+    """Return what a family should be and is not, as no process declares it."""
+    type_, bounds = declaration.type, declaration.bounds
+    if type_ not in (COUNTER, GAUGE, HISTOGRAM, SUMMARY):
+        return "be of a known type"
+    if not all((declaration.name, *declaration.labels)):
+        return "have names"
+    if len(set(declaration.labels)) < len(declaration.labels):
+        return "have labels of different names"
+    # NaN is neither less nor greater than anything, and prometheus_client takes one twice.
+    is_rising = all(low <= high for low, high in pairwise(bounds))
+    if type_ == HISTOGRAM and not (is_rising and bounds[-1:] == (math.inf,)):
+        return "have bounds that rise to +Inf"
+    if (type_ != HISTOGRAM and bounds) or (type_ != GAUGE and declaration.mode):
+        return "have what its type has"
+    if declaration.mode not in MODES:
+        return "have a known mode"
+    return ""
 
 
 @lru_cache(16384)

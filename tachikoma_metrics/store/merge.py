@@ -14,7 +14,9 @@ from itertools import accumulate
 from operator import add, itemgetter
 from typing import Any, NamedTuple
 
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import gauges, layout
+from tachikoma_metrics.store.counts import CountsGuard, OnDamage, Told
 from tachikoma_metrics.store.gauges import Part
 from tachikoma_metrics.store.layout import (
     COUNTER,
@@ -27,8 +29,6 @@ from tachikoma_metrics.store.layout import (
     Series,
 )
 from tachikoma_metrics.store.reading import ARCHIVE, Reading
-
-OnDamage = Callable[[Exception, object], None]
 
 Identity = tuple[object, ...]
 
@@ -153,21 +153,34 @@ class Merger:
     """Merge readings, remembering what the last ones had in common with the next."""
 
     def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
         self._names = Names()
         self._layouts: dict[Identity, Layout] = {}
-        self._plan = _Plan(self._names, [], {})
+        self._told: Told = set()
+        self._plan = _Plan(self._names, [], {}, self._told)
 
     def merge(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
         """Return the families that any of the slots has.
 
         Damaged parts of a slot are left out, and told of once.
         """
+        try:
+            return self._merged(readings, on_damage)
+        except Exception as error:
+            pass_on(error)
+        # One slot is not to cost the others.
+        self._forget()
+        return self._merged([one for one in readings if _is_mergeable(one, on_damage)], on_damage)
+
+    def _merged(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
         layouts = [self._layout(reading, on_damage) for reading in readings]
         self._layouts = {layout.identity: layout for layout in layouts}
         if [layout.identity for layout in layouts] != self._plan.identities:
-            self._plan = _Plan(self._names, layouts, self._plan.lines)
+            self._plan = _Plan(self._names, layouts, self._plan.lines, self._told)
             self._forget_names()
-        return self._plan.families(readings)
+        return self._plan.families(readings, on_damage)
 
     def _layout(self, reading: Reading, on_damage: OnDamage) -> Layout:
         header = reading.header
@@ -184,7 +197,8 @@ class Merger:
         firsts: dict[int, int] = {}
         try:
             self._names.firsts(reading.content, header.used, firsts)
-        except Damaged as error:
+        except Exception as error:
+            pass_on(error)
             on_damage(error, f"slot {reading.number}")
         return Layout(identity, firsts, reading.number == ARCHIVE)
 
@@ -193,13 +207,28 @@ class Merger:
         if len(self._names.series) > 1000 + 2 * self._plan.size:
             self._names = Names()
             self._layouts = {}
+            self._told.clear()
+
+
+def _is_mergeable(reading: Reading, on_damage: OnDamage) -> bool:
+    try:
+        Merger()._merged([reading], on_damage)
+    except Exception as error:
+        pass_on(error)
+        on_damage(error, f"slot {reading.number}")
+        return False
+    return True
 
 
 class _Plan:
     """Where the values of each label set are, in readings of the same layouts."""
 
     def __init__(
-        self, names: Names, layouts: list[Layout], known_lines: dict[Declaration, Lines]
+        self,
+        names: Names,
+        layouts: list[Layout],
+        known_lines: dict[Declaration, Lines],
+        told: Told,
     ) -> None:
         self.identities = [layout.identity for layout in layouts]
         self.lines: dict[Declaration, Lines] = {}
@@ -221,14 +250,31 @@ class _Plan:
             first += declaration.width * len(named)
             order += [(number, declaration.width) for number in numbers]
         self._picks = [_pick(order, layout.firsts) for layout in layouts]
+        self._layouts = layouts
+        self._guard = CountsGuard({number: names.series[number] for number, _ in order}, told)
+        self._is_checked = False
 
-    def families(self, readings: Sequence[Reading]) -> list[Family]:
+    def families(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
         rows = [_doubles(reading.content) for reading in readings]
+        self._guard.leave_out(rows)
         totals = self._added(rows)
+        if rows and not (self._is_checked and self._guard.are_sound(totals)):
+            self._is_checked = True
+            self._check(readings, rows, on_damage)
+            totals = self._added(rows)
         return [
             *(part.family(totals) for part in self._totals),
             *(part.family(readings, rows) for part in self._gauges),
         ]
+
+    def _check(
+        self, readings: Sequence[Reading], rows: list[array[float]], on_damage: OnDamage
+    ) -> None:
+        for slot, (row, pick) in enumerate(zip(rows, self._picks, strict=True)):
+            if not self._guard.are_sound(pick(row)):
+                firsts = self._layouts[slot].firsts
+                self._guard.find(slot, readings[slot], row, firsts, on_damage)
+        self._guard.leave_out(rows)
 
     def _added(self, rows: list[array[float]]) -> Sequence[float]:
         # In the order of the slots, each time: in another order a sum may be rounded

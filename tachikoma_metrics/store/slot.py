@@ -19,6 +19,7 @@ from tachikoma_metrics.store.layout import (
     DOUBLE,
     GAUGE,
     HEADER_SIZE,
+    LARGEST_SIZE,
     Damaged,
     Declaration,
     Header,
@@ -29,8 +30,6 @@ from tachikoma_metrics.store.layout import (
 
 FIRST_SIZE = 64 * 1024
 """Bytes a slot has at first; RAM-backed directories are small in containers."""
-
-LARGEST_SIZE = 1 << 30
 
 
 class Slot(ABC):

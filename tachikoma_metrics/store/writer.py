@@ -26,6 +26,7 @@ from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.exits import call_at_exit
 from tachikoma_metrics.store.files import close_inherited
 from tachikoma_metrics.store.layout import Declaration, Series
+from tachikoma_metrics.store.places import is_elsewhere, preferred
 from tachikoma_metrics.store.reading import Reading
 from tachikoma_metrics.store.runs import Run
 from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot, close_all
@@ -283,6 +284,7 @@ class Store:
         # The first time there is much to lose: many values, and a life that may be short.
         patience = 0.0 if self._has_tried else _SECONDS_TO_WAIT
         self._has_tried = True
+        paths = preferred(paths)
         for path in paths:
             try:
                 self._hold(Directory(path).claim(self.report, patience, self._claimant()))
@@ -418,7 +420,7 @@ class Store:
     def _look_after(self) -> None:
         self._drop_the_dropped()
         slot = self._slot
-        if slot is not None and (not slot.is_in_place() or slot.directory not in self.where()):
+        if slot is not None and (not slot.is_in_place() or self._is_misplaced(slot)):
             self._move(slot)
         elif self._annex.records and self._claimed() is slot:
             self._take_from(self._annex)
@@ -431,6 +433,10 @@ class Store:
     def _tell(self) -> None:
         for call in self._when_tended:
             call()
+
+    def _is_misplaced(self, slot: FileSlot) -> bool:
+        paths = self.where()
+        return slot.directory not in paths or is_elsewhere(slot.directory, paths)
 
     def _move(self, slot: FileSlot) -> None:
         """Take the values of a slot that others no longer find to another."""
@@ -534,7 +540,7 @@ class Store:
     def _path(self) -> str | None:
         if self._slot is not None:
             return self._slot.directory
-        return next(filter(os.path.isdir, self.where()), None)
+        return next(filter(os.path.isdir, preferred(self.where())), None)
 
     def note_cpu(self, seen: Iterable[tuple[Reading, float]]) -> None:
         """Write down the CPU seconds of slots' holders, for the time after their death."""

@@ -241,3 +241,56 @@ def test_a_celery_worker_process_shares_what_it_counted_when_it_is_replaced(dire
     assert sample_value("cache_hits_total") == 1
     """
     run(script, directory)
+
+
+PLACES = """
+from tachikoma_metrics.store import STORE
+os.mkdir(os.environ["STORE"])
+first, second = (os.path.join(os.environ["STORE"], name) for name in ("first", "second"))
+STORE.where = lambda: (first, second)
+# As a directory that another user made.
+open(first, "x").close()
+"""
+
+
+def test_processes_meet_where_the_service_is_when_a_better_place_is_to_be_had(directory: Path):
+    script = f"""{PLACES}
+METRICS.cache_hits_total.inc()
+os.unlink(first)
+in_child(METRICS.cache_hits_total.inc)
+assert sample_value("cache_hits_total") == 2
+assert not os.path.exists(first)
+"""
+    run(script, directory)
+
+
+def test_a_worker_that_is_recycled_goes_on_where_it_was_when_a_better_place_is_to_be_had(
+    directory: Path,
+):
+    script = f"""{PLACES}
+in_child(METRICS.cache_hits_total.inc)
+os.unlink(first)
+in_child(METRICS.cache_hits_total.inc)
+in_child(lambda: print(sample_value("cache_hits_total"), flush=True))
+"""
+    assert run(script, directory) == "2.0\n"
+
+
+def test_processes_that_are_in_two_places_come_together(directory: Path):
+    script = f"""{PLACES}
+METRICS.cache_hits_total.inc()
+os.unlink(first)
+
+def count_elsewhere():
+    STORE.where = lambda: (first,)
+    METRICS.cache_hits_total.inc()
+
+pid = in_child(count_elsewhere, live=True)
+# As a second later.
+STORE.revisit()
+METRICS.cache_hits_total.inc()
+assert sample_value("cache_hits_total") == 3
+assert sample_value("tachikoma_metrics_processes") == 2
+kill(pid)
+"""
+    run(script, directory)
