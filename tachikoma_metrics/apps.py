@@ -24,11 +24,14 @@ class TachikomaMetricsConfig(AppConfig):
             conf,
             database,
             registry,
+            service,
         )
 
         registry.install()
         # Whatever was recorded before may have read half of the settings.
         conf.reload()
+        # The link to the release that was loaded may lead to another before anything is counted.
+        service.names()
         database.install()
         cache.install()
         business.install()

@@ -398,18 +398,19 @@ def middleware() -> tuple[str, ...]:
 
 
 def service() -> str | None:
-    """Return what tells this service from others of the same user; None without settings.
+    """Return what the processes of this service have in common; None without settings.
 
-    Its processes, web workers, Celery workers and commands alike, load the same settings
-    module from the same place.
+    Web workers, Celery workers and commands alike load the same settings module. Without one,
+    they have the URLconf.
     """
     if not settings.configured:
         return None
-    name = getattr(settings, "SETTINGS_MODULE", None)
-    if name:
-        file = getattr(sys.modules.get(name), "__file__", None) or os.getcwd()
-        return f"{name}:{os.path.realpath(file)}"
-    return f"{getattr(settings, 'ROOT_URLCONF', '')}:{os.getcwd()}:{sys.argv[0]}"
+    return settings_module() or str(getattr(settings, "ROOT_URLCONF", None) or "")
+
+
+def settings_module() -> str | None:
+    """Return the dotted path of the settings module; None where ``configure()`` was called."""
+    return getattr(settings, "SETTINGS_MODULE", None) or None
 
 
 def is_test_run() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from django.core.checks import ERROR, WARNING, run_checks
 from tachikoma_metrics import business, conf, credentials, scraping
 from tachikoma_metrics.checks import is_open
 from tachikoma_metrics.exposition.parse import parse_text
-from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.registry import METRICS, directories
 from tachikoma_metrics.store import STORE, Exposed
 from tachikoma_metrics.version import __version__
 
@@ -39,8 +40,11 @@ class Finding:
         return asdict(self)
 
 
-def of_this_service() -> Iterator[Finding]:
-    """Yield what can be found out from within: settings, the store, and a page made here."""
+def of_this_service(*, ends_afterwards: bool = False) -> Iterator[Finding]:
+    """Yield what can be found out from within: settings, the store, and a page made here.
+
+    A process that ``ends_afterwards`` leaves no directory where the service has none.
+    """
     if not conf.config().enabled:
         yield Finding(
             "settings", WRONG, "Nothing is measured: `ENABLED` is False.", "Set it to True."
@@ -49,7 +53,10 @@ def of_this_service() -> Iterator[Finding]:
     yield from _of_checks()
     METRICS.settings_were_told()
     yield _of_store()
+    yield from _of_other_layouts()
     yield _of_access()
+    if ends_afterwards and not any(map(os.path.isdir, STORE.where())):
+        STORE.leave()
     began_at = time.perf_counter()
     page = METRICS.encode()
     yield _of_cost(time.perf_counter() - began_at, len(page))
@@ -182,6 +189,26 @@ def _of_store() -> Finding:
     if obstacle is not None:
         return Finding("store", WRONG, f"No directory can be had: {obstacle}", "Set `STORE_DIR`.")
     return Finding("store", FINE, f"All processes share their values in {where[0]}.")
+
+
+def _of_other_layouts() -> Iterator[Finding]:
+    found = dict(directories.of_other_layouts())
+    in_use = [path for path, is_held in found.items() if is_held]
+    if in_use:
+        yield Finding(
+            "layout",
+            LOOK,
+            "Processes of this service run another version of tachikoma_metrics, and share their "
+            f"values in {', '.join(in_use)}: their metrics endpoint shows other values.",
+            "Restart them.",
+        )
+    elif found:
+        yield Finding(
+            "layout",
+            FINE,
+            f"Another version of tachikoma_metrics left {', '.join(found)}, which no process "
+            "uses. Counters have started at zero since.",
+        )
 
 
 def _of_access() -> Finding:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +18,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client, override_settings
 
 from tachikoma_metrics import METRICS, diagnosis, scraping, update_business_metrics
+from tachikoma_metrics.store import LAYOUT_VERSION, bases
 from tachikoma_metrics.store.directory import Directory
+from tachikoma_metrics.store.names import name_of
 from tests.projects import Project
 
 over = threading.Event()
@@ -483,3 +487,48 @@ def test_what_no_network_and_no_token_changes_has_another_remedy(
 
     assert remedy in findings["page"]["remedy"]
     assert "ALLOWED_NETWORKS" not in findings["page"]["remedy"]
+
+
+@pytest.fixture
+def auto(tmp_path: Path) -> Iterator[Project]:
+    """Lend a project that shares its values where others do by default."""
+    project = Project(tmp_path / "shop", "TACHIKOMA_METRICS = {}\n")
+    yield project
+    for version in range(10):
+        for base in bases():
+            shutil.rmtree(Path(base) / name_in(project, version), ignore_errors=True)
+
+
+def name_in(project: Project, version: int = LAYOUT_VERSION) -> str:
+    """Return the name of the directory that a project's processes share."""
+    return name_of(f"mysite.settings:{project.home}/mysite/settings.py", version)
+
+
+def findings_of(project: Project) -> dict[str, dict[str, str]]:
+    told = json.loads(project.run("metrics_doctor", "--json").stdout)
+    return {finding["about"]: finding for finding in told["findings"]}
+
+
+def test_it_leaves_no_directory_where_there_was_none(auto: Project):
+    findings = findings_of(auto)
+
+    assert findings["store"]["says"].endswith(f"{name_in(auto)}.")
+    assert findings["processes"]["says"].startswith("0 live processes")
+    assert not any((Path(base) / name_in(auto)).exists() for base in bases())
+
+
+def test_it_tells_of_what_another_version_left(auto: Project):
+    assert "layout" not in findings_of(auto)
+    directory = Path(bases()[0]) / name_in(auto, LAYOUT_VERSION + 1)
+    directory.mkdir(mode=0o700)
+
+    left = findings_of(auto)["layout"]
+    with (directory / "slot-0").open("w") as slot:
+        fcntl.flock(slot, fcntl.LOCK_EX)
+        in_use = findings_of(auto)["layout"]
+
+    assert left["state"] == "fine"
+    assert in_use["state"] == "look"
+    assert in_use["remedy"] == "Restart them."
+    for finding in (left, in_use):
+        assert str(directory) in finding["says"]

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tachikoma_metrics.exposition import Turns
-from tachikoma_metrics.store import Declaration, Series, default_paths, exclusion
+from tachikoma_metrics.store import Declaration, Series, bases, exclusion
 from tachikoma_metrics.store.layout import (
     HEADER_SIZE,
     Damaged,
@@ -167,4 +167,4 @@ def test_where_nothing_temporary_can_be_written_the_other_places_do(
     monkeypatch.setattr(tempfile, "gettempdir", nowhere)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
-    assert default_paths("shop")[-1] == str(tmp_path / "shop")
+    assert bases()[-1] == str(tmp_path)

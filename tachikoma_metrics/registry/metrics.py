@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,18 +19,11 @@ from tachikoma_metrics.conf import Config
 from tachikoma_metrics.definitions import Family, Histogram
 from tachikoma_metrics.exposition import Rank
 from tachikoma_metrics.interruptions import pass_on
-from tachikoma_metrics.registry import families, runtime, values
+from tachikoma_metrics.registry import directories, families, runtime, values
 from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
 from tachikoma_metrics.registry.patience import Patience
 from tachikoma_metrics.registry.snapshot import Snapshot
-from tachikoma_metrics.store import (
-    HAS_LOCKS,
-    LAYOUT_VERSION,
-    STORE,
-    Merger,
-    Reading,
-    default_paths,
-)
+from tachikoma_metrics.store import STORE, Merger, Reading
 from tachikoma_metrics.store import (
     Family as MergedFamily,
 )
@@ -467,21 +458,6 @@ METRICS = Metrics()
 """The families of this process, in prometheus_client's own registry."""
 
 
-def _store_directories() -> tuple[str, ...]:
-    """Return where the slots of this service may be; nowhere if memory is to do."""
-    config = conf.config()
-    if config.store_dir is None or not config.enabled or not HAS_LOCKS:
-        return ()
-    if config.store_dir != "auto":
-        return (config.store_dir,)
-    service = conf.service()
-    # Who has a slot keeps it, whatever comes.
-    if service is None or (conf.is_test_run() and not STORE.is_shared):
-        return ()
-    digest = hashlib.sha256(f"{LAYOUT_VERSION}:{service}".encode()).hexdigest()[:16]
-    return default_paths(f"tachikoma_metrics-{os.geteuid()}-{digest}")
-
-
 def _count_collections() -> None:
     if conf.config().include_process_metrics and STORE.is_shared:
         runtime.count_collections()
@@ -492,11 +468,13 @@ def install() -> None:
     values.install(METRICS.damage)
 
 
-STORE.where = _store_directories
+STORE.where = directories.where
+STORE.prepare = directories.prepare
 STORE.seconds_to_keep = lambda: conf.config().keep_totals
 STORE.on_fault = METRICS.damage
 STORE.when_tended(_count_collections)
 STORE.when_tended(values.drop_removed)
+STORE.when_tended(directories.refresh)
 STORE.when_forked(METRICS.renew_locks)
 STORE.when_forked(runtime.leave_collections_to_parent)
 conf.when_changed(STORE.revisit)

@@ -10,7 +10,7 @@ total falls when a process ends, however it ends.
 from __future__ import annotations
 
 from tachikoma_metrics.store.cells import Cell, GaugeCell
-from tachikoma_metrics.store.directory import Exposed, default_paths
+from tachikoma_metrics.store.directory import Exposed, bases
 from tachikoma_metrics.store.files import HAS_LOCKS
 from tachikoma_metrics.store.joint import IGNORED, UNKNOWN, Joint
 from tachikoma_metrics.store.layout import LAYOUT_VERSION, LIVESUM_OF_SET, Declaration, Series
@@ -39,5 +39,5 @@ __all__ = [
     "Reading",
     "Series",
     "Store",
-    "default_paths",
+    "bases",
 ]

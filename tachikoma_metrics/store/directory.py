@@ -34,13 +34,13 @@ class Exposed(OSError):
     """Raised for a directory that can be had, and that other users could replace."""
 
 
-def default_paths(service: str) -> tuple[str, ...]:
-    """Return where the slots of ``service`` may be, the best place first.
+def bases() -> tuple[str, ...]:
+    """Return where the directory of a service may be, the best place first.
 
     A RAM-backed directory never waits for a disk; every system has a temporary one.
     """
     places = ["/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), _temporary_place()]  # noqa: S108  # See _require_private.
-    return tuple(str(Path(place) / service) for place in places if place and Path(place).is_dir())
+    return tuple(place for place in places if place and Path(place).is_dir())
 
 
 def _temporary_place() -> str:

@@ -77,7 +77,8 @@ class Store:
     """Hold the values of this process, where others read them if that is possible.
 
     ``where`` names the directories that may be used, the best first; none keeps the
-    values in memory. ``busy``, ``waiting``, ``alive`` and ``due`` are for the
+    values in memory. ``prepare`` is given one of them before it is used, and returns
+    the one to use. ``busy``, ``waiting``, ``alive`` and ``due`` are for the
     cells, which change values without a call to here. ``life`` is another number in a
     forked child.
     """
@@ -85,6 +86,7 @@ class Store:
     def __init__(self, where: Callable[[], tuple[str, ...]] = tuple) -> None:
         self.where = where
         self.seconds_to_keep: Callable[[], float] = lambda: 0.0
+        self.prepare: Callable[[str], str] = str
         self.on_fault: OnFault = lambda error, about: None
         self.busy = False
         self.life = 1
@@ -287,7 +289,8 @@ class Store:
         paths = preferred(paths)
         for path in paths:
             try:
-                self._hold(Directory(path).claim(self.report, patience, self._claimant()))
+                directory = Directory(self.prepare(path))
+                self._hold(directory.claim(self.report, patience, self._claimant()))
                 return
             except OSError as error:
                 pass_on(error)

@@ -43,7 +43,7 @@ DECLARATIONS = {
 def slots(tmp_path: Path, settings) -> Iterator[Path]:
     settings.TACHIKOMA_METRICS = {"STORE_DIR": str(tmp_path / "store")}
     METRICS.cache_hits_total.inc(2)
-    yield tmp_path / "store"
+    return tmp_path / "store"
 
 
 def write(directory: Path, *records: bytes, size: int | None = None) -> None:

@@ -59,14 +59,17 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _of_server(self, options: dict[str, Any]) -> list[Finding]:
-        # Another process may call the command, and goes on afterwards.
-        if getattr(self, "_called_from_command_line", False):
+        if self._ends_afterwards():
             # The server is not to count this command among its processes.
             STORE.leave()
         return list(diagnosis.of_server(options["url"], _token(options)))
 
     def _of_this_service(self) -> list[Finding]:
-        return list(diagnosis.of_this_service())
+        return list(diagnosis.of_this_service(ends_afterwards=self._ends_afterwards()))
+
+    def _ends_afterwards(self) -> bool:
+        # Another process may call the command, and goes on.
+        return bool(getattr(self, "_called_from_command_line", False))
 
     def _tell(self, finding: Finding) -> None:
         styles = {FINE: self.style.SUCCESS, LOOK: self.style.WARNING}
