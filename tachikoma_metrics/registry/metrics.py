@@ -29,6 +29,7 @@ from tachikoma_metrics.store import (
     HAS_LOCKS,
     LAYOUT_VERSION,
     STORE,
+    Incomplete,
     Merger,
     Reading,
     default_paths,
@@ -103,7 +104,7 @@ class Metrics:
         return sorted([*super().__dir__(), *catalogue.FAMILIES])
 
     def encode(self) -> str:
-        """Return the page as text, in the exposition format 0.0.4."""
+        """Return the page as text, in the exposition format 0.0.4; raise as ``page`` does."""
         return self.page(exposition.TEXT)
 
     def page(self, format: exposition.Format, names: frozenset[str] = frozenset()) -> str:
@@ -111,9 +112,15 @@ class Metrics:
 
         Never raises for a collector's sake: the rest is served, the fault is counted
         in ``tachikoma_metrics_errors_total``.
+
+        Raises ``tachikoma_metrics.store.Incomplete`` if the values of some process cannot be
+        read just now: totals without them would be taken for a restart. To be asked again.
         """
         try:
             return self._turns.take((format, names), lambda: self._page(format, names))
+        except Incomplete as error:
+            self.damage(error, None)
+            raise
         except Exception as error:
             self.fault("page", error)
             return self.last_resort(format)
@@ -482,6 +489,16 @@ def _count_collections() -> None:
         runtime.count_collections()
 
 
+def _make_room_for_faults() -> None:
+    if STORE.is_shared:
+        STORE.afterwards(_show_faults)
+
+
+def _show_faults() -> None:
+    # From the first on: when there is no room for it, it is needed.
+    METRICS.tachikoma_metrics_errors_total.labels("store").inc(0)
+
+
 def install() -> None:
     """Have the values of all metrics of this process where other processes see them."""
     values.install(METRICS.damage)
@@ -490,6 +507,7 @@ def install() -> None:
 STORE.where = _store_directories
 STORE.on_fault = METRICS.damage
 STORE.when_tended(_count_collections)
+STORE.when_tended(_make_room_for_faults)
 STORE.when_tended(values.drop_removed)
 STORE.when_forked(METRICS.renew_locks)
 STORE.when_forked(runtime.leave_collections_to_parent)

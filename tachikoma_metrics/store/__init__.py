@@ -13,6 +13,7 @@ from tachikoma_metrics.store.cells import Cell, GaugeCell
 from tachikoma_metrics.store.directory import Reading, default_paths
 from tachikoma_metrics.store.files import HAS_LOCKS
 from tachikoma_metrics.store.gauges import LIVESUM_OF_SET
+from tachikoma_metrics.store.incomplete import Incomplete
 from tachikoma_metrics.store.joint import IGNORED, UNKNOWN, Joint
 from tachikoma_metrics.store.layout import LAYOUT_VERSION, Declaration, Series
 from tachikoma_metrics.store.merge import Family, Line, Lines, Merger
@@ -30,6 +31,7 @@ __all__ = [
     "Declaration",
     "Family",
     "GaugeCell",
+    "Incomplete",
     "Joint",
     "Line",
     "Lines",

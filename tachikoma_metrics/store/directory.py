@@ -20,7 +20,8 @@ from pathlib import Path
 
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import layout, system
-from tachikoma_metrics.store.files import TemporaryFile
+from tachikoma_metrics.store.files import TemporaryFile, names_in
+from tachikoma_metrics.store.incomplete import Incomplete, is_passing
 from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header, Series
 from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
 
@@ -97,9 +98,10 @@ class Directory:
             return slot or self._created(directory.descriptor)
 
     def readings(self, on_damage: OnDamage) -> Iterator[Reading]:
-        """Yield every slot that can be read, the lowest first.
+        """Yield every slot, the lowest first, but what is none or can never be read.
 
-        Raises ``OSError`` if the directory is there and cannot be read.
+        Raises ``OSError`` if the directory is there and cannot be read, and ``Incomplete``
+        for a slot that may be readable the next time.
         """
         try:
             with self._opened(make=False) as directory:
@@ -217,7 +219,10 @@ class Directory:
             return None
         except (OSError, Damaged) as error:
             pass_on(error)
-            on_damage(error, f"{self.path}/slot-{number}")
+            path = f"{self.path}/slot-{number}"
+            if is_passing(error):
+                raise Incomplete(path, error) from error
+            on_damage(error, path)
             return None
 
 
@@ -228,7 +233,7 @@ def _is_over(header: Header) -> bool:
 
 
 def _numbers(directory: int) -> list[int]:
-    matches = map(_NAME.fullmatch, os.listdir(directory))
+    matches = map(_NAME.fullmatch, names_in(directory))
     return sorted(int(match[1]) for match in matches if match)
 
 
@@ -251,6 +256,9 @@ def _free_slots(
             file = stack.enter_context(TemporaryFile(f"slot-{number}", os.O_RDWR, directory))
         except OSError as error:
             pass_on(error)
+            if is_passing(error):
+                # A slot that is overlooked would be one that nobody holds.
+                raise
             # Not a file, or not ours: no slot, whatever its name says.
             continue
         if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
