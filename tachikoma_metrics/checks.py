@@ -676,7 +676,8 @@ def check_store_can_be_had(**kwargs: Any) -> list[CheckMessage]:
         warning(
             "W008",
             f"`STORE_DIR` should be a directory that this service can have for itself: {obstacle} "
-            "Each process shows its own values alone.",
+            "A process that is alone shows its own values; where a server has several, each "
+            "answers scrapes with 503.",
             'Leave it at "auto", or set it to the path of a directory that is to be made.',
         )
     ]
