@@ -15,7 +15,7 @@ from tachikoma_metrics import business, conf, credentials, scraping
 from tachikoma_metrics.checks import is_open
 from tachikoma_metrics.exposition.parse import parse_text
 from tachikoma_metrics.registry import METRICS, directories
-from tachikoma_metrics.store import STORE, Exposed
+from tachikoma_metrics.store import STORE, Exposed, Incomplete
 from tachikoma_metrics.version import __version__
 
 FINE, LOOK, WRONG = "fine", "look", "wrong"
@@ -58,7 +58,11 @@ def of_this_service(*, ends_afterwards: bool = False) -> Iterator[Finding]:
     if ends_afterwards and not any(map(os.path.isdir, STORE.where())):
         STORE.leave()
     began_at = time.perf_counter()
-    page = METRICS.encode()
+    try:
+        page = METRICS.encode()
+    except Incomplete as error:
+        yield Finding("page", WRONG, str(error), _REMEDIES_BY_REASON["cannot be read"])
+        return
     yield _of_cost(time.perf_counter() - began_at, len(page))
     # This command is one of the processes.
     yield from _of_samples(parse_text(page), others=-1)
@@ -95,7 +99,7 @@ def _of_refusal(answer: scraping.Answer, has_token: bool) -> Finding:
         )
     says = answer.body.strip().partition("\n")[0]
     remedy = _REMEDIES.get(answer.status, f"Check the path of the URL; {_path()}.")
-    if answer.status == HTTPStatus.FORBIDDEN:
+    if answer.status in (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE):
         remedy = next((its for part, its in _REMEDIES_BY_REASON.items() if part in says), remedy)
     if answer.status == HTTPStatus.UNAUTHORIZED and has_token:
         remedy = "The server has other `TOKENS` than the one that was sent. " + remedy
@@ -106,6 +110,7 @@ _REMEDIES: dict[int, str] = {
     401: "Give one of the server's `TOKENS` in a file, with --token-file, or in the environment "
     "variable TACHIKOMA_METRICS_TOKEN.",
     403: "Ask from an address in the server's `ALLOWED_NETWORKS`, or set `TOKENS`.",
+    503: "Look at what is in front of the server, or ask again: this is no answer for long.",
 }
 
 
@@ -114,8 +119,13 @@ _REMEDIES_BY_REASON: dict[str, str] = {
     "raised, which the server's log tells. Networks and tokens have admitted this request.",
     "access setting is invalid": "Run `manage.py check` where the server runs.",
     "could not be decided": "The server's log has the exception.",
+    "have counted cannot be read": "The worker processes share no directory: run `manage.py check` "
+    "where the server runs. Totals of one of them alone would seem to fall.",
+    "cannot be read": "Ask again. If the answer stays, remove what the message says: raise the "
+    "limit of open files, or give the directory room. Incomplete totals would seem to fall.",
+    "too many connections": "Ask again: `WORKER_PORT` answers sixteen at a time.",
 }
-"""What to do about an answer 403 that no network and no token changes, by a part of it."""
+"""What to do about an answer 403 or 503 that has such a part; the first of them counts."""
 
 
 def _path() -> str:

@@ -14,11 +14,13 @@ from tachikoma_metrics.conf import config
 from tachikoma_metrics.exposition import TEXT, Format, accepts_gzip, choose_format
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.store import Incomplete
 
 # Level 9, the default, would take longer than gathering and rendering do.
 _COMPRESSION_LEVEL = 1
 
 _METHODS = ("GET", "HEAD")
+_SECONDS_UNTIL_THE_NEXT_TRY = "1"
 ON_EVERY_ANSWER = {
     # Django's cache middleware knows "no-store" only since 5.2.15, "private" always.
     "Cache-Control": "private, no-store",
@@ -30,6 +32,9 @@ ON_EVERY_ANSWER = {
 
 def respond(request: HttpRequest) -> HttpResponseBase:
     """Answer a scrape: GET and HEAD only, 404 where nothing is measured, and who may.
+
+    503 if the values of some process cannot be read just now, for Prometheus keeps what it has
+    for five minutes, and takes a total that falls for a restart.
 
     Text 0.0.4 unless OpenMetrics is asked for, compressed if the scraper accepts
     gzip; ``?name[]=`` keeps the families and samples so named, as prometheus_client's page does:
@@ -86,6 +91,8 @@ def _answer(request: HttpRequest) -> HttpResponse:
         return _text("There are too many parameters.\n", 400)
     try:
         return _page(_format(request), names, request.headers.get("Accept-Encoding", ""))
+    except Incomplete as error:
+        return _incomplete(error)
     except Exception as error:
         METRICS.fault("page", error)
         page = METRICS.last_resort(TEXT)
@@ -104,6 +111,12 @@ def _refused(refused: access.Refusal, request: HttpRequest) -> HttpResponse:
     response = _text(f"{phrase}: {refused.reason}\n", refused.status)
     if refused.challenge:
         response.headers["WWW-Authenticate"] = refused.challenge
+    return response
+
+
+def _incomplete(error: Incomplete) -> HttpResponse:
+    response = _text(f"Service Unavailable: {error}\n", 503)
+    response.headers["Retry-After"] = _SECONDS_UNTIL_THE_NEXT_TRY
     return response
 
 

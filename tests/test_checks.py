@@ -350,6 +350,7 @@ def test_a_directory_that_cannot_be_had_is_pointed_out(tmp_path: Path):
 
     assert "Change it to 700" in messages["open"]
     assert "should be in a directory" in messages["store"]
+    assert "503" in messages["store"]
 
 
 @pytest.mark.parametrize("is_there", [True, False])

@@ -11,14 +11,14 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client, override_settings
 
 from tachikoma_metrics import METRICS, diagnosis, scraping, update_business_metrics
-from tachikoma_metrics.store import LAYOUT_VERSION, bases
+from tachikoma_metrics.store import LAYOUT_VERSION, STORE, Incomplete, bases
 from tachikoma_metrics.store.directory import Directory
 from tachikoma_metrics.store.names import name_of
 from tests.projects import Project
@@ -187,6 +187,43 @@ def test_what_a_server_answers_instead_is_told(
 
     assert code == 1
     assert said in findings["page"]["says"]
+
+
+@pytest.mark.parametrize(
+    ("body", "remedy"),
+    [
+        (
+            "Service Unavailable: /dev/shm/a/slot-1 cannot be read: Too many open files.\n",
+            "raise the limit of open files",
+        ),
+        (
+            "Service Unavailable: What the other processes have counted cannot be read: no.\n",
+            "share no directory",
+        ),
+        ("Service Unavailable: there are too many connections.\n", "sixteen"),
+        ("<html>", "in front of the server"),
+    ],
+)
+def test_what_an_answer_503_means_is_told(
+    doctor: Doctor, served: Callable[..., str], body: str, remedy: str
+):
+    code, findings = doctor("--url", served(body, 503))
+
+    assert code == 1
+    assert f"answers 503: {body.strip()}" in findings["page"]["says"]
+    assert remedy in findings["page"]["remedy"]
+
+
+def test_values_that_cannot_be_read_are_told(doctor: Doctor, monkeypatch: pytest.MonkeyPatch):
+    def unreadable() -> NoReturn:
+        raise Incomplete("/shm/slot-1", OSError(24, "Too many open files"))
+
+    monkeypatch.setattr(STORE, "readings", unreadable)
+
+    code, findings = doctor()
+
+    assert code == 1
+    assert "slot-1 cannot be read: [Errno 24] Too many" in findings["page"]["says"]
 
 
 def test_another_version_is_told(doctor: Doctor, served: Callable[..., str]):

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import threading
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import pytest
 from django.core.cache import caches
@@ -14,6 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from tachikoma_metrics import METRICS, record_cache_hit
 from tachikoma_metrics.exposition.parse import parse_text
+from tachikoma_metrics.store import STORE, Incomplete
 from tachikoma_metrics.views import metrics
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -292,3 +295,61 @@ def test_the_duration_of_the_previous_scrape_is_on_the_page(client: Client):
 
     assert name not in parse_text(client.get("/metrics").content.decode())
     assert parse_text(client.get("/metrics").content.decode())[name] > 0
+
+
+# --- values that cannot be read -----------------------------------------------
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a slot be one that cannot be read just now."""
+
+    def readings() -> NoReturn:
+        raise Incomplete("/shm/slot-1", OSError(24, "Too many\nopen files"))
+
+    monkeypatch.setattr(STORE, "readings", readings)
+
+
+REASON = b"Service Unavailable: /shm/slot-1 cannot be read: [Errno 24] Too many open files.\n"
+
+
+@pytest.mark.usefixtures("door", "unreadable")
+@pytest.mark.parametrize("query", ["", "?name[]=http_requests_total"])
+def test_a_page_that_cannot_be_complete_is_not_served(client: Client, query: str):
+    with increase_of_faults() as faults:
+        response = client.get(f"/metrics{query}")
+
+    assert response.status_code == 503
+    assert response.content == REASON
+    assert response.headers["Retry-After"] == "1"
+    assert response.headers["Cache-Control"] == "private, no-store"
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert faults == [1]
+
+
+@pytest.mark.usefixtures("door", "unreadable")
+async def test_a_page_that_cannot_be_complete_is_not_served_by_asgi(async_client: AsyncClient):
+    response: Any = await async_client.get("/metrics")
+
+    assert (response.status_code, response.content) == (503, REASON)
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_the_text_that_cannot_be_complete_is_not_returned():
+    with pytest.raises(Incomplete, match=r"slot-1 cannot be read"):
+        METRICS.encode()
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_who_may_not_read_is_not_told_what_cannot_be_read(client: Client):
+    assert client.get("/metrics", REMOTE_ADDR="203.0.113.7").status_code == 403
+
+
+@contextmanager
+def increase_of_faults() -> Iterator[list[float]]:
+    """Lend the place for how many faults of the store were counted meanwhile."""
+    counter = METRICS.tachikoma_metrics_errors_total.labels("store")._value
+    before = counter.get()
+    counted: list[float] = []
+    yield counted
+    counted.append(counter.get() - before)

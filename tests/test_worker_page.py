@@ -9,10 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
 from tachikoma_metrics import worker_page
+from tachikoma_metrics.store import STORE, Incomplete
 from tachikoma_metrics.testing import sample_value
 from tachikoma_metrics.worker_page import Connections
 from tests.services.processes import free_port
@@ -96,6 +98,22 @@ def test_a_scraper_gets_the_metrics(worker: Worker):
 
     assert status(answer) == "200"
     assert "tachikoma_metrics_info" in answer
+
+
+def test_a_page_that_cannot_be_complete_is_not_served(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+):
+    def unreadable() -> NoReturn:
+        raise Incomplete("/shm/slot-1", OSError(24, "Too many open files"))
+
+    monkeypatch.setattr(STORE, "readings", unreadable)
+
+    answer = worker.ask()
+
+    assert status(answer) == "503"
+    assert "\r\nRetry-After: 1\r\n" in answer
+    assert "\r\nCache-Control: private, no-store\r\n" in answer
+    assert answer.endswith("/shm/slot-1 cannot be read: [Errno 24] Too many open files.\n")
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/elsewhere"])

@@ -16,6 +16,7 @@ from prometheus_client.samples import Sample
 
 from tachikoma_metrics.exposition.families import Families, OnFault, PlainMetric
 from tachikoma_metrics.exposition.names import HISTOGRAMS
+from tachikoma_metrics.store import Incomplete
 
 
 class Rank(IntEnum):
@@ -50,6 +51,7 @@ def gather(
     asked. Families of one name and type are one; one that has a name of another is left
     out as a fault. ``collect`` asks a collector; ``rest`` returns the families that no
     collector has, and is called when all but those of the app's own health were asked.
+    Whatever they raise costs what they had still to yield, but ``Incomplete``, which is raised.
     """
     families = Families(on_fault)
 
@@ -57,6 +59,8 @@ def gather(
         try:
             for metric in collect(collector):
                 _take(families, metric, rank(collector), collector, on_fault)
+        except Incomplete:
+            raise
         except Exception as error:
             on_fault("collector", error, collector)
 
@@ -69,6 +73,8 @@ def gather(
     try:
         for metric in rest():
             _take(families, metric, Rank.SHARED, metric, on_fault)
+    except Incomplete:
+        raise
     except Exception as error:
         on_fault("collector", error, "the rest")
     yield from _restricted(families.give(), names, on_fault)

@@ -23,7 +23,7 @@ from tachikoma_metrics.registry import directories, families, runtime, values
 from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
 from tachikoma_metrics.registry.patience import Patience
 from tachikoma_metrics.registry.snapshot import Snapshot
-from tachikoma_metrics.store import STORE, Merger, Reading
+from tachikoma_metrics.store import STORE, Incomplete, Merger, Reading
 from tachikoma_metrics.store import (
     Family as MergedFamily,
 )
@@ -94,7 +94,7 @@ class Metrics:
         return sorted([*super().__dir__(), *catalogue.FAMILIES])
 
     def encode(self) -> str:
-        """Return the page as text, in the exposition format 0.0.4."""
+        """Return the page as text, in the exposition format 0.0.4; raise as ``page`` does."""
         return self.page(exposition.TEXT)
 
     def page(self, format: exposition.Format, names: frozenset[str] = frozenset()) -> str:
@@ -102,9 +102,15 @@ class Metrics:
 
         Never raises for a collector's sake: the rest is served, the fault is counted
         in ``tachikoma_metrics_errors_total``.
+
+        Raises ``tachikoma_metrics.store.Incomplete`` if the values of some process cannot be
+        read just now: totals without them would be taken for a restart. To be asked again.
         """
         try:
             return self._turns.take((format, names), lambda: self._page(format, names))
+        except Incomplete as error:
+            self.damage(error, None)
+            raise
         except Exception as error:
             self.fault("page", error)
             return self.last_resort(format)
@@ -463,6 +469,16 @@ def _count_collections() -> None:
         runtime.count_collections()
 
 
+def _make_room_for_faults() -> None:
+    if STORE.is_shared:
+        STORE.afterwards(_show_faults)
+
+
+def _show_faults() -> None:
+    # From the first on: when there is no room for it, it is needed.
+    METRICS.tachikoma_metrics_errors_total.labels("store").inc(0)
+
+
 def install() -> None:
     """Have the values of all metrics of this process where other processes see them."""
     values.install(METRICS.damage)
@@ -473,6 +489,7 @@ STORE.prepare = directories.prepare
 STORE.seconds_to_keep = lambda: conf.config().keep_totals
 STORE.on_fault = METRICS.damage
 STORE.when_tended(_count_collections)
+STORE.when_tended(_make_room_for_faults)
 STORE.when_tended(values.drop_removed)
 STORE.when_tended(directories.refresh)
 STORE.when_forked(METRICS.renew_locks)

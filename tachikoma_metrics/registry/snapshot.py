@@ -170,7 +170,13 @@ class Snapshot:
             # Nobody else can call them; and what was set before does not count.
             families = [family.without(functions) for family in families]
         families = [*families, *asked]
-        extra = [_named(metric, sample) for sample in _unshared(metric, families)]
+        extra = [
+            _named(metric, sample)
+            for labels, samples in _unshared(metric, families)
+            # What found no room in a slot has values here that no other process shows.
+            if labels in functions or not (self.is_of_many and _has_values(samples))
+            for sample in samples
+        ]
         return MergedMetric(declaration, families, extra, _exemplars(metric))
 
 
@@ -181,17 +187,23 @@ def _label_sets_of_functions(metric: Any) -> set[tuple[str, ...]]:
     return {values for values, child in children.items() if "_child_samples" in vars(child)}
 
 
-def _unshared(metric: Any, families: Sequence[Family]) -> Iterable[Sample]:
-    """Yield the samples of the label sets that no slot has, zero ones as a rule."""
+def _unshared(
+    metric: Any, families: Sequence[Family]
+) -> Iterable[tuple[tuple[str, ...], list[Sample]]]:
+    """Yield the label sets that no slot has with their samples, zero ones as a rule."""
     if not metric._labelnames:
         if not any(family.label_sets for family in families):
-            yield from metric._samples()
+            yield (), list(metric._samples())
         return
     children = metric._metrics.copy()
     for values in children.keys() - _label_sets(families, metric._labelnames):
         own = dict(zip(metric._labelnames, values, strict=True))
-        for sample in children[values]._samples():
-            yield sample._replace(labels={**own, **sample.labels})
+        samples = children[values]._samples()
+        yield values, [one._replace(labels={**own, **one.labels}) for one in samples]
+
+
+def _has_values(samples: Iterable[Sample]) -> bool:
+    return any(sample.value for sample in samples if sample.name != "_created")
 
 
 def _label_sets(families: Sequence[Family], names: Iterable[str]) -> set[tuple[str, ...]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from tachikoma_metrics.store.cells import Cell, GaugeCell
 from tachikoma_metrics.store.directory import Exposed, bases
 from tachikoma_metrics.store.files import HAS_LOCKS
+from tachikoma_metrics.store.incomplete import Incomplete
 from tachikoma_metrics.store.joint import IGNORED, UNKNOWN, Joint
 from tachikoma_metrics.store.layout import LAYOUT_VERSION, LIVESUM_OF_SET, Declaration, Series
 from tachikoma_metrics.store.merge import Family, Line, Lines, Merger
@@ -31,6 +32,7 @@ __all__ = [
     "Exposed",
     "Family",
     "GaugeCell",
+    "Incomplete",
     "Joint",
     "Line",
     "Lines",

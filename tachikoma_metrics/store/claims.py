@@ -18,6 +18,7 @@ from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import archive, layout, runs, system
 from tachikoma_metrics.store.archive import Archive
 from tachikoma_metrics.store.files import TemporaryFile
+from tachikoma_metrics.store.incomplete import is_passing
 from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header, OtherLayout, Series
 from tachikoma_metrics.store.reading import OnDamage, content_of, header_of, numbers
 from tachikoma_metrics.store.runs import Run
@@ -257,6 +258,9 @@ def _look(
             file = stack.enter_context(TemporaryFile(f"slot-{number}", os.O_RDWR, directory))
         except OSError as error:
             pass_on(error)
+            if is_passing(error):
+                # A slot that is overlooked would be one that nobody holds.
+                raise
             # Not a file, or not ours: no slot, whatever its name says.
             continue
         if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):

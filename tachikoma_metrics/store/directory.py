@@ -18,6 +18,7 @@ from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import archive, layout, system
 from tachikoma_metrics.store.claims import Claim, Claimant, is_in_use
 from tachikoma_metrics.store.files import TemporaryFile
+from tachikoma_metrics.store.incomplete import Incomplete, is_passing
 from tachikoma_metrics.store.layout import Damaged, Header, OtherLayout, Series
 from tachikoma_metrics.store.lock_file import locked
 from tachikoma_metrics.store.reading import OnDamage, Reading, content_of, header_of, numbers
@@ -113,7 +114,8 @@ class Directory:
     def readings(self, on_damage: OnDamage) -> list[Reading]:
         """Return every slot that can be read, the lowest first, and the archive.
 
-        Raises ``OSError`` if the directory is there and cannot be read.
+        Raises ``OSError`` if the directory is there and cannot be read, and ``Incomplete``
+        for a slot that may be readable the next time.
         """
         try:
             with self._opened(make=False) as directory:
@@ -138,9 +140,12 @@ class Directory:
             return archive.read(directory)
         except OtherLayout:
             return None
-        except (OSError, Damaged) as error:
+        except (OSError, Damaged, MemoryError) as error:
             pass_on(error)
-            on_damage(error, f"{self.path}/{archive.NAME}")
+            path = f"{self.path}/{archive.NAME}"
+            if is_passing(error):
+                raise Incomplete(path, error) from error
+            on_damage(error, path)
             return None
 
     def remove(self, removed: Collection[Series], patience: float) -> None:
@@ -187,8 +192,10 @@ class Directory:
             return None
         except Exception as error:
             pass_on(error)
-            # Memory too may be wanting for one, and be enough for the others.
-            on_damage(error, f"{self.path}/slot-{number}")
+            path = f"{self.path}/slot-{number}"
+            if is_passing(error):
+                raise Incomplete(path, error) from error
+            on_damage(error, path)
             return None
 
 

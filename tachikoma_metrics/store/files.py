@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
-from tachikoma_metrics.interruptions import suppress
+from tachikoma_metrics.interruptions import pass_on, suppress
+from tachikoma_metrics.store.incomplete import NO_DESCRIPTORS
 
 try:
     import fcntl
@@ -16,7 +19,88 @@ except ImportError:  # Windows has none: there, no directory can be had.
 HAS_LOCKS = fcntl is not None
 """Whether this system can tell by a lock whether a process lives."""
 
+Result = TypeVar("Result")
+
 _open: set[TemporaryFile] = set()
+
+
+class SpareDescriptors:
+    """Descriptors that are set aside for when the process, or the system, has no others.
+
+    A client may use up the descriptors of a server by connections alone: without these, no
+    file of another process could be read then.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._kept: list[int] = []
+        self._identity = (0, 0)
+        self._is_wanted = False
+
+    def keep(self) -> None:
+        """Set descriptors aside, from now on and as far as there are any."""
+        self._is_wanted = True
+        self.restore()
+
+    def restore(self) -> None:
+        """Set aside again what was given up."""
+        while self._is_wanted and len(self._kept) < self._count:
+            try:
+                descriptor = os.open(os.sep, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                pass_on(error)
+                return
+            self._kept.append(descriptor)
+            self._identity = _identity(descriptor)
+
+    def give_up(self) -> bool:
+        """Close one, so that another file can be opened; return whether there was one."""
+        try:
+            descriptor = self._kept.pop()
+        except IndexError:
+            return False
+        with suppress(OSError):
+            # Who closes all descriptors may have given its number to another file since.
+            if _identity(descriptor) == self._identity:
+                os.close(descriptor)
+        return True
+
+    def close(self) -> None:
+        """Close all, and set none aside."""
+        self._is_wanted = False
+        while self.give_up():
+            pass
+
+
+SPARE = SpareDescriptors(2)
+"""As many as are open at a time when files are read: a directory, and one more."""
+
+
+def with_spare(call: Callable[[], Result]) -> Result:
+    """Return what ``call``, which opens a file, returns; give descriptors up for it if need be.
+
+    ``SPARE.restore`` is to be called when that file is closed.
+    """
+    while True:
+        try:
+            return call()
+        except OSError as error:
+            pass_on(error)
+            if error.errno not in NO_DESCRIPTORS or not SPARE.give_up():
+                raise
+
+
+def names_in(directory: int) -> list[str]:
+    """Return the names of all files in an open directory."""
+    try:
+        return with_spare(lambda: os.listdir(directory))
+    finally:
+        SPARE.restore()
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
 
 
 class TemporaryFile:
@@ -28,7 +112,7 @@ class TemporaryFile:
     def __init__(self, path: str, flags: int, directory: int | None = None) -> None:
         # Not blocking: whoever put a pipe there would have us wait for its other end.
         flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        self.descriptor = os.open(path, flags, 0o600, dir_fd=directory)
+        self.descriptor = with_spare(lambda: os.open(path, flags, 0o600, dir_fd=directory))
         self._is_locked = False
         _open.add(self)
 
@@ -60,6 +144,7 @@ class TemporaryFile:
             with suppress(OSError):
                 fcntl.flock(self.descriptor, fcntl.LOCK_UN)
         os.close(self.descriptor)
+        SPARE.restore()
 
     def __enter__(self) -> TemporaryFile:
         return self
@@ -74,7 +159,8 @@ class TemporaryFile:
 
 
 def close_inherited() -> None:
-    """Close, in a forked child, what a thread of its parent had open; unlock nothing."""
+    """Close, in a forked child, what its parent had open here; unlock nothing."""
+    SPARE.close()
     while _open:
         with suppress(OSError):
             os.close(_open.pop().descriptor)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tachikoma_metrics.store import layout
+from tachikoma_metrics.store.files import names_in
 from tachikoma_metrics.store.layout import HEADER_SIZE, Header
 
 _NAME = re.compile(r"slot-([0-9]{1,6})")
@@ -37,7 +38,7 @@ class Reading:
 
 def numbers(directory: int) -> list[int]:
     """Return the numbers of the slots in a directory, the lowest first."""
-    matches = map(_NAME.fullmatch, os.listdir(directory))
+    matches = map(_NAME.fullmatch, names_in(directory))
     return sorted(int(match[1]) for match in matches if match)
 
 

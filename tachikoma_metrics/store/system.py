@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tachikoma_metrics.interruptions import pass_on, suppress
+from tachikoma_metrics.store.files import SPARE, with_spare
 
 
 class Stat(NamedTuple):
@@ -79,10 +80,11 @@ def ticks_per_second() -> float:
 
 @lru_cache(1)
 def _machine_started_at() -> float:
-    for line in Path("/proc/stat").read_bytes().splitlines():
-        if line.startswith(b"btime "):
-            return float(line.split()[1])
-    return 0.0
+    try:
+        lines = with_spare(Path("/proc/stat").read_bytes).splitlines()
+    finally:
+        SPARE.restore()
+    return next((float(line.split()[1]) for line in lines if line.startswith(b"btime ")), 0.0)
 
 
 def _open_fds(pid: int) -> float | None:
@@ -104,11 +106,12 @@ def _max_fds(pid: int, started: int) -> float | None:
 
 
 def _read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = with_spare(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     try:
         return os.read(descriptor, 65536)
     finally:
         os.close(descriptor)
+        SPARE.restore()
 
 
 @lru_cache(1)
@@ -192,6 +195,41 @@ def _may_be_fork_of(pid: int, mine: Stat, parents: Stat | None) -> bool:
     with suppress(OSError):
         return (os.getpgid(pid), os.getsid(pid)) == (os.getpgrp(), os.getsid(0))
     return False
+
+
+def has_siblings() -> bool:
+    """Tell whether the server that made this process has made others like it, which live.
+
+    That is not known where there is no server, or no ``/proc``.
+    """
+    server_pid, _ = server()
+    if not server_pid:
+        return False
+    mine = stat_of(os.getpid())
+    try:
+        pids = [int(name) for name in with_spare(lambda: os.listdir("/proc")) if name.isdecimal()]
+    except OSError as error:
+        pass_on(error)
+        return True
+    finally:
+        SPARE.restore()
+    others = {pid: stat_of(pid) for pid in pids if pid != os.getpid()}
+    return any(
+        stat is not None and stat.parent == server_pid and _is_alike(pid, stat, mine)
+        for pid, stat in others.items()
+    )
+
+
+def _is_alike(pid: int, stat: Stat, mine: Stat | None) -> bool:
+    if mine is not None and _is_fork_of(mine, stat):
+        return True
+    # Processes that are spawned, not forked, are given numbers: those of pipes.
+    own, others = _arguments(os.getpid()), _arguments(pid)
+    return bool(own) and _without_digits(own) == _without_digits(others)
+
+
+def _without_digits(arguments: list[bytes]) -> bytes:
+    return b" ".join(arguments).translate(None, b"0123456789")
 
 
 def _is_fork_of(mine: Stat, parents: Stat) -> bool:

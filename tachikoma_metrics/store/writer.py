@@ -24,7 +24,8 @@ from tachikoma_metrics.store.claims import Claimant
 from tachikoma_metrics.store.directory import Directory, Unavailable
 from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.exits import call_at_exit
-from tachikoma_metrics.store.files import close_inherited
+from tachikoma_metrics.store.files import SPARE, close_inherited
+from tachikoma_metrics.store.incomplete import Incomplete, is_passing
 from tachikoma_metrics.store.layout import Declaration, Series
 from tachikoma_metrics.store.places import is_elsewhere, preferred
 from tachikoma_metrics.store.reading import Reading
@@ -104,6 +105,7 @@ class Store:
         self._try_at = 0.0
         self._has_tried = False
         self._times_busy = 0
+        self._trouble: Exception | None = None
         self._carried = 0
         self._is_serving = False
         self._run: Run | None = None
@@ -342,6 +344,7 @@ class Store:
         is_busy = error.errno == errno.EAGAIN
         seconds = _SECONDS_TO_LET_OTHERS_CLAIM if is_busy else _SECONDS_BETWEEN_LOOKS
         self._try_at = perf_counter() + seconds
+        self._trouble = error
         self._times_busy = self._times_busy + 1 if is_busy else 0
         # Many processes that start take turns; nothing is lost meanwhile.
         if not is_busy or self._times_busy % _TRIES_TO_CLAIM == 0:
@@ -370,6 +373,7 @@ class Store:
             )
         self._slot = slot
         self._times_busy = 0
+        SPARE.keep()
         self._owners.clear()
         self._take_from(self._annex)
         self._tell()
@@ -431,6 +435,7 @@ class Store:
             self._slot.note_cpu(time.process_time())
             with suppress(OSError):
                 os.utime(self._slot.directory)
+            SPARE.restore()
         self._tell()
 
     def _tell(self) -> None:
@@ -507,38 +512,64 @@ class Store:
     # --- readings -----------------------------------------------------------
 
     def readings(self) -> list[Reading]:
-        """Return what is in the slots of all processes, and in this one's annex."""
+        """Return what is in the slots of all processes; where there are none, in the annex.
+
+        What this process has in its annex beside slots comes when there is room for it: each
+        process would show its own. Raises ``Incomplete`` if a slot cannot be read just now, or
+        if this process is one of several that share nothing.
+        """
         self._tell()
         self.change(self._drop_the_dropped)
         while True:
-            before = self._carried
-            path = self._path()
-            found = [] if path is None else self._found(path)
+            before, slot = self._carried, self._slot
             try:
-                found += self._in_annex(is_all=not found)
+                found = self._in_slots(slot) or self._in_annex()
             except ValueError:
                 # It grew in another thread while this one looked.
                 continue
             # What moved from the annex meanwhile is in neither or in both.
-            if self._carried == before:
+            if (self._carried, self._slot) == (before, slot):
                 return found
 
-    def _in_annex(self, is_all: bool) -> list[Reading]:
-        annex = self._annex
-        if not annex.records and not is_all:
-            return []
-        number = -1 if self._slot is None else self._slot.number
-        return [Reading(number, (0, annex.serial), *annex.copy(), is_held=True)]
+    def _in_annex(self) -> list[Reading]:
+        if self.where() and system.has_siblings():
+            trouble = self._trouble or LookupError("this process has no file among theirs yet")
+            raise Incomplete("What the other processes have counted", trouble)
+        return [Reading(-1, (0, self._annex.serial), *self._annex.copy(), is_held=True)]
 
-    def _found(self, path: str) -> list[Reading]:
+    def _in_slots(self, slot: FileSlot | None) -> list[Reading]:
         try:
-            return Directory(path).readings(self.report)
-        except OSError as error:
-            pass_on(error)
-            self.report(error, path)
-            return []
+            if slot is None:
+                return self._in_first_place()
+            found = self._read(slot.directory)
         finally:
             self.settle()
+        if slot is self._slot and slot.number not in {reading.number for reading in found}:
+            # With the next change it is made anew.
+            self.revisit()
+            raise Incomplete(slot.path, LookupError("it was removed or damaged"))
+        return found
+
+    def _in_first_place(self) -> list[Reading]:
+        """Return what is in the slots of others, without one of this process's."""
+        for path in self.where():
+            try:
+                found = self._read(path)
+            except Incomplete as error:
+                if error.__cause__ is None or is_passing(error.__cause__):
+                    raise
+                # The claim has told of a place that nobody of the service can have.
+                continue
+            if found:
+                return found
+        return []
+
+    def _read(self, path: str) -> list[Reading]:
+        try:
+            return Directory(path).readings(self.report)
+        except (OSError, MemoryError) as error:
+            pass_on(error)
+            raise Incomplete(path, error) from error
 
     def _path(self) -> str | None:
         if self._slot is not None:

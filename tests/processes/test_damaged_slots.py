@@ -6,7 +6,6 @@ import json
 import math
 import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,7 +39,7 @@ DECLARATIONS = {
 
 
 @pytest.fixture
-def slots(tmp_path: Path, settings) -> Iterator[Path]:
+def slots(tmp_path: Path, settings) -> Path:
     settings.TACHIKOMA_METRICS = {"STORE_DIR": str(tmp_path / "store")}
     METRICS.cache_hits_total.inc(2)
     return tmp_path / "store"
