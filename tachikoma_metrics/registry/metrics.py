@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from tachikoma_metrics import catalogue, conf, exposition
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.definitions import Family, Histogram
+from tachikoma_metrics.definitions import Family, Gauge, Histogram
 from tachikoma_metrics.exposition import Rank
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import families, runtime, values
@@ -321,7 +321,13 @@ class Metrics:
         shape = shape_of(family, config)
         metric = self._made.get((family.name, shape))
         if metric is None:
-            metric = families.make(family, shape.full_name, shape.label_names, shape.buckets)
+            metric = families.make(
+                family,
+                shape.full_name,
+                shape.label_names,
+                shape.buckets,
+                _name_of_lost(family, config),
+            )
             self._made[family.name, shape] = metric
         bound = Bound(family, shape, metric, is_on(family, config))
         metric.guard = self._guard(bound, config)
@@ -433,6 +439,11 @@ def _full_name(family: Family, config: Config) -> str:
     if not config.namespace or family.is_own_health:
         return family.name
     return f"{config.namespace}_{family.name}"
+
+
+def _name_of_lost(family: Family, config: Config) -> str:
+    lost = family.lost if isinstance(family, Gauge) else None
+    return "" if lost is None else _full_name(lost, config)
 
 
 def _label_names(family: Family, config: Config) -> tuple[str, ...]:

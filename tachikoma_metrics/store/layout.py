@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from tachikoma_metrics.interruptions import pass_on
 
-MAGIC = b"tmslot\x00\x01"
+MAGIC = b"tmslot\x00\x02"
 """What a slot begins with: its name, and the version of this layout."""
 
 LAYOUT_VERSION = MAGIC[-1]
@@ -43,7 +43,8 @@ class Declaration:
     ``name`` is prometheus_client's: a counter's is without ``_total``. ``bounds`` are
     a histogram's upper bounds with ``+Inf``; ``mode`` is a gauge's multi-process mode
     or "" (see ``merge``). ``is_ours`` keeps a family of the catalogue apart from one
-    of the project's with the same name.
+    of the project's with the same name. ``lost`` is the name of the counter to which a
+    gauge's value is added when its process dies, or "".
     """
 
     type: str
@@ -54,6 +55,12 @@ class Declaration:
     bounds: tuple[float, ...] = ()
     mode: str = ""
     is_ours: bool = False
+    lost: str = ""
+
+    @cached_property
+    def counter_of_lost(self) -> Declaration:
+        """Return the counter that ``lost`` names."""
+        return Declaration(COUNTER, self.lost, labels=self.labels, is_ours=self.is_ours)
 
     @cached_property
     def width(self) -> int:
@@ -190,8 +197,13 @@ def encode_series(series: Series, ordinal: int) -> bytes:
 
     ``ordinal`` is the place of its family among the slot's families.
     """
-    words = json.dumps(series.labels).encode()
+    words = words_of_series(series)
     return _encoded(Kind.SERIES, words, width=series.declaration.width, ordinal=ordinal)
+
+
+def words_of_series(series: Series) -> bytes:
+    """Return what the record of a label set says of it, apart from its family."""
+    return json.dumps(series.labels).encode()
 
 
 def _encoded(kind: int, words: bytes, *, width: int, ordinal: int) -> bytes:
@@ -227,7 +239,7 @@ def _words_of(declaration: Declaration) -> bytes:
 
 @lru_cache(1024)
 def _declaration(words: bytes) -> Declaration:
-    type_, name, help_, unit, labels, bounds, mode, is_ours = json.loads(words)
+    type_, name, help_, unit, labels, bounds, mode, is_ours, lost = json.loads(words)
     declaration = Declaration(
         str(type_),
         str(name),
@@ -237,6 +249,7 @@ def _declaration(words: bytes) -> Declaration:
         tuple(float(bound) for bound in bounds),
         str(mode),
         bool(is_ours),
+        str(lost),
     )
     if declaration.type not in (COUNTER, GAUGE, HISTOGRAM, SUMMARY):
         raise Damaged(f"A family should be of a known type; got {type_!r}.")

@@ -73,6 +73,14 @@ class Names:
             self._tables[words] = (declaration, self._numbers.setdefault(declaration, {}))
         return self._tables[words]
 
+    def number_of(self, series: Series) -> int:
+        """Return the number of a label set of which no slot needs to have a record."""
+        numbers = self._numbers.setdefault(series.declaration, {})
+        words = layout.words_of_series(series)
+        width = series.declaration.width
+        number = numbers.get(words)
+        return self._number(words, width, series.declaration, numbers) if number is None else number
+
     def _number(
         self, words: bytes, width: int, declaration: Declaration, numbers: dict[bytes, int]
     ) -> int:
@@ -206,8 +214,11 @@ class _Plan:
         self._totals: list[_Totals] = []
         self._gauges: list[_Gauges] = []
         order: list[tuple[int, int]] = []
+        places: dict[int, int] = {}
         first = 0
-        for declaration, numbers in _by_declaration(names, layouts).items():
+        by_declaration = _by_declaration(names, layouts)
+        counters = _add_counters_of_lost(names, by_declaration)
+        for declaration, numbers in by_declaration.items():
             named = [names.series[number] for number in numbers]
             self.size += len(named)
             if declaration.type == GAUGE:
@@ -216,13 +227,23 @@ class _Plan:
             totals = _Totals(declaration, named, first, known_lines.get(declaration))
             self._totals.append(totals)
             self.lines[declaration] = totals.lines
-            first += declaration.width * len(named)
+            for number in numbers:
+                places[number] = first
+                first += declaration.width
             order += [(number, declaration.width) for number in numbers]
+        self._lost = [
+            (places[counter], [layout.firsts.get(gauge) for layout in layouts])
+            for gauge, counter in counters.items()
+        ]
         self._picks = [_pick(order, layout.firsts) for layout in layouts]
 
     def families(self, readings: Sequence[Reading]) -> list[Family]:
         rows = [_doubles(reading.content) for reading in readings]
-        totals = self._added(rows)
+        totals = list(self._added(rows))
+        for place, firsts in self._lost:
+            totals[place] += sum(
+                gauges.lost(part.values, part.is_held) for part in _parts(firsts, readings, rows)
+            )
         return [
             *(part.family(totals) for part in self._totals),
             *(part.family(readings, rows) for part in self._gauges),
@@ -246,6 +267,25 @@ def _by_declaration(names: Names, layouts: list[Layout]) -> dict[Declaration, li
     for number in numbers:
         found.setdefault(names.series[number].declaration, []).append(number)
     return found
+
+
+def _add_counters_of_lost(
+    names: Names, by_declaration: dict[Declaration, list[int]]
+) -> dict[int, int]:
+    """Return the label set of the counter for each of a gauge that names one.
+
+    Most are in no slot: what was lost is in the record of the gauge.
+    """
+    counters: dict[int, int] = {}
+    for declaration, numbers in list(by_declaration.items()):
+        if declaration.lost:
+            counted = by_declaration.setdefault(declaration.counter_of_lost, [])
+            for number in numbers:
+                series = Series(declaration.counter_of_lost, names.series[number].labels)
+                counters[number] = names.number_of(series)
+                if counters[number] not in counted:
+                    counted.append(counters[number])
+    return counters
 
 
 def _firsts(numbers: list[int], layouts: list[Layout]) -> list[list[int | None]]:

@@ -151,14 +151,17 @@ class Slot(ABC):
         record = self.records[series]
         own = self.values(record)
         if series.declaration.type == GAUGE:
-            self.write(record, gauges.absorbed(series.declaration.mode, own, values))
+            self.write(record, gauges.absorbed(series.declaration, own, values))
         else:
             self.write(record, [mine + other for mine, other in zip(own, values, strict=True)])
 
     def leave_behind(self) -> None:
         """Have the gauges tell of a holder that is over; totals are continued."""
         for series, record in self.records.items():
-            if series.declaration.type == GAUGE:
+            if series.declaration.lost:
+                for place, value in gauges.handing_over(self.values(record)):
+                    self.memory[record.first + place] = value
+            elif series.declaration.type == GAUGE:
                 mode = series.declaration.mode
                 self.write(record, gauges.left_behind(mode, self.values(record)))
 
