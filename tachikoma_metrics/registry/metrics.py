@@ -29,6 +29,8 @@ from tachikoma_metrics.store import (
     HAS_LOCKS,
     LAYOUT_VERSION,
     STORE,
+    Limit,
+    Limits,
     Merger,
     Reading,
     default_paths,
@@ -91,6 +93,7 @@ class Metrics:
         self._in_use = set(catalogue.FED_BY_MIDDLEWARE)
         self._patience = Patience()
         self._merger = Merger()
+        self._limits: Limits = {}
         self._turns: exposition.Turns[str] = exposition.Turns()
         conf.when_changed(self._rebind)
 
@@ -144,9 +147,10 @@ class Metrics:
         return page
 
     def _merged(self) -> tuple[list[Reading], list[MergedFamily]]:
+        self._bind()
         STORE.claim()
         readings = STORE.readings()
-        return readings, self._merger.merge(readings, self.damage)
+        return readings, self._merger.merge(readings, self.damage, self._limits)
 
     def _collected(self, snapshot: Snapshot, collector: Collector) -> Iterable[Metric]:
         guard = getattr(collector, "guard", None)
@@ -309,6 +313,12 @@ class Metrics:
             self._bound = {
                 family.name: self._bound_as(family, config)
                 for family in catalogue.FAMILIES.values()
+            }
+            self._limits = {
+                bound.metric.declaration.name: Limit(
+                    bound.metric.limit, bound.family.closed_label_names
+                )
+                for bound in self._bound.values()
             }
             self._unregister(before)
             self._register()

@@ -15,6 +15,7 @@ from tachikoma_metrics.store.files import HAS_LOCKS
 from tachikoma_metrics.store.gauges import LIVESUM_OF_SET
 from tachikoma_metrics.store.joint import IGNORED, UNKNOWN, Joint
 from tachikoma_metrics.store.layout import LAYOUT_VERSION, Declaration, Series
+from tachikoma_metrics.store.limits import Limit, Limits
 from tachikoma_metrics.store.merge import Family, Line, Lines, Merger
 from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.writer import STORE, Store
@@ -31,6 +32,8 @@ __all__ = [
     "Family",
     "GaugeCell",
     "Joint",
+    "Limit",
+    "Limits",
     "Line",
     "Lines",
     "Merger",

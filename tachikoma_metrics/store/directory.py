@@ -39,13 +39,14 @@ class Unavailable(OSError):
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What another process finds in a slot."""
+    """What another process finds in a slot; what ``is_private`` no other process finds."""
 
     number: int
     identity: tuple[int, int]
     header: Header
     content: bytes
     is_held: bool
+    is_private: bool = False
 
 
 def default_paths(service: str) -> tuple[str, ...]:

@@ -160,12 +160,15 @@ class Kind:
 
 
 _RECORD = struct.Struct("=4I")
+_MOMENT = struct.Struct("=d")
 
 
 class Record(NamedTuple):
     """Where one record is, and what it is about.
 
-    ``at`` is its beginning in bytes, ``first`` its first value in doubles.
+    ``at`` is its beginning in bytes, ``first`` its first value in doubles. The double
+    before that one is the moment at which it was made, by ``time.monotonic()``: the
+    processes of a machine have that clock in common.
     """
 
     kind: int
@@ -193,7 +196,7 @@ def encode_declaration(declaration: Declaration) -> bytes:
 
 
 def encode_series(series: Series, ordinal: int) -> bytes:
-    """Return the record of a label set, its values zero.
+    """Return the record of a label set, its values and its moment zero.
 
     ``ordinal`` is the place of its family among the slot's families.
     """
@@ -208,14 +211,20 @@ def words_of_series(series: Series) -> bytes:
 
 def _encoded(kind: int, words: bytes, *, width: int, ordinal: int) -> bytes:
     head = _RECORD.pack(kind, len(words), width, ordinal)
-    return head + words.ljust(_aligned(len(words)), b" ") + bytes(width * DOUBLE)
+    return head + words.ljust(_aligned(len(words)), b" ") + bytes(DOUBLE + width * DOUBLE)
 
 
 def record_of(subject: Declaration | Series, encoded: bytes, at: int) -> Record:
     """Return what ``encoded``, at byte ``at`` of a slot, is."""
     kind, length, width, _ = _RECORD.unpack_from(encoded)
-    index = (at + _RECORD.size + _aligned(length)) // DOUBLE
+    index = (at + _RECORD.size + _aligned(length)) // DOUBLE + 1
     return Record(kind, at, index, width, subject, at + len(encoded))
+
+
+def moment_of(content: bytes, first: int) -> float:
+    """Return when the record was made whose first value is at ``first``, in doubles."""
+    made_at: float = _MOMENT.unpack_from(content, (first - 1) * DOUBLE)[0]
+    return made_at
 
 
 KIND_SIZE = 4
@@ -283,7 +292,7 @@ def walk(buffer: bytes | memoryview, used: int) -> Iterator[Raw]:
         if begin > size:
             raise Damaged(f"A record should begin at byte {at}; the slot ends at {size}.")
         kind, length, width, ordinal = unpack(buffer, at)
-        values_at = begin + _aligned(length)
+        values_at = begin + _aligned(length) + DOUBLE
         end = values_at + width * DOUBLE
         if end > size:
             raise Damaged(f"The record at byte {at} should end by byte {size}; got {end}.")

@@ -7,9 +7,11 @@ and adds them up, with no work in Python for a single value.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import accumulate
 from operator import add, itemgetter
 from typing import Any, NamedTuple
@@ -27,6 +29,7 @@ from tachikoma_metrics.store.layout import (
     Declaration,
     Series,
 )
+from tachikoma_metrics.store.limits import NO_LIMITS, Limits, Moment, moved
 
 OnDamage = Callable[[Exception, object], None]
 
@@ -136,12 +139,16 @@ class Lines:
 
 @dataclass(frozen=True)
 class Family:
-    """One family as all slots together have it: its lines, and the value of each."""
+    """One family as all slots together have it: its lines, and the value of each.
+
+    ``moved`` are the label sets that are not shown, but added to others.
+    """
 
     declaration: Declaration
     label_sets: Collection[tuple[str, ...]]
     lines: Lines
     values: Sequence[float]
+    moved: Collection[tuple[str, ...]] = ()
 
     def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:
         """Return a gauge without some of its label sets."""
@@ -153,7 +160,7 @@ class Family:
         }
         lines = Lines(self.lines.names, list(kept), self.lines.endings)
         remaining = [labels for labels in self.label_sets if labels not in label_sets]
-        return Family(self.declaration, remaining, lines, list(kept.values()))
+        return Family(self.declaration, remaining, lines, list(kept.values()), self.moved)
 
 
 class Merger:
@@ -162,17 +169,20 @@ class Merger:
     def __init__(self) -> None:
         self._names = Names()
         self._layouts: dict[Identity, Layout] = {}
-        self._plan = _Plan(self._names, [], {})
+        self._plan = _Plan(self._names, [], [], {}, NO_LIMITS)
 
-    def merge(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
-        """Return the families that any of the slots has.
+    def merge(
+        self, readings: Sequence[Reading], on_damage: OnDamage, limits: Limits = NO_LIMITS
+    ) -> list[Family]:
+        """Return the families that any of the slots has, with the label sets within ``limits``.
 
         Damaged parts of a slot are left out, and told of once.
         """
         layouts = [self._layout(reading, on_damage) for reading in readings]
         self._layouts = {layout.identity: layout for layout in layouts}
-        if [layout.identity for layout in layouts] != self._plan.identities:
-            self._plan = _Plan(self._names, layouts, self._plan.lines)
+        identities = [layout.identity for layout in layouts]
+        if identities != self._plan.identities or limits is not self._plan.limits:
+            self._plan = _Plan(self._names, layouts, readings, self._plan.lines, limits)
             self._forget_names()
         return self._plan.families(readings)
 
@@ -206,40 +216,55 @@ class _Plan:
     """Where the values of each label set are, in readings of the same layouts."""
 
     def __init__(
-        self, names: Names, layouts: list[Layout], known_lines: dict[Declaration, Lines]
+        self,
+        names: Names,
+        layouts: list[Layout],
+        readings: Sequence[Reading],
+        known_lines: dict[Declaration, Lines],
+        limits: Limits,
     ) -> None:
         self.identities = [layout.identity for layout in layouts]
+        self.limits = limits
         self.lines: dict[Declaration, Lines] = {}
         self.size = 0
         self._totals: list[_Totals] = []
         self._gauges: list[_Gauges] = []
         order: list[tuple[int, int]] = []
         places: dict[int, int] = {}
+        additions: list[tuple[int, int, int]] = []
         first = 0
         by_declaration = _by_declaration(names, layouts)
         counters = _add_counters_of_lost(names, by_declaration)
         for declaration, numbers in by_declaration.items():
-            named = [names.series[number] for number in numbers]
-            self.size += len(named)
+            self.size += len(numbers)
+            moved = _moved(names, declaration, numbers, layouts, readings, limits)
+            shown = [one for one in dict.fromkeys([*numbers, *moved.values()]) if one not in moved]
+            named = [names.series[number] for number in shown]
+            left_out = [names.series[number].labels for number in moved]
             if declaration.type == GAUGE:
-                self._gauges.append(_Gauges(declaration, named, _firsts(numbers, layouts)))
+                firsts = _firsts(shown, moved, layouts)
+                self._gauges.append(_Gauges(declaration, named, firsts, left_out))
                 continue
-            totals = _Totals(declaration, named, first, known_lines.get(declaration))
+            known = known_lines.get(declaration)
+            totals = _Totals(declaration, named, first, known, left_out)
             self._totals.append(totals)
             self.lines[declaration] = totals.lines
-            for number in numbers:
+            for number in shown:
                 places[number] = first
                 first += declaration.width
-            order += [(number, declaration.width) for number in numbers]
+            places.update((number, places[target]) for number, target in moved.items())
+            order += [(number, declaration.width) for number in shown]
+            additions += [(number, places[number], declaration.width) for number in moved]
         self._lost = [
             (places[counter], [layout.firsts.get(gauge) for layout in layouts])
             for gauge, counter in counters.items()
         ]
         self._picks = [_pick(order, layout.firsts) for layout in layouts]
+        self._additions = [_additions(additions, layout.firsts) for layout in layouts]
 
     def families(self, readings: Sequence[Reading]) -> list[Family]:
         rows = [_doubles(reading.content) for reading in readings]
-        totals = list(self._added(rows))
+        totals = self._added(rows)
         for place, firsts in self._lost:
             totals[place] += sum(
                 gauges.lost(part.values, part.is_held) for part in _parts(firsts, readings, rows)
@@ -249,13 +274,15 @@ class _Plan:
             *(part.family(readings, rows) for part in self._gauges),
         ]
 
-    def _added(self, rows: list[array[float]]) -> Sequence[float]:
+    def _added(self, rows: list[array[float]]) -> list[float]:
         # In the order of the slots, each time: in another order a sum may be rounded
         # another way, and one that falls by its last bit is a reset to Prometheus:
         # https://prometheus.io/docs/prometheus/latest/querying/functions/#rate
-        totals: Sequence[float] = ()
-        for pick, row in zip(self._picks, rows, strict=True):
-            totals = list(map(add, totals, pick(row))) if totals else pick(row)
+        totals: list[float] = []
+        for pick, additions, row in zip(self._picks, self._additions, rows, strict=True):
+            totals = list(map(add, totals, pick(row)) if totals else pick(row))
+            for place, values in additions:
+                totals[place] = reduce(add, values(row), totals[place])
         return totals
 
 
@@ -288,8 +315,61 @@ def _add_counters_of_lost(
     return counters
 
 
-def _firsts(numbers: list[int], layouts: list[Layout]) -> list[list[int | None]]:
-    return [[layout.firsts.get(number) for layout in layouts] for number in numbers]
+def _moved(
+    names: Names,
+    declaration: Declaration,
+    numbers: list[int],
+    layouts: list[Layout],
+    readings: Sequence[Reading],
+    limits: Limits,
+) -> dict[int, int]:
+    """Return the label sets that are above the limit, each with the one it is added to."""
+    limit = limits.get(declaration.name) if declaration.is_ours else None
+    if limit is None or len(numbers) < limit.most:
+        return {}
+    made_at: dict[tuple[str, ...], Moment] = {}
+    number_of: dict[tuple[str, ...], int] = {}
+    for number in numbers:
+        labels = names.series[number].labels
+        number_of[labels] = number
+        made_at[labels] = min(
+            (
+                (reading.is_private, layout.moment_of(reading.content, found.firsts[number]))
+                for found, reading in zip(layouts, readings, strict=True)
+                if number in found.firsts
+            ),
+            default=(True, math.inf),
+        )
+    return {
+        number_of[values]: names.number_of(Series(declaration, target))
+        for values, target in moved(declaration, limit, made_at).items()
+    }
+
+
+def _firsts(
+    shown: list[int], moved: dict[int, int], layouts: list[Layout]
+) -> list[list[list[int | None]]]:
+    """Return, for each label set that is shown, the places of it and of those added to it."""
+    added: dict[int, list[int]] = {number: [number] for number in shown}
+    for number, target in moved.items():
+        added[target].append(number)
+    return [
+        [[layout.firsts.get(number) for layout in layouts] for number in numbers]
+        for numbers in added.values()
+    ]
+
+
+def _additions(
+    additions: list[tuple[int, int, int]], firsts: dict[int, int]
+) -> list[tuple[int, Callable[[Any], tuple[float, ...]]]]:
+    """Return the places of totals to which values of one slot are added, and those values."""
+    indexes: dict[int, list[int]] = {}
+    for number, place, width in additions:
+        first = firsts.get(number)
+        if first is not None:
+            for offset in range(width):
+                indexes.setdefault(place + offset, []).append(first + offset)
+    return [(place, itemgetter(*found, ZERO_AT, ZERO_AT)) for place, found in indexes.items()]
 
 
 def _pick(
@@ -323,7 +403,9 @@ class _Totals:
         named: list[Series],
         first: int,
         known_lines: Lines | None,
+        moved: Collection[tuple[str, ...]],
     ) -> None:
+        self._moved = moved
         self._declaration = declaration
         self._first = first
         self._end = first + len(named) * declaration.width
@@ -335,7 +417,7 @@ class _Totals:
         values = totals[self._first : self._end]
         if self._declaration.type == HISTOGRAM:
             values = self._cumulated(values)
-        return Family(self._declaration, self.lines.label_sets, self.lines, values)
+        return Family(self._declaration, self.lines.label_sets, self.lines, values, self._moved)
 
     def _cumulated(self, values: Sequence[float]) -> list[float]:
         width = self._declaration.width
@@ -374,8 +456,10 @@ class _Gauges:
         self,
         declaration: Declaration,
         named: list[Series],
-        firsts: list[list[int | None]],
+        firsts: list[list[list[int | None]]],
+        moved: Collection[tuple[str, ...]],
     ) -> None:
+        self._moved = moved
         self._declaration = declaration
         self._named = named
         self._firsts = firsts
@@ -388,13 +472,15 @@ class _Gauges:
         found: dict[tuple[str, ...], float] = {}
         label_sets: list[tuple[str, ...]] = []
         for series, firsts in zip(self._named, self._firsts, strict=True):
-            values = self._values(series, _parts(firsts, readings, rows))
-            found.update(values)
-            if values:
+            parts = [part for one in firsts for part in _parts(one, readings, rows)]
+            of_series = self._values(series, parts)
+            found.update(of_series)
+            if of_series:
                 label_sets.append(series.labels)
         if list(found) != self._lines.label_sets:
             self._lines = Lines(self._lines.names, list(found), self._lines.endings)
-        return Family(self._declaration, label_sets, self._lines, list(found.values()))
+        values = list(found.values())
+        return Family(self._declaration, label_sets, self._lines, values, self._moved)
 
     def _values(self, series: Series, parts: list[Part]) -> dict[tuple[str, ...], float]:
         mode = self._declaration.mode
