@@ -144,9 +144,15 @@ HTTP_RESPONSE_SIZE = Histogram(
     bucket_setting="SIZE_BUCKETS",
     fed_by=_MIDDLEWARE,
 )
+HTTP_REQUESTS_LOST = Counter(
+    "http_requests_lost_total",
+    "HTTP requests that were in progress when their process died.",
+    fed_by=_MIDDLEWARE,
+)
 HTTP_REQUESTS_IN_FLIGHT = Gauge(
     "http_requests_in_flight",
     "HTTP requests being answered now.",
+    lost=HTTP_REQUESTS_LOST,
     fed_by=_MIDDLEWARE,
 )
 HTTP_RESPONSE_TIME_TO_FIRST_BYTE = Histogram(
@@ -242,9 +248,15 @@ EXECUTION_TOKENS = Counter(
     (BACKEND, MODEL, TOKEN_TYPE),
     fed_by=_EXECUTION,
 )
+EXECUTIONS_LOST = Counter(
+    "executions_lost_total",
+    "Executions of a language model that were in progress when their process died.",
+    fed_by=_TRACKED,
+)
 EXECUTIONS_IN_PROGRESS = Gauge(
     "executions_in_progress",
     "Executions of a language model under way now.",
+    lost=EXECUTIONS_LOST,
     fed_by=_TRACKED,
 )
 EXECUTION_TIME_TO_FIRST_CHUNK = Histogram(
@@ -438,8 +450,14 @@ FAMILIES: dict[str, Family] = {
 }
 """Every family by its name, in the order in which they are declared."""
 
+_OF_LOST = frozenset(
+    family.lost.name for family in FAMILIES.values() if isinstance(family, Gauge) and family.lost
+)
+
 SPECIFIED: tuple[Family, ...] = tuple(
-    family for family in FAMILIES.values() if not family.opt_in and not family.is_own_health
+    family
+    for family in FAMILIES.values()
+    if not family.opt_in and not family.is_own_health and family.name not in _OF_LOST
 )
 """The 25 families of the specification."""
 

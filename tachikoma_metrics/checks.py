@@ -673,7 +673,12 @@ def check_store_can_be_had(**kwargs: Any) -> list[CheckMessage]:
     if obstacle is None:
         return []
     is_shared = isinstance(obstacle, Exposed)
-    outcome = "" if is_shared else " Each process shows its own values alone."
+    outcome = (
+        ""
+        if is_shared
+        else " A process that is alone shows its own values; where a server has several, each "
+        "answers scrapes with 503."
+    )
     return [
         warning(
             "W008",

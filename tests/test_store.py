@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tachikoma_metrics.exposition import Turns
-from tachikoma_metrics.store import Declaration, Series, bases, exclusion
+from tachikoma_metrics.store import Declaration, Series, bases, exclusion, gauges
 from tachikoma_metrics.store.layout import (
     HEADER_SIZE,
     Damaged,
@@ -168,3 +168,36 @@ def test_where_nothing_temporary_can_be_written_the_other_places_do(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
     assert bases()[-1] == str(tmp_path)
+
+
+# --- what remains of a process that is over -----------------------------------
+
+IN_PROGRESS = Declaration("gauge", "jobs", labels=("x",), mode="livesum", is_ours=True, lost="gone")
+
+
+@pytest.mark.parametrize(
+    ("values", "lost"),
+    [
+        ([0.0] * 5, 0),
+        ([3.0, 0, 0, 0, 0], 3),
+        ([3.0, 0, 0, 2.0, 2.0], 5),
+        ([-1.0, 0, 0, 2.0, 2.0], 2),
+        ([3.0, 0, 0, 2.0, 5.0], 5),
+        ([0.0, 0, 0, 2.0, 5.0], 5),
+    ],
+)
+def test_of_what_was_in_progress_the_counter_of_what_was_lost_remains(
+    values: list[float], lost: float
+):
+    ((series, remaining),) = gauges.remaining(Series(IN_PROGRESS, ("a",)), values)
+
+    assert series == Series(Declaration("counter", "gone", labels=("x",), is_ours=True), ("a",))
+    assert remaining == [lost]
+
+
+def test_of_a_total_all_remains_and_of_another_gauge_what_it_left():
+    counter = Series(Declaration("counter", "a"), ())
+    gauge = Series(Declaration("gauge", "b", mode="sum"), ())
+
+    assert gauges.remaining(counter, [3.0]) == [(counter, [3.0])]
+    assert gauges.remaining(gauge, [3.0, 9.0, 0, 2.0, 8.0]) == [(gauge, [0, 0, 0, 5.0, 9.0])]

@@ -68,7 +68,7 @@ def alerts(config: Config, objectives: Objectives) -> Iterator[Alert]:
     """Yield all alerts."""
     yield from _of_error_budget(objectives)
     yield _of_slow_requests(config, objectives)
-    yield _REQUESTS_STUCK
+    yield from (_REQUESTS_STUCK, _REQUESTS_LOST)
     yield _of_slow_database(config)
     yield _of_connections(objectives)
     yield from (_BACKEND_ERRORS, _EXECUTIONS_FAILING)
@@ -177,6 +177,39 @@ _REQUESTS_STUCK = Alert(
             "Give that call a timeout; restart the workers to get rid of what hangs.",
             "Streams that stay open for hours are in flight, too: if many more of them began just "
             "now, nothing is wrong. It is over by itself after an hour of that.",
+        ),
+    ),
+)
+
+
+def _risen(counter: str, label: str = "") -> str:
+    """Return that a counter rose within an hour, or was not there before.
+
+    What rises from nothing has no increase: the first value is the first that Prometheus sees.
+    """
+    by = f"sum by (<service>, {label})" if label else "sum by (<service>)"
+    now, before = f"{by} ({counter})", f"{by} ({counter} offset 1h)"
+    return f"{by} (increase({counter}[1h])) > 0\nor ({now} unless {before}) > 0"
+
+
+_REQUESTS_LOST = Alert(
+    "DjangoRequestsLost",
+    _risen("http_requests_lost_total"),
+    "1m",
+    "ticket",
+    "{{ $labels.job }}: processes died within the hour while they answered requests.",
+    Runbook(
+        "A process was killed while it answered requests, and their clients got no answer. No "
+        "other metric of requests counts them. Usually the system ran out of memory, or the "
+        "server killed a worker that took longer than its time limit.",
+        (
+            "See in *Lost requests* when it was and on which instance.",
+            "Look for `oom-kill` in the log of the kernel, or for `OOMKilled` in the state of the "
+            "container: then compare *Memory* with the limit.",
+            "Look for `WORKER TIMEOUT` or the like in the log of the server: then find the slow "
+            "request in *95th percentile by route*, or raise the time limit.",
+            "If it was during a deployment, give the workers more time to finish (Gunicorn: "
+            "`graceful_timeout`; Kubernetes: `terminationGracePeriodSeconds`).",
         ),
     ),
 )
@@ -365,17 +398,6 @@ _COUNTS_FAILING = Alert(
 )
 
 # --- measuring --------------------------------------------------------------
-
-
-def _risen(counter: str, label: str) -> str:
-    """Return that a counter rose within an hour, or was not there before.
-
-    What rises from nothing has no increase: the first value is the first that Prometheus sees.
-    """
-    now = f"sum by (<service>, {label}) ({counter})"
-    before = f"sum by (<service>, {label}) ({counter} offset 1h)"
-    risen = f"sum by (<service>, {label}) (increase({counter}[1h]))"
-    return f"{risen} > 0\nor ({now} unless {before}) > 0"
 
 
 _UNREACHABLE = Alert(

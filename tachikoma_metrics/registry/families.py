@@ -314,9 +314,16 @@ class UnsetGauge(GuardedMetric, prometheus_client.Gauge):
 
 
 def make(
-    family: Family, name: str, label_names: tuple[str, ...], buckets: tuple[float, ...]
+    family: Family,
+    name: str,
+    label_names: tuple[str, ...],
+    buckets: tuple[float, ...],
+    lost: str = "",
 ) -> GuardedMetric:
-    """Return the metric that holds the values of ``family``, registered nowhere yet."""
+    """Return the metric that holds the values of ``family``, registered nowhere yet.
+
+    ``lost`` is the name of the counter of what a gauge has in progress when its process dies.
+    """
     declaration = Declaration(
         type=family.type,
         name=name.removesuffix("_total") if isinstance(family, Counter) else name,
@@ -325,6 +332,7 @@ def make(
         bounds=(*map(float, buckets), math.inf) if buckets else (),
         mode=_mode(family) if isinstance(family, Gauge) else "",
         is_ours=True,
+        lost=lost.removesuffix("_total"),
     )
     closed = family.closed_label_names
     if isinstance(family, Histogram):

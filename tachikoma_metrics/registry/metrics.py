@@ -16,14 +16,14 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from tachikoma_metrics import catalogue, conf, exposition
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.definitions import Family, Histogram
+from tachikoma_metrics.definitions import Family, Gauge, Histogram
 from tachikoma_metrics.exposition import Rank
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import directories, families, runtime, values
 from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
 from tachikoma_metrics.registry.patience import Patience
 from tachikoma_metrics.registry.snapshot import Snapshot
-from tachikoma_metrics.store import STORE, Incomplete, Merger, Reading
+from tachikoma_metrics.store import STORE, Incomplete, Limit, Limits, Merger, Reading
 from tachikoma_metrics.store import (
     Family as MergedFamily,
 )
@@ -82,6 +82,7 @@ class Metrics:
         self._in_use = set(catalogue.FED_BY_MIDDLEWARE)
         self._patience = Patience()
         self._merger = Merger()
+        self._limits: Limits = {}
         self._turns: exposition.Turns[str] = exposition.Turns()
         conf.when_changed(self._rebind)
 
@@ -141,9 +142,10 @@ class Metrics:
         return page
 
     def _merged(self) -> tuple[list[Reading], list[MergedFamily]]:
+        self._bind()
         STORE.claim()
         readings = STORE.readings()
-        return readings, self._merger.merge(readings, self.damage)
+        return readings, self._merger.merge(readings, self.damage, self._limits)
 
     def _collected(self, snapshot: Snapshot, collector: Collector) -> Iterable[Metric]:
         guard = getattr(collector, "guard", None)
@@ -312,6 +314,12 @@ class Metrics:
                 family.name: self._bound_as(family, config)
                 for family in catalogue.FAMILIES.values()
             }
+            self._limits = {
+                bound.metric.declaration.name: Limit(
+                    bound.metric.limit, bound.family.closed_label_names
+                )
+                for bound in self._bound.values()
+            }
             self._unregister(before)
             self._register()
         self._bound["tachikoma_metrics_series"].metric.reset_series()
@@ -323,7 +331,13 @@ class Metrics:
         shape = shape_of(family, config)
         metric = self._made.get((family.name, shape))
         if metric is None:
-            metric = families.make(family, shape.full_name, shape.label_names, shape.buckets)
+            metric = families.make(
+                family,
+                shape.full_name,
+                shape.label_names,
+                shape.buckets,
+                _name_of_lost(family, config),
+            )
             self._made[family.name, shape] = metric
         bound = Bound(family, shape, metric, is_on(family, config))
         metric.guard = self._guard(bound, config)
@@ -435,6 +449,11 @@ def _full_name(family: Family, config: Config) -> str:
     if not config.namespace or family.is_own_health:
         return family.name
     return f"{config.namespace}_{family.name}"
+
+
+def _name_of_lost(family: Family, config: Config) -> str:
+    lost = family.lost if isinstance(family, Gauge) else None
+    return "" if lost is None else _full_name(lost, config)
 
 
 def _label_names(family: Family, config: Config) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -196,7 +197,11 @@ def _unshared(
             yield (), list(metric._samples())
         return
     children = metric._metrics.copy()
-    for values in children.keys() - _label_sets(families, metric._labelnames):
+    known = _label_sets(families, metric._labelnames)
+    room = 0 if any(family.moved for family in families) else _limit(metric) - len(known)
+    for number, values in enumerate(sorted(children.keys() - known)):
+        if number >= room:
+            return
         own = dict(zip(metric._labelnames, values, strict=True))
         samples = children[values]._samples()
         yield values, [one._replace(labels={**own, **one.labels}) for one in samples]
@@ -206,9 +211,13 @@ def _has_values(samples: Iterable[Sample]) -> bool:
     return any(sample.value for sample in samples if sample.name != "_created")
 
 
+def _limit(metric: Any) -> float:
+    return cast(GuardedMetric, metric).limit if is_guarded(metric) else math.inf
+
+
 def _label_sets(families: Sequence[Family], names: Iterable[str]) -> set[tuple[str, ...]]:
     alike = [family for family in families if family.declaration.labels == tuple(names)]
-    return {labels for family in alike for labels in family.label_sets}
+    return {labels for family in alike for labels in (*family.label_sets, *family.moved)}
 
 
 def _named(metric: Any, sample: Sample) -> Sample:

@@ -15,6 +15,7 @@ from tachikoma_metrics.store.files import HAS_LOCKS
 from tachikoma_metrics.store.incomplete import Incomplete
 from tachikoma_metrics.store.joint import IGNORED, UNKNOWN, Joint
 from tachikoma_metrics.store.layout import LAYOUT_VERSION, LIVESUM_OF_SET, Declaration, Series
+from tachikoma_metrics.store.limits import Limit, Limits
 from tachikoma_metrics.store.merge import Family, Line, Lines, Merger
 from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.reading import Reading
@@ -34,6 +35,8 @@ __all__ = [
     "GaugeCell",
     "Incomplete",
     "Joint",
+    "Limit",
+    "Limits",
     "Line",
     "Lines",
     "Merger",

@@ -9,6 +9,7 @@ The archive is a slot's header and records, and behind them what else there is t
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Collection, Iterable
@@ -30,14 +31,22 @@ _FORGOTTEN_AT = 2
 
 
 @dataclass
+class Total:
+    """The values of one label set, when it was made, and how many restarts ago it changed."""
+
+    values: list[float]
+    made_at: float
+    age: int = 0
+
+
+@dataclass
 class Archive:
-    """Hold the totals of each label set, and how many restarts ago a process changed it.
+    """Hold the total of each label set.
 
     ``folded`` are the serial numbers of the slots that were added, the latest last.
     """
 
-    values: dict[Series, list[float]] = field(default_factory=dict)
-    ages: dict[Series, int] = field(default_factory=dict)
+    totals: dict[Series, Total] = field(default_factory=dict)
     folded: list[int] = field(default_factory=list)
     cpu_seconds: float = 0.0
 
@@ -47,42 +56,41 @@ class Archive:
         """Add the values of a slot whose holder is over; return what was wrong with them."""
         slot = MemorySlot.holding(content)
         damage = slot.adopt()
-        slot.leave_behind()
         for series, record in slot.records.items():
             # Who has a sample for each worker forgets those of earlier runs.
             if series.declaration.mode not in gauges.BY_WORKER:
-                self._add(series, slot.values(record))
+                for left, values in gauges.remaining(series, slot.values(record)):
+                    self._add(left, Total(values, slot.made_at(record)))
         self.folded = [*self.folded, header.serial][-_MOST_FOLDED:]
         self.cpu_seconds += header.cpu_left + header.cpu_seen
         return damage
 
-    def _add(self, series: Series, values: list[float]) -> None:
-        own = self.values.get(series)
-        if own is None:
-            self.values[series] = values
-        elif series.declaration.type == GAUGE:
-            self.values[series] = gauges.both_left(series.declaration.mode, own, values)
+    def _add(self, series: Series, more: Total) -> None:
+        own = self.totals.setdefault(series, more)
+        if own is more:
+            return
+        if series.declaration.type == GAUGE:
+            own.values = gauges.both_left(series.declaration.mode, own.values, more.values)
         else:
-            self.values[series] = [one + other for one, other in zip(own, values, strict=True)]
-        self.ages[series] = 0
+            own.values = [one + other for one, other in zip(own.values, more.values, strict=True)]
+        own.made_at = min(own.made_at, more.made_at)
+        own.age = 0
 
     def begin_epoch(self, in_use: Collection[Series]) -> None:
         """Let go of the label sets that no process changed since the restart before last.
 
         Those ``in_use`` are in the slot of a live process.
         """
-        for series in list(self.values):
-            age = 1 if series in in_use else self.ages[series] + 1
-            if age < _FORGOTTEN_AT:
-                self.ages[series] = age
-            else:
-                del self.values[series], self.ages[series]
+        for series, total in list(self.totals.items()):
+            total.age = 1 if series in in_use else total.age + 1
+            if total.age >= _FORGOTTEN_AT:
+                del self.totals[series]
 
     def remove(self, removed: Iterable[Series]) -> bool:
         """Remove label sets; tell whether there was any."""
-        found = [series for series in removed if series in self.values]
+        found = [series for series in removed if series in self.totals]
         for series in found:
-            del self.values[series], self.ages[series]
+            del self.totals[series]
         return bool(found)
 
     # --- files --------------------------------------------------------------
@@ -103,11 +111,11 @@ class Archive:
 
     def _encoded(self) -> bytes:
         slot = MemorySlot()
-        for series, values in self.values.items():
-            slot.place(series)
-            slot.write(slot.records[series], values)
+        for series, total in self.totals.items():
+            slot.place(series, total.made_at)
+            slot.write(slot.records[series], total.values)
         slot.set_header(cpu_left=self.cpu_seconds, boot=system.boot())
-        rest = {"ages": [self.ages[series] for series in slot.records], "folded": self.folded}
+        rest = {"ages": [total.age for total in self.totals.values()], "folded": self.folded}
         return slot.copy()[1] + json.dumps(rest).encode()
 
 
@@ -125,10 +133,13 @@ class Copy:
         """Return the archive, to be added to, and what was wrong with it."""
         slot = MemorySlot.holding(self.content)
         damage = slot.adopt()
-        values = {series: slot.values(record) for series, record in slot.records.items()}
         # Of a damaged one the ages may be missing; then no label set is let go too early.
-        ages = dict.fromkeys(values, 0) | dict(zip(values, self.ages, strict=False))
-        return Archive(values, ages, list(self.folded), self.header.cpu_left), damage
+        ages = itertools.chain(self.ages, itertools.repeat(0))
+        totals = {
+            series: Total(slot.values(record), slot.made_at(record), age)
+            for (series, record), age in zip(slot.records.items(), ages, strict=False)
+        }
+        return Archive(totals, list(self.folded), self.header.cpu_left), damage
 
     def reading(self) -> Reading:
         """Return the archive as one of the slots that nobody holds."""

@@ -5,6 +5,9 @@ https://prometheus.github.io/client_python/multiprocess/#metrics-tuning-gauge
 ``live`` modes know the processes that live; the others remember what those left that
 are over. Without a mode, a gauge is what it is in one process: the sum over the living
 if anybody counts with it, else what was set last.
+
+Some gauges count what is in progress and name a counter of what was lost: when a process
+dies, what it had in progress moves from the gauge to the counter.
 """
 
 from __future__ import annotations
@@ -14,12 +17,15 @@ from operator import add
 from typing import NamedTuple
 
 from tachikoma_metrics.store.layout import (
+    GAUGE,
     LEFT_SET_AT,
     LEFT_VALUE,
     LIVESUM_OF_SET,
     SET_AT,
     VALUE,
     WAS_CHANGED,
+    Declaration,
+    Series,
 )
 
 BY_WORKER = frozenset({"all", "liveall"})
@@ -84,7 +90,46 @@ def left_behind(mode: str, values: Sequence[float]) -> list[float]:
     return [0.0, 0.0, 0.0, value, set_at]
 
 
-def absorbed(mode: str, own: Sequence[float], other: Sequence[float]) -> list[float]:
+def lost(values: Sequence[float], is_held: bool) -> float:
+    """Return how many were in progress in the processes that held a slot, and died.
+
+    Of a gauge that has a counter of these, ``LEFT_VALUE`` is the number of the earlier
+    holders, and ``LEFT_SET_AT`` the same number, written first.
+    """
+    if values[LEFT_VALUE] != values[LEFT_SET_AT]:
+        # Whoever took the slot over died before all steps of ``handing_over`` were made.
+        return values[LEFT_SET_AT]
+    if is_held or not values[VALUE] > 0:
+        return values[LEFT_VALUE]
+    return values[LEFT_VALUE] + values[VALUE]
+
+
+def handing_over(values: Sequence[float]) -> list[tuple[int, float]]:
+    """Return the places and values to write so that what was in progress is lost.
+
+    A process may be killed between any two of these steps: ``lost`` returns the same number
+    before the first, after each of them, and after they were begun again.
+    """
+    total = lost(values, is_held=False)
+    return [(LEFT_SET_AT, total), (VALUE, 0.0), (LEFT_VALUE, total)]
+
+
+def remaining(series: Series, values: Sequence[float]) -> list[tuple[Series, list[float]]]:
+    """Return what remains of a record where no process continues the slot of a dead one.
+
+    Totals remain as they are, and gauges as what ``left_behind`` says; of a gauge that
+    names a counter of what was lost, that counter remains.
+    """
+    declaration = series.declaration
+    if declaration.lost:
+        total = lost(values, is_held=False)
+        return [(Series(declaration.counter_of_lost, series.labels), [total])]
+    if declaration.type == GAUGE:
+        return [(series, left_behind(declaration.mode, values))]
+    return [(series, list(values))]
+
+
+def absorbed(declaration: Declaration, own: Sequence[float], other: Sequence[float]) -> list[float]:
     """Return what becomes of a record when its process brings values from another slot.
 
     ``own`` is that of the slot it claimed, where it has set nothing yet.
@@ -93,6 +138,9 @@ def absorbed(mode: str, own: Sequence[float], other: Sequence[float]) -> list[fl
     left = [own[LEFT_VALUE], own[LEFT_SET_AT]]
     if other[LEFT_SET_AT] > left[1]:
         left = [other[LEFT_VALUE], other[LEFT_SET_AT]]
+    if declaration.lost:
+        total = lost(own, is_held=True) + lost(other, is_held=True)
+        left = [total, total]
     changed = max(own[WAS_CHANGED], other[WAS_CHANGED])
     return [own[VALUE] + other[VALUE], later, changed, *left]
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from tachikoma_metrics.interruptions import pass_on
 
-MAGIC = b"tmslot\x00\x02"
+MAGIC = b"tmslot\x00\x03"
 """What a slot begins with: its name, and the version of this layout."""
 
 LAYOUT_VERSION = MAGIC[-1]
@@ -64,7 +64,8 @@ class Declaration:
     ``name`` is prometheus_client's: a counter's is without ``_total``. ``bounds`` are
     a histogram's upper bounds with ``+Inf``; ``mode`` is a gauge's multi-process mode
     or "" (see ``merge``). ``is_ours`` keeps a family of the catalogue apart from one
-    of the project's with the same name.
+    of the project's with the same name. ``lost`` is the name of the counter to which a
+    gauge's value is added when its process dies, or "".
     """
 
     type: str
@@ -75,6 +76,12 @@ class Declaration:
     bounds: tuple[float, ...] = ()
     mode: str = ""
     is_ours: bool = False
+    lost: str = ""
+
+    @cached_property
+    def counter_of_lost(self) -> Declaration:
+        """Return the counter that ``lost`` names."""
+        return Declaration(COUNTER, self.lost, labels=self.labels, is_ours=self.is_ours)
 
     @cached_property
     def width(self) -> int:
@@ -179,12 +186,15 @@ class Kind:
 
 
 _RECORD = struct.Struct("=4I")
+_MOMENT = struct.Struct("=d")
 
 
 class Record(NamedTuple):
     """Where one record is, and what it is about.
 
-    ``at`` is its beginning in bytes, ``first`` its first value in doubles.
+    ``at`` is its beginning in bytes, ``first`` its first value in doubles. The double
+    before that one is the moment at which it was made, by ``time.monotonic()``: the
+    processes of a machine have that clock in common.
     """
 
     kind: int
@@ -218,24 +228,35 @@ def encode_declaration(declaration: Declaration) -> bytes:
 
 
 def encode_series(series: Series, ordinal: int) -> bytes:
-    """Return the record of a label set, its values zero.
+    """Return the record of a label set, its values and its moment zero.
 
     ``ordinal`` is the place of its family among the slot's families.
     """
-    words = json.dumps(series.labels).encode()
+    words = words_of_series(series)
     return _encoded(Kind.SERIES, words, width=series.declaration.width, ordinal=ordinal)
+
+
+def words_of_series(series: Series) -> bytes:
+    """Return what the record of a label set says of it, apart from its family."""
+    return json.dumps(series.labels).encode()
 
 
 def _encoded(kind: int, words: bytes, *, width: int, ordinal: int) -> bytes:
     head = _RECORD.pack(kind, len(words), width, ordinal)
-    return head + words.ljust(_aligned(len(words)), b" ") + bytes(width * DOUBLE)
+    return head + words.ljust(_aligned(len(words)), b" ") + bytes(DOUBLE + width * DOUBLE)
 
 
 def record_of(subject: Declaration | Series, encoded: bytes, at: int) -> Record:
     """Return what ``encoded``, at byte ``at`` of a slot, is."""
     kind, length, width, _ = _RECORD.unpack_from(encoded)
-    index = (at + _RECORD.size + _aligned(length)) // DOUBLE
+    index = (at + _RECORD.size + _aligned(length)) // DOUBLE + 1
     return Record(kind, at, index, width, subject, at + len(encoded))
+
+
+def moment_of(content: bytes, first: int) -> float:
+    """Return when the record was made whose first value is at ``first``, in doubles."""
+    made_at: float = _MOMENT.unpack_from(content, (first - 1) * DOUBLE)[0]
+    return made_at
 
 
 KIND_SIZE = 4
@@ -259,7 +280,7 @@ def _words_of(declaration: Declaration) -> bytes:
 
 @lru_cache(1024)
 def _declaration(words: bytes) -> Declaration:
-    type_, name, help_, unit, labels, bounds, mode, is_ours = json.loads(words)
+    type_, name, help_, unit, labels, bounds, mode, is_ours, lost = json.loads(words)
     declaration = Declaration(
         str(type_),
         str(name),
@@ -269,6 +290,7 @@ def _declaration(words: bytes) -> Declaration:
         tuple(float(bound) for bound in bounds),
         str(mode),
         bool(is_ours),
+        str(lost),
     )
     trouble = _trouble_with(declaration)
     if trouble:
@@ -323,7 +345,7 @@ def walk(buffer: bytes | memoryview, used: int) -> Iterator[Raw]:
         if begin > size:
             raise Damaged(f"A record should begin at byte {at}; the slot ends at {size}.")
         kind, length, width, ordinal = unpack(buffer, at)
-        values_at = begin + _aligned(length)
+        values_at = begin + _aligned(length) + DOUBLE
         end = values_at + width * DOUBLE
         if end > size:
             raise Damaged(f"The record at byte {at} should end by byte {size}; got {end}.")

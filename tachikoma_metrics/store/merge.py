@@ -7,9 +7,11 @@ and adds them up, with no work in Python for a single value.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import accumulate
 from operator import add, itemgetter
 from typing import Any, NamedTuple
@@ -28,6 +30,7 @@ from tachikoma_metrics.store.layout import (
     Declaration,
     Series,
 )
+from tachikoma_metrics.store.limits import NO_LIMITS, Limits, Moment, moved
 from tachikoma_metrics.store.reading import ARCHIVE, Reading
 
 Identity = tuple[object, ...]
@@ -73,6 +76,14 @@ class Names:
             declaration = layout.read_declaration(words)
             self._tables[words] = (declaration, self._numbers.setdefault(declaration, {}))
         return self._tables[words]
+
+    def number_of(self, series: Series) -> int:
+        """Return the number of a label set of which no slot needs to have a record."""
+        numbers = self._numbers.setdefault(series.declaration, {})
+        words = layout.words_of_series(series)
+        width = series.declaration.width
+        number = numbers.get(words)
+        return self._number(words, width, series.declaration, numbers) if number is None else number
 
     def _number(
         self, words: bytes, width: int, declaration: Declaration, numbers: dict[bytes, int]
@@ -129,12 +140,16 @@ class Lines:
 
 @dataclass(frozen=True)
 class Family:
-    """One family as all slots together have it: its lines, and the value of each."""
+    """One family as all slots together have it: its lines, and the value of each.
+
+    ``moved`` are the label sets that are not shown, but added to others.
+    """
 
     declaration: Declaration
     label_sets: Collection[tuple[str, ...]]
     lines: Lines
     values: Sequence[float]
+    moved: Collection[tuple[str, ...]] = ()
 
     def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:
         """Return a gauge without some of its label sets."""
@@ -146,7 +161,7 @@ class Family:
         }
         lines = Lines(self.lines.names, list(kept), self.lines.endings)
         remaining = [labels for labels in self.label_sets if labels not in label_sets]
-        return Family(self.declaration, remaining, lines, list(kept.values()))
+        return Family(self.declaration, remaining, lines, list(kept.values()), self.moved)
 
 
 class Merger:
@@ -159,26 +174,33 @@ class Merger:
         self._names = Names()
         self._layouts: dict[Identity, Layout] = {}
         self._told: Told = set()
-        self._plan = _Plan(self._names, [], {}, self._told)
+        self._plan = _Plan(self._names, [], [], {}, NO_LIMITS, self._told)
 
-    def merge(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
-        """Return the families that any of the slots has.
+    def merge(
+        self, readings: Sequence[Reading], on_damage: OnDamage, limits: Limits = NO_LIMITS
+    ) -> list[Family]:
+        """Return the families that any of the slots has, with the label sets within ``limits``.
 
         Damaged parts of a slot are left out, and told of once.
         """
         try:
-            return self._merged(readings, on_damage)
+            return self._merged(readings, on_damage, limits)
         except Exception as error:
             pass_on(error)
         # One slot is not to cost the others.
         self._forget()
-        return self._merged([one for one in readings if _is_mergeable(one, on_damage)], on_damage)
+        sound = [one for one in readings if _is_mergeable(one, on_damage)]
+        return self._merged(sound, on_damage, limits)
 
-    def _merged(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
+    def _merged(
+        self, readings: Sequence[Reading], on_damage: OnDamage, limits: Limits
+    ) -> list[Family]:
         layouts = [self._layout(reading, on_damage) for reading in readings]
         self._layouts = {layout.identity: layout for layout in layouts}
-        if [layout.identity for layout in layouts] != self._plan.identities:
-            self._plan = _Plan(self._names, layouts, self._plan.lines, self._told)
+        identities = [layout.identity for layout in layouts]
+        if identities != self._plan.identities or limits is not self._plan.limits:
+            lines, told = self._plan.lines, self._told
+            self._plan = _Plan(self._names, layouts, readings, lines, limits, told)
             self._forget_names()
         return self._plan.families(readings, on_damage)
 
@@ -212,7 +234,7 @@ class Merger:
 
 def _is_mergeable(reading: Reading, on_damage: OnDamage) -> bool:
     try:
-        Merger()._merged([reading], on_damage)
+        Merger()._merged([reading], on_damage, NO_LIMITS)
     except Exception as error:
         pass_on(error)
         on_damage(error, f"slot {reading.number}")
@@ -227,32 +249,53 @@ class _Plan:
         self,
         names: Names,
         layouts: list[Layout],
+        readings: Sequence[Reading],
         known_lines: dict[Declaration, Lines],
+        limits: Limits,
         told: Told,
     ) -> None:
         self.identities = [layout.identity for layout in layouts]
+        self.limits = limits
         self.lines: dict[Declaration, Lines] = {}
         self.size = 0
         self._totals: list[_Totals] = []
         self._gauges: list[_Gauges] = []
         order: list[tuple[int, int]] = []
+        places: dict[int, int] = {}
+        additions: list[tuple[int, int, int]] = []
         first = 0
         layouts = _without_former(names, layouts)
-        for declaration, numbers in _by_declaration(names, layouts).items():
-            named = [names.series[number] for number in numbers]
-            self.size += len(named)
+        by_declaration = _by_declaration(names, layouts)
+        counters = _add_counters_of_lost(names, by_declaration)
+        for declaration, numbers in by_declaration.items():
+            self.size += len(numbers)
+            moved = _moved(names, declaration, numbers, layouts, readings, limits)
+            shown = [one for one in dict.fromkeys([*numbers, *moved.values()]) if one not in moved]
+            named = [names.series[number] for number in shown]
+            left_out = [names.series[number].labels for number in moved]
             if declaration.type == GAUGE:
-                self._gauges.append(_Gauges(declaration, named, _firsts(numbers, layouts)))
+                firsts = _firsts(shown, moved, layouts)
+                self._gauges.append(_Gauges(declaration, named, firsts, left_out))
                 continue
-            totals = _Totals(declaration, named, first, known_lines.get(declaration))
+            known = known_lines.get(declaration)
+            totals = _Totals(declaration, named, first, known, left_out)
             self._totals.append(totals)
             self.lines[declaration] = totals.lines
-            first += declaration.width * len(named)
-            order += [(number, declaration.width) for number in numbers]
+            for number in shown:
+                places[number] = first
+                first += declaration.width
+            places.update((number, places[target]) for number, target in moved.items())
+            order += [(number, declaration.width) for number in shown]
+            additions += [(number, places[number], declaration.width) for number in moved]
+        self._lost = [
+            (places[counter], [layout.firsts.get(gauge) for layout in layouts])
+            for gauge, counter in counters.items()
+        ]
         self._picks = [_pick(order, layout.firsts) for layout in layouts]
         self._layouts = layouts
         self._guard = CountsGuard({number: names.series[number] for number, _ in order}, told)
         self._is_checked = False
+        self._additions = [_additions(additions, layout.firsts) for layout in layouts]
 
     def families(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
         rows = [_doubles(reading.content) for reading in readings]
@@ -262,6 +305,10 @@ class _Plan:
             self._is_checked = True
             self._check(readings, rows, on_damage)
             totals = self._added(rows)
+        for place, firsts in self._lost:
+            totals[place] += sum(
+                gauges.lost(part.values, part.is_held) for part in _parts(firsts, readings, rows)
+            )
         return [
             *(part.family(totals) for part in self._totals),
             *(part.family(readings, rows) for part in self._gauges),
@@ -276,13 +323,15 @@ class _Plan:
                 self._guard.find(slot, readings[slot], row, firsts, on_damage)
         self._guard.leave_out(rows)
 
-    def _added(self, rows: list[array[float]]) -> Sequence[float]:
+    def _added(self, rows: list[array[float]]) -> list[float]:
         # In the order of the slots, each time: in another order a sum may be rounded
         # another way, and one that falls by its last bit is a reset to Prometheus:
         # https://prometheus.io/docs/prometheus/latest/querying/functions/#rate
-        totals: Sequence[float] = ()
-        for pick, row in zip(self._picks, rows, strict=True):
-            totals = list(map(add, totals, pick(row))) if totals else pick(row)
+        totals: list[float] = []
+        for pick, additions, row in zip(self._picks, self._additions, rows, strict=True):
+            totals = list(map(add, totals, pick(row)) if totals else pick(row))
+            for place, values in additions:
+                totals[place] = reduce(add, values(row), totals[place])
         return totals
 
 
@@ -325,8 +374,80 @@ def _by_declaration(names: Names, layouts: list[Layout]) -> dict[Declaration, li
     return found
 
 
-def _firsts(numbers: list[int], layouts: list[Layout]) -> list[list[int | None]]:
-    return [[layout.firsts.get(number) for layout in layouts] for number in numbers]
+def _add_counters_of_lost(
+    names: Names, by_declaration: dict[Declaration, list[int]]
+) -> dict[int, int]:
+    """Return the label set of the counter for each of a gauge that names one.
+
+    Most are in no slot: what was lost is in the record of the gauge.
+    """
+    counters: dict[int, int] = {}
+    for declaration, numbers in list(by_declaration.items()):
+        if declaration.lost:
+            counted = by_declaration.setdefault(declaration.counter_of_lost, [])
+            for number in numbers:
+                series = Series(declaration.counter_of_lost, names.series[number].labels)
+                counters[number] = names.number_of(series)
+                if counters[number] not in counted:
+                    counted.append(counters[number])
+    return counters
+
+
+def _moved(
+    names: Names,
+    declaration: Declaration,
+    numbers: list[int],
+    layouts: list[Layout],
+    readings: Sequence[Reading],
+    limits: Limits,
+) -> dict[int, int]:
+    """Return the label sets that are above the limit, each with the one it is added to."""
+    limit = limits.get(declaration.name) if declaration.is_ours else None
+    if limit is None or len(numbers) < limit.most:
+        return {}
+    made_at: dict[tuple[str, ...], Moment] = {}
+    number_of: dict[tuple[str, ...], int] = {}
+    for number in numbers:
+        labels = names.series[number].labels
+        number_of[labels] = number
+        made_at[labels] = min(
+            (
+                (reading.is_private, layout.moment_of(reading.content, found.firsts[number]))
+                for found, reading in zip(layouts, readings, strict=True)
+                if number in found.firsts
+            ),
+            default=(True, math.inf),
+        )
+    return {
+        number_of[values]: names.number_of(Series(declaration, target))
+        for values, target in moved(declaration, limit, made_at).items()
+    }
+
+
+def _firsts(
+    shown: list[int], moved: dict[int, int], layouts: list[Layout]
+) -> list[list[list[int | None]]]:
+    """Return, for each label set that is shown, the places of it and of those added to it."""
+    added: dict[int, list[int]] = {number: [number] for number in shown}
+    for number, target in moved.items():
+        added[target].append(number)
+    return [
+        [[layout.firsts.get(number) for layout in layouts] for number in numbers]
+        for numbers in added.values()
+    ]
+
+
+def _additions(
+    additions: list[tuple[int, int, int]], firsts: dict[int, int]
+) -> list[tuple[int, Callable[[Any], tuple[float, ...]]]]:
+    """Return the places of totals to which values of one slot are added, and those values."""
+    indexes: dict[int, list[int]] = {}
+    for number, place, width in additions:
+        first = firsts.get(number)
+        if first is not None:
+            for offset in range(width):
+                indexes.setdefault(place + offset, []).append(first + offset)
+    return [(place, itemgetter(*found, ZERO_AT, ZERO_AT)) for place, found in indexes.items()]
 
 
 def _pick(
@@ -360,7 +481,9 @@ class _Totals:
         named: list[Series],
         first: int,
         known_lines: Lines | None,
+        moved: Collection[tuple[str, ...]],
     ) -> None:
+        self._moved = moved
         self._declaration = declaration
         self._first = first
         self._end = first + len(named) * declaration.width
@@ -372,7 +495,7 @@ class _Totals:
         values = totals[self._first : self._end]
         if self._declaration.type == HISTOGRAM:
             values = self._cumulated(values)
-        return Family(self._declaration, self.lines.label_sets, self.lines, values)
+        return Family(self._declaration, self.lines.label_sets, self.lines, values, self._moved)
 
     def _cumulated(self, values: Sequence[float]) -> list[float]:
         width = self._declaration.width
@@ -411,8 +534,10 @@ class _Gauges:
         self,
         declaration: Declaration,
         named: list[Series],
-        firsts: list[list[int | None]],
+        firsts: list[list[list[int | None]]],
+        moved: Collection[tuple[str, ...]],
     ) -> None:
+        self._moved = moved
         self._declaration = declaration
         self._named = named
         self._firsts = firsts
@@ -425,13 +550,15 @@ class _Gauges:
         found: dict[tuple[str, ...], float] = {}
         label_sets: list[tuple[str, ...]] = []
         for series, firsts in zip(self._named, self._firsts, strict=True):
-            values = self._values(series, _parts(firsts, readings, rows))
-            found.update(values)
-            if values:
+            parts = [part for one in firsts for part in _parts(one, readings, rows)]
+            of_series = self._values(series, parts)
+            found.update(of_series)
+            if of_series:
                 label_sets.append(series.labels)
         if list(found) != self._lines.label_sets:
             self._lines = Lines(self._lines.names, list(found), self._lines.endings)
-        return Family(self._declaration, label_sets, self._lines, list(found.values()))
+        values = list(found.values())
+        return Family(self._declaration, label_sets, self._lines, values, self._moved)
 
     def _values(self, series: Series, parts: list[Part]) -> dict[tuple[str, ...], float]:
         mode = self._declaration.mode

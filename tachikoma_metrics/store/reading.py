@@ -24,7 +24,7 @@ OnDamage = Callable[[Exception, str], None]
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What another process finds in a slot.
+    """What another process finds in a slot; what ``is_private`` no other process finds.
 
     ``identity`` is another for each file, ``content`` are the bytes in use.
     """
@@ -34,6 +34,7 @@ class Reading:
     header: Header
     content: bytes
     is_held: bool
+    is_private: bool = False
 
 
 def numbers(directory: int) -> list[int]:

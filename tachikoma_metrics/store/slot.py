@@ -6,6 +6,7 @@ import itertools
 import mmap
 import os
 import struct
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -122,13 +123,18 @@ class Slot(ABC):
         others = self._label_sets.get(series.declaration, 0) - (full in self.records)
         return series in self.records or others < limit - 1
 
-    def place(self, series: Series) -> int:
+    def place(self, series: Series, made_at: float | None = None) -> int:
         """Return where the values of ``series`` begin, in doubles.
 
-        Raises ``OSError`` if the slot should grow for them and cannot.
+        A record that is made says that it was ``made_at``, or now. Raises ``OSError`` if
+        the slot should grow for it and cannot.
         """
-        record = self.records.get(series) or self._add(series)
+        record = self.records.get(series) or self._add(series, made_at)
         return record.first
+
+    def made_at(self, record: Record) -> float:
+        """Return when a record was made."""
+        return self.memory[record.first - 1]
 
     def zero(self, series: Series) -> None:
         """Set the values of ``series``, which has a place here, to zero."""
@@ -150,14 +156,17 @@ class Slot(ABC):
         record = self.records[series]
         own = self.values(record)
         if series.declaration.type == GAUGE:
-            self.write(record, gauges.absorbed(series.declaration.mode, own, values))
+            self.write(record, gauges.absorbed(series.declaration, own, values))
         else:
             self.write(record, [mine + other for mine, other in zip(own, values, strict=True)])
 
     def leave_behind(self) -> None:
         """Have the gauges tell of a holder that is over; totals are continued."""
         for series, record in self.records.items():
-            if series.declaration.type == GAUGE:
+            if series.declaration.lost:
+                for place, value in gauges.handing_over(self.values(record)):
+                    self.memory[record.first + place] = value
+            elif series.declaration.type == GAUGE:
                 mode = series.declaration.mode
                 self.write(record, gauges.left_behind(mode, self.values(record)))
 
@@ -177,15 +186,16 @@ class Slot(ABC):
         memory, self.memory = self.memory, _doubles(self._raw)
         memory.release()
 
-    def _add(self, series: Series) -> Record:
+    def _add(self, series: Series, made_at: float | None) -> Record:
         encoded = layout.encode_series(series, self._ordinal(series.declaration))
         # Of the same family: who reads from the beginning has to know it by then.
         removed = self._removed.get((series.declaration, len(encoded)))
         if removed:
-            return self._reuse(removed.pop(), series, encoded)
+            return self._reuse(removed.pop(), series, encoded, made_at)
         begin = self._append(encoded)
         record = layout.record_of(series, encoded, begin)
         self._remember(record)
+        self._date(record, made_at)
         self._publish()
         return record
 
@@ -204,13 +214,20 @@ class Slot(ABC):
         self._raw[self.used : end] = encoded
         return self.used
 
-    def _reuse(self, removed: Record, series: Series, encoded: bytes) -> Record:
+    def _date(self, record: Record, made_at: float | None) -> None:
+        # As late as possible: others should find records in the order of their moments.
+        self.memory[record.first - 1] = time.monotonic() if made_at is None else made_at
+
+    def _reuse(
+        self, removed: Record, series: Series, encoded: bytes, made_at: float | None
+    ) -> Record:
         """Write a record where one of the same size was removed."""
         record = layout.record_of(series, encoded, removed.at)
         with self.rewriting():
             # What it is comes last: a process may be killed at any line.
             rest = layout.KIND_SIZE
             self._raw[removed.at + rest : removed.end] = encoded[rest:]
+            self._date(record, made_at)
             layout.mark(self._raw, removed.at, Kind.SERIES)
         self._note(record)
         return record
@@ -293,7 +310,7 @@ class MemorySlot(Slot):
         """Return another slot, without what was removed from this, which is over."""
         slot = MemorySlot()
         for series, record in self.records.items():
-            slot.place(series)
+            slot.place(series, self.made_at(record))
             slot.write(slot.records[series], self.values(record))
         self.hide()
         return slot

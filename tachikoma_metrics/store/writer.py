@@ -381,22 +381,25 @@ class Store:
     def _take_from(self, source: Slot) -> None:
         """Add the values of ``source`` to those of the slot, as far as there is room."""
         for series, record in list(source.records.items()):
-            home = self._home_of(series)
+            # What was in memory is made where others can read it now; what they could
+            # read before was made then.
+            is_known = source is not self._annex
+            home = self._home_of(series, source.made_at(record) if is_known else None)
             if home is not source:
                 self._carried += 1
                 home.absorb(series, source.values(record))
                 source.remove(series)
 
-    def _home_of(self, series: Series) -> Slot:
+    def _home_of(self, series: Series, made_at: float | None = None) -> Slot:
         slot = self._slot
         if slot is not None and (series in slot.records or perf_counter() >= self._try_at):
             try:
-                slot.place(series)
+                slot.place(series, made_at)
                 return slot
             except OSError as error:
                 pass_on(error)
                 self._try_later(error, slot.path)
-        self._annex.place(series)
+        self._annex.place(series, made_at)
         return self._annex
 
     # --- from time to time --------------------------------------------------
@@ -535,7 +538,8 @@ class Store:
         if self.where() and system.has_siblings():
             trouble = self._trouble or LookupError("this process has no file among theirs yet")
             raise Incomplete("What the other processes have counted", trouble)
-        return [Reading(-1, (0, self._annex.serial), *self._annex.copy(), is_held=True)]
+        identity = (0, self._annex.serial)
+        return [Reading(-1, identity, *self._annex.copy(), is_held=True, is_private=True)]
 
     def _in_slots(self, slot: FileSlot | None) -> list[Reading]:
         try:

@@ -38,6 +38,10 @@ DECLARATIONS = {
 }
 
 
+MOMENT = bytes(8)
+"""When a record was made: at the beginning of time."""
+
+
 @pytest.fixture
 def slots(tmp_path: Path, settings) -> Path:
     settings.TACHIKOMA_METRICS = {"STORE_DIR": str(tmp_path / "store")}
@@ -54,9 +58,9 @@ def write(directory: Path, *records: bytes, size: int | None = None) -> None:
         os.truncate(path, size)
 
 
-def declared(fields: object) -> bytes:
-    words = json.dumps(fields).encode()
-    return struct.pack("=4I", 1, len(words), 0, 0) + words.ljust(-(-len(words) // 8) * 8)
+def declared(fields: list[object]) -> bytes:
+    words = json.dumps([*fields, ""]).encode()
+    return struct.pack("=4I", 1, len(words), 0, 0) + words.ljust(-(-len(words) // 8) * 8) + MOMENT
 
 
 def valued(declaration: Declaration, labels: tuple[str, ...], *values: float) -> bytes:
@@ -78,7 +82,11 @@ def test_a_family_that_no_process_declares_is_left_out(slots: Path, fields: list
     width = {"counter": 1, "gauge": 5, "histogram": 1 + len(fields[5])}[str(fields[0])]  # type: ignore[arg-type]
     padded = labels.ljust(-(-len(labels) // 8) * 8)
     values = struct.pack(f"={width}d", *[1.0] * width)
-    write(slots, declared(fields), struct.pack("=4I", 2, len(labels), width, 0) + padded + values)
+    write(
+        slots,
+        declared(fields),
+        struct.pack("=4I", 2, len(labels), width, 0) + padded + MOMENT + values,
+    )
 
     assert_page_is_whole()
 
@@ -141,10 +149,10 @@ def test_a_slot_that_cannot_be_merged_costs_itself(slots: Path, monkeypatch: pyt
     write(slots, declared(fields), valued(counter, (), 1.0))
     families = Merger._merged
 
-    def merged(self, readings, on_damage):
+    def merged(self, readings, on_damage, limits):
         if any(reading.number == 7 for reading in readings):
             raise MemoryError
-        return families(self, readings, on_damage)
+        return families(self, readings, on_damage, limits)
 
     monkeypatch.setattr(Merger, "_merged", merged)
 

@@ -20,11 +20,7 @@ def test_a_killed_worker_loses_no_finished_request_and_nothing_in_flight(site: S
             site.get()
         waiting = site.home / "waiting"
 
-        def ask() -> None:
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                site.get("/wait/")
-
-        client = threading.Thread(target=ask)
+        client = threading.Thread(target=ask_and_get_nothing, args=[site])
         client.start()
         eventually(lambda: waiting.exists() and waiting.read_text() != "")
         before = site.page()
@@ -35,6 +31,31 @@ def test_a_killed_worker_loses_no_finished_request_and_nothing_in_flight(site: S
         assert total(before, "http_requests_in_flight") == 1
         assert {total(page, "http_requests_in_flight") for page in after} == {0}
         assert {requests(page) for page in [before, *after]} == {20}
+
+
+def test_requests_that_died_with_their_workers_are_counted_once(site: Site):
+    with site.gunicorn("-w", "2") as server:
+        waiting = site.home / "waiting"
+        clients = [threading.Thread(target=ask_and_get_nothing, args=[site]) for _ in range(2)]
+        counts = [total(site.page(), "http_requests_lost_total")]
+        for client in clients:
+            waiting.unlink(missing_ok=True)
+            client.start()
+            eventually(lambda: waiting.exists() and waiting.read_text() != "")
+            os.kill(int(waiting.read_text()), signal.SIGKILL)
+            client.join(60)
+            # Some of these pages are of a time before, others of after the next worker
+            # took the slot over.
+            counts += [total(site.page(), "http_requests_lost_total") for _ in range(3)]
+            eventually(lambda: has_children(server, 2))
+            counts += [total(site.page(), "http_requests_lost_total") for _ in range(3)]
+
+    assert counts == [0, *[1] * 6, *[2] * 6]
+
+
+def ask_and_get_nothing(site: Site) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        site.get("/wait/")
 
 
 def test_no_total_falls_when_all_workers_die_at_once(site: Site):

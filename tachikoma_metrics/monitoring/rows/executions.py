@@ -88,5 +88,16 @@ EXECUTIONS = Row(
             "currencyUSD",
             width=THIRD,
         ),
+        Panel(
+            "Lost executions",
+            "Executions that were in progress when their process died.",
+            (
+                Query(
+                    "sum by (instance) (increase(executions_lost_total[$__rate_interval]))",
+                    "{{instance}}",
+                ),
+            ),
+            width=THIRD,
+        ),
     ),
 )

@@ -87,6 +87,17 @@ HTTP = Row(
             by_instance("http_requests_in_flight"),
         ),
         Panel(
+            "Lost requests",
+            "Requests that were in progress when their process died, such as when the system "
+            "ran out of memory.",
+            (
+                Query(
+                    "sum by (instance) (increase(http_requests_lost_total[$__rate_interval]))",
+                    "{{instance}}",
+                ),
+            ),
+        ),
+        Panel(
             "Size of answers",
             "Mean bytes in the body of an answer.",
             (mean("http_response_size_bytes", "path", "{{path}}"),),

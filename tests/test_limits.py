@@ -1,0 +1,98 @@
+"""Which label sets a page shows."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tachikoma_metrics.store import Declaration, Limit, limits
+from tachikoma_metrics.store.limits import Moment, Values, moved
+
+REQUESTS = Declaration("counter", "requests", labels=("path", "status"))
+LIMIT = Limit(5, {"status"})
+
+LABEL_SETS = st.dictionaries(
+    st.tuples(
+        st.one_of(st.text("abc", max_size=3), st.just("overflow")),
+        st.sampled_from(["200", "404", "500", "503", "overflow"]),
+    ),
+    st.floats(0, 10),
+    max_size=30,
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_overflowed() -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "MOST_OVERFLOWED", 3)
+        yield
+
+
+def shared(made_at: dict[Values, float]) -> dict[Values, Moment]:
+    return {values: (False, moment) for values, moment in made_at.items()}
+
+
+def shown(made_at: dict[Values, Moment], limit: Limit = LIMIT) -> set[Values]:
+    found = moved(REQUESTS, limit, made_at)
+    return {*made_at, *found.values()} - found.keys()
+
+
+@given(LABEL_SETS)
+def test_no_more_are_shown_than_the_limit_allows(made_at: dict[Values, float]):
+    assert len(shown(shared(made_at))) <= 5 + 3
+    assert len([one for one in shown(shared(made_at)) if "overflow" not in one]) <= 4
+
+
+@given(LABEL_SETS)
+def test_each_is_shown_or_added_to_one_that_is(made_at: dict[Values, float]):
+    found = moved(REQUESTS, LIMIT, shared(made_at))
+
+    assert set(found.values()) <= shown(shared(made_at))
+    for values, target in found.items():
+        assert target in ((("overflow", values[1])), ("overflow", "overflow"))
+
+
+@given(LABEL_SETS, LABEL_SETS)
+def test_one_that_comes_later_takes_no_place(
+    made_at: dict[Values, float], later: dict[Values, float]
+):
+    both = {values: moment + 20 for values, moment in later.items()} | made_at
+
+    before, after = (moved(REQUESTS, LIMIT, shared(one)) for one in (made_at, both))
+    assert {values: after[values] for values in made_at if values in after} == before
+    assert shown(shared(made_at)) <= shown(shared(both))
+
+
+def test_of_those_made_at_one_moment_the_label_values_decide():
+    made_at = shared({(path, "200"): 1.0 for path in "fbdace"})
+
+    assert shown(made_at) == {*((path, "200") for path in "abcd"), ("overflow", "200")}
+
+
+def test_one_that_no_other_process_can_read_takes_no_place():
+    made_at = {**shared({(path, "200"): 2.0 for path in "bcde"}), ("a", "200"): (True, 1.0)}
+
+    assert moved(REQUESTS, LIMIT, made_at) == {("a", "200"): ("overflow", "200")}
+
+
+def test_a_damaged_moment_is_the_last():
+    made_at = shared({("a", "200"): math.nan, **{(path, "200"): 2.0 for path in "bcde"}})
+
+    assert moved(REQUESTS, LIMIT, made_at) == {("a", "200"): ("overflow", "200")}
+
+
+def test_a_family_whose_labels_are_all_closed_keeps_them():
+    made_at = shared({(str(number), "200"): float(number) for number in range(9)})
+
+    found = moved(REQUESTS, Limit(5, {"path", "status"}), made_at)
+
+    assert found == {(str(number), "200"): ("overflow", "overflow") for number in (7, 8)}
+
+
+def test_without_a_limit_all_are_shown():
+    made_at = shared({(str(number), "200"): 1.0 for number in range(9)})
+
+    assert moved(REQUESTS, Limit(math.inf), made_at) == {}
