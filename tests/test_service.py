@@ -93,6 +93,16 @@ def test_the_path_of_the_script_may_have_the_link(app: Path, monkeypatch: pytest
         assert places(app / "releases" / "1") == [live, app / "releases" / "1"]
 
 
+def test_a_link_to_what_is_in_a_release_is_none_to_the_release(
+    app: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (app / "elsewhere").mkdir()
+    lead(app / "elsewhere" / "src", app / "releases" / "1" / "src")
+    monkeypatch.setenv("PWD", str(lead(app / "linked", app / "elsewhere") / "src"))
+
+    assert places(app / "releases" / "1") == [app / "releases" / "1"]
+
+
 @pytest.mark.parametrize("root", ["releases/1", "releases/1/src"])
 def test_a_link_named_current_is_looked_for(app: Path, root: str):
     current = lead(app / "current", app / "releases" / "1")
