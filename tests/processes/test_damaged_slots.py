@@ -6,7 +6,6 @@ import json
 import math
 import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,10 +39,10 @@ DECLARATIONS = {
 
 
 @pytest.fixture
-def slots(tmp_path: Path, settings) -> Iterator[Path]:
+def slots(tmp_path: Path, settings) -> Path:
     settings.TACHIKOMA_METRICS = {"STORE_DIR": str(tmp_path / "store")}
     METRICS.cache_hits_total.inc(2)
-    yield tmp_path / "store"
+    return tmp_path / "store"
 
 
 def write(directory: Path, *records: bytes, size: int | None = None) -> None:

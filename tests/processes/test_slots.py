@@ -94,7 +94,7 @@ def directory_of_another_user() -> Iterator[Path]:
     if os.geteuid() != 0 or sys.platform != "linux":
         pytest.skip("only root can start workers of another user")
     with tempfile.TemporaryDirectory(dir="/tmp") as path:
-        os.chmod(path, 0o711)
+        os.chmod(path, 0o711)  # noqa: S103  # Others are to reach what is theirs.
         store = Path(path) / "store"
         store.mkdir(mode=0o700)
         os.chown(store, 65534, 65534)
