@@ -13,7 +13,7 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,18 +81,32 @@ class Directory:
         Also if others could replace it. Makes nothing.
         """
         if os.path.lexists(self.path):
-            with self._opened(make=False):
-                pass
+            with self._opened(make=False) as directory:
+                self._require_locks(directory)
         else:
             self._look_above()
         _require_lasting(self.path)
 
     def _look_above(self) -> None:
+        flags = os.O_RDONLY | os.O_DIRECTORY
         above = os.path.dirname(self.path)
         while not os.path.lexists(above):
             above = os.path.dirname(above)
         if not os.path.isdir(above) or not os.access(above, os.W_OK | os.X_OK):
             raise Unavailable(f"{self.path} should be in a directory that can be written to.")
+        # One that cannot be read tells nothing.
+        with suppress(PermissionError), TemporaryFile(os.path.realpath(above), flags) as there:
+            self._require_locks(there)
+
+    def _require_locks(self, directory: TemporaryFile) -> None:
+        try:
+            directory.lock(shared=True)
+        except OSError as error:
+            pass_on(error)
+            raise Unavailable(
+                f"{self.path} should be on a file system that has locks; flock() says: "
+                f"{error.strerror}. Set STORE_DIR to a directory on a local one, such as /dev/shm."
+            ) from error
 
     def claim(self, on_damage: OnDamage, patience: float) -> FileSlot:
         """Return the lowest slot that nobody holds, with the totals it has.
@@ -103,7 +117,7 @@ class Directory:
         """
         with (
             self._opened(make=True) as directory,
-            locked(directory.descriptor, self.path, patience),
+            self._locked(directory, patience),
         ):
             slot = self._inherited(directory.descriptor, on_damage)
             return slot or self._created(directory.descriptor)
@@ -136,7 +150,7 @@ class Directory:
         with (
             suppress(OSError),
             self._opened(make=False) as directory,
-            locked(directory.descriptor, self.path, patience),
+            self._locked(directory, patience),
             ExitStack() as stack,
         ):
             for file in _free_slots(directory.descriptor, stack)[0].values():
@@ -159,6 +173,9 @@ class Directory:
         with TemporaryFile(self.path, os.O_RDONLY | os.O_DIRECTORY) as directory:
             _require_private(self.path, os.fstat(directory.descriptor))
             yield directory
+
+    def _locked(self, directory: TemporaryFile, patience: float) -> AbstractContextManager[None]:
+        return locked(directory.descriptor, self.path, patience)
 
     def _inherited(self, directory: int, on_damage: OnDamage) -> FileSlot | None:
         with ExitStack() as stack:
@@ -346,8 +363,9 @@ def _require_private(path: str, status: os.stat_result) -> None:
     """Raise ``Unavailable`` for a directory that another user could have prepared."""
     if status.st_uid != os.geteuid():
         raise Unavailable(
-            f"{path} should belong to user {os.geteuid()}; it belongs to {status.st_uid}. "
-            "Remove it, or set STORE_DIR to a directory of your own."
+            f"{path} should belong to user {os.geteuid()}; it belongs to {status.st_uid}. Change "
+            "its owner, or remove it, and run every process of the service, commands such as "
+            "`migrate` too, as the same user."
         )
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise Unavailable(
