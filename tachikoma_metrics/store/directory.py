@@ -20,7 +20,7 @@ from pathlib import Path
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import layout, system
 from tachikoma_metrics.store.files import TemporaryFile
-from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header, Series
+from tachikoma_metrics.store.layout import HEADER_SIZE, LARGEST_SIZE, Damaged, Header, Series
 from tachikoma_metrics.store.lock_file import locked
 from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
 
@@ -203,6 +203,8 @@ class Directory:
             if os.stat(path).st_ino != status.st_ino:
                 return None
             _header(file.descriptor)
+            if status.st_size > LARGEST_SIZE:
+                raise Damaged(f"A slot should have at most {LARGEST_SIZE} bytes.")
         except FileNotFoundError:
             return None
         except Damaged as error:
