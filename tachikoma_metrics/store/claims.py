@@ -19,7 +19,14 @@ from tachikoma_metrics.store import archive, layout, runs, system
 from tachikoma_metrics.store.archive import Archive
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.incomplete import is_passing
-from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header, OtherLayout, Series
+from tachikoma_metrics.store.layout import (
+    HEADER_SIZE,
+    LARGEST_SIZE,
+    Damaged,
+    Header,
+    OtherLayout,
+    Series,
+)
 from tachikoma_metrics.store.reading import OnDamage, content_of, header_of, numbers
 from tachikoma_metrics.store.runs import Run
 from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
@@ -109,6 +116,8 @@ class Claim:
             if os.stat(path).st_ino != status.st_ino:
                 return None
             header_of(file.descriptor)
+            if status.st_size > LARGEST_SIZE:
+                raise Damaged(f"A slot should have at most {LARGEST_SIZE} bytes.")
         except FileNotFoundError:
             return None
         except Damaged as error:

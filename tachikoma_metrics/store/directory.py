@@ -11,7 +11,7 @@ import stat
 import struct
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tachikoma_metrics.interruptions import pass_on, suppress
@@ -64,18 +64,32 @@ class Directory:
         Also if others could replace it. Makes nothing.
         """
         if os.path.lexists(self.path):
-            with self._opened(make=False):
-                pass
+            with self._opened(make=False) as directory:
+                self._require_locks(directory)
         else:
             self._look_above()
         _require_lasting(self.path)
 
     def _look_above(self) -> None:
+        flags = os.O_RDONLY | os.O_DIRECTORY
         above = os.path.dirname(self.path)
         while not os.path.lexists(above):
             above = os.path.dirname(above)
         if not os.path.isdir(above) or not os.access(above, os.W_OK | os.X_OK):
             raise Unavailable(f"{self.path} should be in a directory that can be written to.")
+        # One that cannot be read tells nothing.
+        with suppress(PermissionError), TemporaryFile(os.path.realpath(above), flags) as there:
+            self._require_locks(there)
+
+    def _require_locks(self, directory: TemporaryFile) -> None:
+        try:
+            directory.lock(shared=True)
+        except OSError as error:
+            pass_on(error)
+            raise Unavailable(
+                f"{self.path} should be on a file system that has locks; flock() says: "
+                f"{error.strerror}. Set STORE_DIR to a directory on a local one, such as /dev/shm."
+            ) from error
 
     def claim(self, on_damage: OnDamage, patience: float, claimant: Claimant) -> FileSlot:
         """Return the lowest free slot of the process's run, with the totals it has.
@@ -86,7 +100,7 @@ class Directory:
         """
         with (
             self._opened(make=True) as directory,
-            locked(directory.descriptor, self.path, patience),
+            self._locked(directory, patience),
         ):
             slot = Claim(directory.descriptor, self.path, claimant, on_damage).slot()
             _note_use(directory.descriptor)
@@ -99,7 +113,7 @@ class Directory:
         """
         with (
             self._opened(make=False) as directory,
-            locked(directory.descriptor, self.path, patience),
+            self._locked(directory, patience),
         ):
             Claim(directory.descriptor, self.path, claimant, on_damage).enter()
 
@@ -153,7 +167,7 @@ class Directory:
         with (
             suppress(OSError),
             self._opened(make=False) as directory,
-            locked(directory.descriptor, self.path, patience),
+            self._locked(directory, patience),
         ):
             for number in numbers(directory.descriptor):
                 with suppress(OSError, Damaged):
@@ -177,6 +191,9 @@ class Directory:
         with TemporaryFile(self.path, os.O_RDONLY | os.O_DIRECTORY) as directory:
             _require_private(self.path, os.fstat(directory.descriptor))
             yield directory
+
+    def _locked(self, directory: TemporaryFile, patience: float) -> AbstractContextManager[None]:
+        return locked(directory.descriptor, self.path, patience)
 
     def _read(self, directory: int, number: int, on_damage: OnDamage) -> Reading | None:
         try:
@@ -239,8 +256,9 @@ def _require_private(path: str, status: os.stat_result) -> None:
     """Raise ``Unavailable`` for a directory that another user could have prepared."""
     if status.st_uid != os.geteuid():
         raise Unavailable(
-            f"{path} should belong to user {os.geteuid()}; it belongs to {status.st_uid}. "
-            "Remove it, or set STORE_DIR to a directory of your own."
+            f"{path} should belong to user {os.geteuid()}; it belongs to {status.st_uid}. Change "
+            "its owner, or remove it, and run every process of the service, commands such as "
+            "`migrate` too, as the same user."
         )
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise Unavailable(

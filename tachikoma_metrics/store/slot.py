@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import mmap
 import os
@@ -31,6 +32,10 @@ from tachikoma_metrics.store.layout import (
 
 FIRST_SIZE = 64 * 1024
 """Bytes a slot has at first; RAM-backed directories are small in containers."""
+
+
+_CANNOT_SET_ASIDE = (errno.EOPNOTSUPP, errno.EINVAL)
+"""What a file system says that writes instead, where the C library does not do that for it."""
 
 
 class Slot(ABC):
@@ -414,8 +419,13 @@ def reserve(descriptor: int, size: int) -> None:
     SIGBUS. https://man7.org/linux/man-pages/man3/posix_fallocate.3.html
     """
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-        return
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            return
+        except OSError as error:
+            pass_on(error)
+            if error.errno not in _CANNOT_SET_ASIDE:
+                raise
     current = os.fstat(descriptor).st_size
-    if current < size:
-        os.pwrite(descriptor, bytes(size - current), current)
+    while current < size:
+        current += os.pwrite(descriptor, bytes(size - current), current)

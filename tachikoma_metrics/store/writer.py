@@ -47,6 +47,7 @@ _NO_PLACE = frozenset(
         errno.EROFS,
         errno.ENOTDIR,
         errno.ELOOP,
+        errno.ENOLCK,
         errno.ENOSYS,
         errno.ENOTSUP,
     }
@@ -106,6 +107,7 @@ class Store:
         self._has_tried = False
         self._times_busy = 0
         self._trouble: Exception | None = None
+        self._obstacles: set[tuple[str, str]] = set()
         self._carried = 0
         self._is_serving = False
         self._run: Run | None = None
@@ -297,8 +299,7 @@ class Store:
             except OSError as error:
                 pass_on(error)
                 # Only where nobody of the service can be is there another place to meet.
-                is_no_place = isinstance(error, Unavailable) or error.errno in _NO_PLACE
-                if not is_no_place or path == paths[-1]:
+                if not _is_no_place(error) or path == paths[-1]:
                     self._try_later(error, path)
                     return
 
@@ -348,6 +349,14 @@ class Store:
         self._times_busy = self._times_busy + 1 if is_busy else 0
         # Many processes that start take turns; nothing is lost meanwhile.
         if not is_busy or self._times_busy % _TRIES_TO_CLAIM == 0:
+            self._report_of(path, error)
+
+    def _report_of(self, path: str, error: OSError) -> None:
+        """Tell of a fault; of a directory that cannot be had, once for as long as that is so."""
+        if not _is_no_place(error):
+            self.report(error, path)
+        elif (path, str(error)) not in self._obstacles:
+            self._obstacles.add((path, str(error)))
             self.report(error, path)
 
     def _hold(self, slot: FileSlot) -> None:
@@ -374,6 +383,7 @@ class Store:
         self._slot = slot
         self._times_busy = 0
         SPARE.keep()
+        self._obstacles.clear()
         self._owners.clear()
         self._take_from(self._annex)
         self._tell()
@@ -479,6 +489,7 @@ class Store:
         self._try_at = 0.0
         self._has_tried = False
         self._times_busy = 0
+        self._obstacles.clear()
         self.alive[0] = 1
         for call in self._when_forked:
             try:
@@ -585,6 +596,11 @@ class Store:
         path = self._path()
         if path is not None:
             Directory(path).note_cpu(seen)
+
+
+def _is_no_place(error: OSError) -> bool:
+    """Tell whether no process of the service can have the directory."""
+    return isinstance(error, Unavailable) or error.errno in _NO_PLACE
 
 
 def _was_within(function: Any, error: BaseException) -> bool:

@@ -84,6 +84,79 @@ def test_a_directory_of_another_user_is_not_used(directory: Path):
     assert "should belong to user" in run(EXPECT_MEMORY, directory, before=FAULT)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_directory_of_another_user_is_one_fault_however_often_the_page_is_asked_for(
+    directory: Path,
+):
+    directory.mkdir(mode=0o700)
+    os.chown(directory, 12345, 12345)
+    script = """
+    from tachikoma_metrics.store import STORE
+    for number in range(3):
+        METRICS.cache_hits_total.inc()
+        METRICS.encode()
+        # As a second later.
+        STORE.revisit()
+    assert sample_value("cache_hits_total") == 3
+    print(sample_value("tachikoma_metrics_errors_total", source="store"))
+    os.chown(os.environ["STORE"], 0, 0)
+    STORE.revisit()
+    METRICS.cache_hits_total.inc()
+    assert slots() == ["slot-0"]
+    """
+
+    assert run(script, directory, before=FAULT) == "1.0\n"
+
+
+NO_LOCKS = """
+import errno, fcntl
+from tachikoma_metrics.store import STORE
+
+def flock(descriptor, operation):
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+fcntl.flock = flock
+"""
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_file_system_without_locks_is_not_used_and_the_checks_say_so(
+    directory: Path, is_there: bool
+):
+    if is_there:
+        directory.mkdir(mode=0o700)
+    script = f"""{NO_LOCKS}
+METRICS.cache_hits_total.inc(3)
+assert sample_value("cache_hits_total") == 3
+assert sample_value("tachikoma_metrics_errors_total", source="store") == 1
+from django.core.checks import run_checks
+print(*[message.msg for message in run_checks() if message.id.endswith("W008")])
+"""
+
+    assert "should be on a file system that has locks" in run(script, directory, before=FAULT)
+
+
+@pytest.mark.parametrize("error", ["EOPNOTSUPP", "EINVAL"])
+def test_a_file_system_that_sets_no_room_aside_is_written_to_instead(directory: Path, error: str):
+    script = f"""
+    import errno
+
+    def posix_fallocate(descriptor, offset, size):
+        raise OSError(errno.{error}, "as musl says")
+
+    os.posix_fallocate = posix_fallocate
+    for number in range(2000):
+        METRICS.file_changes_total.labels(f"{{number}}", "applied").inc()
+    path = os.path.join(os.environ["STORE"], "slot-0")
+    assert os.stat(path).st_size > 65536
+    assert os.stat(path).st_blocks * 512 >= os.stat(path).st_size
+    in_child(METRICS.file_changes_total.labels("5", "applied").inc)
+    assert sample_value("file_changes_total", change_type="5", status="applied") == 2
+    assert not records, records
+    """
+    run(script, directory, before=FAULT, MAX_SERIES=5000)
+
+
 def test_a_directory_that_cannot_be_made_is_not_used(tmp_path: Path):
     (tmp_path / "file").touch()
 

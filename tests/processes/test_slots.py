@@ -94,7 +94,7 @@ def directory_of_another_user() -> Iterator[Path]:
     if os.geteuid() != 0 or sys.platform != "linux":
         pytest.skip("only root can start workers of another user")
     with tempfile.TemporaryDirectory(dir="/tmp") as path:
-        os.chmod(path, 0o711)  # noqa: S103  # Other users are to reach it.
+        os.chmod(path, 0o711)  # noqa: S103  # Others are to reach what is theirs.
         store = Path(path) / "store"
         store.mkdir(mode=0o700)
         os.chown(store, 65534, 65534)
@@ -178,6 +178,22 @@ def test_where_the_system_tells_nothing_of_processes_a_lock_tells_who_lives(dire
     assert sample_value("http_requests_in_flight") == 0
     """
     run(script, directory)
+
+
+def test_a_slot_that_is_larger_than_a_process_makes_one_is_replaced(directory: Path):
+    script = """
+    METRICS.cache_hits_total.inc()
+    first, second = (os.path.join(os.environ["STORE"], f"slot-{number}") for number in (0, 1))
+    with open(first, "rb") as source, open(second, "wb") as target:
+        target.write(source.read())
+        target.truncate(1 << 40)
+    in_child(METRICS.cache_hits_total.inc)
+    assert sample_value("cache_hits_total") == 2
+    assert slots() == ["slot-0", "slot-1"]
+    assert os.stat(second).st_size < 1 << 30
+    assert sample_value("tachikoma_metrics_errors_total", source="store") == 1
+    """
+    run(script, directory, before=FAULT)
 
 
 def test_a_label_is_bounded_over_all_who_hold_a_slot(directory: Path):
