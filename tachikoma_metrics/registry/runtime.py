@@ -31,6 +31,10 @@ _gc_cells = {
 _gc_counted = dict.fromkeys(_gc_cells, 0)
 
 
+_shown_seconds: dict[tuple[object, ...], float] = {}
+"""The CPU seconds that this process showed last, by the holder of a slot."""
+
+
 def count_collections() -> None:
     """Count what the garbage collector did since this was called last."""
     for key, total in _gc_totals():
@@ -60,8 +64,11 @@ def process_families(readings: Sequence[Reading]) -> Iterable[Metric]:
     usages = [usage for _, usage in found if usage is not None]
     if usages:
         yield from _gauges(usages)
-    # What is shown once is remembered: it must not fall when the process ends.
+    # What is shown once is remembered: it must not fall when the process ends, nor when there
+    # is no descriptor to look, and to write it down.
     seconds = {reading: _cpu_seconds(reading, usage) for reading, usage in found}
+    _shown_seconds.clear()
+    _shown_seconds.update((_holder(reading), cpu) for reading, cpu in seconds.items())
     STORE.note_cpu((r, cpu) for r, cpu in seconds.items() if cpu > r.header.cpu_seen)
     yield CounterMetricFamily(
         "process_cpu_seconds",
@@ -77,7 +84,12 @@ def _usage(reading: Reading) -> tuple[Reading, Usage | None]:
 
 
 def _cpu_seconds(reading: Reading, usage: Usage | None) -> float:
-    return max(reading.header.cpu_seen, 0.0 if usage is None else usage.cpu_seconds)
+    known = max(reading.header.cpu_seen, _shown_seconds.get(_holder(reading), 0.0))
+    return known if usage is None else max(known, usage.cpu_seconds)
+
+
+def _holder(reading: Reading) -> tuple[object, ...]:
+    return (*reading.identity, reading.header.claimed_at)
 
 
 def _gauges(usages: list[Usage]) -> Iterator[Metric]:

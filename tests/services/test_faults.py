@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tachikoma_metrics.exposition.parse import parse_text
-from tests.services.processes import eventually, get
+from tests.services.processes import answers, eventually, free_port, get
 from tests.services.sites import Load, Page, Site, falls, has_children, requests, total
 
 
@@ -36,12 +36,12 @@ def test_a_removed_directory_comes_back_with_all_that_living_processes_counted(s
         def all_is_on_every_page() -> bool:
             site.get("/sell/site/")
             sent = next(numbers)
-            answers = [get(f"{site.url}/metrics") for _ in range(10)]
-            if {status for status, _ in answers} != {200}:
+            got = [get(f"{site.url}/metrics") for _ in range(10)]
+            if {status for status, _ in got} != {200}:
                 # Whose file is gone, and not yet made anew, has no page.
-                assert {status for status, _ in answers} <= {200, 503}
+                assert {status for status, _ in got} <= {200, 503}
                 return False
-            pages = [parse_text(body.decode()) for _, body in answers]
+            pages = [parse_text(body.decode()) for _, body in got]
             return all(requests(page) == total(page, "depot_sales_total") == sent for page in pages)
 
         eventually(all_is_on_every_page)
@@ -61,6 +61,57 @@ def test_without_a_usable_directory_a_process_counts_alone(
         assert total(page, "depot_sales_total") == 10
         assert faults(page) >= 1
         assert site.log("gunicorn").read_text().count("Instrumentation error in store") == 1
+
+
+SEVERAL = {
+    "forked": ("gunicorn", "depot.wsgi", "-w", "2", "--bind", "127.0.0.1:{port}"),
+    "spawned": ("uvicorn", "depot.asgi:application", "--workers", "2", "--port", "{port}"),
+}
+ALONE = {
+    "reloaded": ("django", "runserver", "{port}"),
+    "not reloaded": ("django", "runserver", "--noreload", "{port}"),
+}
+
+
+@pytest.mark.parametrize("command", SEVERAL.values(), ids=SEVERAL)
+def test_without_a_usable_directory_several_workers_serve_no_totals(
+    new_site: Callable[..., Site], tmp_path: Path, command: tuple[str, ...]
+):
+    with served_without_a_directory(new_site, tmp_path, command) as site:
+        seen: set[str] = set()
+
+        def have_all_answered() -> bool:
+            seen.add(site.get())
+            return len(seen) == 2
+
+        eventually(have_all_answered)
+        got = [get(f"{site.url}/metrics") for _ in range(10)]
+
+        assert {status for status, _ in got} == {503}
+        assert b"What the other processes have counted cannot be read: " in got[0][1]
+
+
+@pytest.mark.parametrize("command", ALONE.values(), ids=ALONE)
+def test_without_a_usable_directory_a_development_server_serves_what_it_has(
+    new_site: Callable[..., Site], tmp_path: Path, command: tuple[str, ...]
+):
+    with served_without_a_directory(new_site, tmp_path, command) as site:
+        for _ in range(4):
+            site.get()
+
+        assert requests(site.page(), path="/") >= 4
+
+
+@contextlib.contextmanager
+def served_without_a_directory(
+    new_site: Callable[..., Site], tmp_path: Path, command: tuple[str, ...]
+) -> Iterator[Site]:
+    (tmp_path / "file").touch()
+    site = new_site(STORE_DIR=str(tmp_path / "file" / "store"))
+    site.port = free_port()
+    with site.running("server", *(part.format(port=site.port) for part in command)):
+        eventually(lambda: answers(f"{site.url}/"))
+        yield site
 
 
 @pytest.fixture
