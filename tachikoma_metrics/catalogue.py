@@ -426,7 +426,8 @@ BUSINESS_REFRESH_ERRORS = Gauge(
 )
 SERIES = Gauge(
     "tachikoma_metrics_series",
-    "Label sets a family has on the page; MAX_SERIES is the most of one process.",
+    "Label sets of a metric, of all processes together; from MAX_SERIES on, new ones are "
+    "`overflow`.",
     (FAMILY,),
     latest_wins=True,
     is_about_the_page=True,

@@ -122,9 +122,9 @@ class Config:
         2000,
         rules.POSITIVE_INTEGER,
         "E114",
-        "Label sets a family may have in a process. Past it, the open labels of a new one, such "
-        "as `path`, are `overflow`; those whose values are a short list, such as `method` and "
-        "`status`, stay, in at most 200 label sets more.",
+        "Label sets a metric may have, in each process and in all of them together. Past it, the "
+        "open labels of a new one, such as `path`, are `overflow`; those whose values are a short "
+        "list, such as `method` and `status`, stay, in at most 200 label sets more.",
     )
     store_dir: str | None = _setting(
         "auto",

@@ -294,9 +294,8 @@ def _of_series(samples: Samples) -> Iterator[Finding]:
     for family, number in full.items():
         yield Finding(
             "series",
-            WRONG if overflowing.get(family) else LOOK,
-            f"{family} has {numbered(number, 'label set')}; `MAX_SERIES` is {limit} for each "
-            "process.",
+            WRONG if overflowing.get(family) or number >= limit else LOOK,
+            f"{family} has {numbered(number, 'label set')}; `MAX_SERIES` is {limit}.",
             "Drop a label with `LABELS`, or raise `MAX_SERIES`.",
         )
     if not full:

@@ -14,8 +14,8 @@ from prometheus_client.utils import floatToGoString
 from tachikoma_metrics.exposition.names import metric_name
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import Declaration
+from tachikoma_metrics.store.families import Family, Line, Lines, Pairs
 from tachikoma_metrics.store.layout import GAUGE, HISTOGRAM
-from tachikoma_metrics.store.merge import Family, Line, Lines, Pairs
 
 LabelsOf = Callable[[Pairs], tuple[list[str], list[str]]]
 """Writes label pairs: those before ``le``, and those after it."""

@@ -74,7 +74,7 @@ def alerts(config: Config, objectives: Objectives) -> Iterator[Alert]:
     yield from (_BACKEND_ERRORS, _EXECUTIONS_FAILING)
     yield _of_stale_counts(config)
     yield from (_COUNTS_MISSING, _COUNTS_UNREADABLE, _COUNTS_FAILING)
-    yield from (_UNREACHABLE, _FAULTS, _OVERFLOW, _PAGE_SLOW)
+    yield from (_UNREACHABLE, _FAULTS, _of_overflow(config), _PAGE_SLOW)
 
 
 # --- HTTP -------------------------------------------------------------------
@@ -440,26 +440,33 @@ _FAULTS = Alert(
     ),
 )
 
-_OVERFLOW = Alert(
-    "DjangoMetricsOverflow",
-    _risen("tachikoma_metrics_overflow_total", "family"),
-    "1m",
-    "ticket",
-    "{{ $labels.job }}: {{ $labels.family }} is full; new label sets are one, overflow.",
-    Runbook(
-        "The metric has as many label sets in a process as `MAX_SERIES` allows. What is new is "
-        "counted under `overflow` in the labels that may have any value, such as `path`. Those of "
-        "a short list, such as `method` and `status`, keep theirs: totals and rates of failure "
-        "stay right, but which path they are of is not told.",
-        (
-            "Look at the values of its labels on the page: usually one of them is an id or a "
-            "name that a client chooses.",
-            "Leave that label out with `LABELS`, or have it take fewer values.",
-            "If all of them are wanted, raise `MAX_SERIES`. *Label sets by family* shows how "
-            "full the others are.",
-        ),
+_FULL = Runbook(
+    "The metric has as many label sets as `MAX_SERIES` allows, in one process or in all of them "
+    "together. What is new is counted under `overflow` in the labels that may have any value, such "
+    "as `path`. Those of a short list, such as `method` and `status`, keep theirs: totals and "
+    "rates of failure stay right, but which path they are of is not told.",
+    (
+        "Look at the values of its labels on the page: usually one of them is an id or a "
+        "name that a client chooses.",
+        "Leave that label out with `LABELS`, or have it take fewer values.",
+        "If all of them are wanted, raise `MAX_SERIES`. *Label sets by family* shows how "
+        "full the others are.",
     ),
 )
+
+
+def _of_overflow(config: Config) -> Alert:
+    risen = _risen("tachikoma_metrics_overflow_total", "family")
+    full = "max by (<service>, family) (tachikoma_metrics_series)"
+    return Alert(
+        "DjangoMetricsOverflow",
+        f"{risen}\nor {full} >= {config.max_series}",
+        "1m",
+        "ticket",
+        "{{ $labels.job }}: {{ $labels.family }} is full; new label sets are one, overflow.",
+        _FULL,
+    )
+
 
 _PAGE_SLOW = Alert(
     "DjangoMetricsSlow",

@@ -7,161 +7,37 @@ and adds them up, with no work in Python for a single value.
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import accumulate
 from operator import add, itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import gauges, layout
 from tachikoma_metrics.store.counts import CountsGuard, OnDamage, Told
+from tachikoma_metrics.store.families import Ending, Family, Lines
 from tachikoma_metrics.store.gauges import Part
+from tachikoma_metrics.store.label_sets import (
+    Identity,
+    Layout,
+    Names,
+    add_counters_of_lost,
+    numbers_by_declaration,
+    without_former,
+)
 from tachikoma_metrics.store.layout import (
     COUNTER,
     DOUBLE,
     GAUGE,
     HISTOGRAM,
     ZERO_AT,
-    Damaged,
     Declaration,
     Series,
 )
 from tachikoma_metrics.store.limits import NO_LIMITS, Limits, Moment, moved
 from tachikoma_metrics.store.reading import ARCHIVE, Reading
-
-Identity = tuple[object, ...]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where a slot has the first value of each label set, as long as nothing in it moved.
-
-    Label sets go by their numbers in ``Names``.
-    """
-
-    identity: Identity
-    firsts: dict[int, int]
-    is_archive: bool = False
-
-
-class Names:
-    """Give each label set a number, so that what many slots have is read once."""
-
-    def __init__(self) -> None:
-        self.series: list[Series] = []
-        self._tables: dict[bytes, tuple[Declaration, dict[bytes, int]]] = {}
-        self._numbers: dict[Declaration, dict[bytes, int]] = {}
-
-    def firsts(self, content: bytes, used: int, found: dict[int, int]) -> None:
-        """Note in ``found`` where each label set has its values; raise ``Damaged``."""
-        tables: list[tuple[Declaration, dict[bytes, int]]] = []
-        for kind, words, width, ordinal, _, first, _ in layout.walk(content, used):
-            if kind == layout.Kind.SERIES and ordinal < len(tables):
-                declaration, numbers = tables[ordinal]
-                number = numbers.get(words)
-                if number is None or width != declaration.width:
-                    number = self._number(words, width, declaration, numbers)
-                found[number] = first
-            elif kind == layout.Kind.DECLARATION:
-                tables.append(self._table(words))
-            elif kind != layout.Kind.REMOVED:
-                raise Damaged(f"A record should be of a known kind and family; got {kind}.")
-
-    def _table(self, words: bytes) -> tuple[Declaration, dict[bytes, int]]:
-        if words not in self._tables:
-            declaration = layout.read_declaration(words)
-            self._tables[words] = (declaration, self._numbers.setdefault(declaration, {}))
-        return self._tables[words]
-
-    def number_of(self, series: Series) -> int:
-        """Return the number of a label set of which no slot needs to have a record."""
-        numbers = self._numbers.setdefault(series.declaration, {})
-        words = layout.words_of_series(series)
-        width = series.declaration.width
-        number = numbers.get(words)
-        return self._number(words, width, series.declaration, numbers) if number is None else number
-
-    def _number(
-        self, words: bytes, width: int, declaration: Declaration, numbers: dict[bytes, int]
-    ) -> int:
-        series = layout.read_series(layout.Kind.SERIES, words, width, [declaration])
-        number = numbers[words] = len(self.series)
-        self.series.append(series)
-        return number
-
-
-Pairs = tuple[tuple[str, str], ...]
-"""Names and values of labels."""
-
-
-class Line(NamedTuple):
-    """What one line of a family is, apart from its value.
-
-    ``suffix`` is added to the family's name, ``bound`` is the ``le`` of a bucket.
-    """
-
-    suffix: str
-    labels: Pairs
-    bound: float | None = None
-
-
-Ending = tuple[str, "float | None"]
-"""Suffix and bound of a line, apart from the labels of its label set."""
-
-
-@dataclass(frozen=True)
-class Lines:
-    """The lines of a family; the same object for as long as they stay the same.
-
-    Each of ``label_sets``, which are values of the labels ``names``, has one line for each
-    of ``endings``. ``rendered`` is for whoever renders them: what was made of them, to be
-    used again.
-    """
-
-    names: tuple[str, ...]
-    label_sets: list[tuple[str, ...]]
-    endings: list[Ending]
-    rendered: dict[object, Any] = field(default_factory=dict, compare=False)
-
-    def pairs(self) -> Iterator[Pairs]:
-        """Yield the labels of each label set."""
-        for values in self.label_sets:
-            yield tuple(zip(self.names, values, strict=True))
-
-    def __iter__(self) -> Iterator[Line]:
-        for pairs in self.pairs():
-            for suffix, bound in self.endings:
-                yield Line(suffix, pairs, bound)
-
-
-@dataclass(frozen=True)
-class Family:
-    """One family as all slots together have it: its lines, and the value of each.
-
-    ``moved`` are the label sets that are not shown, but added to others.
-    """
-
-    declaration: Declaration
-    label_sets: Collection[tuple[str, ...]]
-    lines: Lines
-    values: Sequence[float]
-    moved: Collection[tuple[str, ...]] = ()
-
-    def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:
-        """Return a gauge without some of its label sets."""
-        count = len(self.declaration.labels)
-        kept = {
-            labels: value
-            for labels, value in zip(self.lines.label_sets, self.values, strict=True)
-            if labels[:count] not in label_sets
-        }
-        lines = Lines(self.lines.names, list(kept), self.lines.endings)
-        remaining = [labels for labels in self.label_sets if labels not in label_sets]
-        return Family(self.declaration, remaining, lines, list(kept.values()), self.moved)
 
 
 class Merger:
@@ -261,41 +137,62 @@ class _Plan:
         self._totals: list[_Totals] = []
         self._gauges: list[_Gauges] = []
         order: list[tuple[int, int]] = []
-        places: dict[int, int] = {}
-        additions: list[tuple[int, int, int]] = []
-        first = 0
-        layouts = _without_former(names, layouts)
-        by_declaration = _by_declaration(names, layouts)
-        counters = _add_counters_of_lost(names, by_declaration)
+        additions: list[tuple[int, int]] = []
+        layouts = without_former(names, layouts)
+        by_declaration = numbers_by_declaration(names, layouts)
+        counters = add_counters_of_lost(names, by_declaration)
+        gauges_of = {counter: gauge for gauge, counter in counters.items()}
+        targets: dict[int, int] = {}
         for declaration, numbers in by_declaration.items():
             self.size += len(numbers)
-            moved = _moved(names, declaration, numbers, layouts, readings, limits)
+            moved = _moved(names, declaration, numbers, gauges_of, layouts, readings, limits)
             shown = [one for one in dict.fromkeys([*numbers, *moved.values()]) if one not in moved]
             named = [names.series[number] for number in shown]
             left_out = [names.series[number].labels for number in moved]
             if declaration.type == GAUGE:
                 firsts = _firsts(shown, moved, layouts)
                 self._gauges.append(_Gauges(declaration, named, firsts, left_out))
-                continue
-            known = known_lines.get(declaration)
-            totals = _Totals(declaration, named, first, known, left_out)
-            self._totals.append(totals)
-            self.lines[declaration] = totals.lines
-            for number in shown:
-                places[number] = first
-                first += declaration.width
-            places.update((number, places[target]) for number, target in moved.items())
-            order += [(number, declaration.width) for number in shown]
-            additions += [(number, places[number], declaration.width) for number in moved]
+            else:
+                self._add_totals(declaration, named, known_lines.get(declaration), left_out)
+                order += [(number, declaration.width) for number in shown]
+                additions += [(number, declaration.width) for number in moved]
+                targets |= moved
+        self._layouts = layouts
+        self._guard = CountsGuard({number: names.series[number] for number, _ in order}, told)
+        self._is_checked = False
+        self._pick_from(layouts, order, additions, targets, counters)
+
+    def _add_totals(
+        self,
+        declaration: Declaration,
+        named: list[Series],
+        known_lines: Lines | None,
+        moved: list[tuple[str, ...]],
+    ) -> None:
+        first = self._totals[-1].end if self._totals else 0
+        totals = _Totals(declaration, named, first, known_lines, moved)
+        self._totals.append(totals)
+        self.lines[declaration] = totals.lines
+
+    def _pick_from(
+        self,
+        layouts: list[Layout],
+        order: list[tuple[int, int]],
+        additions: list[tuple[int, int]],
+        targets: dict[int, int],
+        counters: dict[int, int],
+    ) -> None:
+        """Note where in each slot the values are, and in which total each is counted."""
+        ends = accumulate((width for _, width in order), initial=0)
+        places = {number: place for (number, _), place in zip(order, ends, strict=False)}
+        places.update((number, places[target]) for number, target in targets.items())
+        added = [(number, places[number], width) for number, width in additions]
+        self._picks = [_pick(order, layout.firsts) for layout in layouts]
+        self._additions = [_additions(added, layout.firsts) for layout in layouts]
         self._lost = [
             (places[counter], [layout.firsts.get(gauge) for layout in layouts])
             for gauge, counter in counters.items()
         ]
-        self._picks = [_pick(order, layout.firsts) for layout in layouts]
-        self._layouts = layouts
-        self._guard = CountsGuard({number: names.series[number] for number, _ in order}, told)
-        self._is_checked = False
-        self._additions = [_additions(additions, layout.firsts) for layout in layouts]
 
     def families(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
         rows = [_doubles(reading.content) for reading in readings]
@@ -335,88 +232,33 @@ class _Plan:
         return totals
 
 
-def _without_former(names: Names, layouts: list[Layout]) -> list[Layout]:
-    """Leave out of the archive what no process declares any more as it was declared.
-
-    A family whose labels, buckets or type changed starts at zero, once a process of the new
-    release has a value of it, and none of the old release.
-    """
-    declared: dict[tuple[bool, str], set[Declaration]] = {}
-    for layout_ in layouts:
-        if not layout_.is_archive:
-            for declaration in {names.series[number].declaration for number in layout_.firsts}:
-                key = (declaration.is_ours, declaration.name)
-                declared.setdefault(key, set()).add(declaration)
-
-    def is_current(number: int) -> bool:
-        declaration = names.series[number].declaration
-        known = declared.get((declaration.is_ours, declaration.name))
-        return known is None or declaration in known
-
-    return [
-        layout_
-        if not layout_.is_archive
-        else replace(
-            layout_,
-            firsts={number: at for number, at in layout_.firsts.items() if is_current(number)},
-        )
-        for layout_ in layouts
-    ]
-
-
-def _by_declaration(names: Names, layouts: list[Layout]) -> dict[Declaration, list[int]]:
-    numbers: dict[int, None] = {}
-    for layout_ in layouts:
-        numbers.update(dict.fromkeys(layout_.firsts))
-    found: dict[Declaration, list[int]] = {}
-    for number in numbers:
-        found.setdefault(names.series[number].declaration, []).append(number)
-    return found
-
-
-def _add_counters_of_lost(
-    names: Names, by_declaration: dict[Declaration, list[int]]
-) -> dict[int, int]:
-    """Return the label set of the counter for each of a gauge that names one.
-
-    Most are in no slot: what was lost is in the record of the gauge.
-    """
-    counters: dict[int, int] = {}
-    for declaration, numbers in list(by_declaration.items()):
-        if declaration.lost:
-            counted = by_declaration.setdefault(declaration.counter_of_lost, [])
-            for number in numbers:
-                series = Series(declaration.counter_of_lost, names.series[number].labels)
-                counters[number] = names.number_of(series)
-                if counters[number] not in counted:
-                    counted.append(counters[number])
-    return counters
-
-
 def _moved(
     names: Names,
     declaration: Declaration,
     numbers: list[int],
+    gauges_of: dict[int, int],
     layouts: list[Layout],
     readings: Sequence[Reading],
     limits: Limits,
 ) -> dict[int, int]:
-    """Return the label sets that are above the limit, each with the one it is added to."""
+    """Return the label sets that are above the limit, each with the one it is added to.
+
+    ``gauges_of`` has the gauges from which counters of what was lost are.
+    """
     limit = limits.get(declaration.name) if declaration.is_ours else None
     if limit is None or len(numbers) < limit.most:
         return {}
-    made_at: dict[tuple[str, ...], Moment] = {}
     number_of: dict[tuple[str, ...], int] = {}
+    made_at: dict[tuple[str, ...], Moment] = {}
     for number in numbers:
         labels = names.series[number].labels
         number_of[labels] = number
+        recorded = (number, gauges_of.get(number, number))
         made_at[labels] = min(
-            (
-                (reading.is_private, layout.moment_of(reading.content, found.firsts[number]))
-                for found, reading in zip(layouts, readings, strict=True)
-                if number in found.firsts
-            ),
-            default=(True, math.inf),
+            (reading.is_private, layout.moment_of(reading.content, found.firsts[one]))
+            for found, reading in zip(layouts, readings, strict=True)
+            for one in recorded
+            if one in found.firsts
         )
     return {
         number_of[values]: names.number_of(Series(declaration, target))
@@ -486,13 +328,13 @@ class _Totals:
         self._moved = moved
         self._declaration = declaration
         self._first = first
-        self._end = first + len(named) * declaration.width
+        self.end = first + len(named) * declaration.width
         label_sets = [series.labels for series in named]
         lines = Lines(declaration.labels, label_sets, list(_endings(declaration)))
         self.lines = known_lines if known_lines == lines else lines
 
     def family(self, totals: Sequence[float]) -> Family:
-        values = totals[self._first : self._end]
+        values = totals[self._first : self.end]
         if self._declaration.type == HISTOGRAM:
             values = self._cumulated(values)
         return Family(self._declaration, self.lines.label_sets, self.lines, values, self._moved)

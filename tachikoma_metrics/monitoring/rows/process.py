@@ -70,7 +70,7 @@ PROCESS = Row(
         ),
         Panel(
             "Label sets by family",
-            "How full each family is; MAX_SERIES is the most of one process.",
+            "How full each metric is; from MAX_SERIES on, new label sets are `overflow`.",
             (Query("max by (family) (tachikoma_metrics_series)", "{{family}}"),),
             width=THIRD,
         ),

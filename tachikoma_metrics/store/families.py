@@ -1,0 +1,78 @@
+"""A family as all slots together have it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tachikoma_metrics.store.layout import Declaration
+
+Pairs = tuple[tuple[str, str], ...]
+"""Names and values of labels."""
+
+
+class Line(NamedTuple):
+    """What one line of a family is, apart from its value.
+
+    ``suffix`` is added to the family's name, ``bound`` is the ``le`` of a bucket.
+    """
+
+    suffix: str
+    labels: Pairs
+    bound: float | None = None
+
+
+Ending = tuple[str, "float | None"]
+"""Suffix and bound of a line, apart from the labels of its label set."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of a family; the same object for as long as they stay the same.
+
+    Each of ``label_sets``, which are values of the labels ``names``, has one line for each
+    of ``endings``. ``rendered`` is for whoever renders them: what was made of them, to be
+    used again.
+    """
+
+    names: tuple[str, ...]
+    label_sets: list[tuple[str, ...]]
+    endings: list[Ending]
+    rendered: dict[object, Any] = field(default_factory=dict, compare=False)
+
+    def pairs(self) -> Iterator[Pairs]:
+        """Yield the labels of each label set."""
+        for values in self.label_sets:
+            yield tuple(zip(self.names, values, strict=True))
+
+    def __iter__(self) -> Iterator[Line]:
+        for pairs in self.pairs():
+            for suffix, bound in self.endings:
+                yield Line(suffix, pairs, bound)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family as all slots together have it: its lines, and the value of each.
+
+    ``moved`` are the label sets that are not shown, but added to others.
+    """
+
+    declaration: Declaration
+    label_sets: Collection[tuple[str, ...]]
+    lines: Lines
+    values: Sequence[float]
+    moved: Collection[tuple[str, ...]] = ()
+
+    def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:
+        """Return a gauge without some of its label sets."""
+        count = len(self.declaration.labels)
+        kept = {
+            labels: value
+            for labels, value in zip(self.lines.label_sets, self.values, strict=True)
+            if labels[:count] not in label_sets
+        }
+        lines = Lines(self.lines.names, list(kept), self.lines.endings)
+        remaining = [labels for labels in self.label_sets if labels not in label_sets]
+        return Family(self.declaration, remaining, lines, list(kept.values()), self.moved)

@@ -1,0 +1,127 @@
+"""Label sets by numbers, so that what many slots have is read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tachikoma_metrics.store import layout
+from tachikoma_metrics.store.layout import Damaged, Declaration, Series
+
+Identity = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a slot has the first value of each label set, as long as nothing in it moved.
+
+    Label sets go by their numbers in ``Names``.
+    """
+
+    identity: Identity
+    firsts: dict[int, int]
+    is_archive: bool = False
+
+
+class Names:
+    """Give each label set a number, so that what many slots have is read once."""
+
+    def __init__(self) -> None:
+        self.series: list[Series] = []
+        self._tables: dict[bytes, tuple[Declaration, dict[bytes, int]]] = {}
+        self._numbers: dict[Declaration, dict[bytes, int]] = {}
+
+    def firsts(self, content: bytes, used: int, found: dict[int, int]) -> None:
+        """Note in ``found`` where each label set has its values; raise ``Damaged``."""
+        tables: list[tuple[Declaration, dict[bytes, int]]] = []
+        for kind, words, width, ordinal, _, first, _ in layout.walk(content, used):
+            if kind == layout.Kind.SERIES and ordinal < len(tables):
+                declaration, numbers = tables[ordinal]
+                number = numbers.get(words)
+                if number is None or width != declaration.width:
+                    number = self._number(words, width, declaration, numbers)
+                found[number] = first
+            elif kind == layout.Kind.DECLARATION:
+                tables.append(self._table(words))
+            elif kind != layout.Kind.REMOVED:
+                raise Damaged(f"A record should be of a known kind and family; got {kind}.")
+
+    def _table(self, words: bytes) -> tuple[Declaration, dict[bytes, int]]:
+        if words not in self._tables:
+            declaration = layout.read_declaration(words)
+            self._tables[words] = (declaration, self._numbers.setdefault(declaration, {}))
+        return self._tables[words]
+
+    def number_of(self, series: Series) -> int:
+        """Return the number of a label set of which no slot needs to have a record."""
+        numbers = self._numbers.setdefault(series.declaration, {})
+        words = layout.words_of_series(series)
+        width = series.declaration.width
+        number = numbers.get(words)
+        return self._number(words, width, series.declaration, numbers) if number is None else number
+
+    def _number(
+        self, words: bytes, width: int, declaration: Declaration, numbers: dict[bytes, int]
+    ) -> int:
+        series = layout.read_series(layout.Kind.SERIES, words, width, [declaration])
+        number = numbers[words] = len(self.series)
+        self.series.append(series)
+        return number
+
+
+def without_former(names: Names, layouts: list[Layout]) -> list[Layout]:
+    """Leave out of the archive what no process declares any more as it was declared.
+
+    A family whose labels, buckets or type changed starts at zero, once a process of the new
+    release has a value of it, and none of the old release.
+    """
+    declared: dict[tuple[bool, str], set[Declaration]] = {}
+    for layout_ in layouts:
+        if not layout_.is_archive:
+            for declaration in {names.series[number].declaration for number in layout_.firsts}:
+                key = (declaration.is_ours, declaration.name)
+                declared.setdefault(key, set()).add(declaration)
+
+    def is_current(number: int) -> bool:
+        declaration = names.series[number].declaration
+        known = declared.get((declaration.is_ours, declaration.name))
+        return known is None or declaration in known
+
+    return [
+        layout_
+        if not layout_.is_archive
+        else replace(
+            layout_,
+            firsts={number: at for number, at in layout_.firsts.items() if is_current(number)},
+        )
+        for layout_ in layouts
+    ]
+
+
+def numbers_by_declaration(names: Names, layouts: list[Layout]) -> dict[Declaration, list[int]]:
+    """Return the label sets that any slot has, by their families."""
+    numbers: dict[int, None] = {}
+    for layout_ in layouts:
+        numbers.update(dict.fromkeys(layout_.firsts))
+    found: dict[Declaration, list[int]] = {}
+    for number in numbers:
+        found.setdefault(names.series[number].declaration, []).append(number)
+    return found
+
+
+def add_counters_of_lost(
+    names: Names, by_declaration: dict[Declaration, list[int]]
+) -> dict[int, int]:
+    """Return the label set of the counter for each of a gauge that names one.
+
+    Most are in no slot: what was lost is in the record of the gauge.
+    """
+    counters: dict[int, int] = {}
+    for declaration, numbers in list(by_declaration.items()):
+        if declaration.lost:
+            counted = by_declaration.setdefault(declaration.counter_of_lost, [])
+            for number in numbers:
+                series = Series(declaration.counter_of_lost, names.series[number].labels)
+                counters[number] = names.number_of(series)
+                if counters[number] not in counted:
+                    counted.append(counters[number])
+    return counters
