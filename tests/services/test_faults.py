@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.pages import Page
 from tests.services.processes import eventually
-from tests.services.sites import Load, Page, Site, falls, has_children, requests, total
+from tests.services.sites import Load, Site, falls, has_children, requests, total
 
 
 def faults(page: Page) -> float:
