@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -41,18 +41,28 @@ def unmeasured(module: str) -> bool:
 
     False where nothing can be known: no such module, or none whose source can be read.
     """
+    routes = False
+    for source in _sources(module):
+        # No more has to be read, which takes its time at each command.
+        if WRAPPER in source.uses:
+            return False
+        routes |= source.routes
+    return routes
+
+
+def _sources(module: str) -> Iterator[Source]:
+    """Yield what the module says, and each that it imports, directly or not."""
     first = _read(module)
-    routes = first.names_websockets
-    sources, seen, waiting = [first], {module}, list(first.imports)
+    # The application itself need not use a router.
+    yield replace(first, uses=first.uses | {ROUTER})
+    seen, waiting = {module}, list(first.imports)
     while waiting and len(seen) < _MOST_MODULES:
         name = waiting.pop(0)
         if name not in seen:
             seen.add(name)
-            sources.append(_read(name))
-            waiting += sources[-1].imports
-    if any(WRAPPER in source.uses for source in sources):
-        return False
-    return routes or any(source.routes for source in sources)
+            source = _read(name)
+            yield source
+            waiting += source.imports
 
 
 def _read(name: str) -> Source:

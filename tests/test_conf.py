@@ -156,13 +156,15 @@ def test_importing_the_package_starts_no_thread_and_needs_no_apps():
     assert run(script).stderr == ""
 
 
-def test_what_was_recorded_before_the_settings_were_known_does_not_freeze_them():
+def test_what_was_recorded_before_the_settings_were_known_does_not_freeze_them(tmp_path: Path):
+    # Not the store that scripts of this folder share, those of other environments included.
+    declared = {"NAMESPACE": "shop", "STORE_DIR": str(tmp_path / "store")}
     script = (
         "from tachikoma_metrics import METRICS, record_cache_hit\n"
         "record_cache_hit()\n"
         "import django; from django.conf import settings\n"
         "settings.configure(INSTALLED_APPS=['tachikoma_metrics'],\n"
-        "    TACHIKOMA_METRICS={'NAMESPACE': 'shop'}); django.setup()\n"
+        f"    TACHIKOMA_METRICS={declared}); django.setup()\n"
         "assert 'shop_cache_hits_total' in METRICS.encode()\n"
         "assert '\\ncache_hits_total' not in METRICS.encode()"
     )

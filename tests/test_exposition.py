@@ -125,12 +125,12 @@ def test_our_own_families_are_what_the_stock_writer_writes():
     assert all(line.startswith("# ") or line.endswith(" 0.0") for line in left_out)
 
 
-label_text = st.text(st.characters(codec="utf-8"))
+label_text = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(
     st.dictionaries(st.tuples(label_text, label_text), st.floats(min_value=0), max_size=5),
-    st.text(st.characters(codec="utf-8", exclude_characters="\r")),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r")),
 )
 def test_any_labels_and_values_come_back_from_the_page(
     values: dict[tuple[str, str], float], documentation: str

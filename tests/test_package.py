@@ -19,8 +19,9 @@ import pytest
 
 from tachikoma_metrics import __version__
 from tachikoma_metrics.exposition.parse import parse_text
+from tests.services.pages import Page
 from tests.services.processes import ROOT, answers, eventually, free_port, get, running
-from tests.services.sites import Page, requests, total
+from tests.services.sites import requests, total
 
 pytest.importorskip("build", reason="the package environment has it")
 

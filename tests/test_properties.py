@@ -27,7 +27,7 @@ paths = st.one_of(
     ),
     st.integers(0, 10**6).map("/articles/{}/".format),
     st.uuids().map("/things/{}/parts/wheel/".format),
-    st.text(st.characters(codec="utf-8"), max_size=60).map("/{}".format),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=60).map("/{}".format),
 )
 headers = st.dictionaries(
     st.sampled_from(

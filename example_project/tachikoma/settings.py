@@ -82,6 +82,8 @@ TACHIKOMA_METRICS = {
         "backend_requests_in_progress",
     ],
 }
+if "STORE_DIR" in os.environ:
+    TACHIKOMA_METRICS["STORE_DIR"] = os.environ["STORE_DIR"]
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
 

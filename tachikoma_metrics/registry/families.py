@@ -214,7 +214,8 @@ class GuardedMetric(MetricWrapperBase):
             self.cell.remove()
 
     def _let_go(self, children: list[Any]) -> None:
-        STORE.remove(*(Series(self.declaration, child._labelvalues) for child in children))
+        if children:
+            STORE.remove(*(Series(self.declaration, child._labelvalues) for child in children))
         for child in children:
             # Whoever still has it counts for himself alone.
             child.cell.series = None

@@ -11,8 +11,9 @@ import pytest
 from tachikoma_metrics.exposition.parse import parse_text
 from tests.docs.elsewhere import server_commands
 from tests.docs.terminals import Desk
+from tests.services.pages import Page
 from tests.services.processes import answers, eventually, get
-from tests.services.sites import Page, requests, total
+from tests.services.sites import requests, total
 
 
 def page(somebody: Desk) -> Page:

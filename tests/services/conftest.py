@@ -59,13 +59,17 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment_with(database: Path) -> dict[str, str]:
-    """Return the environment of an example that has this database."""
+    """Return the environment of an example that has this database, and totals of its own.
+
+    Other tests serve the same project from the same place, before it and at the same time.
+    """
     return {
         **os.environ,
         "DATABASE_PATH": str(database),
         "DJANGO_SETTINGS_MODULE": "tachikoma.settings",
         "PYTHONPATH": str(ROOT),
         "PYTHONWARNINGS": "default",
+        "STORE_DIR": str(database.parent / "store"),
     }
 
 

@@ -14,12 +14,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tachikoma_metrics.exposition.parse import parse_text
+from tests.services.pages import Page, read
 from tests.services.processes import ROOT, answers, eventually, free_port, get, running
 
 PROJECT = Path(__file__).resolve().parent / "project"
-
-Page = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def total(page: Page, name: str, **labels: str) -> float:
@@ -147,7 +145,7 @@ class Site:
 
     def page(self) -> Page:
         """Return the metrics page, from whichever process answers."""
-        return parse_text(self.get("/metrics"))
+        return read(self.get("/metrics"))
 
     # --- what the machine knows of it ---------------------------------------
 
@@ -299,4 +297,4 @@ class Load:
     @property
     def pages(self) -> list[Page]:
         """Return the pages, as scraped one after the other."""
-        return [parse_text(text) for text in self.scraper.texts]
+        return [read(text) for text in self.scraper.texts]

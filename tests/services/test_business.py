@@ -13,10 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tachikoma_metrics.exposition.parse import parse_text
+from tests.services.pages import Page, read
 from tests.services.processes import eventually, free_port, get, is_listening, missing
 from tests.services.proxies import Proxy
-from tests.services.sites import Page, Site, total
+from tests.services.sites import Site, total
 
 POSTGRESQL = 5432
 RABBITMQ = 5672
@@ -178,7 +178,7 @@ def test_two_hosts_show_the_same_and_a_worker_serves_its_own(
     def worker_page() -> Page:
         status, body = get(f"http://127.0.0.1:{port}/metrics")
         assert status == 200
-        return parse_text(body.decode())
+        return read(body.decode())
 
     with web.gunicorn("-w", "2"), worker.celery("-c", "2"):
         for _ in range(10):

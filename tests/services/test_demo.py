@@ -46,6 +46,8 @@ def demonstrating(
         "PORT": str(port),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
+        # Not that of other demos.
+        "STORE_DIR": str(folder / "store"),
     }
     command = [sys.executable, "demo.py"]
     with running(command, folder / "demo.log", stop_by, cwd=EXAMPLE, env=environment) as demo:

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from tachikoma_metrics.exposition.parse import parse_text
+from tests.services.pages import Page
 from tests.services.processes import answers, eventually, free_port, get
-from tests.services.sites import Load, Page, Site, falls, has_children, requests, total
+from tests.services.sites import Load, Site, falls, has_children, requests, total
 
 
 def faults(page: Page) -> float:

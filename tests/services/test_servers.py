@@ -12,6 +12,7 @@ import pytest
 
 from tachikoma_metrics.exposition.parse import parse_text
 from tests.services.conftest import Server
+from tests.services.pages import read
 from tests.services.processes import eventually, get
 
 MISSIONS = "/api/v1/missions/"
@@ -20,7 +21,7 @@ MISSIONS = "/api/v1/missions/"
 def requests(server: Server) -> dict[tuple[str, str, str], float]:
     return {
         (dict(labels)["method"], dict(labels)["path"], dict(labels)["status"]): value
-        for (name, labels), value in parse_text(server.page()).items()
+        for (name, labels), value in read(server.page()).items()
         if name == "http_requests_total"
     }
 
@@ -91,7 +92,7 @@ def test_a_stream_is_counted_with_all_its_bytes(server: Server):
     assert status == 200
     labels = frozenset({("method", "GET"), ("path", "/api/v1/missions/:id/export/")})
     eventually(lambda: ("GET", "/api/v1/missions/:id/export/", "200") in requests(server))
-    page = parse_text(server.page())
+    page = read(server.page())
     assert page["http_response_size_bytes_sum", labels] == len(body)
 
 
@@ -120,3 +121,19 @@ def add_specs(database: str, mission: str, count: int) -> None:
             "VALUES (?, ?, 'planned', '2026-01-01 00:00:00', ?)",
             rows,
         )
+
+
+def test_pages_are_read_here_as_prometheus_client_reads_them(gunicorn: Server):
+    raw(gunicorn, request(r'GET /"quoted\" HTTP/1.1'))
+    text = gunicorn.page() + 'odd{one="a\\\\nb\\"}, {\\n",two=""} -Inf\n'
+
+    page = read(text)
+
+    assert len(page) > 50
+    assert page == parse_text(text)
+
+
+@pytest.mark.parametrize("text", ["one", "one 1 2", "one two", 'one{a="b"c="d"} 1', "one 1\none 2"])
+def test_what_is_no_page_is_not_read_here(text: str):
+    with pytest.raises(ValueError, match=r"."):
+        read(text)

@@ -12,8 +12,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.services.pages import Page
 from tests.services.processes import answers, eventually, free_port
-from tests.services.sites import Page, Site, total
+from tests.services.sites import Site, total
 
 OPT_IN = "ws_connection_duration_seconds ws_connections_rejected_total ws_disconnects_total"
 
