@@ -7,11 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sysconfig
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.services.processes import eventually, is_listening
+from tests.services.processes import answers, eventually, is_listening, running
 from tests.services.sites import Site, children
 
 
@@ -19,14 +21,17 @@ from tests.services.sites import Site, children
 class Ledger:
     """What a site wrote down: requests that began, how they ended, and papers sold."""
 
-    begun: int
+    begun: Counter[str]
+    """By path."""
     ended: Counter[str]
+    """By status."""
     sold: Counter[str]
+    """By title, or by what kind of process sold it."""
 
     @property
     def cut_off(self) -> int:
         """Return how many requests began and did not end: their process was killed."""
-        return self.begun - self.ended.total()
+        return self.begun.total() - self.ended.total()
 
 
 def read_ledger(text: str) -> Ledger:
@@ -35,7 +40,7 @@ def read_ledger(text: str) -> Ledger:
     of: dict[str, Counter[str]] = {kind: Counter() for kind in ("begun", "ended", "sold")}
     for (kind, what), times in events.items():
         of[kind][what] += times
-    return Ledger(of["begun"].total(), of["ended"], of["sold"])
+    return Ledger(**of)
 
 
 class Kiosk(Site):
@@ -79,6 +84,21 @@ class Kiosk(Site):
         new = self.home / "new"
         new.symlink_to(self.home / "releases" / release)
         new.rename(self.current)
+
+    # --- servers ------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def gunicorn_program(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Serve the site by gunicorn's own program, which a signal has start itself anew.
+
+        Started by ``python -m``, it would not find the standard library's ``http`` then.
+        """
+        gunicorn = str(Path(sysconfig.get_path("scripts")) / "gunicorn")
+        bind = f"127.0.0.1:{self.port}"
+        command = [gunicorn, "kiosk.wsgi", "--bind", bind, "--log-level", "warning", *options]
+        with running(command, self.log("gunicorn"), cwd=self.home, env=self.environment) as process:
+            eventually(lambda: answers(f"{self.url}/metrics"))
+            yield process
 
     # --- the end ------------------------------------------------------------
 

@@ -52,7 +52,7 @@ def another_master(stage: Stage) -> None:
     """USR2: the program is run anew, and takes the old one's sockets over."""
     site = stage.scene.site
     file = site.home / "gunicorn.pid"
-    with site.gunicorn("--workers", "2", "--pid", str(file)) as old:
+    with site.gunicorn_program("--workers", "2", "--pid", str(file)) as old:
         with stage.scene.load() as load:
             load.reaches(80)
             new = _another_master(old, file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import resource
@@ -16,6 +17,8 @@ import pytest
 from tests.oracle.load import idle_connections
 from tests.oracle.scenario import Stage, scenario
 from tests.services.sites import children
+
+FILES = 4096
 
 
 @scenario(is_short=True)
@@ -37,13 +40,14 @@ def full_directory(stage: Stage) -> None:
     site = stage.scene.site
     store = stage.folder / f"{stage.scene.name}.store"
     site.environment["SETTINGS"] = json.dumps({"STORE_DIR": str(store / "slots")})
-    papers = [f"/paper/{number}-{'x' * 40}/" for number in range(100)]
-    with _file_system(store, kilobytes=512), site.gunicorn("--workers", "3"):
+    # More than a slot has room for: each has to grow, and cannot.
+    papers = [f"/paper/{number}-{'x' * 1500}/" for number in range(150)]
+    with _file_system(store, kilobytes=4096), site.gunicorn("--workers", "3"):
         with stage.scene.load(60):
             pass
         stage.scene.target.await_scrapes()
         ballast = _fill(store)
-        with stage.scene.load(600, papers, per_second=100):
+        with stage.scene.load(300, papers):
             pass
         stage.scene.target.await_scrapes(6)
         ballast.unlink()
@@ -54,16 +58,34 @@ def full_directory(stage: Stage) -> None:
 
 @scenario(is_short=True)
 def no_descriptors(stage: Stage) -> None:
-    """Idle connections have all descriptors that the workers may open."""
-    site = stage.scene.site
-    with site.gunicorn("--workers", "2", "--threads", "4", "--keep-alive", "60") as server:
+    """Workers may open one more file, which is the connection of whoever asks for the metrics."""
+    with stage.scene.site.gunicorn("--workers", "2") as server:
+        with stage.scene.load(100):
+            pass
+        stage.scene.target.await_scrapes()
+        workers = children(server)
+        for worker in workers:
+            _allow_one_more_file(worker)
+        with stage.scene.load(100):
+            pass
+        for worker in workers:
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (FILES, FILES))
+        with stage.scene.load(50):
+            pass
+        stage.scene.settle()
+
+
+@scenario()
+def idle_connections_take_all_descriptors(stage: Stage) -> None:
+    """Clients that connect, and send nothing, have all files that workers may open."""
+    with stage.scene.site.gunicorn("--workers", "2", "--threads", "4") as server:
         with stage.scene.load(100):
             pass
         stage.scene.target.await_scrapes()
         for worker in children(server):
-            resource.prlimit(worker, resource.RLIMIT_NOFILE, (_open_files(worker) + 6, 4096))
-        with idle_connections(site.port, 60), stage.scene.load(30, per_second=10):
-            stage.scene.target.await_scrapes(0)
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (_next_file(worker) + 6, FILES))
+        with idle_connections(stage.scene.site.port, 60), stage.scene.load(30, per_second=10):
+            pass
         with stage.scene.load(100):
             pass
         stage.scene.settle()
@@ -97,5 +119,11 @@ def _fill(directory: Path) -> Path:
     return path
 
 
-def _open_files(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def _allow_one_more_file(pid: int) -> None:
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (_next_file(pid) + 1, FILES))
+
+
+def _next_file(pid: int) -> int:
+    """Return the number that the next file of a process has: the lowest that is free."""
+    taken = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    return next(number for number in itertools.count() if number not in taken)
