@@ -39,7 +39,8 @@ def _wishes() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", choices=[[], *SCENARIOS], metavar="NAME")
     parser.add_argument("--short", action="store_true", help="Play those that are tests, alone.")
     parser.add_argument("--list", action="store_true", help="Print the names, and play nothing.")
-    parser.add_argument("--at-a-time", type=int, default=AT_A_TIME)
+    help_text = "How many are played side by side."
+    parser.add_argument("--at-a-time", type=int, default=AT_A_TIME, help=help_text)
     return parser.parse_args()
 
 

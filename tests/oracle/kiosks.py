@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.services.processes import answers, eventually, is_listening, running
+from tests.services.processes import answers, eventually, is_listening
 from tests.services.sites import Site, children
 
 
@@ -94,9 +94,8 @@ class Kiosk(Site):
         Started by ``python -m``, it would not find the standard library's ``http`` then.
         """
         gunicorn = str(Path(sysconfig.get_path("scripts")) / "gunicorn")
-        bind = f"127.0.0.1:{self.port}"
-        command = [gunicorn, "kiosk.wsgi", "--bind", bind, "--log-level", "warning", *options]
-        with running(command, self.log("gunicorn"), cwd=self.home, env=self.environment) as process:
+        command = [gunicorn, "kiosk.wsgi", "--bind", f"127.0.0.1:{self.port}", *options]
+        with self.running_program("gunicorn", *command) as process:
             eventually(lambda: answers(f"{self.url}/metrics"))
             yield process
 

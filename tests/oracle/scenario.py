@@ -26,7 +26,7 @@ class Scene:
     is_settled: bool = False
 
     def load(
-        self, count: int = 250, paths: Sequence[str] = PATHS, per_second: float = PER_SECOND
+        self, count: int = 150, paths: Sequence[str] = PATHS, per_second: float = PER_SECOND
     ) -> Load:
         """Return clients that send requests until so many are answered."""
         self.loads.append(Load(self.site.port, count, paths, per_second))

@@ -71,10 +71,15 @@ class Site:
 
     @contextlib.contextmanager
     def running(self, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a program of Python's for the time of the block."""
-        full = [sys.executable, "-m", *command]
+        """Run a module of Python's for the time of the block."""
+        with self.running_program(name, sys.executable, "-m", *command) as process:
+            yield process
+
+    @contextlib.contextmanager
+    def running_program(self, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a program for the time of the block."""
         log = self.log(name)
-        with running(full, log, cwd=self.home, env=self.environment) as process:
+        with running(list(command), log, cwd=self.home, env=self.environment) as process:
             try:
                 yield process
             except BaseException:

@@ -17,9 +17,9 @@ CHANCE = random.Random(7)  # noqa: S311
 @scenario(is_short=True, is_killed=True)
 def killed_workers(stage: Stage) -> None:
     """One worker after the other, at any point of its work."""
-    with stage.scene.site.gunicorn("--workers", "3") as server:
+    with stage.scene.site.gunicorn("--workers", "3", "--preload") as server:
         with stage.scene.load() as load:
-            for answered in range(20, 250, 20):
+            for answered in range(10, 150, 10):
                 load.reaches(answered)
                 _kill_one(children(server))
         stage.scene.settle()
@@ -53,14 +53,14 @@ def killed_storm(stage: Stage) -> None:
 def killed_master(stage: Stage) -> None:
     """The server itself is killed, and started again."""
     with stage.scene.load() as load:
-        for answered in (100, 200):
+        for answered in (50, 100):
             with stage.scene.site.gunicorn("--workers", "2") as server:
                 load.reaches(answered)
                 os.kill(server.pid, signal.SIGKILL)
                 server.wait()
                 stage.scene.site.is_over()
         with stage.scene.site.gunicorn("--workers", "2"):
-            load.reaches(250)
+            load.reaches(load.count)
             stage.scene.settle()
 
 

@@ -11,8 +11,8 @@ from tests.services.processes import eventually, free_port, is_listening, progra
 def two_sites(stage: Stage) -> None:
     """Sites of one user with settings of one name, which have nothing to do with each other."""
     one, other = stage.scenes
-    with one.site.gunicorn("--workers", "2"), other.site.gunicorn("--workers", "2"):
-        with one.load(150), other.load(100, ["/paper/other/"]):
+    with one.site.gunicorn("--workers", "2"), other.site.gunicorn("--preload"):
+        with one.load(100), other.load(100, ["/paper/other/"]):
             pass
         one.settle()
         other.settle()
@@ -21,8 +21,8 @@ def two_sites(stage: Stage) -> None:
 @scenario(is_short=True)
 def pools(stage: Stage) -> None:
     """Requests that have processes of their own, which count and end."""
-    with stage.scene.site.gunicorn("--workers", "2", "--timeout", "0"):
-        with stage.scene.load(60, ["/pool/", "/"], per_second=15):
+    with stage.scene.site.gunicorn("--workers", "2", "--preload", "--timeout", "0"):
+        with stage.scene.load(40, ["/pool/", "/"], per_second=15):
             pass
         stage.scene.settle()
 
@@ -31,8 +31,8 @@ def pools(stage: Stage) -> None:
 def commands(stage: Stage) -> None:
     """Commands that count, and end."""
     site = stage.scene.site
-    with site.gunicorn("--workers", "2"):
-        with stage.scene.load(150):
+    with site.gunicorn("--workers", "2", "--preload"):
+        with stage.scene.load(100):
             for count in (3, 5, 7):
                 site.command("sell", str(count))
         stage.scene.settle()
@@ -47,11 +47,11 @@ def celery_worker(stage: Stage) -> None:
     alone = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(stage.folder)]
     with running([program("redis-server"), *alone], stage.folder / "redis.log"):
         eventually(lambda: is_listening(port))
-        with site.celery("--concurrency", "2"):
-            with site.gunicorn("--workers", "2"), stage.scene.load(60, ["/deliver/", "/"]):
+        with site.celery("--pool", "solo"):
+            with site.gunicorn(), stage.scene.load(40, ["/deliver/", "/"]):
                 pass
-            with site.gunicorn("--workers", "2"):
-                with stage.scene.load(60, ["/deliver/", "/"]):
+            with site.gunicorn():
+                with stage.scene.load(40, ["/deliver/", "/"]):
                     pass
                 eventually(lambda: _has_delivered(site.ledger))
                 stage.scene.settle()

@@ -13,7 +13,7 @@ def release_and_reload(stage: Stage) -> None:
     site.become_releases()
     with site.gunicorn("--workers", "3", "--chdir", str(site.current)) as server:
         with stage.scene.load() as load:
-            load.reaches(80)
+            load.reaches(50)
             site.switch_to("2")
             stage.scene.target.await_scrapes(4)
             reload_workers(server)
@@ -28,11 +28,11 @@ def release_and_restart(stage: Stage) -> None:
     site.become_releases()
     with stage.scene.load() as load:
         with site.gunicorn("--workers", "3", "--chdir", str(site.current)):
-            load.reaches(80)
+            load.reaches(50)
             site.switch_to("2")
             stage.scene.target.await_scrapes(4)
         with site.gunicorn("--workers", "3", "--chdir", str(site.current)):
-            load.reaches(250)
+            load.reaches(load.count)
             stage.scene.settle()
 
 
@@ -44,7 +44,7 @@ def release_beside_a_command(stage: Stage) -> None:
     with site.gunicorn("--workers", "2", "--chdir", str(site.current)) as server:
         site.command("sell", "5")
         with stage.scene.load() as load:
-            load.reaches(80)
+            load.reaches(50)
             site.switch_to("2")
             site.command("sell", "7")
             reload_workers(server)

@@ -17,10 +17,10 @@ RESTARTS = 3
 @scenario(is_short=True)
 def restart(stage: Stage) -> None:
     """Stop and start, under load: clients in between are refused."""
-    with stage.scene.load(RESTARTS * 80) as load:
+    with stage.scene.load(RESTARTS * 50) as load:
         for number in range(1, RESTARTS + 1):
             with stage.scene.site.gunicorn("--workers", "2"):
-                load.reaches(number * 80)
+                load.reaches(number * 50)
                 if number == RESTARTS:
                     stage.scene.settle()
 
@@ -28,10 +28,10 @@ def restart(stage: Stage) -> None:
 @scenario()
 def restart_of_uvicorn(stage: Stage) -> None:
     """The same, with workers of an ASGI server."""
-    with stage.scene.load(RESTARTS * 80) as load:
+    with stage.scene.load(RESTARTS * 50) as load:
         for number in range(1, RESTARTS + 1):
             with stage.scene.site.uvicorn("--workers", "2", "--no-access-log"):
-                load.reaches(number * 80)
+                load.reaches(number * 50)
                 if number == RESTARTS:
                     stage.scene.settle()
 
@@ -39,10 +39,10 @@ def restart_of_uvicorn(stage: Stage) -> None:
 @scenario()
 def restart_with_more_workers(stage: Stage) -> None:
     """A server with four workers, then one with one, then with four."""
-    with stage.scene.load(240) as load:
+    with stage.scene.load(150) as load:
         for number, workers in enumerate(("4", "1", "4"), 1):
             with stage.scene.site.gunicorn("--workers", workers):
-                load.reaches(number * 80)
+                load.reaches(number * 50)
                 if number == 3:
                     stage.scene.settle()
 
@@ -54,9 +54,9 @@ def another_master(stage: Stage) -> None:
     file = site.home / "gunicorn.pid"
     with site.gunicorn_program("--workers", "2", "--pid", str(file)) as old:
         with stage.scene.load() as load:
-            load.reaches(80)
+            load.reaches(50)
             new = _another_master(old, file)
-            load.reaches(160)
+            load.reaches(100)
             old.terminate()
             old.wait()
         stage.scene.settle()

@@ -40,7 +40,7 @@ def uvicorn_workers(stage: Stage) -> None:
 @scenario(is_short=True)
 def recycling(stage: Stage) -> None:
     """Workers that are replaced after a few requests each."""
-    with stage.scene.site.gunicorn("--workers", "2", "--max-requests", "60"):
+    with stage.scene.site.gunicorn("--workers", "2", "--preload", "--max-requests", "30"):
         with stage.scene.load():
             pass
         stage.scene.settle()
@@ -60,7 +60,7 @@ def stopped_workers(stage: Stage) -> None:
     """Workers that stand still, in whatever they were at, and go on later."""
     with stage.scene.site.gunicorn("--workers", "3", "--timeout", "0") as server:
         with stage.scene.load() as load:
-            for answered in (50, 100, 150, 200):
+            for answered in (30, 60, 90, 120):
                 load.reaches(answered)
                 worker = children(server)[0]
                 os.kill(worker, signal.SIGSTOP)
@@ -74,7 +74,7 @@ def reload(stage: Stage) -> None:
     """Workers that are replaced all at once, by a signal to their master."""
     with stage.scene.site.gunicorn("--workers", "2") as server:
         with stage.scene.load() as load:
-            for answered in (80, 160):
+            for answered in (50, 100):
                 load.reaches(answered)
                 reload_workers(server)
         stage.scene.settle()

@@ -25,9 +25,9 @@ FILES = 4096
 def removed_directory(stage: Stage) -> None:
     """The directory is removed while it is in use, as some systems do when a user logs out."""
     site = stage.scene.site
-    with site.gunicorn("--workers", "3"):
+    with site.gunicorn("--workers", "3", "--preload"):
         with stage.scene.load() as load:
-            for answered in (80, 160):
+            for answered in (50, 100):
                 load.reaches(answered)
                 _remove(site.store_dirs())
                 stage.scene.target.await_scrapes()
@@ -42,7 +42,7 @@ def full_directory(stage: Stage) -> None:
     site.environment["SETTINGS"] = json.dumps({"STORE_DIR": str(store / "slots")})
     # More than a slot has room for: each has to grow, and cannot.
     papers = [f"/paper/{number}-{'x' * 1500}/" for number in range(150)]
-    with _file_system(store, kilobytes=4096), site.gunicorn("--workers", "3"):
+    with _file_system(store, kilobytes=4096), site.gunicorn("--workers", "3", "--preload"):
         with stage.scene.load(60):
             pass
         stage.scene.target.await_scrapes()
@@ -59,7 +59,7 @@ def full_directory(stage: Stage) -> None:
 @scenario(is_short=True)
 def no_descriptors(stage: Stage) -> None:
     """Workers may open one more file, which is the connection of whoever asks for the metrics."""
-    with stage.scene.site.gunicorn("--workers", "2") as server:
+    with stage.scene.site.gunicorn("--workers", "2", "--preload") as server:
         with stage.scene.load(100):
             pass
         stage.scene.target.await_scrapes()
