@@ -9,6 +9,7 @@ import argparse
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from concurrent.futures import Future
 from pathlib import Path
@@ -47,13 +48,14 @@ def _wishes() -> argparse.Namespace:
 def _play(scenarios: list[Scenario], at_a_time: int) -> int:
     rows: list[Row] = []
     complaints: list[str] = []
+    started_at = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="oracle-") as folder,
         playing(scenarios, Path(folder).resolve(), at_a_time) as played,
     ):
         for name, future in played.items():
             outcome, said = _outcome(name, future)
-            print(f"{name}: {said}", flush=True)
+            print(f"{time.monotonic() - started_at:5.0f} s  {name}: {said}", flush=True)
             if outcome is None:
                 complaints += [f"{name}: {said}"] * said.startswith("failed")
             else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.oracle.kiosks import Kiosk
 from tests.oracle.load import Load
 from tests.oracle.scraping import Target
-from tests.oracle.verdicts import Row, expected, other_falls, rows
+from tests.oracle.verdicts import Row, expected, other_falls, rows, table
 
 PER_SECOND = 50
 PATHS = ("/", "/", "/broken/", "/paper/daily/", "/slow/")
@@ -54,6 +54,9 @@ class Outcome:
     def is_right(self) -> bool:
         """Tell whether every verdict is."""
         return not self.complaints and all(row.is_right for row in self.rows)
+
+    def __str__(self) -> str:
+        return "\n".join([table(self.rows), *self.complaints])
 
 
 class Stage:
