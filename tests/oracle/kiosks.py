@@ -99,6 +99,14 @@ class Kiosk(Site):
             eventually(lambda: answers(f"{self.url}/metrics"))
             yield process
 
+    @contextlib.contextmanager
+    def uvicorn_workers(self, count: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Serve the site by so many workers of uvicorn."""
+        # A worker that says nothing for five seconds is killed, unless told otherwise.
+        patience = ["--timeout-worker-healthcheck", "60"]
+        with self.uvicorn("--workers", count, "--no-access-log", *patience) as process:
+            yield process
+
     # --- the end ------------------------------------------------------------
 
     def stop(self, pid: int) -> None:

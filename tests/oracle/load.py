@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from tests.services.processes import eventually
 
 CLIENTS = 4
-SECONDS = 120
+SECONDS = 240
 """How long a load may take, whatever happens to the server."""
 
 

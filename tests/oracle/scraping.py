@@ -15,7 +15,10 @@ from tests.oracle.samples import Series, read
 from tests.services.processes import eventually, program
 from tests.services.prometheus import PROMETHEUSES, Prometheus, running_prometheus
 
-INTERVAL = "500ms"
+INTERVAL = "1s"
+"""As long as a scrape may take, too: on a busy machine, less would leave gaps."""
+SECONDS = 120
+"""How long it may take until a site is scraped, whatever else the machine does."""
 WINDOW = "1h"
 """Further back than any run takes: all samples are in it."""
 COUNTERS = ".+_(total|count|sum|bucket)"
@@ -35,7 +38,7 @@ class Target:
         since = time.time()
         for prometheus in self.prometheuses.values():
             has_scraped = partial(self._has_scraped, prometheus, since, count)
-            eventually(has_scraped)
+            eventually(has_scraped, SECONDS)
 
     def _has_scraped(self, prometheus: Prometheus, since: float, count: int) -> bool:
         return self._scrapes(prometheus, since) >= count

@@ -28,7 +28,7 @@ def killed_workers(stage: Stage) -> None:
 @scenario(is_killed=True)
 def killed_uvicorn_workers(stage: Stage) -> None:
     """Workers of an ASGI server, which starts others in their place."""
-    with stage.scene.site.uvicorn("--workers", "3", "--no-access-log") as server:
+    with stage.scene.site.uvicorn_workers("3") as server:
         with stage.scene.load(400) as load:
             for answered in range(40, 400, 40):
                 load.reaches(answered)

@@ -15,7 +15,7 @@ def release_and_reload(stage: Stage) -> None:
         with stage.scene.load() as load:
             load.reaches(50)
             site.switch_to("2")
-            stage.scene.target.await_scrapes(4)
+            stage.scene.target.await_scrapes(3)
             reload_workers(server)
             stage.scene.target.await_scrapes()
         stage.scene.settle()
@@ -30,7 +30,7 @@ def release_and_restart(stage: Stage) -> None:
         with site.gunicorn("--workers", "3", "--chdir", str(site.current)):
             load.reaches(50)
             site.switch_to("2")
-            stage.scene.target.await_scrapes(4)
+            stage.scene.target.await_scrapes(3)
         with site.gunicorn("--workers", "3", "--chdir", str(site.current)):
             load.reaches(load.count)
             stage.scene.settle()

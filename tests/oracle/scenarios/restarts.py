@@ -30,7 +30,7 @@ def restart_of_uvicorn(stage: Stage) -> None:
     """The same, with workers of an ASGI server."""
     with stage.scene.load(RESTARTS * 50) as load:
         for number in range(1, RESTARTS + 1):
-            with stage.scene.site.uvicorn("--workers", "2", "--no-access-log"):
+            with stage.scene.site.uvicorn_workers("2"):
                 load.reaches(number * 50)
                 if number == RESTARTS:
                     stage.scene.settle()

@@ -31,7 +31,7 @@ def gunicorn_threads(stage: Stage) -> None:
 @scenario(is_short=True)
 def uvicorn_workers(stage: Stage) -> None:
     """An ASGI server whose workers are spawned, not forked."""
-    with stage.scene.site.uvicorn("--workers", "2", "--no-access-log"):
+    with stage.scene.site.uvicorn_workers("2"):
         with stage.scene.load():
             pass
         stage.scene.settle()
@@ -49,7 +49,7 @@ def recycling(stage: Stage) -> None:
 @scenario()
 def recycling_of_the_only_worker(stage: Stage) -> None:
     """A moment without any worker, again and again."""
-    with stage.scene.site.gunicorn("--workers", "1", "--max-requests", "20"):
+    with stage.scene.site.gunicorn("--workers", "1", "--preload", "--max-requests", "20"):
         with stage.scene.load():
             pass
         stage.scene.settle()
