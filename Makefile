@@ -3,7 +3,7 @@
 PYTHON ?= python3
 TOX = .venv/bin/tox
 
-.PHONY: api-paths bench clean demo dev docs lock test test-all
+.PHONY: api-paths bench clean demo dev docs lock oracle test test-all
 
 demo: $(TOX)
 	@$(TOX) run -qq -e demo --notest
@@ -18,6 +18,10 @@ test: $(TOX)
 # Every pair of a Python and a Django as well.
 test-all: $(TOX)
 	$(TOX) $(PARALLEL)
+
+# All scenarios, those that take minutes as well: what happened, and what a Prometheus says of it.
+oracle: $(TOX)
+	$(TOX) run -e oracle
 
 docs: $(TOX)
 	$(TOX) run -e docs

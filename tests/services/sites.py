@@ -49,27 +49,35 @@ def falls(pages: list[Page]) -> list[str]:
 class Site:
     """A copy of the project, which shares its values with nothing but itself."""
 
+    project = PROJECT
+    package = "depot"
+
     def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
         self.port = 0
         self.environment = {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": "depot.settings",
+            "DJANGO_SETTINGS_MODULE": f"{self.package}.settings",
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "default",
             **environment,
         }
         self._stores: set[Path] = set()
-        shutil.copytree(PROJECT, home, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(self.project, home, ignore=shutil.ignore_patterns("__pycache__"))
 
     # --- what runs of it ----------------------------------------------------
 
     @contextlib.contextmanager
     def running(self, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a program of Python's for the time of the block."""
-        full = [sys.executable, "-m", *command]
+        """Run a module of Python's for the time of the block."""
+        with self.running_program(name, sys.executable, "-m", *command) as process:
+            yield process
+
+    @contextlib.contextmanager
+    def running_program(self, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a program for the time of the block."""
         log = self.log(name)
-        with running(full, log, cwd=self.home, env=self.environment) as process:
+        with running(list(command), log, cwd=self.home, env=self.environment) as process:
             try:
                 yield process
             except BaseException:
@@ -81,18 +89,18 @@ class Site:
     @contextlib.contextmanager
     def gunicorn(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """Serve the site by gunicorn."""
-        self.port = free_port()
+        self.port = self.new_port()
         bind = f"127.0.0.1:{self.port}"
-        command = ["gunicorn", "depot.wsgi", "--bind", bind, "--log-level", "warning", *options]
-        with self.running("gunicorn", *command) as process:
+        command = ["gunicorn", f"{self.package}.wsgi", "--bind", bind, "--log-level", "warning"]
+        with self.running("gunicorn", *command, *options) as process:
             eventually(lambda: answers(f"{self.url}/metrics"))
             yield process
 
     @contextlib.contextmanager
     def uvicorn(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """Serve the site by uvicorn."""
-        self.port = free_port()
-        command = ["uvicorn", "depot.asgi:application", "--port", str(self.port)]
+        self.port = self.new_port()
+        command = ["uvicorn", f"{self.package}.asgi:application", "--port", str(self.port)]
         with self.running("uvicorn", *command, "--lifespan", "off", *options) as process:
             eventually(lambda: answers(f"{self.url}/metrics"))
             yield process
@@ -102,7 +110,8 @@ class Site:
         """Work through the queue of the site by Celery."""
         # Which would wait a second for other workers to say that they are there.
         alone = ["--without-mingle", "--without-gossip"]
-        command = ["celery", "--app", "depot.celery", "worker", "--loglevel", "info", *alone]
+        app = ["--app", f"{self.package}.celery"]
+        command = ["celery", *app, "worker", "--loglevel", "info", *alone]
         with self.running("celery", *command, *options) as process:
             eventually(lambda: " ready." in self.log("celery").read_text())
             yield process
@@ -111,7 +120,8 @@ class Site:
     def beat(self, name: str = "beat", *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """Send the site's tasks when they are due."""
         files = ["--schedule", f"{name}.schedule", "--pidfile", f"{name}.pid"]
-        command = ["celery", "--app", "depot.celery", "beat", "--loglevel", "info", *files]
+        app = ["--app", f"{self.package}.celery"]
+        command = ["celery", *app, "beat", "--loglevel", "info", *files]
         with self.running(name, *command, *options) as process:
             eventually(lambda: "beat: Starting" in self.log(name).read_text())
             yield process
@@ -131,6 +141,10 @@ class Site:
         return self.home / f"{name}.log"
 
     # --- what its clients see -----------------------------------------------
+
+    def new_port(self) -> int:
+        """Return the port that the next server listens on."""
+        return free_port()
 
     @property
     def url(self) -> str:
@@ -174,7 +188,7 @@ class Site:
 
     def _is_ours(self, process: Path) -> bool:
         with contextlib.suppress(OSError):
-            return (process / "cwd").readlink() == self.home
+            return (process / "cwd").readlink().is_relative_to(self.home)
         return False
 
     def clear(self) -> None:
@@ -188,12 +202,17 @@ class Site:
 
 def children(process: subprocess.Popen[bytes]) -> list[int]:
     """Return the ids of a server's workers."""
+    return children_of(process.pid)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the ids of the living processes that this one has started."""
     pids = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             # After the command's name, which may hold anything: state and parent.
             state, parent = status.read_text().rpartition(")")[2].split()[:2]
-            if int(parent) == process.pid and state != "Z":
+            if int(parent) == pid and state != "Z":
                 pids.append(int(status.parent.name))
     return pids
 
