@@ -97,17 +97,7 @@ class Archive:
 
     def write(self, directory: int) -> None:
         """Replace the file of the archive, or leave it as it was and raise ``OSError``."""
-        with suppress(FileNotFoundError):
-            os.unlink(_UNFINISHED, dir_fd=directory)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        try:
-            with TemporaryFile(_UNFINISHED, flags, directory) as file:
-                _write_all(file.descriptor, self._encoded())
-                os.rename(_UNFINISHED, NAME, src_dir_fd=directory, dst_dir_fd=directory)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(_UNFINISHED, dir_fd=directory)
-            raise
+        _replace(directory, self._encoded())
 
     def _encoded(self) -> bytes:
         slot = MemorySlot()
@@ -115,8 +105,7 @@ class Archive:
             slot.place(series, total.made_at)
             slot.write(slot.records[series], total.values)
         slot.set_header(cpu_left=self.cpu_seconds, boot=system.boot())
-        rest = {"ages": [total.age for total in self.totals.values()], "folded": self.folded}
-        return slot.copy()[1] + json.dumps(rest).encode()
+        return _encode(slot.copy()[1], [total.age for total in self.totals.values()], self.folded)
 
 
 @dataclass(frozen=True)
@@ -140,6 +129,10 @@ class Copy:
             for (series, record), age in zip(slot.records.items(), ages, strict=False)
         }
         return Archive(totals, list(self.folded), self.header.cpu_left), damage
+
+    def write(self, directory: int) -> None:
+        """Write the file of the archive as it was; raise ``OSError`` if there is no room."""
+        _replace(directory, _encode(self.content, self.ages, self.folded))
 
     def reading(self) -> Reading:
         """Return the archive as one of the slots that nobody holds."""
@@ -182,6 +175,24 @@ def identity(directory: int) -> tuple[int, ...] | None:
 def _identity(status: os.stat_result) -> tuple[int, ...]:
     # A file system may give the number of a removed file out again.
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _replace(directory: int, encoded: bytes) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(_UNFINISHED, dir_fd=directory)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        with TemporaryFile(_UNFINISHED, flags, directory) as file:
+            _write_all(file.descriptor, encoded)
+            os.rename(_UNFINISHED, NAME, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(_UNFINISHED, dir_fd=directory)
+        raise
+
+
+def _encode(content: bytes, ages: Iterable[int], folded: Iterable[int]) -> bytes:
+    return content + json.dumps({"ages": list(ages), "folded": list(folded)}).encode()
 
 
 def _rest(encoded: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -26,8 +26,9 @@ from tachikoma_metrics.store.layout import (
     Header,
     OtherLayout,
     Series,
+    State,
 )
-from tachikoma_metrics.store.reading import OnDamage, content_of, header_of, numbers
+from tachikoma_metrics.store.reading import OnDamage, content_of, header_of, name_of, numbers
 from tachikoma_metrics.store.runs import Run
 from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
 
@@ -122,7 +123,7 @@ class Claim:
             return None
         except Damaged as error:
             self._on_damage(error, path)
-            os.unlink(f"slot-{number}", dir_fd=self._directory)
+            os.unlink(name_of(number), dir_fd=self._directory)
             return None
         slot = FileSlot(file, path, max(FIRST_SIZE, _aligned_size(status.st_size)))
         damage = slot.adopt()
@@ -168,7 +169,7 @@ class Claim:
 
     def _start_afresh(self, found: _Found) -> None:
         for number in found.free:
-            os.unlink(f"slot-{number}", dir_fd=self._directory)
+            os.unlink(name_of(number), dir_fd=self._directory)
         for name in (archive.NAME, runs.NAME):
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._directory)
@@ -210,7 +211,7 @@ class Claim:
             self._on_damage(error, path)
             return
         for number in archived:
-            os.unlink(f"slot-{number}", dir_fd=self._directory)
+            os.unlink(name_of(number), dir_fd=self._directory)
             del found.free[number]
 
     def _archived(self) -> archive.Copy | None:
@@ -242,7 +243,7 @@ class Claim:
         for number in found.held:
             with (
                 suppress(OSError, Damaged),
-                TemporaryFile(f"slot-{number}", os.O_RDONLY, self._directory) as file,
+                TemporaryFile(name_of(number), os.O_RDONLY, self._directory) as file,
             ):
                 header, content = content_of(file.descriptor)
                 in_use |= archive.label_sets(content, header.used)
@@ -264,7 +265,7 @@ def _look(
     found = _Found()
     for number in numbers(directory):
         try:
-            file = stack.enter_context(TemporaryFile(f"slot-{number}", os.O_RDWR, directory))
+            file = stack.enter_context(TemporaryFile(name_of(number), os.O_RDWR, directory))
         except OSError as error:
             pass_on(error)
             if is_passing(error):
@@ -274,13 +275,16 @@ def _look(
             continue
         if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
             continue
-        if file.lock(shared=is_shared):
+        header = _header_or_none(file)
+        is_copy = header is not None and stands_for_live_process(header)
+        if not is_copy and file.lock(shared=is_shared):
             found.free[number] = file
+            # Before it was locked, its holder may have written more.
             found.headers[number] = _header_or_none(file)
             if run is not None and found.of(run):
                 break
         else:
-            found.held[number] = _header_or_none(file)
+            found.held[number] = header
             file.close()
     return found
 
@@ -300,6 +304,11 @@ def _server_lives(header: Header) -> bool | None:
     if header.namespace != system.namespace() or system.stat_of(os.getpid()) is None:
         return None
     return system.lives(header.parent, header.parent_started)
+
+
+def stands_for_live_process(header: Header) -> bool:
+    """Tell whether a file is a copy of one that was removed, and that a process still writes to."""
+    return header.state == State.COPY and system.lives(header.pid, header.started)
 
 
 def _lowest_free(directory: int) -> int:

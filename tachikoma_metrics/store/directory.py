@@ -16,12 +16,20 @@ from pathlib import Path
 
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import archive, layout, system
-from tachikoma_metrics.store.claims import Claim, Claimant, is_in_use
+from tachikoma_metrics.store.claims import Claim, Claimant, is_in_use, stands_for_live_process
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.incomplete import Incomplete, is_passing
-from tachikoma_metrics.store.layout import Damaged, Header, OtherLayout, Series
+from tachikoma_metrics.store.layout import Damaged, Header, OtherLayout, Series, State
 from tachikoma_metrics.store.lock_file import locked
-from tachikoma_metrics.store.reading import OnDamage, Reading, content_of, header_of, numbers
+from tachikoma_metrics.store.reading import (
+    OnDamage,
+    Reading,
+    content_of,
+    header_of,
+    name_of,
+    numbers,
+)
+from tachikoma_metrics.store.recovery import OpenSlots, remove_copy
 from tachikoma_metrics.store.slot import FileSlot
 
 _MOST_READINGS = 50
@@ -117,6 +125,21 @@ class Directory:
         ):
             Claim(directory.descriptor, self.path, claimant, on_damage).enter()
 
+    def keep_open(self, kept: OpenSlots) -> None:
+        """Have the slots kept open; raise ``OSError`` if the directory cannot be read."""
+        with self._opened(make=False) as directory:
+            kept.renew(directory.descriptor)
+
+    def write_back(self, kept: OpenSlots, patience: float) -> None:
+        """Write what was removed with the directory; raise ``OSError`` if that cannot be."""
+        with self._opened(make=False) as directory, self._locked(directory, patience):
+            kept.write_back(directory.descriptor)
+
+    def remove_copy(self, serial: int) -> None:
+        """Remove what stood for a slot whose process has made another."""
+        with suppress(OSError), self._opened(make=False) as directory:
+            remove_copy(directory.descriptor, serial)
+
     def is_in_use(self) -> bool:
         """Tell whether a process holds a slot, or the server of one that did still lives.
 
@@ -145,8 +168,9 @@ class Directory:
             found = [self._read(directory, number, on_damage) for number in numbers(directory)]
             if archive.identity(directory) == (kept and kept.identity):
                 break
-        folded = frozenset(kept.folded if kept else ())
-        readings = [one for one in found if one is not None and one.header.serial not in folded]
+        readings = [one for one in found if one is not None and one.header.state != State.MOVED]
+        elsewhere = {*(kept.folded if kept else ()), *(one.header.moved_from for one in readings)}
+        readings = [one for one in readings if one.header.serial not in elsewhere]
         return [*readings, *([kept.reading()] if kept else [])]
 
     def _archived(self, directory: int, on_damage: OnDamage) -> archive.Copy | None:
@@ -197,13 +221,14 @@ class Directory:
 
     def _read(self, directory: int, number: int, on_damage: OnDamage) -> Reading | None:
         try:
-            with TemporaryFile(f"slot-{number}", os.O_RDONLY, directory) as file:
+            with TemporaryFile(name_of(number), os.O_RDONLY, directory) as file:
                 # Before its content: what a process leaves behind is complete then.
                 is_held = not file.lock(shared=True)
                 header, content = content_of(file.descriptor)
                 status = os.fstat(file.descriptor)
                 identity = (status.st_dev, status.st_ino, header.serial)
                 is_held = is_held and not _is_over(header)
+                is_held = is_held or stands_for_live_process(header)
                 return Reading(number, identity, header, content, is_held)
         except (FileNotFoundError, OtherLayout):
             return None
@@ -238,7 +263,7 @@ def _note_use(directory: int) -> None:
 
 
 def _remove_from_free(directory: int, number: int, removed: Collection[Series]) -> None:
-    with TemporaryFile(f"slot-{number}", os.O_RDWR, directory) as file:
+    with TemporaryFile(name_of(number), os.O_RDWR, directory) as file:
         if stat.S_ISREG(os.fstat(file.descriptor).st_mode) and file.lock():
             _remove_from(file.descriptor, removed)
 

@@ -158,6 +158,17 @@ class TemporaryFile:
         self.close()
 
 
+def is_locked(descriptor: int) -> bool:
+    """Tell whether another process has locked an open file."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_NB | fcntl.LOCK_SH)
+    except OSError as error:
+        pass_on(error)
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
 def close_inherited() -> None:
     """Close, in a forked child, what its parent had open here; unlock nothing."""
     SPARE.close()

@@ -116,11 +116,13 @@ class Header(NamedTuple):
     parent is 0 unless it is a server that outlives its workers. ``cpu_left`` are the
     CPU seconds of those who held the slot before, ``cpu_seen`` those of the holder
     as last seen. ``serial`` is another number for each slot that is made, ``run`` one for all
-    processes of a run (see ``runs``).
+    processes of a run (see ``runs``). ``moved_from`` is the serial number of the slot that the
+    holder had before, if that was removed with its directory, and ``moved_at`` the moment, by
+    ``time.monotonic()``, if other processes had to move as well; ``state`` is a ``State``.
     """
 
     magic: bytes = MAGIC
-    used: int = 128  # Its own size.
+    used: int = 160  # Its own size.
     generation: int = 0
     claimed_at: float = 0.0
     pid: int = 0
@@ -134,9 +136,24 @@ class Header(NamedTuple):
     always_zero: float = 0.0
     serial: int = 0
     run: int = 0
+    moved_from: int = 0
+    moved_at: float = 0.0
+    state: int = 0
 
 
-_HEADER = struct.Struct("=8sQQdQQQQQQdddQQ8x")
+class State:
+    """What the file of a slot is: its holder's own, or something else.
+
+    A ``COPY`` stands for a file that was removed, while its holder still writes to that. It has
+    ``MOVED`` once the holder has another file.
+    """
+
+    OWN = 0
+    COPY = 1
+    MOVED = 2
+
+
+_HEADER = struct.Struct("=8sQQdQQQQQQdddQQQdQ16x")
 HEADER_SIZE = _HEADER.size
 _OFFSETS = {name: DOUBLE * place for place, name in enumerate(Header._fields)}
 ZERO_AT = _OFFSETS["always_zero"] // DOUBLE

@@ -43,6 +43,11 @@ def numbers(directory: int) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
+def name_of(number: int) -> str:
+    """Return the name of a slot's file."""
+    return f"slot-{number}"
+
+
 def header_of(descriptor: int) -> Header:
     """Return what a slot says of itself; raise ``Damaged`` if it has no header."""
     return layout.unpack_header(os.pread(descriptor, HEADER_SIZE, 0))

@@ -352,6 +352,11 @@ class FileSlot(Slot):
         return os.path.dirname(self.path)
 
     @property
+    def serial(self) -> int:
+        """Return the serial number of the slot."""
+        return self.header().serial
+
+    @property
     def number(self) -> int:
         """Return the number of the slot among those of the service."""
         return int(self.path.rpartition("-")[2])

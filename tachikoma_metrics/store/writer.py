@@ -26,9 +26,10 @@ from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.exits import call_at_exit
 from tachikoma_metrics.store.files import SPARE, close_inherited
 from tachikoma_metrics.store.incomplete import Incomplete, is_passing
-from tachikoma_metrics.store.layout import Declaration, Series
+from tachikoma_metrics.store.layout import Declaration, Series, State
 from tachikoma_metrics.store.places import is_elsewhere, preferred
 from tachikoma_metrics.store.reading import Reading
+from tachikoma_metrics.store.recovery import OpenSlots
 from tachikoma_metrics.store.runs import Run
 from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot, close_all
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_WAIT = 1.0
+_SECONDS_TO_COME_BACK = 1.5
+"""In which each process looks for its slot, if any of its values changes."""
 _SECONDS_TO_LET_OTHERS_CLAIM = 0.05
 _TRIES_TO_CLAIM = 10
 """How often other processes may be in the way before that is a fault."""
@@ -109,6 +112,9 @@ class Store:
         self._trouble: Exception | None = None
         self._obstacles: set[tuple[str, str]] = set()
         self._carried = 0
+        self._open = OpenSlots()
+        self._moved_from = 0
+        self._moved_at = 0.0
         self._is_serving = False
         self._run: Run | None = None
 
@@ -372,6 +378,9 @@ class Store:
                 claimed_at=time.time(),
                 pid=os.getpid(),
                 run=self._claimant().run.number,
+                moved_from=self._moved_from,
+                moved_at=self._moved_at,
+                state=State.OWN,
                 started=stat.started if stat else 0,
                 parent=parent,
                 parent_started=parent_started,
@@ -386,6 +395,7 @@ class Store:
         self._obstacles.clear()
         self._owners.clear()
         self._take_from(self._annex)
+        self._keep_open(slot)
         self._tell()
 
     def _take_from(self, source: Slot) -> None:
@@ -448,6 +458,7 @@ class Store:
             self._slot.note_cpu(time.process_time())
             with suppress(OSError):
                 os.utime(self._slot.directory)
+            self._keep_open(self._slot)
             SPARE.restore()
         self._tell()
 
@@ -461,11 +472,33 @@ class Store:
 
     def _move(self, slot: FileSlot) -> None:
         """Take the values of a slot that others no longer find to another."""
+        serial = 0 if slot.is_in_place() else slot.header().serial
+        self._moved_from = serial
+        self._moved_at = time.monotonic() if serial and len(self._open) > 1 else 0.0
         self._slot = None
         self._try_at = 0.0
-        self._claimed()
+        claimed = self._claimed()
+        self._moved_from, self._moved_at = 0, 0.0
         self._take_from(slot)
+        if serial and claimed is not None:
+            slot.set_header(state=State.MOVED)
+            self._write_back(claimed, serial)
         slot.close()
+
+    def _write_back(self, slot: FileSlot, serial: int) -> None:
+        """Write what this process knows of the slots that were removed with its own."""
+        directory = Directory(slot.directory)
+        try:
+            directory.write_back(self._open, _SECONDS_TO_WAIT)
+        except OSError as error:
+            pass_on(error)
+            self.report(error, slot.directory)
+        directory.remove_copy(serial)
+
+    def _keep_open(self, slot: FileSlot) -> None:
+        with suppress(OSError):
+            if slot.is_in_place() and not self._moved_from:
+                Directory(slot.directory).keep_open(self._open)
 
     def revisit(self) -> None:
         """Look, with the next change, whether this is still the right place."""
@@ -486,6 +519,7 @@ class Store:
         self._slot, self._annex = None, MemorySlot()
         annex.hide()
         close_all()
+        self._open.close()
         self._try_at = 0.0
         self._has_tried = False
         self._times_busy = 0
@@ -559,10 +593,11 @@ class Store:
             found = self._read(slot.directory)
         finally:
             self.settle()
-        if slot is self._slot and slot.number not in {reading.number for reading in found}:
+        if slot is self._slot and slot.serial not in {one.header.serial for one in found}:
             # With the next change it is made anew.
             self.revisit()
             raise Incomplete(slot.path, LookupError("it was removed or damaged"))
+        _require_settled(slot.directory, found)
         return found
 
     def _in_first_place(self) -> list[Reading]:
@@ -601,6 +636,13 @@ class Store:
 def _is_no_place(error: OSError) -> bool:
     """Tell whether no process of the service can have the directory."""
     return isinstance(error, Unavailable) or error.errno in _NO_PLACE
+
+
+def _require_settled(path: str, readings: Iterable[Reading]) -> None:
+    """Raise ``Incomplete`` while the processes of a directory that was removed come back."""
+    now = time.monotonic()
+    if any(0 <= now - one.header.moved_at < _SECONDS_TO_COME_BACK for one in readings):
+        raise Incomplete(path, LookupError("it was removed, and processes are coming back to it"))
 
 
 def _was_within(function: Any, error: BaseException) -> bool:

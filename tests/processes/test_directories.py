@@ -367,3 +367,76 @@ assert sample_value("tachikoma_metrics_processes") == 2
 kill(pid)
 """
     run(script, directory)
+
+
+def test_a_directory_that_is_removed_comes_back_with_all_totals(directory: Path):
+    """Those of a live process that does nothing, of one that is over, and of earlier runs."""
+    for _ in range(2):
+        run("METRICS.cache_hits_total.inc(100)", directory)
+    script = """
+    import shutil
+    from tachikoma_metrics.store import Incomplete
+
+    def total():
+        while True:
+            try:
+                return sample_value("cache_hits_total")
+            except Incomplete:
+                time.sleep(0.05)
+
+    METRICS.cache_hits_total.inc(10)
+    idle = in_child(METRICS.cache_hits_total.inc, 3, live=True)
+    kill(in_child(METRICS.cache_hits_total.inc, 4, live=True))
+    assert total() == 217, total()
+    for _ in range(2):
+        time.sleep(1.1)
+        METRICS.cache_hits_total.inc(0)
+        shutil.rmtree(os.environ["STORE"])
+        assert total() == 217, total()
+        # A process that starts now, and had nothing open.
+        assert in_child(lambda: print(total(), flush=True))
+    kill(idle)
+    assert total() == 217, total()
+    """
+    assert run(script, directory, before=FAULT) == "217.0\n217.0\n"
+
+
+def test_a_process_that_comes_back_to_its_directory_counts_once(directory: Path):
+    script = """
+    import shutil
+    from tachikoma_metrics.store import Incomplete
+
+    def count_later():
+        METRICS.cache_hits_total.inc(3)
+        os.write(ready, b"x")
+        os.read(go, 1)
+        METRICS.cache_hits_total.inc(2)
+        os.write(ready, b"x")
+        os.read(go, 1)
+        os._exit(0)
+
+    def total():
+        while True:
+            try:
+                return sample_value("cache_hits_total")
+            except Incomplete:
+                time.sleep(0.05)
+
+    (is_ready, ready), (go, say_go) = os.pipe(), os.pipe()
+    METRICS.cache_hits_total.inc(10)
+    pid = os.fork() or count_later()
+    os.read(is_ready, 1)
+    assert total() == 13
+    time.sleep(1.1)
+    METRICS.cache_hits_total.inc(0)
+    shutil.rmtree(os.environ["STORE"])
+    assert total() == 13
+    os.write(say_go, b"x")
+    os.read(is_ready, 1)
+    assert total() == 15, total()
+    os.write(say_go, b"x")
+    os.waitpid(pid, 0)
+    assert total() == 15, total()
+    assert len(slots()) == 2, slots()
+    """
+    run(script, directory, before=FAULT)

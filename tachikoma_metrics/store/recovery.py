@@ -1,0 +1,128 @@
+"""How the totals of a directory survive that it is removed while processes use it.
+
+Tools that clean temporary files do that, and logind does when the last session of a user ends
+whose processes it takes for leftovers. A removed file can be read for as long as it is open, so
+each process keeps the slots of the others open, and the first that misses its own writes back
+what is missing. https://www.freedesktop.org/software/systemd/man/latest/logind.conf.html
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from tachikoma_metrics.interruptions import pass_on, suppress
+from tachikoma_metrics.store import archive
+from tachikoma_metrics.store.files import TemporaryFile, is_locked
+from tachikoma_metrics.store.layout import Damaged, Header, State, pack_header
+from tachikoma_metrics.store.reading import content_of, header_of, name_of, numbers
+from tachikoma_metrics.store.slot import FIRST_SIZE
+
+_MOST = 64
+"""Files that a process keeps open of others: descriptors are few."""
+
+_UNFINISHED = "copy-unfinished"
+
+Identity = tuple[int, int]
+
+
+class OpenSlots:
+    """Keep the files of a directory open for the time after they are removed."""
+
+    def __init__(self) -> None:
+        self._slots: dict[Identity, int] = {}
+        self._archive: archive.Copy | None = None
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def renew(self, directory: int) -> None:
+        """Keep open what is in the directory now, and nothing else."""
+        known, self._slots = self._slots, {}
+        for number in numbers(directory)[:_MOST]:
+            with suppress(OSError):
+                status = os.stat(name_of(number), dir_fd=directory, follow_symlinks=False)
+                identity = (status.st_dev, status.st_ino)
+                self._slots[identity] = known.pop(identity, -1)
+                if self._slots[identity] < 0:
+                    self._slots[identity] = _open(number, directory)
+        _close(known.values())
+        if archive.identity(directory) != (self._archive and self._archive.identity):
+            with suppress(OSError, Damaged):
+                self._archive = archive.read(directory)
+
+    def close(self) -> None:
+        """Keep nothing open."""
+        _close(self._slots.values())
+        self._slots = {}
+        self._archive = None
+
+    # --- a directory that was removed, and made anew ------------------------
+
+    def write_back(self, directory: int) -> None:
+        """Write what is missing in the directory; raise ``OSError`` if there is no room.
+
+        What a live process still writes to a file that was removed is there as a copy, until
+        that process has made a file of its own.
+        """
+        if self._archive is not None and archive.identity(directory) is None:
+            self._archive.write(directory)
+        there = _serials(directory)
+        for descriptor in self._slots.values():
+            with suppress(Damaged):
+                header, content = content_of(descriptor)
+                if header.serial not in there and header.state != State.MOVED:
+                    state = State.COPY if is_locked(descriptor) else State.OWN
+                    _write(directory, header._replace(state=state), content)
+
+
+def remove_copy(directory: int, serial: int) -> None:
+    """Remove the copy of a slot whose process has made another."""
+    for number, header in _headers(directory):
+        if header.serial == serial and header.state == State.COPY:
+            os.unlink(name_of(number), dir_fd=directory)
+
+
+def _open(number: int, directory: int) -> int:
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    return os.open(name_of(number), flags, dir_fd=directory)
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def _headers(directory: int) -> Iterator[tuple[int, Header]]:
+    for number in numbers(directory):
+        try:
+            with TemporaryFile(name_of(number), os.O_RDONLY, directory) as file:
+                header = header_of(file.descriptor)
+        except (OSError, Damaged) as error:
+            pass_on(error)
+            continue
+        yield number, header
+
+
+def _serials(directory: int) -> set[int]:
+    """Return the serial numbers of the slots whose values are in the directory."""
+    found: set[int] = set()
+    with suppress(OSError, Damaged):
+        kept = archive.read(directory)
+        found.update(kept.folded if kept else ())
+    for _, header in _headers(directory):
+        found.update((header.serial, header.moved_from))
+    return found
+
+
+def _write(directory: int, header: Header, content: bytes) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(_UNFINISHED, dir_fd=directory)
+    number = next(n for n in range(_MOST * 2) if n not in numbers(directory))
+    whole = pack_header(header) + content[len(pack_header(header)) :]
+    size = -(-len(whole) // FIRST_SIZE) * FIRST_SIZE
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with TemporaryFile(_UNFINISHED, flags, directory) as file:
+        os.write(file.descriptor, whole.ljust(size, b"\0"))
+        os.rename(_UNFINISHED, name_of(number), src_dir_fd=directory, dst_dir_fd=directory)
