@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 
 import pytest
+from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tachikoma_metrics.store import Declaration, Limit, limits
+from tachikoma_metrics import METRICS
+from tachikoma_metrics.store import Declaration, Limit, Merger, Reading, Series, limits
+from tachikoma_metrics.store.layout import SET_AT
 from tachikoma_metrics.store.limits import Moment, Values, moved
+from tachikoma_metrics.store.slot import MemorySlot
+from tachikoma_metrics.testing import samples
 
 REQUESTS = Declaration("counter", "requests", labels=("path", "status"))
 LIMIT = Limit(5, {"status"})
@@ -96,3 +101,69 @@ def test_without_a_limit_all_are_shown():
     made_at = shared({(str(number), "200"): 1.0 for number in range(9)})
 
     assert moved(REQUESTS, Limit(math.inf), made_at) == {}
+
+
+# --- what a page makes of several slots -----------------------------------------
+
+
+def reading(number: int, values: dict[Series, float], *, is_held: bool = True) -> Reading:
+    slot = MemorySlot()
+    for moment, (series, value) in enumerate(values.items()):
+        slot.memory[slot.place(series, float(moment + 10 * number))] = value
+        if series.declaration.type == "gauge":
+            slot.memory[slot.place(series) + SET_AT] = moment + 10.0 * number
+    return Reading(number, (1, number), *slot.copy(), is_held=is_held)
+
+
+def merged(*readings: Reading, **limits: Limit) -> dict[str, dict[Values, list[float]]]:
+    found: dict[str, dict[Values, list[float]]] = {}
+    for family in Merger().merge(readings, lambda *_: None, limits):
+        width = len(family.lines.endings)
+        for place, values in enumerate(family.lines.label_sets):
+            part = list(family.values[place * width : (place + 1) * width])
+            found.setdefault(family.declaration.name, {})[values] = part
+    return found
+
+
+def test_what_is_above_the_limit_is_added_up_in_all_lines():
+    times = Declaration("histogram", "times", labels=("path",), bounds=(1, math.inf), is_ours=True)
+    jobs = Declaration("gauge", "jobs", labels=("kind",), mode="mostrecent", is_ours=True)
+    slots = [
+        reading(
+            number,
+            {
+                **{Series(times, (path,)): 2.0 for path in paths},
+                **{Series(jobs, (path,)): 1.0 + number for path in paths},
+            },
+        )
+        for number, paths in enumerate(["ab", "bc", "cd"])
+    ]
+
+    found = merged(*slots, times=Limit(3), jobs=Limit(2))
+
+    sums = {values: part[-1] for values, part in found["times"].items()}
+    assert sums == {("a",): 2, ("b",): 4, ("overflow",): 6}
+    assert found["jobs"] == {("a",): [1], ("overflow",): [3]}
+
+
+def test_what_was_lost_is_within_the_limit_too():
+    jobs = Declaration(
+        "gauge", "jobs", labels=("kind",), mode="livesum", is_ours=True, lost="jobs_lost"
+    )
+    dead = reading(0, {Series(jobs, (kind,)): 2.0 for kind in "cba"}, is_held=False)
+    alive = reading(1, {Series(jobs, (kind,)): 3.0 for kind in "cda"})
+
+    found = merged(dead, alive, jobs_lost=Limit(2))
+
+    assert found["jobs_lost"] == {("c",): [2], ("overflow",): [4]}
+    assert found["jobs"] == {("c",): [3], ("b",): [0], ("a",): [3], ("d",): [3]}
+
+
+@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 10})
+def test_label_sets_without_a_value_are_shown_while_there_is_room():
+    for number in range(9):
+        METRICS.http_requests_total.labels("GET", f"/{number}", "200").inc()
+    for status in ("200", "404", "500"):
+        METRICS.http_requests_total.labels("GET", "/more", status)
+
+    assert sum(name == "http_requests_total" for name, _ in samples()) == 10
