@@ -516,7 +516,8 @@ class Raising(Collector):
         raise RuntimeError("no families today")
 
 
-@settings(max_examples=300)
+# More often than others, in each profile.
+@settings(max_examples=3 * settings().max_examples)
 @given(st.lists(st.one_of(any_family(), any_family(), histograms), max_size=4))
 @example([family("own", "histogram", *buckets(("+Inf", 1), ("1", 1)))])
 def test_whatever_collectors_yield_never_costs_the_page(families: list[Any]):

@@ -19,7 +19,7 @@ from typing import NoReturn
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECONDS_TO_START = 30
+SECONDS_TO_START = 60
 
 
 def missing(reason: str) -> NoReturn:
