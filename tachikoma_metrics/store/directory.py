@@ -169,7 +169,8 @@ class Directory:
             if archive.identity(directory) == (kept and kept.identity):
                 break
         readings = [one for one in found if one is not None and one.header.state != State.MOVED]
-        elsewhere = {*(kept.folded if kept else ()), *(one.header.moved_from for one in readings)}
+        moved = {one.header.moved_from for one in readings} - {0}
+        elsewhere = moved.union(kept.folded if kept else ())
         readings = [one for one in readings if one.header.serial not in elsewhere]
         return [*readings, *([kept.reading()] if kept else [])]
 
