@@ -31,8 +31,8 @@ class Fall:
     def is_taken_back(self) -> bool:
         """Tell whether the next sample is as high as if nothing had been reset.
 
-        A counter that was reset climbs from zero. One that is back within a single scrape was read
-        from two processes in turn, each with values of its own.
+        A counter that was reset climbs from zero. One that is back within a single scrape was most
+        likely read from two processes in turn, each with values of its own.
         """
         return self.then is not None and self.then >= self.before
 

@@ -1,4 +1,7 @@
-"""One deployment after the other, each with a route that no other has: what stays is bounded."""
+"""One deployment after the other, each with a route that no other has: what stays is bounded.
+
+Each is scraped before the next: what a release counts may go with its routes, once it is known.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from tests.oracle.scenario import Stage, scenario
 from tests.services.pages import Page
 
 LABEL_SETS = 12
-REQUESTS = 4
+REQUESTS = 6
 BYTES = 2 * 256 * 1024
 """As much as two slots that have grown twice, whatever the number of deployments."""
 
@@ -38,10 +41,10 @@ def _deploy(stage: Stage, times: int, limit: int) -> None:
     for number in range(1, times + 1):
         site.environment["RELEASE"] = str(number)
         with site.gunicorn("--workers", "1"):
-            with stage.scene.load(REQUESTS, [f"/issue-{number}/"]):
+            with stage.scene.load(REQUESTS, ["/", f"/issue-{number}/"]):
                 pass
+            stage.scene.settle()
             if number == times:
-                stage.scene.settle()
                 _expect_bounds(stage, site, limit)
 
 
