@@ -145,7 +145,11 @@ def test_the_page_tells_how_many_processes_live(site: Site):
         eventually(all_are_seen)
 
 
-def test_a_site_that_is_started_again_starts_afresh(site: Site):
+@pytest.mark.parametrize(("keep_totals", "total_after"), [("600", 17), ("0", 7)])
+def test_a_site_that_is_started_again_goes_on_for_as_long_as_the_setting_says(
+    new_site: Callable[..., Site], keep_totals: str, total_after: int
+):
+    site = new_site(KEEP_TOTALS=keep_totals)
     with site.gunicorn("-w", "2"):
         for _ in range(10):
             site.get()
@@ -155,7 +159,7 @@ def test_a_site_that_is_started_again_starts_afresh(site: Site):
         for _ in range(7):
             site.get()
 
-        assert requests(site.page()) == 7
+        assert requests(site.page()) == total_after
 
 
 def test_two_sites_on_a_machine_do_not_mix(new_site: Callable[..., Site]):

@@ -16,6 +16,8 @@ if "APP" in os.environ:
 TACHIKOMA_METRICS: dict[str, object] = {}
 if "STORE_DIR" in os.environ:
     TACHIKOMA_METRICS["STORE_DIR"] = os.environ["STORE_DIR"]
+if "KEEP_TOTALS" in os.environ:
+    TACHIKOMA_METRICS["KEEP_TOTALS"] = float(os.environ["KEEP_TOTALS"])
 if "EXTRA_METRICS" in os.environ:
     TACHIKOMA_METRICS["EXTRA_METRICS"] = os.environ["EXTRA_METRICS"].split()
 if "ALLOWED_NETWORKS" in os.environ:
