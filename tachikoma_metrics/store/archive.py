@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import gauges, layout, system
-from tachikoma_metrics.store.files import TemporaryFile
+from tachikoma_metrics.store.files import TemporaryFile, write_all
 from tachikoma_metrics.store.layout import GAUGE, LARGEST_SIZE, Damaged, Header, Kind, Series
 from tachikoma_metrics.store.reading import ARCHIVE, Reading
 from tachikoma_metrics.store.slot import MemorySlot
@@ -61,7 +61,9 @@ class Archive:
             if series.declaration.mode not in gauges.BY_WORKER:
                 for left, values in gauges.remaining(series, slot.values(record)):
                     self._add(left, Total(values, slot.made_at(record)))
-        self.folded = [*self.folded, header.serial][-_MOST_FOLDED:]
+        # What the slot took over is in the archive with it.
+        more = [number for number in (header.moved_from, header.serial) if number]
+        self.folded = [*self.folded, *more][-_MOST_FOLDED:]
         self.cpu_seconds += header.cpu_left + header.cpu_seen
         return damage
 
@@ -155,6 +157,20 @@ def read(directory: int) -> Copy | None:
     return Copy(header, content[: header.used], ages, folded, _identity(status))
 
 
+def folded(directory: int) -> tuple[int, ...]:
+    """Return the serial numbers of the slots that were added, without reading their values.
+
+    Raises ``OSError`` if the archive cannot be read, and ``Damaged`` if it is none.
+    """
+    try:
+        with TemporaryFile(NAME, os.O_RDONLY, directory) as file:
+            used = layout.unpack_header(os.pread(file.descriptor, layout.HEADER_SIZE, 0)).used
+            size = min(os.fstat(file.descriptor).st_size, LARGEST_SIZE) - used
+            return _rest(_read_all(file.descriptor, max(size, 0), used))[1]
+    except FileNotFoundError:
+        return ()
+
+
 def remove(directory: int, removed: Collection[Series]) -> None:
     """Remove label sets; raise ``OSError`` or ``Damaged`` if that cannot be."""
     copy = read(directory)
@@ -183,7 +199,7 @@ def _replace(directory: int, encoded: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         with TemporaryFile(_UNFINISHED, flags, directory) as file:
-            _write_all(file.descriptor, encoded)
+            write_all(file.descriptor, encoded)
             os.rename(_UNFINISHED, NAME, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
         with suppress(OSError):
@@ -204,17 +220,11 @@ def _rest(encoded: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
         raise Damaged("An archive should say which slots are in it.") from error
 
 
-def _read_all(descriptor: int, size: int) -> bytes:
+def _read_all(descriptor: int, size: int, begin: int = 0) -> bytes:
     content = bytearray()
-    while chunk := os.pread(descriptor, size - len(content), len(content)):
+    while chunk := os.pread(descriptor, size - len(content), begin + len(content)):
         content += chunk
     return bytes(content)
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def label_sets(content: bytes, used: int) -> set[Series]:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import archive, layout, system
-from tachikoma_metrics.store.claims import Claim, Claimant, is_in_use, stands_for_live_process
+from tachikoma_metrics.store.claims import Claim, Claimant
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.incomplete import Incomplete, is_passing
 from tachikoma_metrics.store.layout import Damaged, Header, OtherLayout, Series, State
 from tachikoma_metrics.store.lock_file import locked
+from tachikoma_metrics.store.occupancy import is_in_use, stands_for_live_process
 from tachikoma_metrics.store.reading import (
     OnDamage,
     Reading,
@@ -168,6 +169,9 @@ class Directory:
             found = [self._read(directory, number, on_damage) for number in numbers(directory)]
             if archive.identity(directory) == (kept and kept.identity):
                 break
+        else:
+            path = f"{self.path}/{archive.NAME}"
+            raise Incomplete(path, LookupError("it is written again and again"))
         readings = [one for one in found if one is not None and one.header.state != State.MOVED]
         moved = {one.header.moved_from for one in readings} - {0}
         elsewhere = moved.union(kept.folded if kept else ())
