@@ -25,6 +25,7 @@ from tachikoma_metrics.store.layout import (
     OtherLayout,
     Series,
 )
+from tachikoma_metrics.store.lock_file import seconds_unused
 from tachikoma_metrics.store.occupancy import Found, counted_elsewhere, look, server_lives
 from tachikoma_metrics.store.reading import OnDamage, content_of, header_of, name_of, numbers
 from tachikoma_metrics.store.runs import Run
@@ -155,10 +156,7 @@ class Claim:
         if self._seconds_to_keep <= 0:
             # Where nobody can know, the server is taken to live.
             return all(alive is False for alive in lives)
-        return True not in lives and self._seconds_unused() > self._seconds_to_keep
-
-    def _seconds_unused(self) -> float:
-        return time.time() - os.fstat(self._directory).st_mtime
+        return True not in lives and seconds_unused(self._directory) > self._seconds_to_keep
 
     def _start_afresh(self, found: Found) -> None:
         for number in found.free:
