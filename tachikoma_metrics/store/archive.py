@@ -9,18 +9,29 @@ The archive is a slot's header and records, and behind them what else there is t
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
+import struct
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from operator import add
 
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import gauges, layout, system
-from tachikoma_metrics.store.files import TemporaryFile
-from tachikoma_metrics.store.layout import GAUGE, LARGEST_SIZE, Damaged, Header, Kind, Series
+from tachikoma_metrics.store.files import TemporaryFile, write_all
+from tachikoma_metrics.store.label_sets import Names
+from tachikoma_metrics.store.layout import (
+    DOUBLE,
+    GAUGE,
+    HEADER_SIZE,
+    LARGEST_SIZE,
+    Damaged,
+    Declaration,
+    Header,
+    Kind,
+    Series,
+)
 from tachikoma_metrics.store.reading import ARCHIVE, Reading
-from tachikoma_metrics.store.slot import MemorySlot
 
 NAME = "archive"
 
@@ -30,7 +41,7 @@ _FORGOTTEN_AT = 2
 """Restarts that a label set outlives which no process changes, and one more."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Total:
     """The values of one label set, when it was made, and how many restarts ago it changed."""
 
@@ -49,19 +60,24 @@ class Archive:
     totals: dict[Series, Total] = field(default_factory=dict)
     folded: list[int] = field(default_factory=list)
     cpu_seconds: float = 0.0
+    names: Names = field(default_factory=Names)
 
     # --- changes ------------------------------------------------------------
 
     def add(self, header: Header, content: bytes) -> Damaged | None:
         """Add the values of a slot whose holder is over; return what was wrong with them."""
-        slot = MemorySlot.holding(content)
-        damage = slot.adopt()
-        for series, record in slot.records.items():
+        totals, damage = _totals(content, header.used, self.names)
+        for series, total in totals.items():
+            if series.declaration.type != GAUGE:
+                self._add(series, total)
+                continue
             # Who has a sample for each worker forgets those of earlier runs.
             if series.declaration.mode not in gauges.BY_WORKER:
-                for left, values in gauges.remaining(series, slot.values(record)):
-                    self._add(left, Total(values, slot.made_at(record)))
-        self.folded = [*self.folded, header.serial][-_MOST_FOLDED:]
+                for left, values in gauges.remaining(series, total.values):
+                    self._add(left, Total(values, total.made_at))
+        # What the slot took over is in the archive with it.
+        more = [number for number in (header.moved_from, header.serial) if number]
+        self.folded = [*self.folded, *more][-_MOST_FOLDED:]
         self.cpu_seconds += header.cpu_left + header.cpu_seen
         return damage
 
@@ -72,7 +88,7 @@ class Archive:
         if series.declaration.type == GAUGE:
             own.values = gauges.both_left(series.declaration.mode, own.values, more.values)
         else:
-            own.values = [one + other for one, other in zip(own.values, more.values, strict=True)]
+            own.values = list(map(add, own.values, more.values))
         own.made_at = min(own.made_at, more.made_at)
         own.age = 0
 
@@ -100,12 +116,21 @@ class Archive:
         _replace(directory, self._encoded())
 
     def _encoded(self) -> bytes:
-        slot = MemorySlot()
+        content = bytearray(HEADER_SIZE)
+        ordinals: dict[Declaration, int] = {}
         for series, total in self.totals.items():
-            slot.place(series, total.made_at)
-            slot.write(slot.records[series], total.values)
-        slot.set_header(cpu_left=self.cpu_seconds, boot=system.boot())
-        return _encode(slot.copy()[1], [total.age for total in self.totals.values()], self.folded)
+            if series.declaration not in ordinals:
+                content += layout.encode_declaration(series.declaration)
+            ordinal = ordinals.setdefault(series.declaration, len(ordinals))
+            content += layout.encode_series(series, ordinal)
+            values = total.made_at, *total.values
+            begin = len(content) - len(values) * DOUBLE
+            struct.pack_into(f"={len(values)}d", content, begin, *values)
+        if len(content) > LARGEST_SIZE:
+            raise OSError(f"An archive should have at most {LARGEST_SIZE} bytes.")
+        header = Header(used=len(content), cpu_left=self.cpu_seconds, boot=system.boot())
+        content[:HEADER_SIZE] = layout.pack_header(header)
+        return _encode(bytes(content), [total.age for total in self.totals.values()], self.folded)
 
 
 @dataclass(frozen=True)
@@ -120,15 +145,12 @@ class Copy:
 
     def archive(self) -> tuple[Archive, Damaged | None]:
         """Return the archive, to be added to, and what was wrong with it."""
-        slot = MemorySlot.holding(self.content)
-        damage = slot.adopt()
+        names = Names()
+        totals, damage = _totals(self.content, self.header.used, names)
         # Of a damaged one the ages may be missing; then no label set is let go too early.
-        ages = itertools.chain(self.ages, itertools.repeat(0))
-        totals = {
-            series: Total(slot.values(record), slot.made_at(record), age)
-            for (series, record), age in zip(slot.records.items(), ages, strict=False)
-        }
-        return Archive(totals, list(self.folded), self.header.cpu_left), damage
+        for total, age in zip(totals.values(), self.ages, strict=False):
+            total.age = age
+        return Archive(totals, list(self.folded), self.header.cpu_left, names), damage
 
     def write(self, directory: int) -> None:
         """Write the file of the archive as it was; raise ``OSError`` if there is no room."""
@@ -153,6 +175,20 @@ def read(directory: int) -> Copy | None:
     header = layout.unpack_header(content)
     ages, folded = _rest(content[header.used :])
     return Copy(header, content[: header.used], ages, folded, _identity(status))
+
+
+def folded(directory: int) -> tuple[int, ...]:
+    """Return the serial numbers of the slots that were added, without reading their values.
+
+    Raises ``OSError`` if the archive cannot be read, and ``Damaged`` if it is none.
+    """
+    try:
+        with TemporaryFile(NAME, os.O_RDONLY, directory) as file:
+            used = layout.unpack_header(os.pread(file.descriptor, layout.HEADER_SIZE, 0)).used
+            size = min(os.fstat(file.descriptor).st_size, LARGEST_SIZE) - used
+            return _rest(_read_all(file.descriptor, max(size, 0), used))[1]
+    except FileNotFoundError:
+        return ()
 
 
 def remove(directory: int, removed: Collection[Series]) -> None:
@@ -183,12 +219,29 @@ def _replace(directory: int, encoded: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         with TemporaryFile(_UNFINISHED, flags, directory) as file:
-            _write_all(file.descriptor, encoded)
+            write_all(file.descriptor, encoded)
             os.rename(_UNFINISHED, NAME, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
         with suppress(OSError):
             os.unlink(_UNFINISHED, dir_fd=directory)
         raise
+
+
+def _totals(content: bytes, used: int, names: Names) -> tuple[dict[Series, Total], Damaged | None]:
+    """Return what a slot has of each label set, and what is wrong behind that."""
+    firsts: dict[int, int] = {}
+    damage = None
+    try:
+        names.firsts(content, used, firsts)
+    except Damaged as error:
+        damage = error
+    doubles: memoryview[float] = memoryview(content[: len(content) // DOUBLE * DOUBLE]).cast("d")
+    found = {}
+    for number, first in firsts.items():
+        series = names.series[number]
+        values = list(doubles[first : first + series.declaration.width])
+        found[series] = Total(values, doubles[first - 1])
+    return found, damage
 
 
 def _encode(content: bytes, ages: Iterable[int], folded: Iterable[int]) -> bytes:
@@ -204,17 +257,11 @@ def _rest(encoded: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
         raise Damaged("An archive should say which slots are in it.") from error
 
 
-def _read_all(descriptor: int, size: int) -> bytes:
+def _read_all(descriptor: int, size: int, begin: int = 0) -> bytes:
     content = bytearray()
-    while chunk := os.pread(descriptor, size - len(content), len(content)):
+    while chunk := os.pread(descriptor, size - len(content), begin + len(content)):
         content += chunk
     return bytes(content)
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def label_sets(content: bytes, used: int) -> set[Series]:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import archive, layout, system
-from tachikoma_metrics.store.claims import Claim, Claimant, is_in_use, stands_for_live_process
+from tachikoma_metrics.store.claims import Claim, Claimant
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.incomplete import Incomplete, is_passing
 from tachikoma_metrics.store.layout import Damaged, Header, OtherLayout, Series, State
-from tachikoma_metrics.store.lock_file import locked
+from tachikoma_metrics.store.lock_file import locked, note_use
+from tachikoma_metrics.store.occupancy import is_in_use, stands_for_live_process
 from tachikoma_metrics.store.reading import (
     OnDamage,
     Reading,
@@ -126,8 +127,12 @@ class Directory:
             Claim(directory.descriptor, self.path, claimant, on_damage).enter()
 
     def keep_open(self, kept: OpenSlots) -> None:
-        """Have the slots kept open; raise ``OSError`` if the directory cannot be read."""
+        """Have the slots kept open by a process that goes on; note that it does.
+
+        Raises ``OSError`` if the directory cannot be read.
+        """
         with self._opened(make=False) as directory:
+            _note_use(directory.descriptor)
             kept.renew(directory.descriptor)
 
     def write_back(self, kept: OpenSlots, patience: float) -> None:
@@ -168,6 +173,9 @@ class Directory:
             found = [self._read(directory, number, on_damage) for number in numbers(directory)]
             if archive.identity(directory) == (kept and kept.identity):
                 break
+        else:
+            path = f"{self.path}/{archive.NAME}"
+            raise Incomplete(path, LookupError("it is written again and again"))
         readings = [one for one in found if one is not None and one.header.state != State.MOVED]
         moved = {one.header.moved_from for one in readings} - {0}
         elsewhere = moved.union(kept.folded if kept else ())
@@ -258,7 +266,8 @@ def _note_cpu(directory: int, reading: Reading, seconds: float) -> None:
 
 
 def _note_use(directory: int) -> None:
-    """Write down, as the directory's time, that somebody reads or claims."""
+    """Write down that somebody uses the directory: those that nobody does are removed."""
+    note_use(directory)
     with suppress(OSError):
         os.utime(directory)
 

@@ -158,6 +158,13 @@ class TemporaryFile:
         self.close()
 
 
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of ``content``; a disk that is almost full takes a part at a time."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def is_locked(descriptor: int) -> bool:
     """Tell whether another process has locked an open file."""
     try:

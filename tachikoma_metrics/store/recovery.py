@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import archive
-from tachikoma_metrics.store.files import TemporaryFile, is_locked
+from tachikoma_metrics.store.files import TemporaryFile, is_locked, write_all
 from tachikoma_metrics.store.layout import Damaged, Header, State, pack_header
 from tachikoma_metrics.store.reading import content_of, header_of, name_of, numbers
 from tachikoma_metrics.store.slot import FIRST_SIZE
@@ -124,5 +124,5 @@ def _write(directory: int, header: Header, content: bytes) -> None:
     size = -(-len(whole) // FIRST_SIZE) * FIRST_SIZE
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with TemporaryFile(_UNFINISHED, flags, directory) as file:
-        os.write(file.descriptor, whole.ljust(size, b"\0"))
+        write_all(file.descriptor, whole.ljust(size, b"\0"))
         os.rename(_UNFINISHED, name_of(number), src_dir_fd=directory, dst_dir_fd=directory)

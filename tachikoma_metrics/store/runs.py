@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import system
-from tachikoma_metrics.store.files import TemporaryFile
+from tachikoma_metrics.store.files import TemporaryFile, write_all
+from tachikoma_metrics.store.incomplete import is_passing
 
 NAME = "epoch"
 
@@ -118,12 +119,15 @@ class Epoch:
             os.unlink(_UNFINISHED, dir_fd=directory)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with TemporaryFile(_UNFINISHED, flags, directory) as file:
-            os.write(file.descriptor, json.dumps(vars(self)).encode())
+            write_all(file.descriptor, json.dumps(vars(self)).encode())
             os.rename(_UNFINISHED, NAME, src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def read(directory: int) -> Epoch:
-    """Return the epoch that the directory is in; the first if nobody knows."""
+    """Return the epoch that the directory is in; the first if nobody can know.
+
+    Raises ``OSError`` if it cannot be read just now.
+    """
     try:
         with TemporaryFile(NAME, os.O_RDONLY, directory) as file:
             found = json.loads(os.read(file.descriptor, _LARGEST_SIZE))
@@ -131,4 +135,6 @@ def read(directory: int) -> Epoch:
         return Epoch(serving, [*map(str, found["commands"])], bool(found["has_served"]))
     except Exception as error:
         pass_on(error)
+        if is_passing(error):
+            raise
         return Epoch()

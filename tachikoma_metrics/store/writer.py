@@ -456,8 +456,6 @@ class Store:
             self._take_from(self._annex)
         if self._slot is not None:
             self._slot.note_cpu(time.process_time())
-            with suppress(OSError):
-                os.utime(self._slot.directory)
             self._keep_open(self._slot)
             SPARE.restore()
         self._tell()

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import textwrap
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,13 +79,27 @@ def test_without_time_to_come_back_a_service_starts_at_zero(directory: Path):
 
 
 def test_a_service_that_was_away_for_too_long_starts_at_zero(directory: Path):
-    serve(directory, COUNT, KEEP_TOTALS=50)
-    moments_ago, long_ago = time.time() - 40, time.time() - 60
-    os.utime(directory, (moments_ago, moments_ago))
-    assert serve(directory, COUNT, KEEP_TOTALS=50) == "2.0"
+    def pass_by(seconds: float) -> None:
+        last_use = (directory / "lock").stat().st_mtime - seconds
+        os.utime(directory / "lock", (last_use, last_use))
 
-    os.utime(directory, (long_ago, long_ago))
-    assert serve(directory, COUNT, KEEP_TOTALS=50) == "1.0"
+    serve(directory, COUNT, KEEP_TOTALS=500)
+    pass_by(400)
+    assert serve(directory, COUNT, KEEP_TOTALS=500) == "2.0"
+    pass_by(600)
+    assert serve(directory, COUNT, KEEP_TOTALS=500) == "1.0"
+
+
+@pytest.mark.parametrize("seconds", [3600 * 30, -3600 * 30])
+def test_a_clock_that_is_set_while_a_service_is_away_changes_nothing(directory: Path, seconds: int):
+    clock = f"""
+    import time
+    time.time, true_time = lambda: true_time() + {seconds}, time.time
+    time.time_ns, true_time_ns = lambda: true_time_ns() + {seconds} * 10**9, time.time_ns
+    """
+    serve(directory, COUNT)
+    assert serve(directory, COUNT, before=textwrap.dedent(clock)) == "2.0"
+    assert serve(directory, COUNT) == "3.0"
 
 
 def test_a_label_set_goes_that_nobody_changed_since_the_restart_before_last(directory: Path):

@@ -1,0 +1,126 @@
+"""Which slots of a directory a process holds, and which are free."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from tachikoma_metrics.interruptions import pass_on, suppress
+from tachikoma_metrics.store import archive, system
+from tachikoma_metrics.store.files import TemporaryFile
+from tachikoma_metrics.store.incomplete import is_passing
+from tachikoma_metrics.store.layout import Damaged, Header, State
+from tachikoma_metrics.store.reading import header_of, name_of, numbers
+from tachikoma_metrics.store.runs import Run
+
+
+@dataclass
+class Found:
+    """The slots of a directory: those that are free, locked, and the headers of the others."""
+
+    free: dict[int, TemporaryFile] = field(default_factory=dict)
+    headers: dict[int, Header | None] = field(default_factory=dict)
+    held: dict[int, Header | None] = field(default_factory=dict)
+
+    @property
+    def live_runs(self) -> set[int]:
+        """Return the numbers of the runs that hold a slot, or have a server that lives."""
+        headers = [*self.held.values(), *filter(_has_server, self.headers.values())]
+        return {header.run for header in headers if header is not None}
+
+    def of(self, run: Run) -> Iterable[int]:
+        """Return the numbers of the free slots of a run."""
+        return [
+            number for number, header in self.headers.items() if header and header.run == run.number
+        ]
+
+
+def is_in_use(directory: int) -> bool:
+    """Tell whether a process holds a slot, or the server of one that did may still live."""
+    with ExitStack() as stack:
+        found = look(directory, stack, is_shared=True)
+        headers = [header for header in found.headers.values() if header is not None]
+        return bool(found.held) or any(server_lives(one) is not False for one in headers)
+
+
+def look(
+    directory: int, stack: ExitStack, run: Run | None = None, *, is_shared: bool = False
+) -> Found:
+    """Return what slots there are, up to the first free one of ``run``."""
+    found = Found()
+    for number in numbers(directory):
+        try:
+            file = stack.enter_context(TemporaryFile(name_of(number), os.O_RDWR, directory))
+        except OSError as error:
+            pass_on(error)
+            if is_passing(error):
+                # A slot that is overlooked would be one that nobody holds.
+                raise
+            # Not a file, or not ours: no slot, whatever its name says.
+            continue
+        if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
+            continue
+        header = _header_or_none(file)
+        is_copy = header is not None and stands_for_live_process(header)
+        if not is_copy and file.lock(shared=is_shared):
+            found.free[number] = file
+            # Before it was locked, its holder may have written more.
+            found.headers[number] = _header_or_none(file)
+            if run is not None and found.of(run):
+                break
+        else:
+            found.held[number] = header
+            file.close()
+    return found
+
+
+def counted_elsewhere(directory: int) -> set[int]:
+    """Return the serial numbers of slots whose values are in the archive, or in another slot.
+
+    Raises ``OSError`` if that cannot be known now.
+    """
+    found: set[int] = set()
+    with suppress(Damaged):
+        found.update(archive.folded(directory))
+    for number in numbers(directory):
+        try:
+            with TemporaryFile(name_of(number), os.O_RDONLY, directory) as file:
+                header = header_of(file.descriptor)
+        except (OSError, Damaged) as error:
+            pass_on(error)
+            if is_passing(error):
+                raise
+            continue
+        found.add(header.moved_from)
+        if header.state == State.MOVED:
+            found.add(header.serial)
+    return found - {0}
+
+
+def _header_or_none(file: TemporaryFile) -> Header | None:
+    try:
+        return header_of(file.descriptor)
+    except (OSError, Damaged) as error:
+        pass_on(error)
+        return None
+
+
+def _has_server(header: Header | None) -> bool:
+    return header is not None and server_lives(header) is True
+
+
+def server_lives(header: Header) -> bool | None:
+    """Tell whether the server of a slot's last holder may make another; None if unknown."""
+    if header.boot != system.boot():
+        return False
+    if header.namespace != system.namespace() or system.stat_of(os.getpid()) is None:
+        return None
+    return system.lives(header.parent, header.parent_started)
+
+
+def stands_for_live_process(header: Header) -> bool:
+    """Tell whether a file is a copy of one that was removed, and that a process still writes to."""
+    return header.state == State.COPY and system.lives(header.pid, header.started)

@@ -1,0 +1,93 @@
+"""A process is killed while it claims a slot: nothing is lost, and nothing counts twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.processes.scripts import run
+
+RUNS = """
+import itertools, shutil
+from tachikoma_metrics.store import system
+from tachikoma_metrics.store.directory import Directory
+
+things = Counter("things", "Things.", ["kind"])
+
+def counted():
+    return {dict(labels)["kind"]: int(value) for (name, labels), value in samples().items()
+            if name == "things_total"}
+
+def as_run(number, program, call):
+    '''Call in a process of a run; return what it returns, or that it was killed.'''
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        system.server = lambda: (1 << 30 | number, 1)
+        sys.argv = [program]
+        METRICS.begin_serving()
+        said = call()
+        os.write(writing, repr(said).encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as file:
+        said = file.read()
+    os.waitpid(pid, 0)
+    return eval(said) if said else "killed"
+
+def count():
+    things.labels("a").inc()
+    return counted()
+
+def dying_at(moment):
+    '''Have a claim end, with its process, before the change of files that has this number.'''
+    moments = itertools.count()
+
+    def instead_of(change):
+        def changed(*arguments, **more):
+            if next(moments) == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return change(*arguments, **more)
+        return changed
+
+    original = {name: getattr(os, name)
+                for name in ("rename", "unlink", "write", "pwrite", "posix_fallocate")}
+    claim = Directory.claim
+
+    def claimed(*arguments):
+        for name, change in original.items():
+            setattr(os, name, instead_of(change))
+        try:
+            return claim(*arguments)
+        finally:
+            for name, change in original.items():
+                setattr(os, name, change)
+
+    def call():
+        Directory.claim = claimed
+        return count()
+
+    return call
+"""
+
+EVERY_MOMENT = """
+for moment in itertools.count():
+    shutil.rmtree(os.environ["STORE"], ignore_errors=True)
+    for number in (1, 2, 3):
+        as_run(number, "web", count)
+    as_run(4, "worker", count)
+    killed = as_run(5, "web", dying_at(moment)) == "killed"
+    shown = as_run(4, "worker", count), as_run(6, "web", count), as_run(6, "web", counted)
+    expected = [dict(a=count if killed else count + 1) for count in (5, 6, 6)]
+    if list(shown) != expected:
+        print(moment, *shown)
+    if not killed:
+        break
+print("died", moment, "times")
+"""
+
+
+def test_no_moment_of_a_claim_is_a_wrong_one_to_die(directory: Path):
+    printed = run(RUNS + EVERY_MOMENT, directory).split()
+
+    assert (printed[0], printed[2]) == ("died", "times")
+    assert int(printed[1]) > 10
