@@ -57,10 +57,8 @@ def custom(name: str) -> dict[str, Any]:
 
 def counted(**labels: str) -> tuple[float, float]:
     """Return the hits and misses on the page."""
-    hits, misses = (
-        testing.sample_value(name, **labels) for name in ("cache_hits_total", "cache_misses_total")
-    )
-    return hits or 0, misses or 0
+    page, series = testing.samples(), frozenset(labels.items())
+    return page.get(("cache_hits_total", series), 0), page.get(("cache_misses_total", series), 0)
 
 
 def size(**labels: str) -> float | None:

@@ -296,10 +296,12 @@ class Metrics:
     def reset(self) -> None:
         """Start all families anew, without a series. For tests."""
         with self._lock:
-            for metric in self._made.values():
-                metric.reset_series()
+            for metric in list(self._made.values()):
+                if metric.series:
+                    metric.reset_series()
             self._logged.clear()
-            self._rebind()
+            self._bind()
+            self._start_anew()
 
     def _bind(self) -> None:
         with self._lock:
@@ -307,6 +309,7 @@ class Metrics:
                 self._rebind()
 
     def _rebind(self) -> None:
+        """Have the families in the form that changed settings give them."""
         config = conf.config()
         with self._lock:
             before = self._bound
@@ -321,7 +324,10 @@ class Metrics:
                 for bound in self._bound.values()
             }
             self._unregister(before)
-            self._register()
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._register()
         self._bound["tachikoma_metrics_series"].metric.reset_series()
         self._forget()
         self.tachikoma_metrics_info.labels(__version__).set(1)
