@@ -36,7 +36,9 @@ from tachikoma_metrics.store.reading import ARCHIVE, Reading
 NAME = "archive"
 
 _UNFINISHED = "archive-unfinished"
-_MOST_FOLDED = 4096
+_MOST_FOLDED = 256
+"""Serial numbers that are kept: a slot is removed as soon as it is in the archive, unless the
+process that adds it is killed; then the next one removes it."""
 _FORGOTTEN_AT = 2
 """Restarts that a label set outlives which no process changes, and one more."""
 
