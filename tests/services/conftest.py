@@ -73,6 +73,17 @@ def environment_with(database: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="module", params=["gunicorn", "uvicorn"])
+def lasting_server(
+    request: pytest.FixtureRequest, seeded: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Serve the example for all tests of a module that compare the page with itself."""
+    home = tmp_path_factory.mktemp("lasting")
+    environment = environment_with(Path(shutil.copy(seeded, home)))
+    with serving(SERVERS[request.param], environment, home) as server:
+        yield server
+
+
 @pytest.fixture
 def environment(seeded: Path, tmp_path: Path) -> dict[str, str]:
     """Copy the seeded database and return the environment that leads to the copy."""
@@ -97,6 +108,7 @@ def serving(command: list[str], environment: dict[str, str], tmp_path: Path) -> 
 
 GUNICORN = ["gunicorn", "tachikoma.wsgi", "--threads", "4", "--bind", "127.0.0.1:{port}"]
 UVICORN = ["uvicorn", "tachikoma.asgi:application", "--port", "{port}", "--lifespan", "off"]
+SERVERS = {"gunicorn": GUNICORN, "uvicorn": UVICORN}
 
 
 @pytest.fixture
@@ -105,7 +117,7 @@ def gunicorn(environment: dict[str, str], tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=[GUNICORN, UVICORN], ids=["gunicorn", "uvicorn"])
+@pytest.fixture(params=[*SERVERS.values()], ids=[*SERVERS])
 def server(
     request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path
 ) -> Iterator[Server]:
