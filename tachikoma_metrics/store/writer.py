@@ -477,6 +477,8 @@ class Store:
         self._try_at = 0.0
         claimed = self._claimed()
         self._moved_from, self._moved_at = 0, 0.0
+        if claimed is not None:
+            claimed.take_cpu_from(slot.header())
         self._take_from(slot)
         if serial and claimed is not None:
             slot.set_header(state=State.MOVED)
