@@ -388,6 +388,13 @@ class FileSlot(Slot):
         """Write down the CPU seconds of this process; they never fall."""
         self.set_header(cpu_seen=max(seconds, self.header().cpu_seen))
 
+    def take_cpu_from(self, header: Header) -> None:
+        """Add the CPU seconds of the slot that this process had before."""
+        own = self.header()
+        self.set_header(
+            cpu_left=own.cpu_left + header.cpu_left, cpu_seen=max(own.cpu_seen, header.cpu_seen)
+        )
+
     def close(self) -> None:
         """Let go of the file; the lock goes with the last process that has it.
 

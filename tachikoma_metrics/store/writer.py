@@ -116,6 +116,7 @@ class Store:
         self._moved_from = 0
         self._moved_at = 0.0
         self._is_serving = False
+        self._is_to_enter = False
         self._run: Run | None = None
 
     # --- changes ------------------------------------------------------------
@@ -322,15 +323,21 @@ class Store:
         """
         if not self._is_serving:
             self._is_serving = True
+            self._is_to_enter = True
             self.change(self._enter)
 
     def _enter(self) -> None:
+        self._is_to_enter = False
         slot = self._slot
         if slot is None:
+            # The claim will say so.
             return
         try:
             directory = Directory(slot.directory)
             directory.enter(self.report, _SECONDS_TO_WAIT, self._claimant())
+        except BlockingIOError:
+            # Many processes that start take turns.
+            self._is_to_enter = True
         except OSError as error:
             pass_on(error)
             self.report(error, slot.directory)
@@ -454,6 +461,8 @@ class Store:
             self._move(slot)
         elif self._annex.records and self._claimed() is slot:
             self._take_from(self._annex)
+        if self._is_to_enter:
+            self._enter()
         if self._slot is not None:
             self._slot.note_cpu(time.process_time())
             self._keep_open(self._slot)
@@ -477,6 +486,8 @@ class Store:
         self._try_at = 0.0
         claimed = self._claimed()
         self._moved_from, self._moved_at = 0, 0.0
+        if claimed is not None:
+            claimed.take_cpu_from(slot.header())
         self._take_from(slot)
         if serial and claimed is not None:
             slot.set_header(state=State.MOVED)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
-from tests.processes.scripts import run
+from tests.processes.scripts import FAULT, run
 
 RUNS = """
 import itertools, shutil
@@ -91,3 +92,39 @@ def test_no_moment_of_a_claim_is_a_wrong_one_to_die(directory: Path):
 
     assert (printed[0], printed[2]) == ("died", "times")
     assert int(printed[1]) > 10
+
+
+def test_a_server_between_two_workers_is_not_over(directory: Path):
+    script = """
+    def count_rare():
+        things.labels("rare").inc()
+
+    as_run(1, "web", count_rare)
+    mine = os.getpid(), system.stat_of(os.getpid()).started
+    system.server = lambda: mine
+    in_child(lambda: (sys.argv.__setitem__(0, "web"), METRICS.begin_serving(), count()))
+    print(as_run(5, "web", count))
+    """
+    assert run(RUNS + textwrap.dedent(script), directory) == "{'a': 2, 'rare': 1}\n"
+
+
+def test_an_archive_that_cannot_be_read_just_now_is_not_replaced(directory: Path):
+    script = """
+    def count_without_archive():
+        original = os.open
+        def failing(path, *arguments, **more):
+            if path == "archive":
+                raise OSError(5, "Input/output error")
+            return original(path, *arguments, **more)
+        os.open = failing
+        things.labels("a").inc()
+        os.open = original
+        from tachikoma_metrics.store import STORE
+        STORE.revisit()
+        return count()
+
+    for number in (1, 2):
+        as_run(number, "web", count)
+    print(as_run(3, "web", count_without_archive))
+    """
+    assert run(RUNS + textwrap.dedent(script), directory, before=FAULT) == "{'a': 4}\n"

@@ -440,3 +440,25 @@ def test_a_process_that_comes_back_to_its_directory_counts_once(directory: Path)
     assert len(slots()) == 2, slots()
     """
     run(script, directory, before=FAULT)
+
+
+def test_processor_time_of_ended_processes_outlives_a_removed_directory(directory: Path):
+    script = """
+    import shutil
+    from tachikoma_metrics.store import STORE
+    def work():
+        METRICS.cache_hits_total.inc()
+        until = time.process_time() + 0.3
+        while time.process_time() < until:
+            pass
+        STORE.revisit()
+        METRICS.cache_hits_total.inc()
+    in_child(work)
+    METRICS.cache_hits_total.inc()
+    before = sample_value("process_cpu_seconds_total")
+    shutil.rmtree(os.environ["STORE"])
+    STORE.revisit()
+    METRICS.cache_hits_total.inc()
+    print(sample_value("cache_hits_total"), sample_value("process_cpu_seconds_total") >= before)
+    """
+    assert run(script, directory) == "4.0 True\n"

@@ -268,3 +268,21 @@ def test_label_sets_that_the_project_removes_are_gone_from_the_archive(directory
     serve(directory, script)
 
     assert serve(directory, AS_WORKER + script) == "mine"
+
+
+def test_who_cannot_say_at_once_that_he_serves_says_so_later(directory: Path):
+    serve(directory, counted("rare"))
+    late = """
+    METRICS.cache_hits_total.inc()
+    unlock = lock_directory()
+    from tachikoma_metrics.middleware import MetricsMiddleware
+    MetricsMiddleware(lambda request: None)
+    unlock()
+    from tachikoma_metrics.store import STORE
+    STORE.revisit()
+    record_file_change("new", "applied")
+    print(sample_value("tachikoma_metrics_errors_total", source="store"))
+    """
+    assert [run(late, directory) for _ in range(2)] == ["0.0\n", "0.0\n"]
+
+    assert serve(directory, counted("new")) == "new=3"
