@@ -79,7 +79,7 @@ class Archive:
                     self._add(left, Total(values, total.made_at))
         # What the slot took over is in the archive with it.
         more = [number for number in (header.moved_from, header.serial) if number]
-        self.folded = [*self.folded, *more][-_MOST_FOLDED:]
+        self.folded.extend(more)
         self.cpu_seconds += header.cpu_left + header.cpu_seen
         return damage
 
@@ -152,7 +152,9 @@ class Copy:
         # Of a damaged one the ages may be missing; then no label set is let go too early.
         for total, age in zip(totals.values(), self.ages, strict=False):
             total.age = age
-        return Archive(totals, list(self.folded), self.header.cpu_left, names), damage
+        # Of those that are added now none may be missing: they are there until all are added.
+        folded = list(self.folded[-_MOST_FOLDED:])
+        return Archive(totals, folded, self.header.cpu_left, names), damage
 
     def write(self, directory: int) -> None:
         """Write the file of the archive as it was; raise ``OSError`` if there is no room."""

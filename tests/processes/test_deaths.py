@@ -128,3 +128,24 @@ def test_an_archive_that_cannot_be_read_just_now_is_not_replaced(directory: Path
     print(as_run(3, "web", count_without_archive))
     """
     assert run(RUNS + textwrap.dedent(script), directory, before=FAULT) == "{'a': 4}\n"
+
+
+def test_as_many_slots_as_there_are_may_be_left_behind_by_who_dies(directory: Path):
+    script = """
+    from tachikoma_metrics.store import archive
+    archive._MOST_FOLDED = 1
+
+    def die_before_removing_slots():
+        original = os.unlink
+        def dying(path, **more):
+            if path.startswith("slot-"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            original(path, **more)
+        os.unlink = dying
+        count()
+
+    for number, program in enumerate(["web", "worker", "beat"]):
+        as_run(number, program, count)
+    print(as_run(4, "web", die_before_removing_slots), as_run(5, "beat", count))
+    """
+    assert run(RUNS + textwrap.dedent(script), directory) == "killed {'a': 4}\n"
