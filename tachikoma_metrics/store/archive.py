@@ -39,6 +39,9 @@ _UNFINISHED = "archive-unfinished"
 _MOST_FOLDED = 256
 """Serial numbers that are kept: a slot is removed as soon as it is in the archive, unless the
 process that adds it is killed; then the next one removes it."""
+_OF_PROCESSES = ("python_", "tachikoma_metrics_")
+"""How the names begin of what each process counts, also one that does nothing else."""
+
 _FORGOTTEN_AT = 2
 """Restarts that a label set outlives which no process changes, and one more."""
 
@@ -57,12 +60,14 @@ class Archive:
     """Hold the total of each label set.
 
     ``folded`` are the serial numbers of the slots that were added, the latest last.
+    ``has_counted`` says that one of those that were added now counted anything of the service.
     """
 
     totals: dict[Series, Total] = field(default_factory=dict)
     folded: list[int] = field(default_factory=list)
     cpu_seconds: float = 0.0
     names: Names = field(default_factory=Names)
+    has_counted: bool = False
 
     # --- changes ------------------------------------------------------------
 
@@ -71,6 +76,7 @@ class Archive:
         totals, damage = _totals(content, header.used, self.names)
         for series, total in totals.items():
             if series.declaration.type != GAUGE:
+                self.has_counted = self.has_counted or _is_of_service(series, total)
                 self._add(series, total)
                 continue
             # Who has a sample for each worker forgets those of earlier runs.
@@ -97,8 +103,11 @@ class Archive:
     def begin_epoch(self, in_use: Collection[Series]) -> None:
         """Let go of the label sets that no process changed since the restart before last.
 
-        Those ``in_use`` are in the slot of a live process.
+        Those ``in_use`` are in the slot of a live process. A start that failed before anything
+        was counted is no restart.
         """
+        if not self.has_counted:
+            return
         for series, total in list(self.totals.items()):
             total.age = 1 if series in in_use else total.age + 1
             if total.age >= _FORGOTTEN_AT:
@@ -229,6 +238,14 @@ def _replace(directory: int, encoded: bytes) -> None:
         with suppress(OSError):
             os.unlink(_UNFINISHED, dir_fd=directory)
         raise
+
+
+def _is_of_service(series: Series, total: Total) -> bool:
+    """Tell whether something was counted that the process does not count of itself."""
+    declaration = series.declaration
+    return any(total.values) and not (
+        declaration.is_ours and declaration.name.startswith(_OF_PROCESSES)
+    )
 
 
 def _totals(content: bytes, used: int, names: Names) -> tuple[dict[Series, Total], Damaged | None]:

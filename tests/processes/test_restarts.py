@@ -117,6 +117,14 @@ def test_deployments_that_rename_a_route_leave_little_behind(directory: Path):
     assert bytes_in(directory) < 80_000
 
 
+def test_starts_that_fail_are_no_restarts(directory: Path):
+    serve(directory, counted("rare"))
+    for _ in range(3):
+        serve(directory, "METRICS.tachikoma_metrics_errors_total.labels('settings').inc(); print()")
+
+    assert serve(directory, counted("frequent")) == "frequent=1 rare=1"
+
+
 def test_commands_between_two_starts_are_no_restarts(directory: Path):
     serve(directory, counted("rare"))
     for _ in range(3):
