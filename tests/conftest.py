@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from tachikoma_metrics import measurement, sizes, testing
 from tachikoma_metrics.registry.families import GuardedMetric
+from tachikoma_metrics.store import STORE
 
 # How long an example takes is no property of the code.
 settings.register_profile("many", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -64,6 +65,14 @@ def _new_families() -> None:
     measurement.settle()
     sizes.withdraw_local()
     testing.reset()
+
+
+@pytest.fixture(autouse=True)
+def _memory_of_its_own() -> Iterator[None]:
+    """Have the values in this process's memory again after a test that shared them."""
+    yield
+    if STORE.is_shared:
+        STORE.after_fork()
 
 
 @pytest.fixture

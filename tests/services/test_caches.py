@@ -185,17 +185,23 @@ def test_local_caches_of_all_workers_add_up(new_site: Callable[..., Site]):
     site = site_with(new_site, BACKEND="django.core.cache.backends.locmem.LocMemCache")
     with site.gunicorn("-w", "2") as server:
         had: dict[str, set[str]] = {}
-        for number in range(400):
-            key = f"key-{number % 10}"
-            had.setdefault(site.get(f"/keep/{key}/"), set()).add(key)
-            if len(had) == 2 and number > 50:
-                break
+        asked = 0
+
+        def both_have_some() -> bool:
+            nonlocal asked
+            for number in range(50):
+                asked += 1
+                key = f"key-{number % 10}"
+                had.setdefault(site.get(f"/keep/{key}/"), set()).add(key)
+            return len(had) == 2
+
+        # On a busy machine one of the two may answer all for a while.
+        eventually(both_have_some)
         page = site.page()
 
-        assert len(had) == 2
         assert total(page, "cache_size") == sum(map(len, had.values()))
         assert total(page, "cache_misses_total") == sum(map(len, had.values()))
-        assert total(page, "cache_hits_total") == number + 1 - sum(map(len, had.values()))
+        assert total(page, "cache_hits_total") == asked - sum(map(len, had.values()))
 
         gone = int(next(iter(had)))
         os.kill(gone, 9)
