@@ -13,7 +13,7 @@ from tachikoma_metrics.store import archive, system
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.incomplete import is_passing
 from tachikoma_metrics.store.layout import Damaged, Header, State
-from tachikoma_metrics.store.reading import header_of, name_of, numbers
+from tachikoma_metrics.store.reading import header_of, headers, name_of, numbers
 from tachikoma_metrics.store.runs import Run
 
 
@@ -85,15 +85,7 @@ def counted_elsewhere(directory: int) -> set[int]:
     found: set[int] = set()
     with suppress(Damaged):
         found.update(archive.folded(directory))
-    for number in numbers(directory):
-        try:
-            with TemporaryFile(name_of(number), os.O_RDONLY, directory) as file:
-                header = header_of(file.descriptor)
-        except (OSError, Damaged) as error:
-            pass_on(error)
-            if is_passing(error):
-                raise
-            continue
+    for _, header in headers(directory):
         found.add(header.moved_from)
         if header.state == State.MOVED:
             found.add(header.serial)

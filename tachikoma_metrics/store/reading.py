@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import layout
-from tachikoma_metrics.store.files import names_in
-from tachikoma_metrics.store.layout import HEADER_SIZE, Header
+from tachikoma_metrics.store.files import TemporaryFile, names_in
+from tachikoma_metrics.store.incomplete import is_passing
+from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header
 
 _NAME = re.compile(r"slot-([0-9]{1,6})")
 _MOST_LOOKS = 5
@@ -51,6 +53,23 @@ def name_of(number: int) -> str:
 def header_of(descriptor: int) -> Header:
     """Return what a slot says of itself; raise ``Damaged`` if it has no header."""
     return layout.unpack_header(os.pread(descriptor, HEADER_SIZE, 0))
+
+
+def headers(directory: int) -> Iterator[tuple[int, Header]]:
+    """Yield the number and the header of each slot in a directory that has one.
+
+    Raises ``OSError`` for a slot that may be readable the next time.
+    """
+    for number in numbers(directory):
+        try:
+            with TemporaryFile(name_of(number), os.O_RDONLY, directory) as file:
+                header = header_of(file.descriptor)
+        except (OSError, Damaged) as error:
+            pass_on(error)
+            if is_passing(error):
+                raise
+            continue
+        yield number, header
 
 
 def content_of(descriptor: int) -> tuple[Header, bytes]:

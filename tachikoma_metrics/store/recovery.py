@@ -9,13 +9,13 @@ what is missing. https://www.freedesktop.org/software/systemd/man/latest/logind.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from tachikoma_metrics.interruptions import pass_on, suppress
+from tachikoma_metrics.interruptions import suppress
 from tachikoma_metrics.store import archive
 from tachikoma_metrics.store.files import TemporaryFile, is_locked, write_all
 from tachikoma_metrics.store.layout import Damaged, Header, State, pack_header
-from tachikoma_metrics.store.reading import content_of, header_of, name_of, numbers
+from tachikoma_metrics.store.reading import content_of, headers, name_of, numbers
 from tachikoma_metrics.store.slot import FIRST_SIZE
 
 _MOST = 64
@@ -78,7 +78,7 @@ class OpenSlots:
 
 def remove_copy(directory: int, serial: int) -> None:
     """Remove the copy of a slot whose process has made another."""
-    for number, header in _headers(directory):
+    for number, header in headers(directory):
         if header.serial == serial and header.state == State.COPY:
             os.unlink(name_of(number), dir_fd=directory)
 
@@ -94,24 +94,13 @@ def _close(descriptors: Iterable[int]) -> None:
             os.close(descriptor)
 
 
-def _headers(directory: int) -> Iterator[tuple[int, Header]]:
-    for number in numbers(directory):
-        try:
-            with TemporaryFile(name_of(number), os.O_RDONLY, directory) as file:
-                header = header_of(file.descriptor)
-        except (OSError, Damaged) as error:
-            pass_on(error)
-            continue
-        yield number, header
-
-
 def _serials(directory: int) -> set[int]:
     """Return the serial numbers of the slots whose values are in the directory."""
     found: set[int] = set()
-    with suppress(OSError, Damaged):
+    with suppress(Damaged):
         kept = archive.read(directory)
         found.update(kept.folded if kept else ())
-    for _, header in _headers(directory):
+    for _, header in headers(directory):
         found.update((header.serial, header.moved_from))
     return found
 
