@@ -71,7 +71,8 @@ from tachikoma_metrics.store import system
 
 def rename(title):
     # As setproctitle does.
-    fields = open("/proc/self/stat").read().rpartition(")")[2].split()
+    with open("/proc/self/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
     begin, end = int(fields[45]), int(fields[46])
     ctypes.memset(begin, 0, end - begin)
     ctypes.memmove(begin, title, len(title))
