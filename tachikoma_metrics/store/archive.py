@@ -18,7 +18,7 @@ from operator import add
 
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import gauges, layout, system
-from tachikoma_metrics.store.files import TemporaryFile, write_all
+from tachikoma_metrics.store.files import TemporaryFile, replace
 from tachikoma_metrics.store.label_sets import Names
 from tachikoma_metrics.store.layout import (
     DOUBLE,
@@ -35,7 +35,6 @@ from tachikoma_metrics.store.reading import ARCHIVE, Reading
 
 NAME = "archive"
 
-_UNFINISHED = "archive-unfinished"
 _MOST_FOLDED = 256
 """Serial numbers that are kept: a slot is removed as soon as it is in the archive, unless the
 process that adds it is killed; then the next one removes it."""
@@ -124,7 +123,7 @@ class Archive:
 
     def write(self, directory: int) -> None:
         """Replace the file of the archive, or leave it as it was and raise ``OSError``."""
-        _replace(directory, self._encoded())
+        replace(directory, NAME, self._encoded())
 
     def _encoded(self) -> bytes:
         content = bytearray(HEADER_SIZE)
@@ -167,7 +166,7 @@ class Copy:
 
     def write(self, directory: int) -> None:
         """Write the file of the archive as it was; raise ``OSError`` if there is no room."""
-        _replace(directory, _encode(self.content, self.ages, self.folded))
+        replace(directory, NAME, _encode(self.content, self.ages, self.folded))
 
     def reading(self) -> Reading:
         """Return the archive as one of the slots that nobody holds."""
@@ -224,20 +223,6 @@ def identity(directory: int) -> tuple[int, ...] | None:
 def _identity(status: os.stat_result) -> tuple[int, ...]:
     # A file system may give the number of a removed file out again.
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _replace(directory: int, encoded: bytes) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(_UNFINISHED, dir_fd=directory)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    try:
-        with TemporaryFile(_UNFINISHED, flags, directory) as file:
-            write_all(file.descriptor, encoded)
-            os.rename(_UNFINISHED, NAME, src_dir_fd=directory, dst_dir_fd=directory)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(_UNFINISHED, dir_fd=directory)
-        raise
 
 
 def _is_of_service(series: Series, total: Total) -> bool:

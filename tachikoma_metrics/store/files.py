@@ -19,6 +19,8 @@ except ImportError:  # Windows has none: there, no directory can be had.
 HAS_LOCKS = fcntl is not None
 """Whether this system can tell by a lock whether a process lives."""
 
+_UNFINISHED = "replacement"
+
 Result = TypeVar("Result")
 
 _open: set[TemporaryFile] = set()
@@ -163,6 +165,25 @@ def write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def replace(directory: int, name: str, content: bytes) -> None:
+    """Write a file whole or not at all, in place of another of its name.
+
+    Called by the process that has the lock of the directory. Raises ``OSError``, and leaves
+    the other as it was.
+    """
+    with suppress(FileNotFoundError):
+        os.unlink(_UNFINISHED, dir_fd=directory)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        with TemporaryFile(_UNFINISHED, flags, directory) as file:
+            write_all(file.descriptor, content)
+            os.rename(_UNFINISHED, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(_UNFINISHED, dir_fd=directory)
+        raise
 
 
 def is_locked(descriptor: int) -> bool:

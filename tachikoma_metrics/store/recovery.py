@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from tachikoma_metrics.interruptions import suppress
 from tachikoma_metrics.store import archive
-from tachikoma_metrics.store.files import TemporaryFile, is_locked, write_all
+from tachikoma_metrics.store.files import is_locked, replace
 from tachikoma_metrics.store.layout import Damaged, Header, State, pack_header
 from tachikoma_metrics.store.reading import content_of, headers, name_of, numbers
 from tachikoma_metrics.store.slot import FIRST_SIZE
@@ -21,7 +21,6 @@ from tachikoma_metrics.store.slot import FIRST_SIZE
 _MOST = 64
 """Files that a process keeps open of others: descriptors are few."""
 
-_UNFINISHED = "copy-unfinished"
 
 Identity = tuple[int, int]
 
@@ -106,12 +105,7 @@ def _serials(directory: int) -> set[int]:
 
 
 def _write(directory: int, header: Header, content: bytes) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(_UNFINISHED, dir_fd=directory)
     number = next(n for n in range(_MOST * 2) if n not in numbers(directory))
     whole = pack_header(header) + content[len(pack_header(header)) :]
     size = -(-len(whole) // FIRST_SIZE) * FIRST_SIZE
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with TemporaryFile(_UNFINISHED, flags, directory) as file:
-        write_all(file.descriptor, whole.ljust(size, b"\0"))
-        os.rename(_UNFINISHED, name_of(number), src_dir_fd=directory, dst_dir_fd=directory)
+    replace(directory, name_of(number), whole.ljust(size, b"\0"))

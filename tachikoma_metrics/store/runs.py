@@ -16,14 +16,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tachikoma_metrics.interruptions import pass_on, suppress
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import system
-from tachikoma_metrics.store.files import TemporaryFile, write_all
+from tachikoma_metrics.store.files import TemporaryFile, replace
 from tachikoma_metrics.store.incomplete import is_passing
 
 NAME = "epoch"
 
-_UNFINISHED = "epoch-unfinished"
 _MOST_PROGRAMS = 64
 _LARGEST_SIZE = 1 << 20
 
@@ -115,12 +114,7 @@ class Epoch:
 
     def write(self, directory: int) -> None:
         """Replace the file; raise ``OSError`` if there is no room."""
-        with suppress(FileNotFoundError):
-            os.unlink(_UNFINISHED, dir_fd=directory)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with TemporaryFile(_UNFINISHED, flags, directory) as file:
-            write_all(file.descriptor, json.dumps(vars(self)).encode())
-            os.rename(_UNFINISHED, NAME, src_dir_fd=directory, dst_dir_fd=directory)
+        replace(directory, NAME, json.dumps(vars(self)).encode())
 
 
 def read(directory: int) -> Epoch:
