@@ -3,7 +3,7 @@
     make api-paths
 
     python .ci/api_paths.py FOLDER...            say what has changed; exit 1 if anything has
-    python .ci/api_paths.py --write FOLDER...    write tachikoma_metrics/api_paths.py
+    python .ci/api_paths.py --write FOLDER...    write tachikoma_metrics/backends/api_paths.py
     python .ci/api_paths.py --missing FOLDER...  say which paths the vocabulary lacks
 
 Each folder holds the packages ``openai`` and ``anthropic``. Their sources are read, not run.
@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULE = ROOT / "tachikoma_metrics" / "api_paths.py"
+MODULE = ROOT / "tachikoma_metrics" / "backends" / "api_paths.py"
 SDKS = ("anthropic", "openai")
 # What the resources of both SDKs send their requests with.
 VERBS = {"_get", "_post", "_put", "_patch", "_delete", "_get_api_list"}

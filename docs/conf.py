@@ -58,7 +58,7 @@ if IS_ON_READ_THE_DOCS:
 # Docs nothing but loopback is contacted, so nobody knows where those projects describe them, and
 # prometheus_client describes none. A reference to a name of ours that is not there still fails.
 # A type variable is no type that could be described.
-nitpick_ignore = [("py:class", "tachikoma_metrics.backends.Client")]
+nitpick_ignore = [("py:class", "tachikoma_metrics.backends.clients.Client")]
 nitpick_ignore_regex = [
     ("py:.*", r"(?!tachikoma_metrics\b).*"),
 ]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tachikoma_metrics.attempts import track_backend_request
-from tachikoma_metrics.executions import track_execution
-from tachikoma_metrics.labels import normalize_path
-from tachikoma_metrics.recorders import (
+from tachikoma_metrics.backends.attempts import track_backend_request
+from tachikoma_metrics.catalogue.labels import normalize_path
+from tachikoma_metrics.llm.executions import track_execution
+from tachikoma_metrics.recording.recorders import (
     Timer,
     record_backend_error,
     record_backend_request,

@@ -24,8 +24,8 @@ class TachikomaMetricsConfig(AppConfig):
             conf,
             database,
             registry,
-            service,
         )
+        from tachikoma_metrics.registry import service
 
         registry.install()
         # Whatever was recorded before may have read half of the settings.

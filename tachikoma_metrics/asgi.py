@@ -8,32 +8,18 @@ https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import Any
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.failures import is_disconnection
-from tachikoma_metrics.messages import FAILED, LOST, message_type, received_code, sent_code
-from tachikoma_metrics.recorders import (
-    WS_CONNECTION,
-    WS_DISCONNECT,
-    WS_MESSAGE_RECEIVED,
-    WS_MESSAGE_SENT,
-    WS_REJECTION,
+from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.websocket.connection import (
+    Application,
+    Connection,
+    Receive,
+    Send,
+    is_measured,
 )
-from tachikoma_metrics.registry import METRICS, Progress
-
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[Any]]
-Application = Callable[[Any, Receive, Send], Awaitable[Any]]
-
-CLOSED, DENIED, LEFT, ERROR = "closed", "denied", "left", "error"
-
-_CANCELLATIONS = (asyncio.CancelledError, GeneratorExit)
-_ONE = (1.0,)
 
 
 class WebSocketMetricsMiddleware:
@@ -56,7 +42,7 @@ class WebSocketMetricsMiddleware:
     # https://asgi.readthedocs.io/en/latest/specs/main.html#applications
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> Any:
         """Answer a connection as the application does."""
-        if scope["type"] != "websocket" or not config().enabled or _is_measured(receive):
+        if scope["type"] != "websocket" or not config().enabled or is_measured(receive):
             return await self.app(scope, receive, send)
         connection = Connection(receive, send)
         try:
@@ -71,112 +57,3 @@ class WebSocketMetricsMiddleware:
             # An exception from outside may come where another is handled.
             connection.discard()
             raise
-
-
-class Connection:
-    """Measure a WebSocket connection: it is accepted and ends, or is rejected, once.
-
-    It ends at the first sign of it, for an application may go on for long after that, and
-    not every server tells it.
-    """
-
-    __slots__ = ("_is_connecting", "_is_open", "_opened_at", "_progress", "_receive", "_send")
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self._is_connecting = True
-        self._is_open = False
-        self._progress = Progress()
-
-    async def receive(self) -> Any:
-        """Return what the server has for the application."""
-        message = await self._receive()
-        try:
-            self._take_note_of_received(message)
-        except Exception as error:
-            METRICS.fault("websocket", error)
-        return message
-
-    async def send(self, message: Any) -> Any:
-        """Hand the server what the application has for it."""
-        try:
-            answer = await self._send(message)
-        except Exception as error:
-            self._fail_to_send(error)
-            raise
-        try:
-            self._take_note_of_sent(message)
-        except Exception as error:
-            METRICS.fault("websocket", error)
-        return answer
-
-    def finish(self, error: BaseException | None) -> None:
-        """End with the application, which returned, or raised ``error``."""
-        is_cancelled = isinstance(error, _CANCELLATIONS)
-        try:
-            self._reject(LEFT if is_cancelled else ERROR)
-            self._end(LOST if error is None or is_cancelled else FAILED)
-        except Exception as fault:
-            METRICS.fault("websocket", fault)
-
-    def discard(self) -> None:
-        """Be over without a record, unless it is over."""
-        WS_CONNECTION.abandon(self._progress)
-
-    def _take_note_of_received(self, message: Any) -> None:
-        kind = message["type"]
-        if kind == "websocket.receive":
-            WS_MESSAGE_RECEIVED.record_sound((message_type(message),), _ONE)
-        elif kind == "websocket.disconnect":
-            self._reject(LEFT)
-            self._end(received_code(message))
-
-    def _take_note_of_sent(self, message: Any) -> None:
-        kind = message["type"]
-        if kind == "websocket.send":
-            # Some servers drop without a word what is sent to a client that left.
-            if self._is_open:
-                WS_MESSAGE_SENT.record_sound((message_type(message),), _ONE)
-        elif kind == "websocket.accept":
-            self._open()
-        elif kind == "websocket.close":
-            self._reject(CLOSED)
-            self._end(sent_code(message))
-        elif kind == "websocket.http.response.start":
-            self._reject(DENIED)
-
-    def _fail_to_send(self, error: Exception) -> None:
-        # A message that the server refuses is no end, nor is a send that is cancelled: the
-        # application may go on with the connection.
-        try:
-            if is_disconnection(error):
-                self._reject(LEFT)
-                self._end(LOST)
-        except Exception as fault:
-            METRICS.fault("websocket", fault)
-
-    def _open(self) -> None:
-        if self._is_connecting:
-            self._is_connecting = False
-            self._is_open = True
-            self._opened_at = now = perf_counter()
-            WS_CONNECTION.begin(self._progress, now)
-            WS_CONNECTION.record_sound((), _ONE, now=now)
-
-    def _end(self, code: str) -> None:
-        if self._is_open:
-            now = perf_counter()
-            amounts = (1.0, now - self._opened_at)
-            WS_DISCONNECT.record_sound((code,), amounts, self._progress, now)
-            self._is_open = False
-
-    def _reject(self, reason: str) -> None:
-        if self._is_connecting:
-            self._is_connecting = False
-            WS_REJECTION.record_sound((reason,), _ONE)
-
-
-def _is_measured(receive: Receive) -> bool:
-    """Tell whether the application is wrapped twice, and this is the inner one."""
-    return isinstance(getattr(receive, "__self__", None), Connection)

@@ -22,17 +22,19 @@ from django.db import connections
 from django.urls import ResolverMatch, get_resolver, resolve
 from django.utils.module_loading import import_string
 
-from tachikoma_metrics import business, catalogue, conf, credentials, views, websocket_routes
+from tachikoma_metrics import business, catalogue, conf, views
+from tachikoma_metrics.business.callables import is_coroutine_function, trouble_with_arguments
 from tachikoma_metrics.business.families import CATALOGUED, declared, obstacles
-from tachikoma_metrics.callables import is_coroutine_function, trouble_with_arguments
+from tachikoma_metrics.catalogue.definitions import Histogram
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.definitions import Histogram
+from tachikoma_metrics.conf.validators import AT_UNIX_SOCKET
+from tachikoma_metrics.http.routes import path_labels
 from tachikoma_metrics.middleware import MetricsMiddleware
+from tachikoma_metrics.page import bearer_tokens
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.registry.metrics import Shape, possible_labels
-from tachikoma_metrics.routes import path_labels
-from tachikoma_metrics.rules import AT_UNIX_SOCKET
 from tachikoma_metrics.store import STORE, Exposed
+from tachikoma_metrics.websocket import routing
 
 STOCK_MODE_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 MIDDLEWARE = "tachikoma_metrics.middleware.MetricsMiddleware"
@@ -536,7 +538,7 @@ _SHORTEST_TOKEN = 16
 @register(Tags.security, deploy=True)
 def check_tokens_are_long(**kwargs: Any) -> list[CheckMessage]:
     """W013: nobody guesses a token, for each has at least 16 characters."""
-    tokens = credentials.readable(conf.config())
+    tokens = bearer_tokens.readable(conf.config())
     short = [one for one in tokens if len(one) < _SHORTEST_TOKEN]
     if not short:
         return []
@@ -560,7 +562,7 @@ def check_files_of_tokens(**kwargs: Any) -> list[CheckMessage]:
             "Make it readable for the user that the service runs as, with a token in each line; "
             "until then its tokens are refused (401).",
         )
-        for why in credentials.unreadable(conf.config())
+        for why in bearer_tokens.unreadable(conf.config())
     ]
 
 
@@ -568,15 +570,15 @@ def check_files_of_tokens(**kwargs: Any) -> list[CheckMessage]:
 def check_tokens_can_be_sent(**kwargs: Any) -> list[CheckMessage]:
     """W022: tokens have printable ASCII characters and no spaces, as a header can carry."""
     config = conf.config()
-    number = credentials.unsendable(config)
+    number = bearer_tokens.unsendable(config)
     if not number:
         return []
     return [
         warning(
             "W022",
             f"`TOKENS` should be of letters, digits and signs of ASCII, without spaces; {number} "
-            f"of {len(credentials.readable(config))} can never arrive as written (401).",
-            _remedy_for_tokens(credentials.readable(config)),
+            f"of {len(bearer_tokens.readable(config))} can never arrive as written (401).",
+            _remedy_for_tokens(bearer_tokens.readable(config)),
         )
     ]
 
@@ -752,5 +754,5 @@ def check_websockets_are_measured(**kwargs: Any) -> list[CheckMessage]:
             "class from `tachikoma_metrics.asgi`.",
         )
         for module in conf.asgi_modules()
-        if websocket_routes.unmeasured(module)
+        if routing.unmeasured(module)
     ]

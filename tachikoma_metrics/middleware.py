@@ -17,8 +17,8 @@ from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
 from tachikoma_metrics.conf import config, is_installed, is_test_run
-from tachikoma_metrics.measurement import Measurement, dropped, lose_client_of_current, settle
-from tachikoma_metrics.page import refuse, respond, respond_in_thread
+from tachikoma_metrics.http.measurement import Measurement, dropped, lose_client_of_current, settle
+from tachikoma_metrics.page.response import refuse, respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
 
 

@@ -9,8 +9,8 @@ from celery.signals import worker_init, worker_ready
 
 from tachikoma_metrics import business, conf
 from tachikoma_metrics.celery import TASK, options
+from tachikoma_metrics.page.worker_server import serve_page
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.worker_page import serve_page
 
 
 @shared_task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types.

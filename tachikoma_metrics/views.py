@@ -7,8 +7,8 @@ from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from tachikoma_metrics.measurement import discard_current
-from tachikoma_metrics.page import respond
+from tachikoma_metrics.http.measurement import discard_current
+from tachikoma_metrics.page.response import respond
 
 
 @csrf_exempt

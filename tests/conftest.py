@@ -12,7 +12,9 @@ from django.db.models.signals import post_migrate
 from hypothesis import HealthCheck, given, settings, strategies
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from tachikoma_metrics import measurement, sizes, testing
+from tachikoma_metrics import testing
+from tachikoma_metrics.cache import sizes
+from tachikoma_metrics.http import measurement
 from tachikoma_metrics.registry.families import GuardedMetric
 from tachikoma_metrics.store import STORE
 

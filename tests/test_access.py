@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
 from tachikoma_metrics import catalogue
-from tachikoma_metrics.access import read_address
 from tachikoma_metrics.middleware import MetricsMiddleware
+from tachikoma_metrics.page.access import read_address
 from tachikoma_metrics.testing import increase_of, sample_value, samples
 from tests.conftest import found
 

@@ -11,8 +11,8 @@ import pytest
 from django.test import override_settings
 
 from tachikoma_metrics.asgi import WebSocketMetricsMiddleware
-from tachikoma_metrics.messages import MOST_PARSED
 from tachikoma_metrics.testing import sample_value, samples
+from tachikoma_metrics.websocket.message_types import MOST_PARSED
 
 SCOPE = {"type": "websocket", "path": "/"}
 CONNECT = {"type": "websocket.connect"}

@@ -21,8 +21,9 @@ import pytest
 import requests
 from django.test import override_settings
 
-from tachikoma_metrics import measurement, track_backend_request
+from tachikoma_metrics import track_backend_request
 from tachikoma_metrics.backends import instrument_client
+from tachikoma_metrics.http import measurement
 from tachikoma_metrics.testing import sample_value, samples
 from tests import _base_client
 from tests.origins import Answer, Origin
@@ -760,7 +761,7 @@ def test_nothing_is_measured_where_metrics_are_disabled(origin: Origin):
 
 def test_importing_needs_no_settings_and_no_sdk():
     code = (
-        "import sys, tachikoma_metrics.backends\n"
+        "import sys, tachikoma_metrics.backends.clients\n"
         "found = {'httpx', 'httpx2', 'requests', 'openai', 'anthropic'} & set(sys.modules)\n"
         "assert not found, found\n"
     )

@@ -5,8 +5,8 @@ from unittest import mock
 import pytest
 
 from tachikoma_metrics import track_backend_request, track_execution
-from tachikoma_metrics.attempts import Attempt
-from tachikoma_metrics.executions import Execution
+from tachikoma_metrics.backends.attempts import Attempt
+from tachikoma_metrics.llm.executions import Execution
 from tachikoma_metrics.testing import samples
 
 

@@ -27,7 +27,7 @@ from django.test import RequestFactory, override_settings
 from django.views.decorators.cache import cache_page
 
 from tachikoma_metrics import METRICS, testing
-from tachikoma_metrics.cache import install
+from tachikoma_metrics.cache.backends import install
 from tests import backends
 from tests.conftest import found
 from tests.lookups import ASYNC_LOOKUPS, LOOKUPS, VALUES

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tachikoma_metrics import METRICS, catalogue
-from tachikoma_metrics.definitions import Family, Histogram, is_legal_label
+from tachikoma_metrics.catalogue.definitions import Family, Histogram, is_legal_label
 
 LATENCY = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SIZE = (100, 1e3, 1e4, 1e5, 1e6, 1e7)

@@ -10,7 +10,7 @@ import pytest
 from django.test import override_settings
 
 from tachikoma_metrics import METRICS, catalogue, conf, record_cache_hit
-from tachikoma_metrics.definitions import Histogram
+from tachikoma_metrics.catalogue.definitions import Histogram
 from tachikoma_metrics.testing import sample_value
 
 

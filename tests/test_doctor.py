@@ -17,7 +17,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client, override_settings
 
-from tachikoma_metrics import METRICS, diagnosis, scraping, update_business_metrics
+from tachikoma_metrics import METRICS, update_business_metrics
+from tachikoma_metrics.doctor import diagnosis, scraping
 from tachikoma_metrics.store import LAYOUT_VERSION, STORE, Incomplete, bases
 from tachikoma_metrics.store.directory import Directory
 from tachikoma_metrics.store.names import name_of

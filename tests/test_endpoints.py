@@ -5,8 +5,8 @@ import string
 
 import pytest
 
-from tachikoma_metrics.api_paths import API_PATHS
-from tachikoma_metrics.endpoints import Endpoints
+from tachikoma_metrics.backends.api_paths import API_PATHS
+from tachikoma_metrics.backends.endpoints import Endpoints
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ from prometheus_client.registry import Collector
 from tachikoma_metrics import METRICS, record_cache_hit, record_execution
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, gather
 from tachikoma_metrics.exposition.parse import parse_text
-from tachikoma_metrics.registry import patience
-from tachikoma_metrics.registry.patience import Patience
+from tachikoma_metrics.registry import collector_timeouts
+from tachikoma_metrics.registry.collector_timeouts import Patience
 from tachikoma_metrics.testing import sample_value
 from tests.services.processes import eventually
 
@@ -384,7 +384,7 @@ def test_a_collector_that_hangs_costs_itself_alone(
 def test_collectors_that_hang_share_the_time_of_a_page(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(patience, "SECONDS_FOR_A_PAGE", 0.5)
+    monkeypatch.setattr(collector_timeouts, "SECONDS_FOR_A_PAGE", 0.5)
     goes_on = threading.Event()
 
     for _ in range(4):
@@ -431,7 +431,7 @@ def test_what_a_collector_answered_outlives_a_clean_up_that_fails(
     caplog: pytest.LogCaptureFixture,
     error: Exception | None,
 ):
-    monkeypatch.setattr(patience, "_is_within_a_test", lambda: False)
+    monkeypatch.setattr(collector_timeouts, "_is_within_a_test", lambda: False)
     monkeypatch.setattr(type(connections["default"]), "close", fail_to_close)
     registry.register(Asking(error))
     page = METRICS.encode()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import requests
 
-from tachikoma_metrics.failures import ERROR_TYPES, error_of, error_of_status
+from tachikoma_metrics.recording.error_types import ERROR_TYPES, error_of, error_of_status
 
 
 @pytest.mark.parametrize(

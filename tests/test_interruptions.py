@@ -24,13 +24,14 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import AsyncRequestFactory, RequestFactory, override_settings
 from prometheus_client import CollectorRegistry, Metric
 
-from tachikoma_metrics import METRICS, Timer, measurement, record_execution, track_execution
+from tachikoma_metrics import METRICS, Timer, record_execution, track_execution
 from tachikoma_metrics.asgi import WebSocketMetricsMiddleware
 from tachikoma_metrics.backends import instrument_client
+from tachikoma_metrics.catalogue.labels import route_template
 from tachikoma_metrics.exposition import TEXT
 from tachikoma_metrics.exposition.parse import parse_text
+from tachikoma_metrics.http import measurement
 from tachikoma_metrics.interruptions import is_interruption
-from tachikoma_metrics.labels import route_template
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.testing import sample_value
 from tests.interrupted import NEVER, Sender, by_signal, by_thread, interrupt, raising_handler

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tachikoma_metrics import normalize_path
-from tachikoma_metrics.labels import MAX_LENGTH, clean, method_name, route_template
+from tachikoma_metrics.catalogue.labels import MAX_LENGTH, clean, method_name, route_template
 
 UUID = "123e4567-e89b-12d3-a456-426614174000"
 

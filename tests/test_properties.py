@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tachikoma_metrics import testing
 from tachikoma_metrics.catalogue import FAMILIES
-from tachikoma_metrics.labels import MOST_OVERFLOWED
+from tachikoma_metrics.catalogue.labels import MOST_OVERFLOWED
 from tachikoma_metrics.testing import samples
 
 MOST_SERIES = 6

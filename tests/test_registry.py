@@ -19,7 +19,7 @@ from tachikoma_metrics import (
     record_file_change,
     testing,
 )
-from tachikoma_metrics.labels import MOST_OVERFLOWED
+from tachikoma_metrics.catalogue.labels import MOST_OVERFLOWED
 from tachikoma_metrics.testing import sample_value, samples
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from django.test import override_settings
 
-from tachikoma_metrics import conf, service
+from tachikoma_metrics import conf
+from tachikoma_metrics.registry import service
 from tests.projects import Project
 
 
@@ -184,7 +185,7 @@ def test_a_name_that_the_system_refuses_fails_nothing(monkeypatch: pytest.Monkey
         assert places(Path("/nothing/of/this/kind")) == [Path("/nothing/of/this/kind")]
 
 
-NAMES = "from tachikoma_metrics import service; print(*service.names(), sep='\\n')"
+NAMES = "from tachikoma_metrics.registry import service; print(*service.names(), sep='\\n')"
 
 
 def names_in(project: Project) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tachikoma_metrics.statements import DIALECTS, STANDARD, read
+from tachikoma_metrics.database.sql import DIALECTS, STANDARD, read
 from tests.sql_oracle import judged
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from django.db import connection, connections
 
-from tachikoma_metrics.statements import DIALECTS, STANDARD, read
-from tachikoma_metrics.tables import Home, Tables, reader_of
+from tachikoma_metrics.database.sql import DIALECTS, STANDARD, read
+from tachikoma_metrics.database.tables import Home, Tables, reader_of
 
 
 def brackets(name: str) -> str:

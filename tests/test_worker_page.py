@@ -13,10 +13,10 @@ from typing import NoReturn
 
 import pytest
 
-from tachikoma_metrics import worker_page
+from tachikoma_metrics.page import worker_server
+from tachikoma_metrics.page.worker_server import Connections
 from tachikoma_metrics.store import STORE, Incomplete
 from tachikoma_metrics.testing import sample_value
-from tachikoma_metrics.worker_page import Connections
 from tests.services.processes import free_port
 
 SCRAPER, STRANGER = "127.0.0.1", "127.1.0.9"
@@ -68,7 +68,7 @@ def status(answer: str) -> str:
 def worker(settings) -> Iterator[Worker]:
     port = free_port()
     settings.TACHIKOMA_METRICS = {"WORKER_PORT": port}
-    server = worker_page.serve_page()
+    server = worker_server.serve_page()
     assert server is not None
     worker = Worker(port)
     yield worker
@@ -170,7 +170,7 @@ def test_a_client_that_takes_too_long_to_ask_is_cut_off(
     # Connections are accepted one after the other, so that one was.
     assert status(worker.ask()) == "200"
     later = SimpleNamespace(monotonic=lambda: time.monotonic() + 6)
-    monkeypatch.setattr(worker_page, "time", later)
+    monkeypatch.setattr(worker_server, "time", later)
 
     assert received(slow) == ""
 

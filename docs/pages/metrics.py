@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pages import markdown, monitoring
 from tachikoma_metrics import catalogue
-from tachikoma_metrics.definitions import Family, Histogram, Label
+from tachikoma_metrics.catalogue.definitions import Family, Histogram, Label
 
 BUSINESS = "Business"
 

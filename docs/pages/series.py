@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pages import markdown
 from tachikoma_metrics import catalogue
-from tachikoma_metrics.definitions import Family, Histogram
+from tachikoma_metrics.catalogue.definitions import Family, Histogram
 from tachikoma_metrics.store import layout
 
 SIZES = {

@@ -16,7 +16,7 @@ from django.conf import settings
 from missions.models import FileChange, Spec
 from tachikoma_metrics import record_file_change, track_execution
 from tachikoma_metrics.backends import instrument_client
-from tachikoma_metrics.executions import Execution
+from tachikoma_metrics.llm.executions import Execution
 
 BACKEND = "openai"
 

@@ -16,12 +16,12 @@ from tachikoma_metrics import catalogue, conf
 from tachikoma_metrics.business import snapshot
 from tachikoma_metrics.business.families import CATALOGUED
 from tachikoma_metrics.business.snapshot import NOTHING, CountedFamily, DatabaseStore, Snapshot
-from tachikoma_metrics.definitions import Gauge
+from tachikoma_metrics.catalogue.definitions import Gauge
 from tachikoma_metrics.interruptions import pass_on
-from tachikoma_metrics.questions import Questions
 from tachikoma_metrics.registry import METRICS, Ask
+from tachikoma_metrics.registry.deadlines import Questions
+from tachikoma_metrics.registry.thread_connections import connections_of_its_own
 from tachikoma_metrics.store import STORE
-from tachikoma_metrics.transactions import connections_of_its_own
 
 _WHEN_LATE = (
     "`BUSINESS_STORE` should be readable within a second; the page shows the last copy. "

@@ -15,7 +15,7 @@ from django.db.models.functions import JSONArray
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.business.families import BusinessFamily
-from tachikoma_metrics.labels import clean, overflow
+from tachikoma_metrics.catalogue.labels import clean, overflow
 
 Counts = dict[tuple[str, ...], float]
 """Numbers by the values of the labels, in the order of the family's."""

@@ -14,9 +14,9 @@ from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import catalogue, conf
-from tachikoma_metrics.callables import is_coroutine_function, trouble_with_arguments
+from tachikoma_metrics.business.callables import is_coroutine_function, trouble_with_arguments
+from tachikoma_metrics.catalogue.definitions import Gauge, is_legal_label, is_legal_name
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.definitions import Gauge, is_legal_label, is_legal_name
 
 CATALOGUED: tuple[Gauge, ...] = (catalogue.MISSIONS, catalogue.SPECS)
 """The families of the catalogue that are counted so."""

@@ -12,12 +12,12 @@ from functools import partial
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 
-from tachikoma_metrics import conf, transactions
+from tachikoma_metrics import conf
 from tachikoma_metrics.business import snapshot
 from tachikoma_metrics.business.counting import count
 from tachikoma_metrics.business.families import BusinessFamily, declared, obstacles_of_names
 from tachikoma_metrics.business.snapshot import CountedFamily, NotMigrated, Snapshot
-from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.registry import METRICS, thread_connections
 
 _SECONDS_TO_WAIT = 60.0
 
@@ -91,7 +91,7 @@ aupdate_business_metrics = sync_to_async(update_business_metrics)
 
 def _is_within_a_transaction() -> bool:
     # What a test writes, nobody sees outside of its transaction.
-    return not conf.is_test_run() and transactions.is_under_way()
+    return not conf.is_test_run() and thread_connections.is_under_way()
 
 
 def _apart(work: Callable[[], Refresh | None]) -> Refresh | None:
@@ -99,7 +99,7 @@ def _apart(work: Callable[[], Refresh | None]) -> Refresh | None:
 
     def run() -> None:
         try:
-            with transactions.connections_of_its_own(partial(METRICS.fault, "business")):
+            with thread_connections.connections_of_its_own(partial(METRICS.fault, "business")):
                 done.set_result(work())
         except BaseException as error:
             done.set_exception(error)

@@ -15,9 +15,9 @@ from django.db.models import Q, QuerySet
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.business.counting import Counts
-from tachikoma_metrics.execute_wrappers import unmeasured
+from tachikoma_metrics.cache.lookups import uncounted
+from tachikoma_metrics.database.execute_wrappers import unmeasured
 from tachikoma_metrics.interruptions import pass_on
-from tachikoma_metrics.lookups import uncounted
 from tachikoma_metrics.models import BusinessSnapshot
 
 _SECONDS_CLOCKS_DIFFER = 60.0

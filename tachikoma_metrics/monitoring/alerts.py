@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from tachikoma_metrics import catalogue
+from tachikoma_metrics.catalogue.definitions import Histogram
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.definitions import Histogram
 from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.recordings import failed_share, failures
 from tachikoma_metrics.registry.metrics import shape_of

@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from tachikoma_metrics import catalogue
+from tachikoma_metrics.catalogue.definitions import Family
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.definitions import Family
 from tachikoma_metrics.registry.metrics import is_on, shape_of
 
 SERVICE = "<service>"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from functools import partial
 from time import perf_counter
 
-from tachikoma_metrics import conf, service
+from tachikoma_metrics import conf
+from tachikoma_metrics.registry import service
 from tachikoma_metrics.store import HAS_LOCKS, LAYOUT_VERSION, STORE, aliases, bases, expired, names
 
 _SECONDS_BETWEEN_REFRESHES = 3600.0

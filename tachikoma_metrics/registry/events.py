@@ -14,9 +14,9 @@ from time import perf_counter
 from typing import Any
 
 from tachikoma_metrics import conf
-from tachikoma_metrics.definitions import Family
+from tachikoma_metrics.catalogue.definitions import Family
+from tachikoma_metrics.catalogue.labels import clean
 from tachikoma_metrics.interruptions import is_interruption
-from tachikoma_metrics.labels import clean
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
 from tachikoma_metrics.store import IGNORED, STORE, UNKNOWN, Cell, Joint, Progress
 

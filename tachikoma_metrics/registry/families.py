@@ -20,8 +20,8 @@ from prometheus_client import metrics as client_metrics
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.samples import Exemplar, Sample
 
-from tachikoma_metrics import labels
-from tachikoma_metrics.definitions import Counter, Family, Gauge, Histogram
+from tachikoma_metrics.catalogue import labels
+from tachikoma_metrics.catalogue.definitions import Counter, Family, Gauge, Histogram
 from tachikoma_metrics.exposition import number
 from tachikoma_metrics.store import (
     LIVESUM_OF_SET,

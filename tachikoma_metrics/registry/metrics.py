@@ -15,13 +15,13 @@ from prometheus_client import REGISTRY, GCCollector, Metric, PlatformCollector, 
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from tachikoma_metrics import catalogue, conf, exposition
+from tachikoma_metrics.catalogue.definitions import Family, Gauge, Histogram
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.definitions import Family, Gauge, Histogram
 from tachikoma_metrics.exposition import Rank
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import directories, families, runtime, values
+from tachikoma_metrics.registry.collector_timeouts import Patience
 from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
-from tachikoma_metrics.registry.patience import Patience
 from tachikoma_metrics.registry.snapshot import Snapshot
 from tachikoma_metrics.store import STORE, Incomplete, Limit, Limits, Merger, Reading
 from tachikoma_metrics.store import (

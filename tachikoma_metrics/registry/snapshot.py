@@ -12,8 +12,8 @@ from prometheus_client.samples import Exemplar, Sample
 
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.registry import runtime
+from tachikoma_metrics.registry.collector_timeouts import Patience
 from tachikoma_metrics.registry.families import GuardedMetric, is_guarded
-from tachikoma_metrics.registry.patience import Patience
 from tachikoma_metrics.registry.values import declaration_of, is_shared
 from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Lines, Reading
 from tachikoma_metrics.store.layout import GAUGE

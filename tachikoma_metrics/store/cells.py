@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, ClassVar
 
-from tachikoma_metrics.labels import overflow
+from tachikoma_metrics.catalogue.labels import overflow
 from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.layout import SET_AT, VALUE, WAS_CHANGED, Series
 from tachikoma_metrics.store.progress import Progress

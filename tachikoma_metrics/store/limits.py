@@ -12,7 +12,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from tachikoma_metrics.labels import MOST_OVERFLOWED, overflow, overflowed
+from tachikoma_metrics.catalogue.labels import MOST_OVERFLOWED, overflow, overflowed
 from tachikoma_metrics.store.layout import Declaration
 
 Values = tuple[str, ...]

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tachikoma_metrics.catalogue.labels import overflow
 from tachikoma_metrics.interruptions import pass_on, suppress
-from tachikoma_metrics.labels import overflow
 from tachikoma_metrics.store import gauges, layout
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.layout import (

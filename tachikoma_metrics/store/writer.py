@@ -17,8 +17,8 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from tachikoma_metrics.catalogue.labels import MOST_OVERFLOWED, overflow
 from tachikoma_metrics.interruptions import is_interruption, pass_on, suppress
-from tachikoma_metrics.labels import MOST_OVERFLOWED, overflow
 from tachikoma_metrics.store import exclusion, runs, system
 from tachikoma_metrics.store.claims import Claimant
 from tachikoma_metrics.store.directory import Directory, Unavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import promql_parser
 
 from tachikoma_metrics import catalogue
-from tachikoma_metrics.definitions import Family, Histogram
+from tachikoma_metrics.catalogue.definitions import Family, Histogram
 from tachikoma_metrics.monitoring import recordings
 from tachikoma_metrics.registry.runtime import GC_FAMILIES
 

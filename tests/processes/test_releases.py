@@ -19,7 +19,8 @@ import os, sys
 import django
 django.setup()
 from django.test.utils import override_settings
-from tachikoma_metrics import METRICS, service
+from tachikoma_metrics import METRICS
+from tachikoma_metrics.registry import service
 from tachikoma_metrics.store import STORE
 from tachikoma_metrics.testing import sample_value
 

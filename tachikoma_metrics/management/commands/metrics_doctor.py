@@ -9,8 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tachikoma_metrics import credentials, diagnosis
-from tachikoma_metrics.diagnosis import FINE, LOOK, Finding
+from tachikoma_metrics.doctor import diagnosis
+from tachikoma_metrics.doctor.diagnosis import FINE, LOOK, Finding
+from tachikoma_metrics.page import bearer_tokens
 from tachikoma_metrics.store import STORE
 
 TOKEN_VARIABLE = "TACHIKOMA_METRICS_TOKEN"  # noqa: S105  # The variable's name is no secret.
@@ -101,8 +102,8 @@ def _token(options: dict[str, Any]) -> str:
     if not options["token_file"]:
         return os.environ.get(TOKEN_VARIABLE, "")
     try:
-        return credentials.read_file(options["token_file"])[0]
-    except credentials.Unreadable as error:
+        return bearer_tokens.read_file(options["token_file"])[0]
+    except bearer_tokens.Unreadable as error:
         raise CommandError(f"--token-file: {error}.") from error
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.business.families import declared
+from tachikoma_metrics.catalogue.definitions import Counter
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.definitions import Counter
 from tachikoma_metrics.monitoring.dialect import SERVICE, quoted
 from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, rate
 from tachikoma_metrics.monitoring.rows.backends import BACKENDS

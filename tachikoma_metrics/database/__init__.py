@@ -1,0 +1,7 @@
+"""Queries and connections of every database that Django opens."""
+
+from __future__ import annotations
+
+from tachikoma_metrics.database.connections import install
+
+__all__ = ["install"]

@@ -1,0 +1,66 @@
+"""The queries of one connection: how long each took, and what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from tachikoma_metrics.conf import config
+from tachikoma_metrics.database.tables import StatementReader
+from tachikoma_metrics.http.measurement import count_query
+from tachikoma_metrics.interruptions import pass_on
+from tachikoma_metrics.recording.recorders import DB_QUERY
+from tachikoma_metrics.registry import METRICS
+
+
+class QueryWatch:
+    """Record each query of a connection; called around its ``execute_wrappers``."""
+
+    __slots__ = ("_alias", "reader")
+
+    def __init__(self, alias: str, reader: StatementReader) -> None:
+        self._alias = alias
+        self.reader = reader
+
+    def __call__(
+        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        """Execute, and record how long that took, whatever comes of it."""
+        started_at = perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            self._record(sql, started_at, context)
+
+    def _record(self, sql: Any, started_at: float, context: Any) -> None:
+        now = perf_counter()
+        seconds = now - started_at
+        try:
+            settings = config()
+            wanted = settings.instrument_databases
+            if wanted is not True and not settings.instruments_database(self._alias):
+                return
+            # A list cannot be looked up, and an object of psycopg is another each time.
+            facts = self.reader.remembered.get(sql) if type(sql) is str else None
+            if facts is None:
+                facts = self.reader.read(_text(sql, context), context["connection"])
+            DB_QUERY.record_sound(facts, (1.0, seconds), None, now)
+            if settings.counts_queries:
+                count_query(seconds)
+        except Exception as error:
+            METRICS.fault("database", error, self._alias)
+
+
+def _text(sql: Any, context: Any) -> str:
+    """Return the text of a statement, which psycopg also takes in pieces, or as bytes."""
+    if isinstance(sql, str):
+        return sql
+    if isinstance(sql, bytes):
+        return sql.decode("utf-8", "replace")
+    try:
+        return str(sql.as_string(context["connection"].connection))
+    except Exception as error:
+        pass_on(error)
+        # Some other kind: the query is counted, as other.
+        return ""

@@ -1,0 +1,1 @@
+"""The diagnostics command: whether the metrics of this service are right, and if not, why."""

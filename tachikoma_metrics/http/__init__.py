@@ -1,0 +1,1 @@
+"""HTTP requests: what the middleware measures of each."""

@@ -1,0 +1,1 @@
+"""LLM calls and the tokens that they use."""

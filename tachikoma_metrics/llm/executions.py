@@ -1,0 +1,144 @@
+"""Executions of a language model: begun, ended once, with what became of them.
+
+What OpenTelemetry calls an operation of a client, with its duration, tokens and time to the first
+chunk:
+https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-metrics.md
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from tachikoma_metrics.llm.tokens import Tokens
+from tachikoma_metrics.recording.error_types import (
+    CANCELLED,
+    TIMEOUT,
+    causes_of,
+    is_cancellation,
+    is_timeout,
+    members_of,
+    shared,
+)
+from tachikoma_metrics.recording.recorders import (
+    EXECUTION,
+    model_name,
+    record_execution_extras,
+    record_tokens,
+)
+from tachikoma_metrics.recording.tracked_block import TrackedBlock
+from tachikoma_metrics.registry import METRICS, Progress
+
+SUCCESS, ERROR = "success", "error"
+
+
+def status_of(error: BaseException | None) -> str:
+    """Return ``success``, ``error``, ``timeout`` or ``cancelled``, by what was raised.
+
+    The first exception that says so decides: ``error`` itself, or what it was raised from. A group
+    is what all its members are.
+    """
+    if error is None:
+        return SUCCESS
+    for cause in causes_of(error):
+        if members := members_of(cause):
+            return shared({status_of(member) for member in members}) or ERROR
+        if is_cancellation(cause):
+            return CANCELLED
+        if is_timeout(cause):
+            return TIMEOUT
+    return ERROR
+
+
+class Execution:
+    """One execution under way; none of its methods raises."""
+
+    def __init__(self, backend: str, model: str) -> None:
+        self.backend = backend
+        self.model = model
+        self._tokens = Tokens()
+        self._cost: float | None = None
+        self._first_chunk_at: float | None = None
+        self._pending = [True]
+        self._progress = Progress()
+        self._started_at = perf_counter()
+
+    def start(self) -> None:
+        """Count as in progress from now on."""
+        EXECUTION.begin(self._progress, self._started_at)
+
+    def discard(self) -> None:
+        """Be over without a record, unless it is over."""
+        EXECUTION.abandon(self._progress)
+
+    def drop(self) -> None:
+        """Be discarded a little later: the end of the block was never heard of."""
+        self._progress.abandon_later()
+
+    def usage(self, response: object) -> None:
+        """Take the tokens from an answer, or from a chunk or event of a streamed one.
+
+        Understands OpenAI's and Anthropic's objects, and dictionaries of their shapes.
+        """
+        try:
+            self._tokens.take(response)
+        except Exception as error:
+            METRICS.fault("execution", error)
+
+    def first_chunk(self) -> None:
+        """Take note that the first chunk of the answer arrived; later calls change nothing."""
+        if self._first_chunk_at is None:
+            self._first_chunk_at = perf_counter()
+
+    def cost(self, usd: float) -> None:
+        """Take note of what the execution cost, in US dollars."""
+        self._cost = usd
+
+    def end(self, status: str) -> None:
+        """Record the execution, once."""
+        try:
+            # Popping is atomic: of two that end it, one does.
+            self._pending.pop()
+        except IndexError:
+            return
+        if self._progress.is_inherited:
+            return
+        now = perf_counter()
+        model = model_name(self.model)
+        facts = (self.backend, model, status)
+        EXECUTION.record_sound(facts, (1.0, now - self._started_at), self._progress, now)
+        record_tokens(self.backend, model, self._tokens.prompt, self._tokens.completion)
+        first = self._first_chunk_at
+        record_execution_extras(
+            self.backend,
+            model,
+            seconds_to_first_chunk=None if first is None else first - self._started_at,
+            details=dict(self._tokens.details()),
+            cost_usd=self._cost,
+        )
+
+
+class track_execution(TrackedBlock[Execution]):  # Reads as what it does.
+    """Measure an execution of a language model: a ``with`` or ``async with`` block, or a function.
+
+    ``backend`` is who was asked, ``model`` one of ``LLM_MODELS``, else ``other``. ``status`` is
+    ``success`` unless the block raises: then ``timeout``, ``cancelled`` or
+    ``error``, and the exception passes through::
+
+        with track_execution("openai", "gpt-5") as execution:
+            execution.usage(client.chat.completions.create(...))
+    """
+
+    source = "execution"
+
+    def __init__(self, backend: str, model: str) -> None:
+        super().__init__()
+        self._backend = backend
+        self._model = model
+
+    def begin(self) -> Execution:
+        """Return the execution, which begins now."""
+        return Execution(self._backend, self._model)
+
+    def end(self, begun: Execution, error: BaseException | None) -> None:
+        """Record the execution."""
+        begun.end(status_of(error))

@@ -1,0 +1,1 @@
+"""How an event is recorded: recorders, tracked blocks, and the words for errors."""
