@@ -112,7 +112,7 @@ def test_the_sdist_has_what_a_packager_needs(built: Path):
         "example_project/manage.py",
         "pyproject.toml",
         "tachikoma_metrics/py.typed",
-        "tests/test_catalogue.py",
+        "tests/catalogue/test_catalogue.py",
         "tox.ini",
     } <= names
     assert not [name for name in names if "__pycache__" in name or name.endswith(".sqlite3")]

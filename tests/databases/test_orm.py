@@ -17,8 +17,8 @@ from django.test.utils import CaptureQueriesContext
 from missions.models import FileChange, Mission, Spec
 from tachikoma_metrics import METRICS
 from tachikoma_metrics.testing import increase_of, sample_value
+from tests.database.sql_oracle import judged
 from tests.databases.conftest import Queries, Recorded
-from tests.sql_oracle import judged
 
 pytestmark = pytest.mark.django_db
 

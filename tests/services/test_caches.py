@@ -14,7 +14,7 @@ from django.core.cache import caches
 from django.test import override_settings
 
 from tachikoma_metrics import testing
-from tests.lookups import ASYNC_LOOKUPS, LOOKUPS, VALUES
+from tests.cache.lookups import ASYNC_LOOKUPS, LOOKUPS, VALUES
 from tests.services.caches import memcached, redis_server, silent_server
 from tests.services.processes import eventually, free_port
 from tests.services.sites import Site, children, total

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metr
 from prometheus_client.samples import Exemplar, Sample
 
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, Format, gather
+from tests.exposition.test_exposition import Yielding
 from tests.services.processes import eventually
 from tests.services.prometheus import Prometheus, scraping
-from tests.test_exposition import Yielding
 
 
 def odd_family(type: str, *samples: Any, unit: str = "", name: str = "odd") -> Metric:

@@ -25,7 +25,7 @@ from tachikoma_metrics import track_backend_request
 from tachikoma_metrics.backends import instrument_client
 from tachikoma_metrics.http import measurement
 from tachikoma_metrics.testing import sample_value, samples
-from tests import _base_client
+from tests.backends import _base_client
 from tests.origins import Answer, Origin
 
 try:

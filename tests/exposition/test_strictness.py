@@ -26,8 +26,8 @@ from prometheus_client.samples import Exemplar, Sample, Timestamp
 from tachikoma_metrics import METRICS
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, Format, gather
 from tachikoma_metrics.testing import sample_value
-from tests import strict
-from tests.test_exposition import Yielding
+from tests.exposition import strict
+from tests.exposition.test_exposition import Yielding
 
 FORMATS = pytest.mark.parametrize("format", [TEXT, OPENMETRICS], ids=["text", "openmetrics"])
 Lines = dict[str, float]

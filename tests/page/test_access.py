@@ -233,7 +233,7 @@ def test_an_empty_list_lets_nobody_read(declare: Declare):
     params=[
         {"TOKENS": [TOKEN]},
         {"TOKENS": [TOKEN], "ALLOWED_NETWORKS": ["private"]},
-        {"PERMISSION": "tests.test_access.permits"},
+        {"PERMISSION": "tests.page.test_access.permits"},
     ],
     ids=str,
 )
@@ -473,7 +473,7 @@ def test_a_header_that_no_proxy_can_set_is_an_error(declare: Declare, entry: str
         ("unix_socket", {}, None, {FORWARDED: "10.0.0.2"}),
         ("token", {"TOKENS": [TOKEN]}, "10.0.0.1", {}),
         ("token", {"TOKENS": [TOKEN]}, "10.0.0.1", {"authorization": "Bearer wrong"}),
-        ("permission", {"PERMISSION": "tests.test_access.permits"}, "10.0.0.1", {}),
+        ("permission", {"PERMISSION": "tests.page.test_access.permits"}, "10.0.0.1", {}),
         ("settings", {"ALLOWED_NETWORKS": "10.0.0.0/8"}, "10.0.0.1", {}),
     ],
 )
@@ -621,7 +621,7 @@ async def permits_later(request: HttpRequest) -> bool:
 
 
 def test_a_permission_is_asked_last(declare: Declare):
-    declare(PERMISSION="tests.test_access.permits")
+    declare(PERMISSION="tests.page.test_access.permits")
     assert ask(**{"x-who": "the major"}).status_code == 200
     assert ask(**{"x-who": "somebody"}).status_code == 403
     assert ask("203.0.113.9", **{"x-who": "the major"}).status_code == 403
@@ -630,7 +630,7 @@ def test_a_permission_is_asked_last(declare: Declare):
 @pytest.mark.parametrize("name", ["fails", "says_yes", "nothing", "permits_later"])
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 def test_a_permission_that_does_not_say_true_refuses(declare: Declare, name: str):
-    declare(PERMISSION=f"tests.test_access.{name}")
+    declare(PERMISSION=f"tests.page.test_access.{name}")
     assert ask().status_code == 403
     gc.collect()
 
@@ -675,7 +675,7 @@ def test_a_short_token_is_warned_of_at_deployment(declare: Declare):
 
 @pytest.mark.parametrize("name", ["nothing", "TOKEN", "permits_later"])
 def test_a_permission_that_cannot_be_asked_is_an_error(name: str):
-    with override_settings(TACHIKOMA_METRICS={"PERMISSION": f"tests.test_access.{name}"}):
+    with override_settings(TACHIKOMA_METRICS={"PERMISSION": f"tests.page.test_access.{name}"}):
         assert name in found()["E013"].msg
 
 

@@ -187,7 +187,7 @@ def test_the_name_of_a_measured_family_is_not_taken(declare: Declare):
 def test_a_query_that_fails_does_not_break_the_callers_transaction(
     declare: Declare, monkeypatch: pytest.MonkeyPatch
 ):
-    declare({"answer": {"callable": "tests.test_business.answer"}})
+    declare({"answer": {"callable": "tests.business.test_business.answer"}})
     monkeypatch.setattr("tachikoma_metrics.conf.is_test_run", lambda: False)
     threads: list[str] = []
 
@@ -195,7 +195,7 @@ def test_a_query_that_fails_does_not_break_the_callers_transaction(
         threads.append(threading.current_thread().name)
         return 1
 
-    monkeypatch.setattr("tests.test_business.answer", tell)
+    monkeypatch.setattr("tests.business.test_business.answer", tell)
     # In memory, the thread would wait for the transaction of this test.
     refresh(dry_run=True)
 
@@ -216,8 +216,11 @@ def test_one_query_for_each_family(declare: Declare):
 def test_callables(declare: Declare):
     declare(
         {
-            "things": {"callable": "tests.test_business.numbers", "labels": ["kind", "new"]},
-            "answer": {"callable": "tests.test_business.answer"},
+            "things": {
+                "callable": "tests.business.test_business.numbers",
+                "labels": ["kind", "new"],
+            },
+            "answer": {"callable": "tests.business.test_business.answer"},
         }
     )
     update_business_metrics()
@@ -232,7 +235,7 @@ def answer() -> int:
 
 @pytest.mark.parametrize("path", ["nonsense", "fails", "numbers"])
 def test_what_cannot_be_counted_is_a_fault_and_nothing_else(declare: Declare, path: str):
-    declare({"bad": {"callable": f"tests.test_business.{path}"}, **MISSIONS})
+    declare({"bad": {"callable": f"tests.business.test_business.{path}"}, **MISSIONS})
     seed()
     update_business_metrics()
 
@@ -243,9 +246,9 @@ def test_what_cannot_be_counted_is_a_fault_and_nothing_else(declare: Declare, pa
 
 
 def test_what_fails_once_keeps_its_counts(declare: Declare, monkeypatch: pytest.MonkeyPatch):
-    declare({"answer": {"callable": "tests.test_business.answer"}})
+    declare({"answer": {"callable": "tests.business.test_business.answer"}})
     update_business_metrics()
-    monkeypatch.setattr("tests.test_business.answer", fails)
+    monkeypatch.setattr("tests.business.test_business.answer", fails)
     update_business_metrics()
 
     assert shown("answer") == {(): 42}
@@ -385,7 +388,7 @@ def test_a_dry_run_keeps_nothing(declare: Declare):
 
 @pytest.mark.django_db(transaction=True)
 async def test_the_async_twin(declare: Declare):
-    declare({"answer": {"callable": "tests.test_business.answer"}})
+    declare({"answer": {"callable": "tests.business.test_business.answer"}})
     await aupdate_business_metrics()
     await sync_to_async(connections.close_all)()
     row = await BusinessSnapshot.objects.aget()
@@ -502,8 +505,11 @@ def test_a_snapshot_outlives_a_clean_up_that_fails(
         ({"process_x": {"model": "missions.Spec"}}, "name should be another"),
         ({"x": {"model": "missions.Spec", "filter": {"created_at__gt": "no"}}}, "name fields of"),
         ({"x": {"callable": "tests.nothing.at_all"}}, "cannot be imported"),
-        ({"x": {"callable": "tests.test_business.SPECS"}}, "should be a callable"),
-        ({"x": {"callable": "tests.test_business.answer", "filter": {"a": 1}}}, "left out"),
+        ({"x": {"callable": "tests.business.test_business.SPECS"}}, "should be a callable"),
+        (
+            {"x": {"callable": "tests.business.test_business.answer", "filter": {"a": 1}}},
+            "left out",
+        ),
         ({"x": {"callable": "tests.views.coroutine_label"}}, "is a coroutine function"),
         ({"x": {"callable": "tests.views.coroutine_object"}}, "is a coroutine function"),
         ({"x": {"callable": "tests.views.tenant"}}, "without arguments: missing a required"),
@@ -557,7 +563,7 @@ def test_an_answer_of_the_wrong_kind_is_told_in_words(
     labels: list[str],
     said: str,
 ):
-    declare({"bad": {"callable": f"tests.test_business.{path}", "labels": labels}})
+    declare({"bad": {"callable": f"tests.business.test_business.{path}", "labels": labels}})
     with pytest.raises(CommandError):
         call_command("refresh_business_metrics", "--no-color")
 
@@ -580,7 +586,7 @@ def test_the_command_says_what_it_counted(declare: Declare, capsys: pytest.Captu
 def test_the_command_fails_with_what_it_could_not_count(
     declare: Declare, capsys: pytest.CaptureFixture[str]
 ):
-    declare({"bad": {"callable": "tests.test_business.fails"}, **MISSIONS})
+    declare({"bad": {"callable": "tests.business.test_business.fails"}, **MISSIONS})
     with pytest.raises(CommandError, match="1 could not be counted"):
         call_command("refresh_business_metrics")
 

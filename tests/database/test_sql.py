@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tachikoma_metrics.database.sql import DIALECTS, STANDARD, read
-from tests.sql_oracle import judged
+from tests.database.sql_oracle import judged
 
 
 def told(text: str, vendor: str = "") -> tuple[str, str]:

@@ -28,9 +28,9 @@ from django.views.decorators.cache import cache_page
 
 from tachikoma_metrics import METRICS, testing
 from tachikoma_metrics.cache.backends import install
-from tests import backends
+from tests.cache import backends
+from tests.cache.lookups import ASYNC_LOOKUPS, LOOKUPS, VALUES
 from tests.conftest import found
-from tests.lookups import ASYNC_LOOKUPS, LOOKUPS, VALUES
 from tests.services.processes import eventually
 
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
@@ -52,7 +52,7 @@ def default() -> Any:
 
 
 def custom(name: str) -> dict[str, Any]:
-    return {"BACKEND": f"tests.backends.{name}"}
+    return {"BACKEND": f"tests.cache.backends.{name}"}
 
 
 def counted(**labels: str) -> tuple[float, float]:
