@@ -35,7 +35,7 @@ def run(plan: Plan) -> str:
 
 
 def _measure(rounds: Rounds, plan: Plan, order: tuple[Peer, ...]) -> None:
-    turns = _turns(plan, order)
+    turns = _coalescer(plan, order)
     rounds.add(
         {
             peer: {
@@ -50,7 +50,7 @@ def _measure(rounds: Rounds, plan: Plan, order: tuple[Peer, ...]) -> None:
     )
 
 
-def _turns(plan: Plan, order: tuple[Peer, ...]) -> list[dict[Peer, Burst]]:
+def _coalescer(plan: Plan, order: tuple[Peer, ...]) -> list[dict[Peer, Burst]]:
     with ExitStack() as stack:
         servers = {peer: stack.enter_context(serving(peer)) for peer in order}
         turns = [

@@ -35,7 +35,7 @@ HOST = "127.0.0.1"
 PORTS = 3
 SECONDS_BETWEEN_REQUESTS = 0.1
 # Longer than the example gives a language model.
-SECONDS_TO_ANSWER = 90
+TIMEOUT_SECONDS = 90
 SECONDS_TO_START = 30
 # Odd, so that every other visit is refused.
 REQUESTS_PER_VISIT = 9
@@ -230,7 +230,7 @@ def specs_of(port: int, mission: str) -> list[str]:
 
 def send(port: int, method: str, path: str, body: object = None) -> bytes:
     """Return the body of the answer to one request; raise ``OSError`` without one."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=SECONDS_TO_ANSWER)
+    connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request(method, path, None if body is None else json.dumps(body))
         return connection.getresponse().read()

@@ -35,4 +35,4 @@ class TachikomaMetricsConfig(AppConfig):
         database.install()
         cache.install()
         business.install()
-        registry.METRICS.put_into_use(catalogue.FED_BY_DATABASES | catalogue.FED_BY_CACHES)
+        registry.METRICS.activate(catalogue.RECORDED_BY_DATABASES | catalogue.RECORDED_BY_CACHES)

@@ -34,9 +34,9 @@ class WebSocketMetricsMiddleware:
     def __init__(self, app: Application) -> None:
         self.app = app
         try:
-            METRICS.put_into_use(catalogue.FED_BY_WEBSOCKETS)
+            METRICS.activate(catalogue.RECORDED_BY_WEBSOCKETS)
         except Exception as error:
-            METRICS.fault("websocket", error)
+            METRICS.count_error("websocket", error)
 
     # Servers tell ASGI 3 by this being a coroutine function:
     # https://asgi.readthedocs.io/en/latest/specs/main.html#applications

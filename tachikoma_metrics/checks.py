@@ -144,7 +144,7 @@ def check_label_names(**kwargs: Any) -> list[CheckMessage]:
 
 def _label_hint(name: str, label: str, possible: Collection[str]) -> str:
     hint = conf.did_you_mean(label, possible)
-    if name not in catalogue.FED_BY_REQUESTS:
+    if name not in catalogue.RECORDED_BY_REQUESTS:
         return hint
     return f"{hint} Or define it in `EXTRA_LABELS`."
 
@@ -239,7 +239,7 @@ def check_extra_label_names(**kwargs: Any) -> list[CheckMessage]:
     config = conf.config()
     offered = {
         label
-        for name in catalogue.FED_BY_REQUESTS
+        for name in catalogue.RECORDED_BY_REQUESTS
         for label in catalogue.FAMILIES[name].allowed_label_names
     }
     return [
@@ -408,7 +408,7 @@ def _serves_page(patterns: Iterable[Any]) -> bool:
 
 @register
 def check_routes_have_room(**kwargs: Any) -> list[CheckMessage]:
-    """W014: the URLconf has no more routes than ``MAX_SERIES`` leaves room for."""
+    """W014: the URLconf has no more routes than ``CARDINALITY_LIMIT`` leaves room for."""
     config = conf.config()
     shown = [bound for bound in METRICS.all_bound() if bound.is_on and _has_path(bound.shape)]
     if not config.enabled or not shown or not _places():
@@ -418,14 +418,15 @@ def check_routes_have_room(**kwargs: Any) -> list[CheckMessage]:
     except Exception:
         # A URLconf that cannot be imported, which Django reports.
         return []
-    if paths < config.max_series:
+    if paths < config.cardinality_limit:
         return []
     return [
         warning(
             "W014",
-            f"The URLconf has {paths} routes, and `MAX_SERIES` is {config.max_series}: a process "
+            f"The URLconf has {paths} routes, and `CARDINALITY_LIMIT` is "
+            f"{config.cardinality_limit}: a process "
             'that has answered so many counts all others as `path="overflow"`.',
-            f"Set MAX_SERIES to {_room_for(paths)}, which leaves room for some methods and "
+            f"Set CARDINALITY_LIMIT to {_room_for(paths)}, which leaves room for some methods and "
             "statuses of each route, or use LABELS to leave `path` out of metrics.",
         )
     ]

@@ -17,7 +17,12 @@ from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
 from tachikoma_metrics.conf import config, is_installed, is_test_run
-from tachikoma_metrics.http.measurement import Measurement, dropped, lose_client_of_current, settle
+from tachikoma_metrics.http.measurement import (
+    Measurement,
+    dropped,
+    finish_dropped,
+    lose_client_of_current,
+)
 from tachikoma_metrics.page.response import refuse, respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
 
@@ -105,7 +110,7 @@ def _is_left_out() -> bool:
     try:
         return not config().enabled and not is_test_run()
     except Exception as error:
-        METRICS.fault("http", error)
+        METRICS.count_error("http", error)
         return False
 
 
@@ -118,10 +123,10 @@ def tell_what_is_wrong() -> None:
                 "databases, caches and business metrics are not measured, and there are no checks "
                 "and commands"
             )
-            METRICS.fault("settings", error, is_expected=True)
+            METRICS.count_error("settings", error, is_expected=True)
         METRICS.begin_serving()
     except Exception as error:
-        METRICS.fault("settings", error)
+        METRICS.count_error("settings", error)
 
 
 def begin(request: HttpRequest) -> Measurement | Scrape | None:
@@ -134,7 +139,7 @@ def begin(request: HttpRequest) -> Measurement | Scrape | None:
         if not settings.enabled:
             return None
         if dropped:
-            settle()
+            finish_dropped()
         path = request.path_info
         if path == settings.path:
             return SCRAPE
@@ -142,5 +147,5 @@ def begin(request: HttpRequest) -> Measurement | Scrape | None:
             return None
         return Measurement(request, settings)
     except Exception as error:
-        METRICS.fault("http", error)
+        METRICS.count_error("http", error)
         return None

@@ -23,7 +23,7 @@ def refresh_business_metrics() -> bool:
         min_age = business.min_age(conf.config().business_interval)
         return business.refresh(min_age) is not None
     except Exception as error:
-        METRICS.fault("business", error)
+        METRICS.count_error("business", error)
         raise
 
 
@@ -33,7 +33,7 @@ def _begin_serving(**kwargs: Any) -> None:
     try:
         METRICS.begin_serving()
     except Exception as error:
-        METRICS.fault("settings", error)
+        METRICS.count_error("settings", error)
 
 
 @worker_ready.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.
@@ -46,4 +46,4 @@ def _begin(sender: Any = None, **kwargs: Any) -> None:
     try:
         sender.app.send_task(TASK, **options())
     except Exception as error:
-        METRICS.fault("business", error)
+        METRICS.count_error("business", error)

@@ -64,7 +64,7 @@ def _connections_stay_open() -> Iterator[None]:
 def _new_families() -> None:
     """Start each test without a series, so that it can name absolute numbers."""
     # A test before may have dropped a streamed answer, which is recorded later.
-    measurement.settle()
+    measurement.finish_dropped()
     sizes.withdraw_local()
     testing.reset()
 

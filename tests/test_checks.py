@@ -61,9 +61,9 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E113", "EXCLUDE_PATHS", ["("]),
     ("E113", "EXCLUDE_PATHS", "^/health$"),
     ("E113", "EXCLUDE_PATHS", [b"^/health$"]),
-    ("E114", "MAX_SERIES", 0),
-    ("E114", "MAX_SERIES", 10.5),
-    ("E114", "MAX_SERIES", True),
+    ("E114", "CARDINALITY_LIMIT", 0),
+    ("E114", "CARDINALITY_LIMIT", 10.5),
+    ("E114", "CARDINALITY_LIMIT", True),
     ("E115", "STORE_DIR", "relative/path"),
     ("E115", "STORE_DIR", 3),
     ("E116", "INSTRUMENT_DATABASES", "default"),
@@ -329,7 +329,7 @@ def test_an_extra_label_that_no_family_gets_is_pointed_out():
 
 @pytest.mark.parametrize("name", [n for n in catalogue.FAMILIES if "tachikoma" in n])
 def test_the_labels_of_our_own_health_cannot_be_taken_from_it(name: str, client: Client):
-    with override_settings(TACHIKOMA_METRICS={"LABELS": {name: []}, "MAX_SERIES": 1}):
+    with override_settings(TACHIKOMA_METRICS={"LABELS": {name: []}, "CARDINALITY_LIMIT": 1}):
         METRICS.file_changes_total.labels("modify", "applied").inc()
         record_db_query("select", "orders", float("nan"))
 
@@ -392,15 +392,15 @@ MANY = override_settings(ROOT_URLCONF="tests.many_urls")
 def test_more_routes_than_there_is_room_for_are_pointed_out():
     message = found()["W014"]
 
-    assert "has 2002 routes, and `MAX_SERIES` is 2000" in message.msg
-    assert "Set MAX_SERIES to 9000" in str(message.hint)
+    assert "has 2002 routes, and `CARDINALITY_LIMIT` is 2000" in message.msg
+    assert "Set CARDINALITY_LIMIT to 9000" in str(message.hint)
 
 
 @MANY
 @pytest.mark.parametrize(
     "declared",
     [
-        {"MAX_SERIES": 2003},
+        {"CARDINALITY_LIMIT": 2003},
         {"ENABLED": False},
         {
             "LABELS": {
@@ -419,5 +419,5 @@ def test_routes_that_have_room_or_are_not_shown_are_fine(declared: dict[str, Any
 @pytest.mark.parametrize("urlconf", ["tests.no_such_module", "tests.views", "tests"])
 def test_a_urlconf_without_routes_costs_no_check(urlconf: str):
     # Django's own checks would import it, and raise.
-    with override_settings(ROOT_URLCONF=urlconf, TACHIKOMA_METRICS={"MAX_SERIES": 1}):
+    with override_settings(ROOT_URLCONF=urlconf, TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 1}):
         assert checks.check_routes_have_room() == []

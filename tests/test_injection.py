@@ -81,7 +81,7 @@ STAND_AROUND_THE_APP = {
     "middleware:tell_what_is_wrong",
     "registry.events:Event.begin",
     "registry.events:Event.record",
-    "registry.events:Event.record_sound",
+    "registry.events:Event.record_valid",
     "store.progress:Progress.__init__",
     "http.streams:MeasuredStream.__next__",
     "http.streams:as_bytes",

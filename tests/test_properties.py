@@ -39,7 +39,7 @@ requests = st.lists(
     st.tuples(methods, paths, headers, st.binary(max_size=200)), min_size=1, max_size=12
 )
 DECLARED = {
-    "MAX_SERIES": MOST_SERIES,
+    "CARDINALITY_LIMIT": MOST_SERIES,
     "EXTRA_LABELS": {"tenant": "tests.views.tenant"},
     "LABELS": {"http_requests_total": ["method", "path", "status", "tenant"]},
 }

@@ -52,7 +52,8 @@ def page() -> str:
         "**optional** label is there if [`LABELS`](settings.md#labels) asks for it; families that "
         "have `method` and `path` may also have those that "
         "[`EXTRA_LABELS`](settings.md#extra_labels) defines. Past "
-        "[`MAX_SERIES`](settings.md#max_series), the labels of a new label set are `overflow`, "
+        "[`CARDINALITY_LIMIT`](settings.md#cardinality_limit), the labels of a new "
+        "label set are `overflow`, "
         "except those that are **closed**: their values are a short list.",
         "Families of requests, databases and caches are on the page from the start. Others are "
         "from when what feeds them is in use: an ASGI application is wrapped, a model is declared, "
@@ -102,7 +103,7 @@ def facts(family: Family) -> Iterator[str]:
         yield f"Optional label `{label.name}`{_closed(label)}: {label.values}"
     if isinstance(family, Histogram):
         yield f"Buckets: {buckets(family)}"
-    yield f"Recorded by: {family.fed_by}"
+    yield f"Recorded by: {family.recorded_by}"
     shown = monitoring.panels_of(family.name)
     if shown:
         yield f"On [the dashboard](../guides/dashboards.md): {', '.join(shown)}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from tachikoma_metrics.http.measurement import dropped, settle
+from tachikoma_metrics.http.measurement import dropped, finish_dropped
 from tachikoma_metrics.recording import abandoned
 from tachikoma_metrics.recording.error_types import error_of, error_of_status
 from tachikoma_metrics.recording.recorders import BACKEND_REQUEST, record_backend_error
@@ -28,7 +28,7 @@ class Attempt:
     def __init__(self, backend: str, endpoint: str) -> None:
         # A worker has no requests of its own that would do it.
         if dropped:
-            settle()
+            finish_dropped()
         self._facts = (backend, endpoint)
         self._error_type: str | None = None
         self._dropped_at: float | None = None
@@ -45,14 +45,14 @@ class Attempt:
         try:
             BACKEND_REQUEST.abandon(self._progress)
         except Exception as error:
-            METRICS.fault("backend", error)
+            METRICS.count_error("backend", error)
 
     def answer(self, status: int) -> None:
         """Take note of the status of the answer; its body is still to come."""
         try:
             self._error_type = error_of_status(status)
         except Exception as error:
-            METRICS.fault("backend", error)
+            METRICS.count_error("backend", error)
 
     def end(self, error: BaseException | None = None) -> None:
         """Record the request, once; ``error`` is what was raised instead of an answer."""
@@ -64,7 +64,7 @@ class Attempt:
             if self._is_last():
                 self._record_error(error)
         except Exception as fault:
-            METRICS.fault("backend", fault)
+            METRICS.count_error("backend", fault)
 
     def _is_last(self) -> bool:
         try:
@@ -81,7 +81,7 @@ class Attempt:
     def _record(self) -> None:
         now = perf_counter()
         seconds = (self._dropped_at or now) - self._started_at
-        BACKEND_REQUEST.record_sound(self._facts, (1.0, seconds), self._progress, now)
+        BACKEND_REQUEST.record_valid(self._facts, (1.0, seconds), self._progress, now)
 
     def close(self) -> None:
         """End with an answer that nobody reads on."""

@@ -139,7 +139,7 @@ def _is_enabled() -> bool:
         return config().enabled
     except Exception as error:
         # A client may be made where no settings can be read yet.
-        METRICS.fault("backend", error)
+        METRICS.count_error("backend", error)
         return True
 
 

@@ -157,7 +157,7 @@ class Backend:
         try:
             endpoint = self.endpoints.name(_path(request), sending_base_path())
         except Exception as error:
-            METRICS.fault("backend", error)
+            METRICS.count_error("backend", error)
             endpoint = OTHER
         return Attempt(self.name, endpoint)
 
@@ -196,7 +196,7 @@ class Sending:
                 # In one step: no exception from outside appears in it.
                 inner._attempt, self._attempt = self._attempt, None
         except Exception as error:
-            METRICS.fault("backend", error)
+            METRICS.count_error("backend", error)
 
     def fail(self, error: BaseException) -> None:
         """End with an exception."""
@@ -314,7 +314,7 @@ def _read(body: StandIn, read: Any, /, *args: Any, **kwargs: Any) -> Any:
         if _is_last(body._original, data, args[0] if args else kwargs.get("amt")):
             body._by.end()
     except Exception as fault:
-        METRICS.fault("backend", fault)
+        METRICS.count_error("backend", fault)
     return data
 
 
@@ -565,7 +565,7 @@ def _follow(response: Any, attempt: Attempt) -> None:
         else:
             response.stream = MeasuredByteStream(response.stream, attempt)
     except Exception as error:
-        METRICS.fault("backend", error)
+        METRICS.count_error("backend", error)
         attempt.end()
 
 
@@ -577,5 +577,5 @@ def _follow_raw(response: Any, attempt: Attempt) -> None:
         else:
             response.raw = MeasuredRaw(response.raw, attempt)
     except Exception as error:
-        METRICS.fault("backend", error)
+        METRICS.count_error("backend", error)
         attempt.end()

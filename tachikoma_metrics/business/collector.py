@@ -18,8 +18,8 @@ from tachikoma_metrics.business.families import CATALOGUED
 from tachikoma_metrics.business.snapshot import NOTHING, CountedFamily, DatabaseStore, Snapshot
 from tachikoma_metrics.catalogue.definitions import Gauge
 from tachikoma_metrics.interruptions import pass_on
-from tachikoma_metrics.registry import METRICS, Ask
-from tachikoma_metrics.registry.deadlines import Questions
+from tachikoma_metrics.registry import METRICS, ScrapeFunction
+from tachikoma_metrics.registry.deadlines import TimedCalls
 from tachikoma_metrics.registry.thread_connections import connections_of_its_own
 from tachikoma_metrics.store import STORE
 
@@ -34,7 +34,7 @@ class SnapshotReader:
     """Read the snapshot for the page, and keep a copy for when it cannot be read."""
 
     def __init__(self) -> None:
-        self._questions = Questions()
+        self._questions = TimedCalls()
         self._seen_writes = 0
         self.forget()
 
@@ -85,7 +85,7 @@ class SnapshotReader:
     def _fail(self, error: Exception) -> None:
         # ``business_up`` tells how long it lasts: a fault for each scrape would say no more.
         if self._is_up:
-            METRICS.count_fault("business", error, is_expected=True)
+            METRICS.count_and_log("business", error, is_expected=True)
 
 
 def is_within_a_test(store: snapshot.SnapshotStore) -> bool:
@@ -96,7 +96,7 @@ def is_within_a_test(store: snapshot.SnapshotStore) -> bool:
 
 
 def _read_and_close() -> Snapshot:
-    with connections_of_its_own(partial(METRICS.fault, "business")):
+    with connections_of_its_own(partial(METRICS.count_error, "business")):
         return snapshot.store().read()
 
 
@@ -157,7 +157,7 @@ def _counts_of(gauge: Gauge, label_names: tuple[str, ...]) -> Mapping[tuple[str,
     return counts
 
 
-def _health(tell: Callable[[Snapshot, bool], float | None]) -> Ask:
+def _health(tell: Callable[[Snapshot, bool], float | None]) -> ScrapeFunction:
     def asked(_: tuple[str, ...]) -> Mapping[tuple[str, ...], float]:
         told = tell(*READER.read()) if is_wanted() else None
         return {} if told is None else {(): told}
@@ -170,7 +170,7 @@ def install() -> None:
     if COLLECTOR not in METRICS.registry._collector_to_names:
         METRICS.registry.register(COLLECTOR)
     for gauge in CATALOGUED:
-        METRICS.ask(gauge, partial(_counts_of, gauge))
+        METRICS.set_function(gauge, partial(_counts_of, gauge))
     told: dict[Gauge, Callable[[Snapshot, bool], float | None]] = {
         catalogue.BUSINESS_UP: lambda _, is_up: float(is_up),
         catalogue.BUSINESS_TIMESTAMP: lambda found, _: found.taken_at or None,
@@ -182,6 +182,6 @@ def install() -> None:
         ),
     }
     for gauge, tell in told.items():
-        METRICS.ask(gauge, _health(tell))
-    METRICS.when_forgotten(READER.expire)
-    STORE.when_forked(READER.forget)
+        METRICS.set_function(gauge, _health(tell))
+    METRICS.on_reset(READER.expire)
+    STORE.on_fork(READER.forget)

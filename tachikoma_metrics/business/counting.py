@@ -22,13 +22,13 @@ Counts = dict[tuple[str, ...], float]
 
 
 def count(family: BusinessFamily) -> Counts:
-    """Return the numbers of a family, of no more than ``MAX_SERIES`` label sets.
+    """Return the numbers of a family, of no more than ``CARDINALITY_LIMIT`` label sets.
 
     Raises whatever the database or the callable raises, and ``ValueError`` or
     ``TypeError`` for a callable's answer that is no number.
     """
     found = _called(family) if family.callable_path else _counted(family)
-    return _bounded(found, conf.config().max_series)
+    return _bounded(found, conf.config().cardinality_limit)
 
 
 def _bounded(counts: Counts, limit: int) -> Counts:
@@ -89,7 +89,7 @@ def _text(value: Any) -> str:
 def _choices(model: type[Model], fields: list[str]) -> Iterator[tuple[Any, ...]]:
     """Yield the values that there may be, if all fields have choices."""
     choices = [_choices_of(model, field) for field in fields]
-    if all(choices) and math.prod(map(len, choices)) <= conf.config().max_series:
+    if all(choices) and math.prod(map(len, choices)) <= conf.config().cardinality_limit:
         yield from product(*choices)
 
 

@@ -82,7 +82,7 @@ def update_business_metrics() -> None:
         refresh()
     except Exception as error:
         is_expected = isinstance(error, (DatabaseError, NotMigrated))
-        METRICS.fault("business", error, is_expected=is_expected)
+        METRICS.count_error("business", error, is_expected=is_expected)
 
 
 aupdate_business_metrics = sync_to_async(update_business_metrics)
@@ -99,7 +99,9 @@ def _apart(work: Callable[[], Refresh | None]) -> Refresh | None:
 
     def run() -> None:
         try:
-            with thread_connections.connections_of_its_own(partial(METRICS.fault, "business")):
+            with thread_connections.connections_of_its_own(
+                partial(METRICS.count_error, "business")
+            ):
                 done.set_result(work())
         except BaseException as error:
             done.set_exception(error)
@@ -119,7 +121,7 @@ def _refresh(families: list[BusinessFamily], now: float, before: Snapshot) -> Re
         except Exception as error:
             # Of a callable, the project has to see where it failed.
             is_expected = not family.callable_path
-            METRICS.fault("business", error, family.name, is_expected=is_expected)
+            METRICS.count_error("business", error, family.name, is_expected=is_expected)
             errors[family.name] = error
             if family.name in known:
                 counted.append(known[family.name])

@@ -80,7 +80,7 @@ class Watch:
             if local is not None and len(local.entries) != local.known:
                 local.tell()
         except Exception as error:
-            METRICS.fault("cache", error, self.alias)
+            METRICS.count_error("cache", error, self.alias)
 
 
 _watches: dict[str, Watch] = {}
@@ -91,8 +91,8 @@ def install() -> None:
     if vars(caches).get("create_connection") is _create_connection:
         return
     caches.create_connection = _create_connection  # type: ignore[method-assign]
-    METRICS.ask(catalogue.CACHE_SIZE, asked)
-    conf.when_changed(_follow_settings)
+    METRICS.set_function(catalogue.CACHE_SIZE, asked)
+    conf.on_change(_follow_settings)
     setting_changed.connect(_follow_caches, dispatch_uid="tachikoma_metrics.cache.backends")
     _watch_made()
 
@@ -128,7 +128,7 @@ def _watch(backend: Any, alias: str) -> None:
         for name, method in _hidden(backend).items():
             vars(backend)[name] = _counting_for(backend, name, method, watch)
     except Exception as error:
-        METRICS.fault("cache", error, alias)
+        METRICS.count_error("cache", error, alias)
 
 
 def _watch_of(alias: str) -> Watch:

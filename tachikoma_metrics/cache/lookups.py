@@ -85,7 +85,7 @@ class Call:
         if self.asker is not None and self.asker.wants(key, version):
             self.asker.decide(was_found)
         else:
-            (CACHE_HIT if was_found else CACHE_MISS).record_sound(self.alias, _ONE)
+            (CACHE_HIT if was_found else CACHE_MISS).record_valid(self.alias, _ONE)
 
 
 class Get(Call):
@@ -185,8 +185,8 @@ class GetMany(Call):
                 self.count(key, version, key in result)
             return
         hits = len(result)
-        CACHE_HIT.record_sound(self.alias, (float(hits),))
-        CACHE_MISS.record_sound(self.alias, (float(max(len(keys) - hits, 0)),))
+        CACHE_HIT.record_valid(self.alias, (float(hits),))
+        CACHE_MISS.record_valid(self.alias, (float(max(len(keys) - hits, 0)),))
 
 
 class GetOrSet(Call):
@@ -301,9 +301,9 @@ def get(alias: tuple[str], inner: Inner, key: Any, default: Any = None, *rest: A
     """Return what a simple ``inner`` returns, and count the key; ``call``, but quick."""
     value = inner(key, _MISSING, *rest)
     if value is _MISSING:
-        CACHE_MISS.record_sound(alias, _ONE)
+        CACHE_MISS.record_valid(alias, _ONE)
         return default
-    CACHE_HIT.record_sound(alias, _ONE)
+    CACHE_HIT.record_valid(alias, _ONE)
     return value
 
 
@@ -318,7 +318,7 @@ def _begun(
             return None
         return kind(alias, cache, around, inner, args, kwargs)
     except Exception as error:
-        METRICS.fault("cache", error, alias[0])
+        METRICS.count_error("cache", error, alias[0])
         return None
 
 
@@ -326,7 +326,7 @@ def _concluded(under_way: Call, result: Any) -> Any:
     try:
         under_way.conclude(result)
     except Exception as error:
-        METRICS.fault("cache", error, under_way.alias[0])
+        METRICS.count_error("cache", error, under_way.alias[0])
     return under_way.returned(result)
 
 

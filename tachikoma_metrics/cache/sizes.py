@@ -22,7 +22,7 @@ from tachikoma_metrics import catalogue, conf
 from tachikoma_metrics.catalogue.labels import clean
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.registry.deadlines import SECONDS_TO_ANSWER, Question, Questions
+from tachikoma_metrics.registry.deadlines import TIMEOUT_SECONDS, TimedCall, TimedCalls
 from tachikoma_metrics.registry.thread_connections import connections_of_its_own
 from tachikoma_metrics.store import STORE, Cell
 
@@ -65,7 +65,7 @@ class LocalCache:
             self.known = -1
             if not isinstance(error, Exception):
                 raise
-            METRICS.fault("cache", error, self.alias)
+            METRICS.count_error("cache", error, self.alias)
 
     def _tell_apart(self, metric: Any) -> None:
         for local in list(LOCAL.values()):
@@ -244,7 +244,7 @@ def _size_of(backend: str) -> Size | None:
     return None
 
 
-_questions = Questions()
+_questions = TimedCalls()
 
 
 def _renew() -> None:
@@ -291,7 +291,7 @@ def _place(params: Mapping[str, Any]) -> str:
 
 def _question(
     alias: str, params: Mapping[str, Any], is_one_of_several: bool
-) -> Question[Told] | None:
+) -> TimedCall[Told] | None:
     """Return the question that a cache was, or now is, asked; None if it cannot tell."""
     fail = partial(_fail, alias)
     try:
@@ -319,13 +319,13 @@ def _fail(alias: str, error: Exception) -> None:
     # One that stays away is one fault, and not one more with each scrape.
     if alias not in _failing:
         _failing.add(alias)
-        METRICS.count_fault("cache", error, alias, is_expected=True)
+        METRICS.count_and_log("cache", error, alias, is_expected=True)
 
 
 def _ask(
-    alias: str, size: Size, is_one_of_several: bool, on_fault: Callable[[Exception], object]
+    alias: str, size: Size, is_one_of_several: bool, on_error: Callable[[Exception], object]
 ) -> Told:
-    with connections_of_its_own(on_fault):
+    with connections_of_its_own(on_error):
         # The cache is this thread's own, too.
         cache = caches[alias]
         try:
@@ -334,18 +334,18 @@ def _ask(
             try:
                 cache.close()
             except Exception as error:
-                on_fault(error)
+                on_error(error)
     _failing.discard(alias)
     return answer
 
 
 def _lateness(alias: str) -> str:
     return (
-        f"The cache {alias!r} should tell its size within {SECONDS_TO_ANSWER:g} s; `cache_size` "
+        f"The cache {alias!r} should tell its size within {TIMEOUT_SECONDS:g} s; `cache_size` "
         "is without it. Give its client a timeout in `CACHES`, or leave it out of "
         "`INSTRUMENT_CACHES`."
     )
 
 
-METRICS.when_forgotten(forget_local)
-STORE.when_forked(_renew)
+METRICS.on_reset(forget_local)
+STORE.on_fork(_renew)

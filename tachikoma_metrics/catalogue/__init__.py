@@ -122,7 +122,7 @@ HTTP_REQUESTS = Counter(
     "HTTP requests answered.",
     (METHOD, PATH, STATUS),
     _REQUEST_EXTRAS,
-    fed_by=_MIDDLEWARE,
+    recorded_by=_MIDDLEWARE,
 )
 HTTP_REQUEST_DURATION = Histogram(
     "http_request_duration_seconds",
@@ -131,7 +131,7 @@ HTTP_REQUEST_DURATION = Histogram(
     _TIMED_EXTRAS,
     buckets=LATENCY_BUCKETS,
     bucket_setting="LATENCY_BUCKETS",
-    fed_by=_MIDDLEWARE,
+    recorded_by=_MIDDLEWARE,
 )
 HTTP_REQUEST_SIZE = Histogram(
     "http_request_size_bytes",
@@ -140,7 +140,7 @@ HTTP_REQUEST_SIZE = Histogram(
     _TIMED_EXTRAS,
     buckets=SIZE_BUCKETS,
     bucket_setting="SIZE_BUCKETS",
-    fed_by=_MIDDLEWARE,
+    recorded_by=_MIDDLEWARE,
 )
 HTTP_RESPONSE_SIZE = Histogram(
     "http_response_size_bytes",
@@ -149,18 +149,18 @@ HTTP_RESPONSE_SIZE = Histogram(
     _TIMED_EXTRAS,
     buckets=SIZE_BUCKETS,
     bucket_setting="SIZE_BUCKETS",
-    fed_by=_MIDDLEWARE,
+    recorded_by=_MIDDLEWARE,
 )
 HTTP_REQUESTS_LOST = Counter(
     "http_requests_lost_total",
     "HTTP requests that were in progress when their process died.",
-    fed_by=_MIDDLEWARE,
+    recorded_by=_MIDDLEWARE,
 )
 HTTP_REQUESTS_IN_FLIGHT = Gauge(
     "http_requests_in_flight",
     "HTTP requests being answered now.",
     lost=HTTP_REQUESTS_LOST,
-    fed_by=_MIDDLEWARE,
+    recorded_by=_MIDDLEWARE,
 )
 HTTP_RESPONSE_TIME_TO_FIRST_BYTE = Histogram(
     "http_response_time_to_first_byte_seconds",
@@ -170,7 +170,7 @@ HTTP_RESPONSE_TIME_TO_FIRST_BYTE = Histogram(
     buckets=LATENCY_BUCKETS,
     bucket_setting="LATENCY_BUCKETS",
     opt_in=True,
-    fed_by=_MIDDLEWARE,
+    recorded_by=_MIDDLEWARE,
 )
 HTTP_REQUEST_DB_QUERIES = Histogram(
     "http_request_db_queries",
@@ -179,7 +179,7 @@ HTTP_REQUEST_DB_QUERIES = Histogram(
     _REQUEST_EXTRAS,
     buckets=QUERY_COUNT_BUCKETS,
     opt_in=True,
-    fed_by=_MIDDLEWARE,
+    recorded_by=_MIDDLEWARE,
 )
 HTTP_REQUEST_DB = Histogram(
     "http_request_db_seconds",
@@ -189,49 +189,49 @@ HTTP_REQUEST_DB = Histogram(
     buckets=LATENCY_BUCKETS,
     bucket_setting="LATENCY_BUCKETS",
     opt_in=True,
-    fed_by=_MIDDLEWARE,
+    recorded_by=_MIDDLEWARE,
 )
 
 # --- WebSocket --------------------------------------------------------------
 
 WS_CONNECTIONS = Counter(
-    "ws_connections_total", "WebSocket connections accepted.", fed_by=_WEBSOCKET
+    "ws_connections_total", "WebSocket connections accepted.", recorded_by=_WEBSOCKET
 )
 WS_CONNECTIONS_CURRENT = Gauge(
-    "ws_connections_current", "WebSocket connections open now.", fed_by=_WEBSOCKET
+    "ws_connections_current", "WebSocket connections open now.", recorded_by=_WEBSOCKET
 )
 WS_MESSAGES_RECEIVED = Counter(
     "ws_messages_received_total",
     "WebSocket messages received from clients.",
     (MESSAGE_TYPE,),
-    fed_by=_WEBSOCKET,
+    recorded_by=_WEBSOCKET,
 )
 WS_MESSAGES_SENT = Counter(
     "ws_messages_sent_total",
     "WebSocket messages sent to clients.",
     (MESSAGE_TYPE,),
-    fed_by=_WEBSOCKET,
+    recorded_by=_WEBSOCKET,
 )
 WS_CONNECTION_DURATION = Histogram(
     "ws_connection_duration_seconds",
     "Seconds a WebSocket connection stayed open.",
     buckets=SOCKET_BUCKETS,
     opt_in=True,
-    fed_by=_WEBSOCKET,
+    recorded_by=_WEBSOCKET,
 )
 WS_CONNECTIONS_REJECTED = Counter(
     "ws_connections_rejected_total",
     "WebSocket connections refused before they were accepted.",
     (REASON,),
     opt_in=True,
-    fed_by=_WEBSOCKET,
+    recorded_by=_WEBSOCKET,
 )
 WS_DISCONNECTS = Counter(
     "ws_disconnects_total",
     "WebSocket connections that ended.",
     (CLOSE_CODE,),
     opt_in=True,
-    fed_by=_WEBSOCKET,
+    recorded_by=_WEBSOCKET,
 )
 
 # --- executions -------------------------------------------------------------
@@ -240,31 +240,31 @@ EXECUTIONS = Counter(
     "executions_total",
     "Executions of a language model that ended.",
     (BACKEND, MODEL, OUTCOME),
-    fed_by=_EXECUTION,
+    recorded_by=_EXECUTION,
 )
 EXECUTION_DURATION = Histogram(
     "execution_duration_seconds",
     "Seconds an execution of a language model took.",
     (BACKEND, MODEL),
     buckets=EXECUTION_BUCKETS,
-    fed_by=_EXECUTION,
+    recorded_by=_EXECUTION,
 )
 EXECUTION_TOKENS = Counter(
     "execution_tokens_total",
     "Tokens that executions used.",
     (BACKEND, MODEL, TOKEN_TYPE),
-    fed_by=_EXECUTION,
+    recorded_by=_EXECUTION,
 )
 EXECUTIONS_LOST = Counter(
     "executions_lost_total",
     "Executions of a language model that were in progress when their process died.",
-    fed_by=_TRACKED,
+    recorded_by=_TRACKED,
 )
 EXECUTIONS_IN_PROGRESS = Gauge(
     "executions_in_progress",
     "Executions of a language model under way now.",
     lost=EXECUTIONS_LOST,
-    fed_by=_TRACKED,
+    recorded_by=_TRACKED,
 )
 EXECUTION_TIME_TO_FIRST_CHUNK = Histogram(
     "execution_time_to_first_chunk_seconds",
@@ -272,7 +272,7 @@ EXECUTION_TIME_TO_FIRST_CHUNK = Histogram(
     (BACKEND, MODEL),
     buckets=EXECUTION_BUCKETS,
     opt_in=True,
-    fed_by=_TRACKED,
+    recorded_by=_TRACKED,
 )
 EXECUTION_TOKEN_DETAILS = Counter(
     "execution_token_details_total",
@@ -280,14 +280,14 @@ EXECUTION_TOKEN_DETAILS = Counter(
     (TOKEN_DETAIL,),
     (BACKEND, MODEL),
     opt_in=True,
-    fed_by=_TRACKED,
+    recorded_by=_TRACKED,
 )
 EXECUTION_COST_USD = Counter(
     "execution_cost_usd_total",
     "US dollars that executions cost.",
     optional=(BACKEND, MODEL),
     opt_in=True,
-    fed_by=_TRACKED,
+    recorded_by=_TRACKED,
 )
 
 # --- database ---------------------------------------------------------------
@@ -297,7 +297,7 @@ DB_QUERIES = Counter(
     "Database queries executed.",
     (OPERATION, TABLE),
     (ALIAS,),
-    fed_by=_DATABASE,
+    recorded_by=_DATABASE,
 )
 DB_QUERY_DURATION = Histogram(
     "db_query_duration_seconds",
@@ -305,10 +305,10 @@ DB_QUERY_DURATION = Histogram(
     (OPERATION,),
     (ALIAS,),
     buckets=QUERY_BUCKETS,
-    fed_by=_DATABASE,
+    recorded_by=_DATABASE,
 )
 DB_CONNECTIONS_CURRENT = Gauge(
-    "db_connections_current", "Database connections open now.", fed_by="every database"
+    "db_connections_current", "Database connections open now.", recorded_by="every database"
 )
 
 # --- cache ------------------------------------------------------------------
@@ -317,20 +317,20 @@ CACHE_HITS = Counter(
     "cache_hits_total",
     "Cache look-ups that found their key.",
     optional=(CACHE,),
-    fed_by="every cache, and `record_cache_hit`",
+    recorded_by="every cache, and `record_cache_hit`",
 )
 CACHE_MISSES = Counter(
     "cache_misses_total",
     "Cache look-ups that did not find their key.",
     optional=(CACHE,),
-    fed_by="every cache, and `record_cache_miss`",
+    recorded_by="every cache, and `record_cache_miss`",
 )
 CACHE_SIZE = Gauge(
     "cache_size",
     "Entries in the caches that can tell.",
     optional=(CACHE,),
     starts_unset=True,
-    fed_by="every cache, when the page is asked for",
+    recorded_by="every cache, when the page is asked for",
 )
 
 # --- backends ---------------------------------------------------------------
@@ -339,43 +339,43 @@ BACKEND_REQUESTS = Counter(
     "backend_requests_total",
     "Requests sent to a backend's API, retries included.",
     (BACKEND, ENDPOINT),
-    fed_by=_BACKEND,
+    recorded_by=_BACKEND,
 )
 BACKEND_REQUEST_DURATION = Histogram(
     "backend_request_duration_seconds",
     "Seconds a request to a backend's API took.",
     (BACKEND,),
     buckets=BACKEND_BUCKETS,
-    fed_by=_BACKEND,
+    recorded_by=_BACKEND,
 )
 BACKEND_ERRORS = Counter(
     "backend_errors_total",
     "Requests to a backend's API that failed.",
     (BACKEND, ERROR_TYPE),
-    fed_by="`instrument_client`, `track_backend_request`, `record_backend_error`",
+    recorded_by="`instrument_client`, `track_backend_request`, `record_backend_error`",
 )
 BACKEND_REQUESTS_IN_PROGRESS = Gauge(
     "backend_requests_in_progress",
     "Requests to backends' APIs under way now.",
     opt_in=True,
-    fed_by=_ATTEMPTED,
+    recorded_by=_ATTEMPTED,
 )
 
 # --- business ---------------------------------------------------------------
 
-MISSIONS = Gauge("missions_total", "Missions that exist.", latest_wins=True, fed_by=BUSINESS)
+MISSIONS = Gauge("missions_total", "Missions that exist.", latest_wins=True, recorded_by=BUSINESS)
 SPECS = Gauge(
     "specs_total",
     "Specs that exist.",
     (SPEC_STATUS,),
     latest_wins=True,
-    fed_by=BUSINESS,
+    recorded_by=BUSINESS,
 )
 FILE_CHANGES = Counter(
     "file_changes_total",
     "Changes made to files.",
     (CHANGE_TYPE, CHANGE_STATUS),
-    fed_by="`record_file_change`",
+    recorded_by="`record_file_change`",
 )
 
 # --- the app's own health ---------------------------------------------------
@@ -386,71 +386,71 @@ INFO = Gauge(
     (VERSION,),
     latest_wins=True,
     is_about_the_page=True,
-    fed_by=_OURSELVES,
+    recorded_by=_OURSELVES,
 )
 ERRORS = Counter(
     "tachikoma_metrics_errors_total",
     "Faults met while measuring or serving; what was measured may be incomplete.",
     (SOURCE,),
-    fed_by=_OURSELVES,
+    recorded_by=_OURSELVES,
 )
 OVERFLOW = Counter(
     "tachikoma_metrics_overflow_total",
-    "Look-ups of a label set for which MAX_SERIES had no place.",
+    "Look-ups of a label set for which CARDINALITY_LIMIT had no place.",
     (FAMILY,),
-    fed_by=_OURSELVES,
+    recorded_by=_OURSELVES,
 )
 PROCESSES = Gauge(
     "tachikoma_metrics_processes",
     "Living processes whose values the page shows.",
     latest_wins=True,
     is_about_the_page=True,
-    fed_by=_OURSELVES,
+    recorded_by=_OURSELVES,
 )
 BUSINESS_TIMESTAMP = Gauge(
     "tachikoma_metrics_business_timestamp_seconds",
     "Unix time at which the refresh began that the business counts are of.",
     latest_wins=True,
-    fed_by=BUSINESS,
+    recorded_by=BUSINESS,
 )
 BUSINESS_UP = Gauge(
     "tachikoma_metrics_business_up",
     "Whether the business counts could be read: 1, or 0 if the page shows the last copy.",
     latest_wins=True,
-    fed_by=BUSINESS,
+    recorded_by=BUSINESS,
 )
 BUSINESS_REFRESH_DURATION = Gauge(
     "tachikoma_metrics_business_refresh_duration_seconds",
     "Seconds the last refresh of the business counts took.",
     latest_wins=True,
-    fed_by=BUSINESS,
+    recorded_by=BUSINESS,
 )
 BUSINESS_REFRESH_ERRORS = Gauge(
     "tachikoma_metrics_business_refresh_errors",
     "Families that the last refresh of the business counts could not count.",
     latest_wins=True,
-    fed_by=BUSINESS,
+    recorded_by=BUSINESS,
 )
-SERIES = Gauge(
-    "tachikoma_metrics_series",
-    "Label sets of a metric, of all processes together; from MAX_SERIES on, new ones are "
+CARDINALITY = Gauge(
+    "tachikoma_metrics_cardinality",
+    "Label sets of a metric, of all processes together; from CARDINALITY_LIMIT on, new ones are "
     "`overflow`.",
     (FAMILY,),
     latest_wins=True,
     is_about_the_page=True,
-    fed_by=_OURSELVES,
+    recorded_by=_OURSELVES,
 )
 SCRAPES_REFUSED = Counter(
     "tachikoma_metrics_scrapes_refused_total",
     "Requests to the metrics endpoint that access control refused.",
     (REFUSAL,),
-    fed_by=_OURSELVES,
+    recorded_by=_OURSELVES,
 )
 SCRAPE_DURATION = Gauge(
     "tachikoma_metrics_scrape_duration_seconds",
     "Seconds the previous scrape took to gather and render.",
     latest_wins=True,
-    fed_by=_OURSELVES,
+    recorded_by=_OURSELVES,
 )
 
 FAMILIES: dict[str, Family] = {
@@ -469,18 +469,18 @@ SPECIFIED: tuple[Family, ...] = tuple(
 )
 """The 25 families of the specification."""
 
-FED_BY_REQUESTS: frozenset[str] = frozenset(
+RECORDED_BY_REQUESTS: frozenset[str] = frozenset(
     name for name, family in FAMILIES.items() if METHOD in family.labels
 )
 """Names of the families that know the request, and so can carry ``EXTRA_LABELS``."""
 
 
 def _fed_by(feeder: str) -> frozenset[str]:
-    return frozenset(name for name, one in FAMILIES.items() if one.fed_by.startswith(feeder))
+    return frozenset(name for name, one in FAMILIES.items() if one.recorded_by.startswith(feeder))
 
 
-FED_BY_MIDDLEWARE = _fed_by(_MIDDLEWARE)
-FED_BY_WEBSOCKETS = _fed_by(_WEBSOCKET)
-FED_BY_DATABASES = _fed_by("every database")
-FED_BY_CACHES = _fed_by("every cache")
+RECORDED_BY_MIDDLEWARE = _fed_by(_MIDDLEWARE)
+RECORDED_BY_WEBSOCKETS = _fed_by(_WEBSOCKET)
+RECORDED_BY_DATABASES = _fed_by("every database")
+RECORDED_BY_CACHES = _fed_by("every cache")
 """Names of the families that are on the page from when these are in use."""

@@ -57,7 +57,7 @@ class Family:
 
     ``name`` is the name users query, ``help`` a noun phrase that says what one
     unit of the value is, ``labels`` the standard labels in order, ``optional``
-    the labels that ``LABELS`` may add, and ``fed_by`` whoever records it.
+    the labels that ``LABELS`` may add, and ``recorded_by`` whoever records it.
     An ``opt_in`` family stays out unless ``EXTRA_METRICS`` names it.
     """
 
@@ -65,7 +65,7 @@ class Family:
     help: str
     labels: tuple[Label, ...] = ()
     optional: tuple[Label, ...] = ()
-    fed_by: str = field(kw_only=True)
+    recorded_by: str = field(kw_only=True)
     opt_in: bool = field(default=False, kw_only=True)
 
     type: ClassVar[str]

@@ -121,7 +121,7 @@ class Config:
         "Regular expressions searched for in the URL's path: such requests are not "
         "measured. Scrapes never are.",
     )
-    max_series: int = _setting(
+    cardinality_limit: int = _setting(
         2000,
         validators.POSITIVE_INTEGER,
         "E114",
@@ -237,7 +237,9 @@ class Config:
     def request_labels(self) -> Mapping[str, str]:
         """Return those of ``extra_labels`` that a family which knows the request has."""
         wanted = {
-            label for family in catalogue.FED_BY_REQUESTS for label in self.labels.get(family, ())
+            label
+            for family in catalogue.RECORDED_BY_REQUESTS
+            for label in self.labels.get(family, ())
         }
         return {label: path for label, path in self.extra_labels.items() if label in wanted}
 
@@ -274,7 +276,9 @@ class Config:
     def asks_requests(self) -> bool:
         """Tell whether a family has a label that takes more than a look at the request."""
         shown = {
-            name for family in catalogue.FED_BY_REQUESTS for name in self.labels.get(family, ())
+            name
+            for family in catalogue.RECORDED_BY_REQUESTS
+            for name in self.labels.get(family, ())
         }
         return "scheme" in shown or bool(self.request_labels)
 
@@ -565,7 +569,7 @@ def _half_read_settings() -> types.ModuleType | None:
     return module if is_being_read else None
 
 
-def when_changed(call: Callable[[], None]) -> None:
+def on_change(call: Callable[[], None]) -> None:
     """Have ``call`` called after each change of the settings."""
     if call not in _when_changed:
         _when_changed.append(call)

@@ -19,7 +19,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from tachikoma_metrics.conf import config, when_changed
+from tachikoma_metrics.conf import config, on_change
 from tachikoma_metrics.database.execute_wrappers import MeasuredWrappers
 from tachikoma_metrics.database.queries import QueryWatch
 from tachikoma_metrics.database.tables import reader_of
@@ -41,8 +41,8 @@ _pools: weakref.WeakSet[Any] = weakref.WeakSet()
 def install() -> None:
     """Watch every connection from now on; opens none."""
     connection_created.connect(_watch, dispatch_uid=__name__)
-    STORE.when_tended(_count_pooled)
-    when_changed(_watch_open)
+    STORE.on_maintenance(_count_pooled)
+    on_change(_watch_open)
     _watch_open()
 
 
@@ -53,7 +53,7 @@ def _watch_open() -> None:
             if connection.connection is not None:
                 _watch(connection)
     except Exception as error:
-        METRICS.fault("database", error)
+        METRICS.count_error("database", error)
 
 
 def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
@@ -64,7 +64,7 @@ def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         if is_interruption(error):
             _watch_connection(connection)
             raise
-        METRICS.fault("database", error, connection.alias)  # type: ignore[arg-type]  # See above.
+        METRICS.count_error("database", error, connection.alias)  # type: ignore[arg-type]  # See above.
 
 
 def _watch_connection(connection: BaseDatabaseWrapper) -> None:
@@ -161,7 +161,7 @@ def _owner_before(connection: BaseDatabaseWrapper, given: Any) -> Any:
     try:
         return None if given is None else _owner(connection, given)
     except Exception as error:
-        METRICS.fault("database", error, connection.alias)
+        METRICS.count_error("database", error, connection.alias)
         return None
 
 
@@ -173,7 +173,7 @@ def _count_closed(connection: BaseDatabaseWrapper, owner: Any) -> None:
             _abandon(key, progress)
             closed.detach()
     except Exception as error:
-        METRICS.fault("database", error, connection.alias)
+        METRICS.count_error("database", error, connection.alias)
 
 
 def _is_open(owner: Any) -> bool:

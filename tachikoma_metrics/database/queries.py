@@ -45,11 +45,11 @@ class QueryWatch:
             facts = self.reader.remembered.get(sql) if type(sql) is str else None
             if facts is None:
                 facts = self.reader.read(_text(sql, context), context["connection"])
-            DB_QUERY.record_sound(facts, (1.0, seconds), None, now)
+            DB_QUERY.record_valid(facts, (1.0, seconds), None, now)
             if settings.counts_queries:
                 count_query(seconds)
         except Exception as error:
-            METRICS.fault("database", error, self._alias)
+            METRICS.count_error("database", error, self._alias)
 
 
 def _text(sql: Any, context: Any) -> str:

@@ -53,7 +53,7 @@ def of_this_service(*, ends_afterwards: bool = False) -> Iterator[Finding]:
         )
         return
     yield from _of_checks()
-    METRICS.settings_were_told()
+    METRICS.settings_were_reported()
     yield _of_store()
     yield from _of_other_layouts()
     yield _of_access()
@@ -71,7 +71,7 @@ def of_this_service(*, ends_afterwards: bool = False) -> Iterator[Finding]:
 
 
 def of_server(
-    url: str, token: str = "", seconds: float = scraping.SECONDS_TO_ANSWER
+    url: str, token: str = "", seconds: float = scraping.TIMEOUT_SECONDS
 ) -> Iterator[Finding]:
     """Yield what the page of a running server tells.
 
@@ -289,20 +289,20 @@ def _of_faults(samples: Samples) -> Finding:
 
 
 def _of_series(samples: Samples) -> Iterator[Finding]:
-    limit = conf.config().max_series
-    series = _by_label(samples, "tachikoma_metrics_series", "family")
+    limit = conf.config().cardinality_limit
+    series = _by_label(samples, "tachikoma_metrics_cardinality", "family")
     overflowing = _by_label(samples, "tachikoma_metrics_overflow_total", "family")
     full = {f: n for f, n in series.items() if overflowing.get(f) or n >= limit * _NEARLY_FULL}
     for family, number in full.items():
         yield Finding(
             "series",
             WRONG if overflowing.get(family) or number >= limit else LOOK,
-            f"{family} has {numbered(number, 'label set')}; `MAX_SERIES` is {limit}.",
-            "Drop a label with `LABELS`, or raise `MAX_SERIES`.",
+            f"{family} has {numbered(number, 'label set')}; `CARDINALITY_LIMIT` is {limit}.",
+            "Drop a label with `LABELS`, or raise `CARDINALITY_LIMIT`.",
         )
     if not full:
         most = max(series.values(), default=0.0)
-        says = f"At most {numbered(most, 'label set')} in a metric; `MAX_SERIES` is {limit}."
+        says = f"At most {numbered(most, 'label set')} in a metric; `CARDINALITY_LIMIT` is {limit}."
         yield Finding("series", FINE, says)
 
 

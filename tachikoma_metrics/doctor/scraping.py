@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from tachikoma_metrics.page import bearer_tokens
 
-SECONDS_TO_ANSWER = 10.0
+TIMEOUT_SECONDS = 10.0
 LARGEST_ANSWER = 50_000_000
 
 _SIZE_OF_A_PIECE = 65_536
@@ -41,7 +41,7 @@ class Answer:
     seconds: float
 
 
-def ask(url: str, token: str = "", seconds: float = SECONDS_TO_ANSWER) -> Answer:
+def ask(url: str, token: str = "", seconds: float = TIMEOUT_SECONDS) -> Answer:
     """Return what a server answers within ``seconds``; raise ``NoAnswer`` if it does not."""
     parts = _read(url)
     if token and not bearer_tokens.is_sendable(token):

@@ -6,19 +6,19 @@ counts faults are handed in, so that the same code serves any of them.
 
 from __future__ import annotations
 
+from tachikoma_metrics.exposition.coalescing import Coalescer
 from tachikoma_metrics.exposition.gather import Rank, gather
 from tachikoma_metrics.exposition.merged import MergedMetric, number
 from tachikoma_metrics.exposition.negotiation import accepts_gzip, choose_format
 from tachikoma_metrics.exposition.render import OPENMETRICS, TEXT, Format
-from tachikoma_metrics.exposition.turns import Turns
 
 __all__ = [
     "OPENMETRICS",
     "TEXT",
+    "Coalescer",
     "Format",
     "MergedMetric",
     "Rank",
-    "Turns",
     "accepts_gzip",
     "choose_format",
     "gather",

@@ -15,7 +15,7 @@ from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.names import SUFFIXES, metric_name, names_of, sample_names
 from tachikoma_metrics.interruptions import pass_on
 
-OnFault = Callable[[str, Exception, object], None]
+OnError = Callable[[str, Exception, object], None]
 """Called with the source of a fault, the exception, and what raised it."""
 
 
@@ -35,8 +35,8 @@ class PlainMetric(Metric):
 class Families:
     """Collect families until they are given away, which may be in several turns."""
 
-    def __init__(self, on_fault: OnFault) -> None:
-        self._on_fault = on_fault
+    def __init__(self, on_error: OnError) -> None:
+        self._on_error = on_error
         self._taken: set[str] = set()
         self._open: dict[tuple[str, str], list[Metric]] = {}
         self._found: list[list[Metric]] = []
@@ -62,7 +62,7 @@ class Families:
         names = names_of(piece)
         if not self._taken.isdisjoint(names):
             error = ValueError(f"{min(self._taken & names)} is collected twice.")
-            self._on_fault("duplicate", error, piece.name)
+            self._on_error("duplicate", error, piece.name)
             return
         self._taken |= names
         self._found.append([piece])
@@ -76,7 +76,7 @@ class Families:
             try:
                 family = pieces[0] if len(pieces) == 1 else _joined(pieces)
             except Exception as error:
-                self._on_fault("render", error, pieces[0].name)
+                self._on_error("render", error, pieces[0].name)
             else:
                 yield family
 

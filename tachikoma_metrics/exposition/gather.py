@@ -14,7 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.samples import Sample
 
-from tachikoma_metrics.exposition.families import Families, OnFault, PlainMetric
+from tachikoma_metrics.exposition.families import Families, OnError, PlainMetric
 from tachikoma_metrics.exposition.names import HISTOGRAMS
 from tachikoma_metrics.store import Incomplete
 
@@ -36,7 +36,7 @@ class Rank(IntEnum):
 
 def gather(
     registry: CollectorRegistry,
-    on_fault: OnFault,
+    on_error: OnError,
     *,
     names: frozenset[str] = frozenset(),
     is_wanted: Callable[[Collector], bool] = lambda collector: True,
@@ -53,16 +53,16 @@ def gather(
     collector has, and is called when all but those of the app's own health were asked.
     Whatever they raise costs what they had still to yield, but ``Incomplete``, which is raised.
     """
-    families = Families(on_fault)
+    families = Families(on_error)
 
     def take(collector: Collector) -> None:
         try:
             for metric in collect(collector):
-                _take(families, metric, rank(collector), collector, on_fault)
+                _take(families, metric, rank(collector), collector, on_error)
         except Incomplete:
             raise
         except Exception as error:
-            on_fault("collector", error, collector)
+            on_error("collector", error, collector)
 
     target = registry.get_target_info()
     if target:
@@ -72,26 +72,26 @@ def gather(
         take(collector)
     try:
         for metric in rest():
-            _take(families, metric, Rank.SHARED, metric, on_fault)
+            _take(families, metric, Rank.SHARED, metric, on_error)
     except Incomplete:
         raise
     except Exception as error:
-        on_fault("collector", error, "the rest")
-    yield from _restricted(families.give(), names, on_fault)
+        on_error("collector", error, "the rest")
+    yield from _restricted(families.give(), names, on_error)
     for collector in last:
         take(collector)
-    yield from _restricted(families.give(), names, on_fault)
+    yield from _restricted(families.give(), names, on_error)
 
 
 def _take(
-    families: Families, metric: Metric, rank: Rank, collector: object, on_fault: OnFault
+    families: Families, metric: Metric, rank: Rank, collector: object, on_error: OnError
 ) -> None:
     try:
         families.take(metric, is_alone=rank >= Rank.CATALOGUED)
     except ValueError as error:
-        on_fault("render", error, collector)
+        on_error("render", error, collector)
     except Exception as error:
-        on_fault("collector", error, collector)
+        on_error("collector", error, collector)
 
 
 def _asked(
@@ -121,7 +121,7 @@ def _has_none_of(known_names: list[str], names: frozenset[str]) -> bool:
 
 
 def _restricted(
-    families: Iterable[Metric], names: frozenset[str], on_fault: OnFault
+    families: Iterable[Metric], names: frozenset[str], on_error: OnError
 ) -> Iterator[Metric]:
     for metric in families:
         if not names or metric.name in names:
@@ -130,7 +130,7 @@ def _restricted(
         try:
             samples = [sample for sample in metric.samples if _is_named(sample, names)]
         except Exception as error:
-            on_fault("render", error, metric.name)
+            on_error("render", error, metric.name)
             continue
         if samples:
             yield from _with_samples(metric, samples)

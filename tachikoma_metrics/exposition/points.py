@@ -18,7 +18,7 @@ from typing import NamedTuple
 from prometheus_client import Metric
 from prometheus_client.samples import Sample, Timestamp
 
-from tachikoma_metrics.exposition.families import OnFault
+from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.merged import number
 from tachikoma_metrics.exposition.names import (
     CREATED,
@@ -75,14 +75,14 @@ class Reader:
         self,
         metric: Metric,
         global_labels: Mapping[str, str],
-        on_fault: OnFault,
+        on_error: OnError,
         *,
         needs_sum: bool,
     ) -> None:
         self._type = metric.type
         self._name = metric_name(metric.name)
         self._global_labels = tuple(global_labels.items())
-        self._on_fault = on_fault
+        self._on_error = on_error
         self._needs_sum = needs_sum
         self._is_free = metric.type in ("gauge", "unknown")
 
@@ -104,9 +104,9 @@ class Reader:
                 seen.add(key)
                 group.append(point)
             except _Twice as error:
-                self._on_fault("duplicate", error, sample.name)
+                self._on_error("duplicate", error, sample.name)
             except Exception as error:
-                self._on_fault("render", error, getattr(sample, "name", self._name))
+                self._on_error("render", error, getattr(sample, "name", self._name))
         for group in groups.values():
             yield from self._checked(group)
 
@@ -206,7 +206,7 @@ class Reader:
         return [one for one in (count, total) if one is not None]
 
     def _leave_out(self, point: Point, why: str) -> None:
-        self._on_fault("render", ValueError(f"{point.place.series} {why}."), point.sample.name)
+        self._on_error("render", ValueError(f"{point.place.series} {why}."), point.sample.name)
 
 
 def _rises(point: Point, last: list[Point]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from prometheus_client import Metric
 
-from tachikoma_metrics.exposition.families import OnFault
+from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.merged import MergedMetric, number
 from tachikoma_metrics.exposition.names import metric_name
 from tachikoma_metrics.exposition.points import Point, Reader, escaped, stamp_of, written_pairs
@@ -56,7 +56,7 @@ class Format:
     def render(
         self,
         families: Iterable[Metric],
-        on_fault: OnFault,
+        on_error: OnError,
         global_labels: Mapping[str, str],
     ) -> str:
         """Return the page as text that UTF-8 can encode.
@@ -67,12 +67,12 @@ class Format:
         parts = []
         for metric in families:
             try:
-                lines = _Lines(metric, self._write, on_fault)
-                reader = Reader(metric, global_labels, on_fault, needs_sum=self._needs_sum)
+                lines = _Lines(metric, self._write, on_error)
+                reader = Reader(metric, global_labels, on_error, needs_sum=self._needs_sum)
                 quick = self._quick(metric, lines, reader, global_labels)
                 parts.append(self._slow(metric, lines, reader) if quick is None else quick)
             except Exception as error:
-                on_fault("render", error, metric.name)
+                on_error("render", error, metric.name)
         return _encodable("".join(parts) + self._end)
 
     def alone(self, name: str, documentation: str, value: float) -> str:
@@ -107,7 +107,7 @@ class Format:
 class _Lines:
     metric: Metric
     write: Write
-    on_fault: OnFault
+    on_error: OnError
 
     def line(self, point: Point) -> str:
         if point.sample.exemplar is None:
@@ -115,7 +115,7 @@ class _Lines:
         try:
             return self.write(point, self.metric.type)
         except Exception as error:
-            self.on_fault("render", error, point.sample.name)
+            self.on_error("render", error, point.sample.name)
             return self.write(point, "")
 
 

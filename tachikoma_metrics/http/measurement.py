@@ -53,7 +53,7 @@ _NOTHING = (0.0, 0.0)
 _MOST_DIGITS = 18
 
 dropped: deque[Closable] = deque()
-"""What was dropped with a streamed body, ours or a backend's, for ``settle`` to end."""
+"""What was dropped with a streamed body, ours or a backend's, for ``finish_dropped`` to end."""
 _current: ContextVar[Measurement | None] = ContextVar("measurement", default=None)
 
 
@@ -136,7 +136,7 @@ class Measurement(Progress):
             # Of another kind of response nobody can know the size, and of what is no response
             # at all, such as the None of a middleware without a return, Django or the server tells.
             if isinstance(response, (HttpResponse, StreamingHttpResponse)):
-                METRICS.fault("http", error)
+                METRICS.count_error("http", error)
             self.end(UNKNOWN)
         return response
 
@@ -192,14 +192,14 @@ class Measurement(Progress):
             if not self.is_over:
                 self._change_status(CLIENT_LEFT)
         except Exception as error:
-            METRICS.fault("http", error)
+            METRICS.count_error("http", error)
 
     def discard(self) -> None:
         """End without a record."""
         try:
             HTTP_REQUEST.abandon(self)
         except Exception as error:
-            METRICS.fault("http", error)
+            METRICS.count_error("http", error)
         # Last: one that is interrupted is still known to be a part of another request.
         self._request = None
 
@@ -212,7 +212,7 @@ class Measurement(Progress):
             self.discard()
             if not isinstance(error, Exception):
                 raise
-            METRICS.fault("http", error)
+            METRICS.count_error("http", error)
 
     def _leave(self) -> None:
         """Make the request that this one was made inside the current one again.
@@ -229,7 +229,7 @@ class Measurement(Progress):
                 around.take_over(self)
                 self.discard()
         except Exception as error:
-            METRICS.fault("http", error)
+            METRICS.count_error("http", error)
         # Last: one that is interrupted is left again.
         self._around = None
 
@@ -255,7 +255,7 @@ class Measurement(Progress):
             queries,
             query_seconds,
         )
-        HTTP_REQUEST.record_sound(facts, amounts, self, now)
+        HTTP_REQUEST.record_valid(facts, amounts, self, now)
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:
         request = self._request
@@ -308,7 +308,7 @@ class Measurement(Progress):
                 _asked(request) if self._settings.asks_requests else _UNASKED,
             )
         except Exception as error:
-            METRICS.fault("http", error)
+            METRICS.count_error("http", error)
             self._facts = facts = _no_facts(self._method, status)
         return facts
 
@@ -317,7 +317,7 @@ class Measurement(Progress):
         self._facts = (*facts[:2], status, *facts[3:])
 
 
-def settle() -> None:
+def finish_dropped() -> None:
     """End the measurements whose streamed body was dropped: nobody got all of it."""
     while True:
         try:
@@ -392,7 +392,7 @@ def _extra_label(dotted_path: str, request: HttpRequest) -> str:
         value = import_string(dotted_path)(request)
         return "" if value is None else str(value)
     except Exception as error:
-        METRICS.fault("extra_label", error, dotted_path)
+        METRICS.count_error("extra_label", error, dotted_path)
         return ""
 
 

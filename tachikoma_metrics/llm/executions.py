@@ -82,7 +82,7 @@ class Execution:
         try:
             self._tokens.take(response)
         except Exception as error:
-            METRICS.fault("execution", error)
+            METRICS.count_error("execution", error)
 
     def first_chunk(self) -> None:
         """Take note that the first chunk of the answer arrived; later calls change nothing."""
@@ -105,7 +105,7 @@ class Execution:
         now = perf_counter()
         model = model_name(self.model)
         facts = (self.backend, model, status)
-        EXECUTION.record_sound(facts, (1.0, now - self._started_at), self._progress, now)
+        EXECUTION.record_valid(facts, (1.0, now - self._started_at), self._progress, now)
         record_tokens(self.backend, model, self._tokens.prompt, self._tokens.completion)
         first = self._first_chunk_at
         record_execution_extras(

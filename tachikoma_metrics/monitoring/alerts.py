@@ -441,7 +441,8 @@ _FAULTS = Alert(
 )
 
 _FULL = Runbook(
-    "The metric has as many label sets as `MAX_SERIES` allows, in one process or in all of them "
+    "The metric has as many label sets as `CARDINALITY_LIMIT` allows, in one process or "
+    "in all of them "
     "together. What is new is counted under `overflow` in the labels that may have any value, such "
     "as `path`. Those of a short list, such as `method` and `status`, keep theirs: totals and "
     "rates of failure stay right, but which path they are of is not told.",
@@ -449,7 +450,7 @@ _FULL = Runbook(
         "Look at the values of its labels on the page: usually one of them is an id or a "
         "name that a client chooses.",
         "Leave that label out with `LABELS`, or have it take fewer values.",
-        "If all of them are wanted, raise `MAX_SERIES`. *Label sets by family* shows how "
+        "If all of them are wanted, raise `CARDINALITY_LIMIT`. *Label sets by family* shows how "
         "full the others are.",
     ),
 )
@@ -457,10 +458,10 @@ _FULL = Runbook(
 
 def _of_overflow(config: Config) -> Alert:
     risen = _risen("tachikoma_metrics_overflow_total", "family")
-    full = "max by (<service>, family) (tachikoma_metrics_series)"
+    full = "max by (<service>, family) (tachikoma_metrics_cardinality)"
     return Alert(
         "DjangoMetricsOverflow",
-        f"{risen}\nor {full} >= {config.max_series}",
+        f"{risen}\nor {full} >= {config.cardinality_limit}",
         "1m",
         "ticket",
         "{{ $labels.job }}: {{ $labels.family }} is full; new label sets are one, overflow.",

@@ -212,7 +212,7 @@ def _families(config: Config) -> Iterator[tuple[str, Series]]:
 
 def _is_counted(family: Family, config: Config) -> bool:
     """Tell whether a family has samples, if it is one that a refresh of business counts sets."""
-    if family.fed_by != catalogue.BUSINESS:
+    if family.recorded_by != catalogue.BUSINESS:
         return True
     wanted = config.business_metrics
     return bool(wanted) if family.is_own_health else family.name in wanted

@@ -146,7 +146,7 @@ BUSY = Refusal(503, "busy", "there are too many connections.")
 _SCRAPE_REFUSED = Event("access", ("reason",), catalogue.SCRAPES_REFUSED)
 
 _logged: set[tuple[str, str]] = set()
-METRICS.when_forgotten(_logged.clear)
+METRICS.on_reset(_logged.clear)
 
 
 def refusal(request: HttpRequest) -> Refusal | None:
@@ -159,7 +159,7 @@ def refusal(request: HttpRequest) -> Refusal | None:
             return _BY_TOKEN
         return None if _is_permitted(request) else _BY_PERMISSION
     except Exception as error:
-        METRICS.fault("access", error)
+        METRICS.count_error("access", error)
         return _BY_ERROR
 
 
@@ -171,7 +171,7 @@ def refusal_at_first_sight(request: HttpRequest) -> Refusal | None:
     try:
         return _refusal_at_first_sight(request.META)
     except Exception as error:
-        METRICS.fault("access", error)
+        METRICS.count_error("access", error)
         return _BY_ERROR
 
 
@@ -184,7 +184,7 @@ def refusal_of_peer(address: str) -> Refusal | None:
         is_allowed = ANYWHERE in allowed or _is_in(address, _networks(allowed))
         return None if is_allowed else _BY_ADDRESS
     except Exception as error:
-        METRICS.fault("access", error)
+        METRICS.count_error("access", error)
         return _BY_ERROR
 
 
@@ -207,7 +207,7 @@ def record_refusal(refused: Refusal, peer: str) -> None:
             refused.reason,
         )
     except Exception as error:
-        METRICS.fault("access", error)
+        METRICS.count_error("access", error)
 
 
 def network_of(peer: str) -> str:
@@ -405,7 +405,7 @@ def _tokens_in(path: str) -> list[str]:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        METRICS.fault("access", error, "a file of `TOKENS`")
+        METRICS.count_error("access", error, "a file of `TOKENS`")
         return []
     return [line.strip() for line in lines if line.strip()]
 
@@ -420,5 +420,5 @@ def _is_permitted(request: HttpRequest) -> bool:
     try:
         return import_string(path)(request) is True
     except Exception as error:
-        METRICS.fault("access", error, path)
+        METRICS.count_error("access", error, path)
         return False

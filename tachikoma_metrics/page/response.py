@@ -43,7 +43,7 @@ def respond(request: HttpRequest) -> HttpResponseBase:
     try:
         return _answer(request)
     except Exception as error:
-        METRICS.fault("page", error)
+        METRICS.count_error("page", error)
         return _text("The page could not be made; the log says why.\n", 500)
 
 
@@ -61,7 +61,7 @@ def refuse(request: HttpRequest) -> HttpResponseBase | None:
         refused = access.refusal_at_first_sight(request)
         return None if refused is None else _refused(refused, request)
     except Exception as error:
-        METRICS.fault("page", error)
+        METRICS.count_error("page", error)
         return None
 
 
@@ -94,7 +94,7 @@ def _answer(request: HttpRequest) -> HttpResponse:
     except Incomplete as error:
         return _incomplete(error)
     except Exception as error:
-        METRICS.fault("page", error)
+        METRICS.count_error("page", error)
         page = METRICS.last_resort(TEXT)
         return HttpResponse(page, content_type=TEXT.content_type, headers=ON_EVERY_ANSWER)
 

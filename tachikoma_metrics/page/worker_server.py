@@ -152,7 +152,7 @@ class PageServer(socketserver.ThreadingMixIn, WSGIServer):
         except BaseException as error:
             self.connections.end(request)
             if isinstance(error, Exception):
-                METRICS.fault("worker_page", error)
+                METRICS.count_error("worker_page", error)
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -193,7 +193,7 @@ def serve_page() -> PageServer | None:
             config.worker_port,
             error,
         )
-        METRICS.fault("worker_page", error, config.worker_port)
+        METRICS.count_error("worker_page", error, config.worker_port)
         return None
     if hasattr(os, "register_at_fork"):
         # A child that outlives the worker would keep the port.

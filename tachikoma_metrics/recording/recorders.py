@@ -137,7 +137,7 @@ def model_name(model: object) -> str:
     try:
         name = clean(model)
     except Exception as error:
-        METRICS.fault("execution", error)
+        METRICS.count_error("execution", error)
         return OTHER
     listed = conf.config().llm_models
     if listed:
@@ -170,7 +170,7 @@ def record_execution(
     try:
         prompt, completion = tokens
     except Exception as error:
-        METRICS.fault("execution", error)
+        METRICS.count_error("execution", error)
         return
     _execution_tokens.record((backend, model, "prompt"), (prompt,))
     _execution_tokens.record((backend, model, "completion"), (completion,))
@@ -278,7 +278,7 @@ class Timer:
         try:
             callback(seconds)
         except Exception as error:
-            METRICS.fault("timer", error)
+            METRICS.count_error("timer", error)
         return seconds
 
     def __enter__(self) -> Timer:

@@ -66,7 +66,7 @@ class TrackedBlock(ABC, Generic[Begun]):
             if is_interruption(error):
                 self._forget(begun)
                 raise
-            METRICS.fault(self.source, error)  # type: ignore[arg-type]  # See above.
+            METRICS.count_error(self.source, error)  # type: ignore[arg-type]  # See above.
             return begun
 
     def __exit__(
@@ -82,7 +82,7 @@ class TrackedBlock(ABC, Generic[Begun]):
             finally:
                 self._forget(begun)
         except Exception as fault:
-            METRICS.fault(self.source, fault)
+            METRICS.count_error(self.source, fault)
 
     def _start(self, begun: Begun) -> None:
         self._begun.append(begun)
@@ -105,7 +105,7 @@ class TrackedBlock(ABC, Generic[Begun]):
             if is_interruption(error):
                 self._forget(begun)
                 raise
-            METRICS.fault(self.source, error)  # type: ignore[arg-type]  # See above.
+            METRICS.count_error(self.source, error)  # type: ignore[arg-type]  # See above.
             return begun
 
     async def __aexit__(

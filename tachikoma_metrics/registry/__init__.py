@@ -7,8 +7,17 @@ that ``METRICS`` has under a family's name.
 from __future__ import annotations
 
 from tachikoma_metrics.registry.events import Event
-from tachikoma_metrics.registry.families import Ask
+from tachikoma_metrics.registry.families import ScrapeFunction
 from tachikoma_metrics.registry.metrics import METRICS, Metrics, install
 from tachikoma_metrics.store import UNKNOWN, Cell, Progress
 
-__all__ = ["METRICS", "UNKNOWN", "Ask", "Cell", "Event", "Metrics", "Progress", "install"]
+__all__ = [
+    "METRICS",
+    "UNKNOWN",
+    "Cell",
+    "Event",
+    "Metrics",
+    "Progress",
+    "ScrapeFunction",
+    "install",
+]

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.registry import thread_connections
-from tachikoma_metrics.registry.deadlines import Question, Questions
+from tachikoma_metrics.registry.deadlines import TimedCall, TimedCalls
 
 SECONDS_TO_COLLECT = 5.0
 """Half of what Prometheus waits for a whole page, unless told otherwise."""
@@ -25,7 +25,7 @@ Collected = tuple[list[Metric], list[Exception]]
 _AT_ONCE = ("prometheus_client.", "tachikoma_metrics.")
 
 
-class Patience:
+class CollectorTimeouts:
     """Have collectors asked in threads, and wait for each as long as that is sensible.
 
     One that is slow costs what it collects. Later pages do not wait for it until it has been
@@ -34,7 +34,7 @@ class Patience:
 
     def __init__(self, seconds: float = SECONDS_TO_COLLECT) -> None:
         self._seconds = seconds
-        self._questions = Questions(seconds)
+        self._questions = TimedCalls(seconds)
         self._page_ends_at = math.inf
 
     def begin_page(self) -> None:
@@ -51,7 +51,7 @@ class Patience:
             yield from collector.collect()
             return
         name = f"collector {id(collector)}"
-        question: Question[Collected] = self._questions.put(
+        question: TimedCall[Collected] = self._questions.put(
             name,
             partial(_collect_and_close, collector),
             lambda error: None,

@@ -14,18 +14,18 @@ from typing import Any, Generic, TypeVar
 
 Answer = TypeVar("Answer")
 
-SECONDS_TO_ANSWER = 1.0
+TIMEOUT_SECONDS = 1.0
 
 _SECONDS_TO_GIVE_UP = 30.0
 _MOST_GIVEN_UP = 3
 
 
-class Question(Generic[Answer]):
+class TimedCall(Generic[Answer]):
     """Ask, from now on; ``seconds_to_wait`` is how long the page waits for the answer.
 
     Who takes longer than ``seconds_to_answer`` was slow.
 
-    ``on_fault`` is told, once, that there was none: of the exception that was raised, or
+    ``on_error`` is told, once, that there was none: of the exception that was raised, or
     of a ``TimeoutError`` that says ``when_late``.
     """
 
@@ -33,17 +33,17 @@ class Question(Generic[Answer]):
         self,
         name: str,
         ask: Callable[[], Answer],
-        on_fault: Callable[[Exception], object],
+        on_error: Callable[[Exception], object],
         when_late: str,
         seconds_to_wait: float,
-        seconds_to_answer: float = SECONDS_TO_ANSWER,
+        seconds_to_answer: float = TIMEOUT_SECONDS,
     ) -> None:
         self._seconds_to_answer = seconds_to_answer
         self.answer: Answer | None = None
         self.took = 0.0
         self.began_at = monotonic()
         self._ask = ask
-        self._on_fault: Callable[[Exception], object] | None = on_fault
+        self._on_error: Callable[[Exception], object] | None = on_error
         self._when_late = when_late
         self._give_up_at = self.began_at + seconds_to_wait
         self._is_waited_for = seconds_to_wait > 0
@@ -88,31 +88,31 @@ class Question(Generic[Answer]):
 
     def _fail(self, error: Exception) -> None:
         # One that is late and then fails is one fault.
-        on_fault, self._on_fault = self._on_fault, None
-        if on_fault is not None:
-            on_fault(error)
+        on_error, self._on_error = self._on_error, None
+        if on_error is not None:
+            on_error(error)
 
 
-class Questions:
+class TimedCalls:
     """Remember, by name, what was asked last, so that nobody is asked twice at a time."""
 
-    def __init__(self, seconds_to_answer: float = SECONDS_TO_ANSWER) -> None:
+    def __init__(self, seconds_to_answer: float = TIMEOUT_SECONDS) -> None:
         self._seconds_to_answer = seconds_to_answer
         self.forget()
 
     def forget(self) -> None:
         """Forget the threads, in a forked child: they are the parent's."""
         self._lock = threading.Lock()
-        self._asked: dict[str, Question[Any]] = {}
-        self._given_up: list[Question[Any]] = []
+        self._asked: dict[str, TimedCall[Any]] = {}
+        self._given_up: list[TimedCall[Any]] = []
 
     def put(
         self,
         name: str,
         ask: Callable[[], Answer],
-        on_fault: Callable[[Exception], object],
+        on_error: Callable[[Exception], object],
         when_late: str,
-    ) -> Question[Answer]:
+    ) -> TimedCall[Answer]:
         """Return the question that is being asked, or ask it now."""
         with self._lock:
             question = self._asked.get(name)
@@ -120,8 +120,8 @@ class Questions:
                 # Whoever was slow has to answer in time once before the page waits again.
                 is_patient = question is None or (question.is_over and not question.was_slow)
                 seconds = self._seconds_to_answer if is_patient else 0.0
-                question = Question(
-                    name, ask, on_fault, when_late, seconds, self._seconds_to_answer
+                question = TimedCall(
+                    name, ask, on_error, when_late, seconds, self._seconds_to_answer
                 )
                 self._asked[name] = question
             return question
@@ -131,7 +131,7 @@ class Questions:
         with self._lock:
             self._asked.pop(name, None)
 
-    def _gives_up(self, question: Question[Any]) -> bool:
+    def _gives_up(self, question: TimedCall[Any]) -> bool:
         """Tell whether to ask again, for the answer may never come: it hangs in the network."""
         if monotonic() - question.began_at < _SECONDS_TO_GIVE_UP:
             return False

@@ -98,4 +98,4 @@ def forget() -> None:
     _prepared.clear()
 
 
-conf.when_changed(forget)
+conf.on_change(forget)

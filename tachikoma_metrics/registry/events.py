@@ -18,7 +18,7 @@ from tachikoma_metrics.catalogue.definitions import Family
 from tachikoma_metrics.catalogue.labels import clean
 from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
-from tachikoma_metrics.store import IGNORED, STORE, UNKNOWN, Cell, Joint, Progress
+from tachikoma_metrics.store import IGNORED, STORE, UNKNOWN, Cell, Progress, SeriesGroup
 
 _MOST_REMEMBERED = 4096
 
@@ -51,11 +51,11 @@ class Event:
         self._has_request = has_request
         self._metrics = metrics
         self._begun: Cell | None = None
-        self._remembered: dict[tuple[object, ...], Joint] = {}
-        metrics.when_forgotten(self.forget)
+        self._remembered: dict[tuple[object, ...], SeriesGroup] = {}
+        metrics.on_reset(self.forget)
 
     def begin(self, progress: Progress, now: float) -> None:
-        """Count one more in progress, until ``record_sound`` or ``abandon`` ends it.
+        """Count one more in progress, until ``record_valid`` or ``abandon`` ends it.
 
         ``now`` is the time of ``perf_counter``. Never raises.
         """
@@ -63,7 +63,7 @@ class Event:
             cell = self._begun or self._find_begun()
             cell.begin(progress, now)
         except Exception as error:
-            self._metrics.fault(self.source, error)
+            self._metrics.count_error(self.source, error)
 
     def abandon(self, progress: Progress) -> None:
         """Count one less in progress, and nothing else; nothing if that is over."""
@@ -77,13 +77,13 @@ class Event:
         as a fault, and the others are recorded.
         """
         try:
-            sound = tuple(map(self._sound, amounts))
+            sound = tuple(map(self._valid, amounts))
         except Exception as error:
-            self._metrics.fault(self.source, error)
+            self._metrics.count_error(self.source, error)
         else:
-            self.record_sound(facts, sound)
+            self.record_valid(facts, sound)
 
-    def record_sound(
+    def record_valid(
         self,
         facts: tuple[object, ...],
         amounts: tuple[float, ...],
@@ -97,53 +97,57 @@ class Event:
         is added. ``now`` is the time of ``perf_counter``. Never raises.
         """
         try:
-            joint = self._remembered.get(facts) or self._remember(facts)
-            joint.add(amounts, now or perf_counter(), ended)
+            group = self._remembered.get(facts) or self._remember(facts)
+            group.add(amounts, now or perf_counter(), ended)
         except BaseException as error:
             if ended is not None and not ended.is_over:
                 if is_interruption(error):
                     # It adds nothing twice.
-                    self.record_sound(facts, amounts, ended, now)
+                    self.record_valid(facts, amounts, ended, now)
                 self.abandon(ended)
             if not isinstance(error, Exception):
                 raise
-            self._metrics.fault(self.source, error)
+            self._metrics.count_error(self.source, error)
 
     def forget(self) -> None:
         """Forget which series the facts lead to; they are found anew."""
         self._remembered = {}
         self._begun = None
 
-    def _remember(self, facts: tuple[object, ...]) -> Joint:
+    def _remember(self, facts: tuple[object, ...]) -> SeriesGroup:
         named = facts if self._named is None else self._named(facts)
         bounds = (self._metrics.bound(family.name) for family in self._families)
-        joint = Joint(
+        group = SeriesGroup(
             [None if bound.is_on else IGNORED for bound in bounds],
             partial(self._record_left, named),
         )
         if len(self._remembered) >= _MOST_REMEMBERED:
             self.forget()
         if all(type(fact) is str and clean(fact) == fact for fact in named):
-            self._remembered[facts] = joint
-        return joint
+            self._remembered[facts] = group
+        return group
 
     def _record_left(
-        self, named: tuple[object, ...], joint: Joint, amounts: Sequence[float], places: list[int]
+        self,
+        named: tuple[object, ...],
+        group: SeriesGroup,
+        amounts: Sequence[float],
+        places: list[int],
     ) -> None:
         """Record what could not be at once, for the series had to be found."""
         for number, place in enumerate(places, 1):
             try:
-                cell = joint.cells[place] or self._find(place, named, joint)
+                cell = group.cells[place] or self._find(place, named, group)
                 if cell is not IGNORED:
                     change = cell.inc if cell.bounds is None else cell.observe
                     change(amounts[place])
             except BaseException as error:
                 if is_interruption(error):
-                    self._record_left(named, joint, amounts, places[number:])
+                    self._record_left(named, group, amounts, places[number:])
                     raise
-                self._metrics.fault(self.source, error)  # type: ignore[arg-type]  # See above.
+                self._metrics.count_error(self.source, error)  # type: ignore[arg-type]  # See above.
 
-    def _find(self, place: int, named: tuple[object, ...], joint: Joint) -> Cell:
+    def _find(self, place: int, named: tuple[object, ...], group: SeriesGroup) -> Cell:
         bound = self._metrics.bound(self._families[place].name)
         cell: Cell = bound.metric.cell if not bound.shape.label_names else IGNORED
         is_lasting = True
@@ -151,10 +155,10 @@ class Event:
             child, is_lasting = bound.metric.child(self._values(bound.shape.label_names, named))
             cell = child.cell
         # Overflow is found anew each time, for the guard counts it each time.
-        joint.cells[place] = cell if is_lasting else None
+        group.cells[place] = cell if is_lasting else None
         return cell
 
-    def _sound(self, amount: float) -> float:
+    def _valid(self, amount: float) -> float:
         """Return the amount, or ``UNKNOWN`` and a fault if nothing can be added of it."""
         try:
             if amount is UNKNOWN:
@@ -163,7 +167,7 @@ class Event:
                 return float(amount)
             raise ValueError(f"An amount should be a finite number of at least 0; got {amount!r}.")
         except Exception as error:
-            self._metrics.fault(self.source, error)
+            self._metrics.count_error(self.source, error)
             return UNKNOWN
 
     def _find_begun(self) -> Cell:

@@ -1,7 +1,7 @@
 """prometheus_client's metric classes with the guard on label values built in.
 
 ``METRICS.http_requests_total.labels(...)`` of a user and our own recorders go
-through the same guard, so that no door leads past ``MAX_SERIES``.
+through the same guard, so that no door leads past ``CARDINALITY_LIMIT``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tachikoma_metrics.store import (
     Series,
 )
 
-Ask = Callable[[tuple[str, ...]], Mapping[tuple[str, ...], float]]
+ScrapeFunction = Callable[[tuple[str, ...]], Mapping[tuple[str, ...], float]]
 """Given the names of a gauge's labels, returns what is known elsewhere, by their values."""
 
 
@@ -42,7 +42,7 @@ class Guard:
     ``is_own_health`` tells whether the family is about tachikoma_metrics itself,
     ``is_shadowed`` whether it has to leave the page to another, ``is_in_use`` whether it is
     on the page even if nothing was recorded;
-    ``when_full`` is called for each label set that found no place, ``when_removed``
+    ``on_full`` is called for each label set that found no place, ``on_removed``
     after label sets were removed.
     """
 
@@ -52,15 +52,15 @@ class Guard:
         is_own_health: bool,
         is_shadowed: Callable[[], bool],
         is_in_use: Callable[[], bool],
-        when_full: Callable[[], None],
-        when_removed: Callable[[], None],
+        on_full: Callable[[], None],
+        on_removed: Callable[[], None],
     ) -> None:
         self.limit = limit
         self.is_own_health = is_own_health
         self.is_shadowed = is_shadowed
         self.is_in_use = is_in_use
-        self.when_full = when_full
-        self.when_removed = when_removed
+        self.on_full = on_full
+        self.on_removed = on_removed
         # Re-entrant, for a finaliser or a signal handler may record anywhere.
         self.lock = threading.RLock()
 
@@ -73,7 +73,7 @@ class GuardedMetric(MetricWrapperBase):
     """
 
     guard: Guard | None = None
-    ask: Ask | None = None
+    function: ScrapeFunction | None = None
     cell: Cell
 
     def __init__(
@@ -102,7 +102,7 @@ class GuardedMetric(MetricWrapperBase):
     def is_full(self) -> None:
         """Be told that a label set found no room."""
         if self.guard is not None:
-            self.guard.when_full()
+            self.guard.on_full()
 
     @property
     def limit(self) -> float:
@@ -157,7 +157,7 @@ class GuardedMetric(MetricWrapperBase):
             if found is not None:
                 break
         if self.guard is not None and overflow != values:
-            self.guard.when_full()
+            self.guard.on_full()
         return found, overflow == values
 
     def overflowed(self, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -220,7 +220,7 @@ class GuardedMetric(MetricWrapperBase):
             # Whoever still has it counts for himself alone.
             child.cell.series = None
         if self.guard is not None:
-            self.guard.when_removed()
+            self.guard.on_removed()
 
 
 def is_guarded(collector: object) -> bool:
@@ -248,7 +248,7 @@ class _GuardedCell(Cell):
         """Return the label set to count under where there is no room for this one."""
         return series._replace(labels=self.metric.overflowed(series.labels))
 
-    def when_full(self) -> None:
+    def on_full(self) -> None:
         """Tell the guard that the label set found no room."""
         self.metric.is_full()
 

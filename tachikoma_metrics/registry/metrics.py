@@ -20,8 +20,8 @@ from tachikoma_metrics.conf import Config
 from tachikoma_metrics.exposition import Rank
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import directories, families, runtime, values
-from tachikoma_metrics.registry.collector_timeouts import Patience
-from tachikoma_metrics.registry.families import Ask, Guard, GuardedMetric, is_guarded
+from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
+from tachikoma_metrics.registry.families import Guard, GuardedMetric, ScrapeFunction, is_guarded
 from tachikoma_metrics.registry.snapshot import Snapshot
 from tachikoma_metrics.store import STORE, Incomplete, Limit, Limits, Merger, Reading
 from tachikoma_metrics.store import (
@@ -74,17 +74,17 @@ class Metrics:
         self._made: dict[tuple[str, Shape], GuardedMetric] = {}
         self._lock = threading.RLock()
         self._when_forgotten: list[Callable[[], None]] = []
-        self._asks: dict[str, Ask] = {}
+        self._functions: dict[str, ScrapeFunction] = {}
         self._logged: set[object] = set()
         self._faults = 0
-        self._settings_are_told = False
+        self._settings_are_reported = False
         # Whatever serves requests has them, and a page without them would seem to be broken.
-        self._in_use = set(catalogue.FED_BY_MIDDLEWARE)
-        self._patience = Patience()
+        self._in_use = set(catalogue.RECORDED_BY_MIDDLEWARE)
+        self._collector_timeouts = CollectorTimeouts()
         self._merger = Merger()
         self._limits: Limits = {}
-        self._turns: exposition.Turns[str] = exposition.Turns()
-        conf.when_changed(self._rebind)
+        self._coalescer: exposition.Coalescer[str] = exposition.Coalescer()
+        conf.on_change(self._rebind)
 
     def __getattr__(self, name: str) -> Any:
         if name not in catalogue.FAMILIES:
@@ -108,12 +108,12 @@ class Metrics:
         read just now: totals without them would be taken for a restart. To be asked again.
         """
         try:
-            return self._turns.take((format, names), lambda: self._page(format, names))
+            return self._coalescer.run((format, names), lambda: self._page(format, names))
         except Incomplete as error:
-            self.damage(error, None)
+            self.count_store_error(error, None)
             raise
         except Exception as error:
-            self.fault("page", error)
+            self.count_error("page", error)
             return self.last_resort(format)
 
     def last_resort(self, format: exposition.Format) -> str:
@@ -124,20 +124,20 @@ class Metrics:
     def _page(self, format: exposition.Format, names: frozenset[str]) -> str:
         started_at = time.perf_counter()
         config = conf.config()
-        self.tell_of_settings()
+        self.report_settings()
         self._register()
-        self._patience.begin_page()
-        snapshot = Snapshot(self._merged, lambda: self._faults, names, self._patience)
+        self._collector_timeouts.begin_page()
+        snapshot = Snapshot(self._merged, lambda: self._faults, names, self._collector_timeouts)
         gathered = exposition.gather(
             self.registry,
-            self.fault,
+            self.count_error,
             names=names,
             is_wanted=_wanted(config),
             rank=_rank,
             collect=lambda collector: self._collected(snapshot, collector),
             rest=snapshot.rest,
         )
-        page = format.render(gathered, self.fault, dict(config.global_labels))
+        page = format.render(gathered, self.count_error, dict(config.global_labels))
         self.tachikoma_metrics_scrape_duration_seconds.set(time.perf_counter() - started_at)
         return page
 
@@ -145,7 +145,7 @@ class Metrics:
         self._bind()
         STORE.claim()
         readings = STORE.readings()
-        return readings, self._merger.merge(readings, self.damage, self._limits)
+        return readings, self._merger.merge(readings, self.count_store_error, self._limits)
 
     def _collected(self, snapshot: Snapshot, collector: Collector) -> Iterable[Metric]:
         guard = getattr(collector, "guard", None)
@@ -153,9 +153,9 @@ class Metrics:
             self._observe_ourselves(snapshot)
         return snapshot.collect(collector)
 
-    def damage(self, error: Exception, about: object) -> None:
+    def count_store_error(self, error: Exception, about: object) -> None:
         """Count a fault of the store, and log it once."""
-        self.count_fault("store", error, about)
+        self.count_and_log("store", error, about)
 
     def bound(self, name: str) -> Bound:
         """Return a family of the catalogue with its metric."""
@@ -184,7 +184,7 @@ class Metrics:
                 return taken[name]
         return None
 
-    def fault(
+    def count_error(
         self, source: str, error: Exception, about: object = None, *, is_expected: bool = False
     ) -> None:
         """Count a fault that was caught; log the first of its kind and source.
@@ -201,14 +201,14 @@ class Metrics:
             # As ``pass_on`` does.
             del error
             raise
-        self.count_fault(source, error, about, is_expected=is_expected)
+        self.count_and_log(source, error, about, is_expected=is_expected)
 
-    def count_fault(
+    def count_and_log(
         self, source: str, error: Exception, about: object = None, *, is_expected: bool = False
     ) -> None:
-        """Count and log a fault as ``fault`` does, wherever its exception came from."""
+        """Count and log a fault as ``count_error`` does, wherever its exception came from."""
         try:
-            self.add_fault(source)
+            self.add_error(source)
             self._log_once(
                 (source, type(error), repr(about)[:200]),
                 logging.ERROR,
@@ -223,7 +223,7 @@ class Metrics:
             pass_on(trouble)
             logger.exception("An instrumentation error in %s could not be counted.", source)
 
-    def add_fault(self, source: str) -> None:
+    def add_error(self, source: str) -> None:
         """Count a fault that is told of elsewhere."""
         self._faults += 1
         self.tachikoma_metrics_errors_total.labels(source).inc()
@@ -231,18 +231,18 @@ class Metrics:
     def begin_serving(self) -> None:
         """Be told that this process serves: it answers requests, or works through a queue."""
         STORE.begin_serving()
-        self.tell_of_settings()
+        self.report_settings()
 
-    def tell_of_settings(self) -> None:
+    def report_settings(self) -> None:
         """Log and count what is wrong with the settings, once. Never raises.
 
         Called where a process begins to serve: ``manage.py check`` says the same by itself.
         """
-        if self._settings_are_told:
+        if self._settings_are_reported:
             return
-        self._settings_are_told = True
+        self._settings_are_reported = True
         for fault in conf.config().faults:
-            self.add_fault("settings")
+            self.add_error("settings")
             logger.error(
                 "Invalid setting (tachikoma_metrics.%s): %s %s %s",
                 fault.id,
@@ -251,11 +251,11 @@ class Metrics:
                 fault.consequence,
             )
 
-    def settings_were_told(self) -> None:
+    def settings_were_reported(self) -> None:
         """Be told that what is wrong with the settings was said elsewhere."""
-        self._settings_are_told = True
+        self._settings_are_reported = True
 
-    def put_into_use(self, names: Iterable[str]) -> None:
+    def activate(self, names: Iterable[str]) -> None:
         """Have families on the page from now on, for what feeds them is in use.
 
         A family is there, too, from when any process has recorded a value of it.
@@ -264,31 +264,31 @@ class Metrics:
 
     def _is_in_use(self, family: Family) -> bool:
         config = conf.config()
-        if family.fed_by == catalogue.BUSINESS:
+        if family.recorded_by == catalogue.BUSINESS:
             return family.is_own_health or family.name in config.business_metrics
         is_watched = (
-            family.name not in catalogue.FED_BY_DATABASES or bool(config.instrument_databases)
-        ) and (family.name not in catalogue.FED_BY_CACHES or bool(config.instrument_caches))
+            family.name not in catalogue.RECORDED_BY_DATABASES or bool(config.instrument_databases)
+        ) and (family.name not in catalogue.RECORDED_BY_CACHES or bool(config.instrument_caches))
         return family.is_own_health or (family.name in self._in_use and is_watched)
 
-    def when_forgotten(self, call: Callable[[], None]) -> None:
+    def on_reset(self, call: Callable[[], None]) -> None:
         """Have ``call`` called when remembered series are no longer the right ones."""
         if call not in self._when_forgotten:
             self._when_forgotten.append(call)
 
-    def ask(self, family: Family, call: Ask) -> None:
-        """Have ``call`` asked, by each page that shows a gauge, for more of it.
+    def set_function(self, family: Family, function: ScrapeFunction) -> None:
+        """Call ``function`` at each scrape that shows a gauge, for more of its values.
 
-        What it returns is kept by nobody, and added to what the processes set.
+        They are stored nowhere, and added to those that the processes set.
         """
-        self._asks[family.name] = call
-        self.bound(family.name).metric.ask = call
+        self._functions[family.name] = function
+        self.bound(family.name).metric.function = function
 
     def renew_locks(self) -> None:
         """Make all locks anew, in a forked child: a thread of the parent's may hold one."""
         self._lock = threading.RLock()
-        self._turns.renew()
-        self._patience.forget()
+        self._coalescer.renew()
+        self._collector_timeouts.forget()
         self.registry._lock = threading.Lock()
         for collector in list(self.registry._collector_to_names):
             values.renew_lock(collector)
@@ -328,10 +328,10 @@ class Metrics:
 
     def _start_anew(self) -> None:
         self._register()
-        self._bound["tachikoma_metrics_series"].metric.reset_series()
+        self._bound["tachikoma_metrics_cardinality"].metric.reset_series()
         self._forget()
         self.tachikoma_metrics_info.labels(__version__).set(1)
-        self._settings_are_told = False
+        self._settings_are_reported = False
 
     def _bound_as(self, family: Family, config: Config) -> Bound:
         shape = shape_of(family, config)
@@ -347,7 +347,7 @@ class Metrics:
             self._made[family.name, shape] = metric
         bound = Bound(family, shape, metric, is_on(family, config))
         metric.guard = self._guard(bound, config)
-        metric.ask = self._asks.get(family.name)
+        metric.function = self._functions.get(family.name)
         return bound
 
     def _register(self) -> None:
@@ -374,12 +374,12 @@ class Metrics:
         # What we say of ourselves is bounded by our own code.
         is_own_health = bound.family.is_own_health
         return Guard(
-            math.inf if is_own_health else config.max_series,
+            math.inf if is_own_health else config.cardinality_limit,
             is_own_health=is_own_health,
             is_shadowed=lambda: self.owner(bound) is not None,
             is_in_use=lambda: self._is_in_use(bound.family),
-            when_full=lambda: self._overflowed(bound.family.name, config.max_series),
-            when_removed=self._forget,
+            on_full=lambda: self._overflowed(bound.family.name, config.cardinality_limit),
+            on_removed=self._forget,
         )
 
     def _overflowed(self, name: str, limit: int) -> None:
@@ -387,9 +387,9 @@ class Metrics:
         self._log_once(
             ("overflow", name),
             logging.WARNING,
-            "%s has reached MAX_SERIES, %d label sets; new ones are counted under "
+            "%s has reached CARDINALITY_LIMIT, %d label sets; new ones are counted under "
             "`overflow`, apart from labels such as `status`. Drop a label with LABELS or raise "
-            "MAX_SERIES.",
+            "CARDINALITY_LIMIT.",
             name,
             limit,
         )
@@ -405,7 +405,7 @@ class Metrics:
 
     def _observe_ourselves(self, snapshot: Snapshot) -> None:
         self.tachikoma_metrics_processes.set(snapshot.living)
-        series = self.tachikoma_metrics_series
+        series = self.tachikoma_metrics_cardinality
         for bound in self.all_bound():
             is_counted = bool(bound.shape.label_names) and not bound.family.is_own_health
             if bound.is_on and is_counted and snapshot.is_shown(bound.metric):
@@ -471,7 +471,7 @@ def _label_names(family: Family, config: Config) -> tuple[str, ...]:
 
 def possible_labels(family: Family, config: Config) -> tuple[str, ...]:
     """Return the names of all labels ``LABELS`` may give to ``family``."""
-    if family.name not in catalogue.FED_BY_REQUESTS:
+    if family.name not in catalogue.RECORDED_BY_REQUESTS:
         return family.allowed_label_names
     return (*family.allowed_label_names, *config.extra_labels)
 
@@ -506,17 +506,17 @@ def _show_faults() -> None:
 
 def install() -> None:
     """Have the values of all metrics of this process where other processes see them."""
-    values.install(METRICS.damage)
+    values.install(METRICS.count_store_error)
 
 
 STORE.where = directories.where
 STORE.prepare = directories.prepare
 STORE.seconds_to_keep = lambda: conf.config().keep_totals
-STORE.on_fault = METRICS.damage
-STORE.when_tended(_count_collections)
-STORE.when_tended(_make_room_for_faults)
-STORE.when_tended(values.drop_removed)
-STORE.when_tended(directories.refresh)
-STORE.when_forked(METRICS.renew_locks)
-STORE.when_forked(runtime.leave_collections_to_parent)
-conf.when_changed(STORE.revisit)
+STORE.on_error = METRICS.count_store_error
+STORE.on_maintenance(_count_collections)
+STORE.on_maintenance(_make_room_for_faults)
+STORE.on_maintenance(values.drop_removed)
+STORE.on_maintenance(directories.refresh)
+STORE.on_fork(METRICS.renew_locks)
+STORE.on_fork(runtime.leave_collections_to_parent)
+conf.on_change(STORE.revisit)

@@ -47,7 +47,7 @@ def forget() -> None:
     _names = None
 
 
-conf.when_changed(forget)
+conf.on_change(forget)
 
 
 def _found() -> tuple[str, ...]:

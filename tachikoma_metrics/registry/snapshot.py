@@ -12,7 +12,7 @@ from prometheus_client.samples import Exemplar, Sample
 
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.registry import runtime
-from tachikoma_metrics.registry.collector_timeouts import Patience
+from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
 from tachikoma_metrics.registry.families import GuardedMetric, is_guarded
 from tachikoma_metrics.registry.values import declaration_of, is_shared
 from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Lines, Reading
@@ -35,9 +35,9 @@ class Snapshot:
         look: Look,
         faults: Callable[[], int],
         names: frozenset[str] = frozenset(),
-        patience: Patience | None = None,
+        patience: CollectorTimeouts | None = None,
     ) -> None:
-        self._patience = patience or Patience()
+        self._collector_timeouts = patience or CollectorTimeouts()
         self._look = look
         self._faults = faults
         self._names = names
@@ -108,7 +108,7 @@ class Snapshot:
         if is_shared(collector):
             return [self._merged(collector, declaration_of(collector))]
         if not self.has(collector) or not self.is_of_many:
-            return self._patience.collect(collector)
+            return self._collector_timeouts.collect(collector)
         if collector is PROCESS_COLLECTOR:
             return runtime.process_families(self.readings)
         return [
@@ -147,9 +147,9 @@ class Snapshot:
     def _asked(self, metric: GuardedMetric) -> list[Family]:
         """Return what is not in the store, but elsewhere, as one more family."""
         declaration = metric.declaration
-        if metric.ask is None or (self._names and declaration.name not in self._names):
+        if metric.function is None or (self._names and declaration.name not in self._names):
             return []
-        found = metric.ask(declaration.labels)
+        found = metric.function(declaration.labels)
         lines = Lines(declaration.labels, list(found), [("", None)])
         return [Family(declaration, list(found), lines, list(found.values()))] if found else []
 

@@ -19,10 +19,10 @@ def is_under_way() -> bool:
 
 
 @contextmanager
-def connections_of_its_own(on_fault: Callable[[Exception], object]) -> Iterator[None]:
+def connections_of_its_own(on_error: Callable[[Exception], object]) -> Iterator[None]:
     """Close, at the end of a thread of ours, the connections that it has opened.
 
-    One that cannot be closed is handed to ``on_fault`` as its exception, for it takes
+    One that cannot be closed is handed to ``on_error`` as its exception, for it takes
     nothing from what the thread has found out.
     """
     try:
@@ -34,7 +34,7 @@ def connections_of_its_own(on_fault: Callable[[Exception], object]) -> Iterator[
                 try:
                     _close(connection)
                 except Exception as error:
-                    on_fault(error)
+                    on_error(error)
 
 
 def _close(connection: BaseDatabaseWrapper) -> None:

@@ -95,10 +95,10 @@ def make_value(typ: str, *details: Any, **more: Any) -> Value:
     return (GaugeValue if typ == GAUGE else Value)(typ, *details, **more)
 
 
-def install(on_fault: Callable[[Exception, object], None]) -> None:
+def install(on_error: Callable[[Exception, object], None]) -> None:
     """Have every metric of this process on the store, those that exist included.
 
-    A metric that cannot be moved there keeps its values; ``on_fault`` is told the exception
+    A metric that cannot be moved there keeps its values; ``on_error`` is told the exception
     and the metric.
     """
     values.ValueClass = make_value
@@ -107,7 +107,7 @@ def install(on_fault: Callable[[Exception, object], None]) -> None:
         try:
             _adopt_all(collector)
         except Exception as error:
-            on_fault(error, collector)
+            on_error(error, collector)
 
 
 def drop_removed() -> None:

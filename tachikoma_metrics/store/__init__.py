@@ -14,12 +14,12 @@ from tachikoma_metrics.store.directory import Exposed, bases
 from tachikoma_metrics.store.families import Family, Line, Lines
 from tachikoma_metrics.store.files import HAS_LOCKS
 from tachikoma_metrics.store.incomplete import Incomplete
-from tachikoma_metrics.store.joint import IGNORED, UNKNOWN, Joint
 from tachikoma_metrics.store.layout import LAYOUT_VERSION, LIVESUM_OF_SET, Declaration, Series
 from tachikoma_metrics.store.limits import Limit, Limits
 from tachikoma_metrics.store.merge import Merger
 from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.reading import Reading
+from tachikoma_metrics.store.series_group import IGNORED, UNKNOWN, SeriesGroup
 from tachikoma_metrics.store.writer import STORE, Store
 
 __all__ = [
@@ -35,7 +35,6 @@ __all__ = [
     "Family",
     "GaugeCell",
     "Incomplete",
-    "Joint",
     "Limit",
     "Limits",
     "Line",
@@ -44,6 +43,7 @@ __all__ = [
     "Progress",
     "Reading",
     "Series",
+    "SeriesGroup",
     "Store",
     "bases",
 ]

@@ -98,7 +98,7 @@ class Cell:
         """Return the label set to count under where there is no room for this one."""
         return series._replace(labels=overflow(len(series.labels)))
 
-    def when_full(self) -> None:
+    def on_full(self) -> None:
         """Be told that the label set found no room and counts as ``overflow``."""
 
     # --- changes ------------------------------------------------------------
@@ -118,7 +118,7 @@ class Cell:
                 store.waiting.append((self.add_at_once, (amount,)))
             else:
                 if now >= store.due or not store.alive[0]:
-                    store.tend(now)
+                    store.maintain(now)
                 try:
                     self.memory[self.index] += amount
                 except ValueError:
@@ -127,7 +127,7 @@ class Cell:
             if not was_busy:
                 store.busy = False
         if store.waiting:
-            store.settle()
+            store.apply_pending()
 
     @one_at_a_time
     def begin(self, progress: Progress, now: float) -> None:
@@ -140,7 +140,7 @@ class Cell:
                 store.waiting.append((progress.begin, (self,)))
             else:
                 if now >= store.due or not store.alive[0]:
-                    store.tend(now)
+                    store.maintain(now)
                 if progress.cell is None:
                     try:
                         self.memory[self.index] += 1.0
@@ -152,7 +152,7 @@ class Cell:
             if not was_busy:
                 store.busy = False
         if store.waiting:
-            store.settle()
+            store.apply_pending()
 
     def add_at_once(self, amount: float) -> None:
         """Add ``amount``, in the midst of a change."""
@@ -201,7 +201,7 @@ class Cell:
 
     def values(self) -> list[float]:
         """Return all numbers of the cell."""
-        self.store.settle()
+        self.store.apply_pending()
         try:
             memory, index = self.memory, self.index
             return [memory[place] for place in range(index, index + self.width)]

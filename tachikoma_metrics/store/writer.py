@@ -59,7 +59,7 @@ _OWN_FAULTS = (AttributeError, LookupError, OSError, TypeError, ValueError)
 """What goes wrong here."""
 _WIPE_ON_FORK = 18  # https://man7.org/linux/man-pages/man2/madvise.2.html
 
-OnFault = Callable[[Exception, object], None]
+OnError = Callable[[Exception, object], None]
 """Told the exception, and what it was about."""
 
 
@@ -92,7 +92,7 @@ class Store:
         self.where = where
         self.seconds_to_keep: Callable[[], float] = lambda: 0.0
         self.prepare: Callable[[str], str] = str
-        self.on_fault: OnFault = lambda error, about: None
+        self.on_error: OnError = lambda error, about: None
         self.busy = False
         self.life = 1
         self.waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
@@ -132,16 +132,16 @@ class Store:
                 self.waiting.append((function, arguments))
             else:
                 if now >= self.due or not self.alive[0]:
-                    self.tend(now)
+                    self.maintain(now)
                 function(*arguments)
         finally:
             if not was_busy:
                 self.busy = False
         if self.waiting:
-            self.settle()
+            self.apply_pending()
 
     @one_at_a_time
-    def settle(self) -> None:
+    def apply_pending(self) -> None:
         """Make the changes that wait, unless somebody is busy: he will.
 
         Whoever leaves a change in the queue looks after it here, once he has, and so
@@ -152,7 +152,7 @@ class Store:
             try:
                 was_busy, self.busy = self.busy, True
                 if not was_busy:
-                    self._settle()
+                    self._apply_pending()
             finally:
                 if not was_busy:
                     self.busy = False
@@ -170,7 +170,7 @@ class Store:
             if not was_reporting:
                 self._is_reporting = False
 
-    def _settle(self) -> None:
+    def _apply_pending(self) -> None:
         while self.waiting:
             # Not popped by a call: an exception from outside would appear after it.
             function, arguments = self.waiting[0]
@@ -192,7 +192,7 @@ class Store:
 
     def report(self, error: Exception, about: object = None) -> None:
         """Tell of a fault, once nothing is held."""
-        self.afterwards(partial(self.on_fault, error, about))
+        self.afterwards(partial(self.on_error, error, about))
 
     # --- places -------------------------------------------------------------
 
@@ -243,7 +243,7 @@ class Store:
         if not slot.has_room(kept, cell.limit + MOST_OVERFLOWED):
             kept = Series(series.declaration, overflow(len(series.labels)))
         if series != kept:
-            self.afterwards(cell.when_full)
+            self.afterwards(cell.on_full)
         return kept
 
     def owns(self, declaration: Declaration) -> bool:
@@ -431,17 +431,17 @@ class Store:
 
     # --- from time to time --------------------------------------------------
 
-    def when_tended(self, call: Callable[[], None]) -> None:
+    def on_maintenance(self, call: Callable[[], None]) -> None:
         """Have ``call`` called with the first change of each second, and with a new slot."""
         if call not in self._when_tended:
             self._when_tended.append(call)
 
-    def when_forked(self, call: Callable[[], None]) -> None:
+    def on_fork(self, call: Callable[[], None]) -> None:
         """Have ``call`` called in each forked child."""
         if call not in self._when_forked:
             self._when_forked.append(call)
 
-    def tend(self, now: float) -> None:
+    def maintain(self, now: float) -> None:
         """Look after the slot; called by a change, at ``now``."""
         try:
             if not self.alive[0]:
@@ -601,12 +601,12 @@ class Store:
                 return self._in_first_place()
             found = self._read(slot.directory)
         finally:
-            self.settle()
+            self.apply_pending()
         if slot is self._slot and slot.serial not in {one.header.serial for one in found}:
             # With the next change it is made anew.
             self.revisit()
             raise Incomplete(slot.path, LookupError("it was removed or damaged"))
-        _require_settled(slot.directory, found)
+        _require_applied(slot.directory, found)
         return found
 
     def _in_first_place(self) -> list[Reading]:
@@ -647,7 +647,7 @@ def _is_no_place(error: OSError) -> bool:
     return isinstance(error, Unavailable) or error.errno in _NO_PLACE
 
 
-def _require_settled(path: str, readings: Iterable[Reading]) -> None:
+def _require_applied(path: str, readings: Iterable[Reading]) -> None:
     """Raise ``Incomplete`` while the processes of a directory that was removed come back."""
     now = time.monotonic()
     if any(0 <= now - one.header.moved_at < _SECONDS_TO_COME_BACK for one in readings):

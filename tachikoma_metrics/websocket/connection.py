@@ -56,7 +56,7 @@ class Connection:
         try:
             self._take_note_of_received(message)
         except Exception as error:
-            METRICS.fault("websocket", error)
+            METRICS.count_error("websocket", error)
         return message
 
     async def send(self, message: Any) -> Any:
@@ -69,7 +69,7 @@ class Connection:
         try:
             self._take_note_of_sent(message)
         except Exception as error:
-            METRICS.fault("websocket", error)
+            METRICS.count_error("websocket", error)
         return answer
 
     def finish(self, error: BaseException | None) -> None:
@@ -79,7 +79,7 @@ class Connection:
             self._reject(LEFT if is_cancelled else ERROR)
             self._end(LOST if error is None or is_cancelled else FAILED)
         except Exception as fault:
-            METRICS.fault("websocket", fault)
+            METRICS.count_error("websocket", fault)
 
     def discard(self) -> None:
         """Be over without a record, unless it is over."""
@@ -88,7 +88,7 @@ class Connection:
     def _take_note_of_received(self, message: Any) -> None:
         kind = message["type"]
         if kind == "websocket.receive":
-            WS_MESSAGE_RECEIVED.record_sound((message_type(message),), _ONE)
+            WS_MESSAGE_RECEIVED.record_valid((message_type(message),), _ONE)
         elif kind == "websocket.disconnect":
             self._reject(LEFT)
             self._end(received_code(message))
@@ -98,7 +98,7 @@ class Connection:
         if kind == "websocket.send":
             # Some servers drop without a word what is sent to a client that left.
             if self._is_open:
-                WS_MESSAGE_SENT.record_sound((message_type(message),), _ONE)
+                WS_MESSAGE_SENT.record_valid((message_type(message),), _ONE)
         elif kind == "websocket.accept":
             self._open()
         elif kind == "websocket.close":
@@ -115,7 +115,7 @@ class Connection:
                 self._reject(LEFT)
                 self._end(LOST)
         except Exception as fault:
-            METRICS.fault("websocket", fault)
+            METRICS.count_error("websocket", fault)
 
     def _open(self) -> None:
         if self._is_connecting:
@@ -123,19 +123,19 @@ class Connection:
             self._is_open = True
             self._opened_at = now = perf_counter()
             WS_CONNECTION.begin(self._progress, now)
-            WS_CONNECTION.record_sound((), _ONE, now=now)
+            WS_CONNECTION.record_valid((), _ONE, now=now)
 
     def _end(self, code: str) -> None:
         if self._is_open:
             now = perf_counter()
             amounts = (1.0, now - self._opened_at)
-            WS_DISCONNECT.record_sound((code,), amounts, self._progress, now)
+            WS_DISCONNECT.record_valid((code,), amounts, self._progress, now)
             self._is_open = False
 
     def _reject(self, reason: str) -> None:
         if self._is_connecting:
             self._is_connecting = False
-            WS_REJECTION.record_sound((reason,), _ONE)
+            WS_REJECTION.record_valid((reason,), _ONE)
 
 
 def is_measured(receive: Receive) -> bool:

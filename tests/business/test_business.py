@@ -256,7 +256,9 @@ def test_what_fails_once_keeps_its_counts(declare: Declare, monkeypatch: pytest.
 
 
 def test_label_sets_are_bounded(declare: Declare):
-    declare({"titles": {"model": "missions.Spec", "labels": {"title": "title"}}}, MAX_SERIES=3)
+    declare(
+        {"titles": {"model": "missions.Spec", "labels": {"title": "title"}}}, CARDINALITY_LIMIT=3
+    )
     mission = seed()
     Spec.objects.bulk_create([Spec(mission=mission, title=f"{n}") for n in range(10)])
     update_business_metrics()

@@ -140,11 +140,11 @@ def test_a_secret_is_not_told(doctor: Doctor):
 
 
 def test_faults_and_full_families_are_told(doctor: Doctor):
-    with override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 3}):
+    with override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 3}):
         for number in range(5):
             METRICS.cache_hits_total.inc()
             METRICS.file_changes_total.labels("create", str(number)).inc()
-        METRICS.fault("tests", ValueError("on purpose"))
+        METRICS.count_error("tests", ValueError("on purpose"))
         code, findings = doctor()
 
     assert code == 1
@@ -502,7 +502,7 @@ def test_a_token_without_a_url_is_refused(doctor: Doctor, option: str):
 def test_a_number_that_no_float_holds_is_a_wrong_setting_and_does_not_end_the_doctor(
     doctor: Doctor, digits: int
 ):
-    with override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 10**digits}):
+    with override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 10**digits}):
         code, findings = doctor()
 
     assert code == 1

@@ -30,7 +30,7 @@ from tachikoma_metrics import METRICS, record_cache_hit, record_execution
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, gather
 from tachikoma_metrics.exposition.parse import parse_text
 from tachikoma_metrics.registry import collector_timeouts
-from tachikoma_metrics.registry.collector_timeouts import Patience
+from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
 from tachikoma_metrics.testing import sample_value
 from tests.services.processes import eventually
 
@@ -369,7 +369,7 @@ class Hanging(Collector):
 def test_a_collector_that_hangs_costs_itself_alone(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(METRICS, "_patience", Patience(0.2))
+    monkeypatch.setattr(METRICS, "_collector_timeouts", CollectorTimeouts(0.2))
     goes_on = threading.Event()
 
     registry.register(Hanging(goes_on, GaugeMetricFamily("slow_jobs", "Jobs.", value=3)))

@@ -770,7 +770,7 @@ def test_optional_and_extra_labels_are_filled_in(client: Client):
 
 @override_settings(
     TACHIKOMA_METRICS={
-        "MAX_SERIES": 4,
+        "CARDINALITY_LIMIT": 4,
         "EXTRA_LABELS": {"tenant": "tests.views.tenant"},
         "LABELS": {"http_requests_total": ["tenant"]},
     }
@@ -783,7 +783,7 @@ def test_extra_labels_are_capped_like_all_others(client: Client):
     assert sample_value("http_requests_total", tenant="overflow") == 6
 
 
-@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
 def test_failures_past_the_limit_are_failures(forgiving: Client):
     for url in ("/", "/hello/", "/articles/7/", "/fail/", "/fail/"):
         forgiving.get(url)

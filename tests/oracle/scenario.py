@@ -32,7 +32,7 @@ class Scene:
         self.loads.append(Load(self.site.port, count, paths, per_second))
         return self.loads[-1]
 
-    def settle(self) -> None:
+    def finish_dropped(self) -> None:
         """Wait until the Prometheuses have seen all that has happened."""
         self.target.await_scrapes()
         self.is_settled = True
@@ -87,7 +87,7 @@ class Stage:
         """Compare the ledgers with what the Prometheuses know."""
         found: list[Row] = []
         for scene in self.scenes:
-            assert scene.is_settled, f"{scene.name} should settle before its server ends"
+            assert scene.is_settled, f"{scene.name} should finish_dropped before its server ends"
             wanted = list(expected(scene.site.ledger, scene.answered, self._is_killed))
             if not self._is_killed and scene.site.ledger.cut_off:
                 self.complaints.append(f"{scene.name}: {scene.site.ledger.cut_off} were cut off")

@@ -154,7 +154,7 @@ def test_a_file_system_that_sets_no_room_aside_is_written_to_instead(directory: 
     assert sample_value("file_changes_total", change_type="5", status="applied") == 2
     assert not records, records
     """
-    run(script, directory, before=FAULT, MAX_SERIES=5000)
+    run(script, directory, before=FAULT, CARDINALITY_LIMIT=5000)
 
 
 def test_a_directory_that_cannot_be_made_is_not_used(tmp_path: Path):

@@ -83,9 +83,9 @@ def test_label_sets_of_many_processes_are_within_the_limit(directory: Path):
         assert sum(value for labels, value in counts.items() if labels[2] == status) == 48
     assert sum(seconds.values()) == 96
     assert sample_value("http_request_duration_seconds_count", method="GET", path="overflow") == 78
-    assert sample_value("tachikoma_metrics_series", family="http_requests_total") == 11
+    assert sample_value("tachikoma_metrics_cardinality", family="http_requests_total") == 11
     """
-    run_with_peers(script, directory, MAX_SERIES=10)
+    run_with_peers(script, directory, CARDINALITY_LIMIT=10)
 
 
 def test_no_label_set_vanishes_and_no_total_falls_while_others_come(directory: Path):
@@ -109,7 +109,7 @@ def test_no_label_set_vanishes_and_no_total_falls_while_others_come(directory: P
             peers[0] = Peer()
     assert "overflow" in seen[1]
     """
-    run_with_peers(script, directory, MAX_SERIES=20)
+    run_with_peers(script, directory, CARDINALITY_LIMIT=20)
 
 
 def test_label_sets_without_a_value_are_within_the_limit_too(directory: Path):
@@ -124,7 +124,7 @@ def test_label_sets_without_a_value_are_within_the_limit_too(directory: Path):
     assert len(requests()) == 10, requests()
     assert sum(requests().values()) == 10
     """
-    run_with_peers(script, directory, MAX_SERIES=10)
+    run_with_peers(script, directory, CARDINALITY_LIMIT=10)
 
 
 def test_a_gauge_above_the_limit_is_what_was_set_last(directory: Path):
@@ -136,7 +136,7 @@ def test_a_gauge_above_the_limit_is_what_was_set_last(directory: Path):
              if name == "specs_total"}
     assert specs == {"status 0": 1, "overflow": 3}, specs
     """
-    run_with_peers(script, directory, MAX_SERIES=2)
+    run_with_peers(script, directory, CARDINALITY_LIMIT=2)
 
 
 def test_a_metric_of_the_projects_has_no_limit(directory: Path):
@@ -148,7 +148,7 @@ def test_a_metric_of_the_projects_has_no_limit(directory: Path):
         things.labels(f"ours {number}").inc()
     assert len([1 for name, _ in samples() if name == "things_total"]) == 40
     """
-    run_with_peers(script, directory, MAX_SERIES=5)
+    run_with_peers(script, directory, CARDINALITY_LIMIT=5)
 
 
 def test_another_limit_is_that_of_the_next_page(directory: Path):
@@ -156,7 +156,7 @@ def test_another_limit_is_that_of_the_next_page(directory: Path):
     from django.test import override_settings
     visit(*(f"/{number}" for number in range(9)))
     assert len(requests()) == 9
-    options = {"STORE_DIR": os.environ["STORE"], "MAX_SERIES": 5}
+    options = {"STORE_DIR": os.environ["STORE"], "CARDINALITY_LIMIT": 5}
     with override_settings(TACHIKOMA_METRICS=options):
         assert requests().keys() == {
             *(("GET", f"/{number}", "200") for number in range(4)), ("GET", "overflow", "200")
@@ -164,7 +164,7 @@ def test_another_limit_is_that_of_the_next_page(directory: Path):
         assert sum(requests().values()) == 9
     assert len(requests()) == 9
     """
-    run_with_peers(script, directory, MAX_SERIES=10)
+    run_with_peers(script, directory, CARDINALITY_LIMIT=10)
 
 
 def test_what_was_made_first_is_shown_after_the_directory_was_made_anew(directory: Path):
@@ -189,4 +189,4 @@ def test_what_was_made_first_is_shown_after_the_directory_was_made_anew(director
 
     assert durations_once_all_are_back() == {"/first": 1, "overflow": 1}
     """
-    run_with_peers(script, directory, MAX_SERIES=2)
+    run_with_peers(script, directory, CARDINALITY_LIMIT=2)

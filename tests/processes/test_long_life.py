@@ -14,7 +14,7 @@ def test_a_long_life_leaves_no_trace(directory: Path):
 
         def work(events):
             for number in range(events):
-                DB_QUERY.record_sound(("select", f"table {number % 20}", ""), (1.0, 0.001))
+                DB_QUERY.record_valid(("select", f"table {number % 20}", ""), (1.0, 0.001))
 
         def generation(size, events):
             children = []

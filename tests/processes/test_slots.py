@@ -211,7 +211,7 @@ def test_a_label_is_bounded_over_all_who_hold_a_slot(directory: Path):
     assert sum(changes.values()) == 250
     assert sample_value("tachikoma_metrics_overflow_total", family="file_changes_total") > 0
     """
-    run(script, directory, before=FAULT, MAX_SERIES=10)
+    run(script, directory, before=FAULT, CARDINALITY_LIMIT=10)
 
 
 def test_processes_that_disagree_on_labels_and_buckets_share_a_family(directory: Path):

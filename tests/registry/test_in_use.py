@@ -40,7 +40,7 @@ NOBODY_ASKED_FOR = (
 @pytest.fixture(autouse=True)
 def _nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no wrapper that another test made."""
-    in_use = METRICS._in_use - catalogue.FED_BY_WEBSOCKETS
+    in_use = METRICS._in_use - catalogue.RECORDED_BY_WEBSOCKETS
     monkeypatch.setattr(METRICS, "_in_use", in_use)
 
 
@@ -58,7 +58,7 @@ def test_the_page_of_a_new_site_has_what_it_measures_and_no_more(tmp_path: Path)
 
 
 def test_no_series_are_counted_of_what_is_not_in_use():
-    assert 'tachikoma_metrics_series{family="specs_total"}' not in METRICS.encode()
+    assert 'tachikoma_metrics_cardinality{family="specs_total"}' not in METRICS.encode()
 
 
 def use_a_wrapper() -> None:

@@ -142,10 +142,10 @@ def test_a_change_of_settings_keeps_the_totals_of_families_it_does_not_touch():
     assert sample_value("cache_hits_total") == 3
 
 
-# --- MAX_SERIES -------------------------------------------------------------
+# --- CARDINALITY_LIMIT -------------------------------------------------------------
 
 
-@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 3})
+@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 3})
 def test_past_the_limit_a_label_set_becomes_overflow():
     for number in range(5):
         record_file_change(f"type-{number}", "applied")
@@ -159,10 +159,10 @@ def test_past_the_limit_a_label_set_becomes_overflow():
     assert sample_value("file_changes_total", change_type="type-0", status="applied") == 2
     assert sample_value("file_changes_total", change_type="overflow", status="overflow") == 3
     assert sample_value("tachikoma_metrics_overflow_total", family="file_changes_total") == 3
-    assert sample_value("tachikoma_metrics_series", family="file_changes_total") == 3
+    assert sample_value("tachikoma_metrics_cardinality", family="file_changes_total") == 3
 
 
-@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
 def test_labels_of_a_short_list_keep_their_values_past_the_limit():
     for table in ("first", "second", "third"):
         for operation in ("select", "insert"):
@@ -178,7 +178,7 @@ def test_labels_of_a_short_list_keep_their_values_past_the_limit():
     assert sample_value("db_query_duration_seconds_count", operation="insert") == 3
 
 
-@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 10})
+@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 10})
 def test_a_list_that_is_not_so_short_is_bounded_as_well():
     for number in range(300):
         METRICS.http_requests_total.labels("GET", f"/{number}/", str(number)).inc()
@@ -190,7 +190,7 @@ def test_a_list_that_is_not_so_short_is_bounded_as_well():
     assert sample_value("db_queries_total", operation="overflow", table="overflow") == 91
 
 
-@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
 def test_no_door_leads_past_the_limit():
     family = METRICS.file_changes_total
     family.labels("a", "applied").inc()
@@ -200,7 +200,7 @@ def test_no_door_leads_past_the_limit():
     assert len(label_sets("file_changes_total")) == 2
 
 
-@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
 def test_every_event_that_finds_no_place_is_counted():
     record_file_change("modify", "applied")
     for _ in range(3):
@@ -210,7 +210,7 @@ def test_every_event_that_finds_no_place_is_counted():
 
 
 def test_more_label_sets_than_are_remembered_are_all_counted():
-    with override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 100_000}):
+    with override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 100_000}):
         for number in [*range(5000), *range(5000)]:
             record_file_change(f"type-{number}", "applied")
 
@@ -218,16 +218,16 @@ def test_more_label_sets_than_are_remembered_are_all_counted():
         assert recorded == [2] * 5000
 
 
-@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 2})
+@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
 def test_a_full_family_is_logged_once(caplog: pytest.LogCaptureFixture):
     for number in range(5):
         record_file_change(f"type-{number}", "applied")
 
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "file_changes_total has reached MAX_SERIES, 2 label sets" in caplog.text
+    assert "file_changes_total has reached CARDINALITY_LIMIT, 2 label sets" in caplog.text
 
 
-@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 5})
+@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 5})
 def test_threads_do_not_exceed_the_limit():
     barrier = threading.Barrier(8)
 
@@ -254,7 +254,7 @@ def test_threads_do_not_exceed_the_limit():
     assert sum(recorded.values()) == 160
 
 
-@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 3})
+@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 3})
 def test_a_label_set_that_was_admitted_is_counted_however_late_it_gets_a_value():
     admitted = [METRICS.file_changes_total.labels(name, "applied") for name in ("add", "modify")]
 
@@ -467,6 +467,6 @@ def test_a_fault_that_cannot_be_counted_does_not_raise(caplog: pytest.LogCapture
         def __repr__(self) -> str:
             raise RuntimeError
 
-    METRICS.fault("http", ValueError("x"), Unprintable())
+    METRICS.count_error("http", ValueError("x"), Unprintable())
 
     assert "could not be counted" in caplog.text

@@ -303,7 +303,7 @@ SIGNS_OF_TROUBLE = [
     ("tachikoma_metrics_business_refresh_errors{L}", "1x60", "DjangoBusinessCountsIncomplete"),
     ('tachikoma_metrics_errors_total{L,source="store"}', "0+1x60", "DjangoMetricsFaults"),
     ('tachikoma_metrics_overflow_total{L,family="a"}', "0+1x60", "DjangoMetricsOverflow"),
-    ('tachikoma_metrics_series{L,family="a"}', "2000x60", "DjangoMetricsOverflow"),
+    ('tachikoma_metrics_cardinality{L,family="a"}', "2000x60", "DjangoMetricsOverflow"),
     ("tachikoma_metrics_scrape_duration_seconds{L}", "3x60", "DjangoMetricsSlow"),
     ("http_requests_lost_total{L}", "0+1x60", "DjangoRequestsLost"),
 ]

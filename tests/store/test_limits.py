@@ -159,7 +159,7 @@ def test_what_was_lost_is_within_the_limit_too():
     assert found["jobs"] == {("c",): [3], ("b",): [0], ("a",): [3], ("d",): [3]}
 
 
-@override_settings(TACHIKOMA_METRICS={"MAX_SERIES": 10})
+@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 10})
 def test_label_sets_without_a_value_are_shown_while_there_is_room():
     for number in range(9):
         METRICS.http_requests_total.labels("GET", f"/{number}", "200").inc()

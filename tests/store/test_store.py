@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tachikoma_metrics.exposition import Turns
+from tachikoma_metrics.exposition import Coalescer
 from tachikoma_metrics.store import Declaration, Series, bases, exclusion, gauges
 from tachikoma_metrics.store.layout import (
     HEADER_SIZE,
@@ -95,7 +95,7 @@ def test_what_is_changed_in_a_slot_costs_what_comes_after_it_alone(data: st.Data
 
 
 def test_those_who_wait_share_what_is_done_after_they_asked():
-    turns: Turns[int] = Turns()
+    turns: Coalescer[int] = Coalescer()
     done: list[int] = []
     is_begun, may_end = threading.Event(), threading.Event()
 
@@ -119,7 +119,7 @@ def test_those_who_wait_share_what_is_done_after_they_asked():
 
 
 def test_work_that_fails_is_tried_by_each_who_waited():
-    turns: Turns[int] = Turns()
+    turns: Coalescer[int] = Coalescer()
     calls: list[int] = []
 
     def work() -> int:
@@ -129,14 +129,14 @@ def test_work_that_fails_is_tried_by_each_who_waited():
         return len(calls)
 
     with pytest.raises(ValueError):  # noqa: PT011  # It has no words.
-        turns.take("page", work)
-    assert turns.take("page", work) == 2
+        turns.run("page", work)
+    assert turns.run("page", work) == 2
 
 
 def test_work_that_asks_for_itself_does_not_wait():
-    turns: Turns[str] = Turns()
+    turns: Coalescer[str] = Coalescer()
 
-    assert turns.take("page", lambda: turns.take("page", lambda: "inner")) == "inner"
+    assert turns.run("page", lambda: turns.take("page", lambda: "inner")) == "inner"
 
 
 def test_where_there_is_no_global_lock_there_is_one_here(monkeypatch: pytest.MonkeyPatch):

@@ -34,7 +34,7 @@ class Dialect:
     before_from: re.Pattern[str]
     plain: re.Pattern[str]
     fold: Callable[[str], str]
-    """Turns a name that is not quoted into the one that the database looks up."""
+    """Coalescer a name that is not quoted into the one that the database looks up."""
     compares_exactly: bool
     """Whether names that differ in case are different names."""
     has_nested_comments: bool

@@ -53,7 +53,7 @@ class Command(BaseCommand):
             done = business.refresh(dry_run=dry_run)
         except Exception as error:
             pass_on(error)
-            METRICS.add_fault("business")
+            METRICS.add_error("business")
             raise CommandError(f"The business metrics could not be kept: {error}") from error
         if done is not None:
             self._tell(done)
@@ -88,7 +88,7 @@ class Command(BaseCommand):
             done = business.refresh(min_age, dry_run=dry_run)
         except Exception as error:
             pass_on(error)
-            METRICS.add_fault("business")
+            METRICS.add_error("business")
             self.stderr.write(f"The business metrics could not be kept: {error}")
         else:
             if done is not None:

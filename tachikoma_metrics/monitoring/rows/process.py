@@ -70,8 +70,8 @@ PROCESS = Row(
         ),
         Panel(
             "Label sets by family",
-            "How full each metric is; from MAX_SERIES on, new label sets are `overflow`.",
-            (Query("max by (family) (tachikoma_metrics_series)", "{{family}}"),),
+            "How full each metric is; from CARDINALITY_LIMIT on, new label sets are `overflow`.",
+            (Query("max by (family) (tachikoma_metrics_cardinality)", "{{family}}"),),
             width=THIRD,
         ),
         Panel(

@@ -22,7 +22,7 @@ def killed_workers(stage: Stage) -> None:
             for answered in range(10, 150, 10):
                 load.reaches(answered)
                 _kill_one(children(server))
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario(is_killed=True)
@@ -33,7 +33,7 @@ def killed_uvicorn_workers(stage: Stage) -> None:
             for answered in range(40, 400, 40):
                 load.reaches(answered)
                 _kill_one([pid for pid in children(server) if _is_spawned(pid)])
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario(is_killed=True)
@@ -46,7 +46,7 @@ def killed_storm(stage: Stage) -> None:
                 workers = children(server)
                 for _ in range(len(workers) if answered % 200 == 0 else 1):
                     _kill_one(workers)
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario(is_killed=True)
@@ -61,7 +61,7 @@ def killed_master(stage: Stage) -> None:
                 stage.scene.site.is_over()
         with stage.scene.site.gunicorn("--workers", "2"):
             load.reaches(load.count)
-            stage.scene.settle()
+            stage.scene.finish_dropped()
 
 
 def _is_spawned(pid: int) -> bool:

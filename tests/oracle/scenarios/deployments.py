@@ -37,13 +37,13 @@ def five_hundred_deployments(stage: Stage) -> None:
 
 def _deploy(stage: Stage, times: int, limit: int) -> None:
     site = stage.scene.site
-    site.environment["SETTINGS"] = json.dumps({"CARDINALITY_LIMIT": limit, "MAX_SERIES": limit})
+    site.environment["SETTINGS"] = json.dumps({"CARDINALITY_LIMIT": limit})
     for number in range(1, times + 1):
         site.environment["RELEASE"] = str(number)
         with site.gunicorn("--workers", "1"):
             with stage.scene.load(REQUESTS, ["/", f"/issue-{number}/"]):
                 pass
-            stage.scene.settle()
+            stage.scene.finish_dropped()
             if number == times:
                 _expect_bounds(stage, site, limit)
 

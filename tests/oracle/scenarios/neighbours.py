@@ -14,8 +14,8 @@ def two_sites(stage: Stage) -> None:
     with one.site.gunicorn("--workers", "2"), other.site.gunicorn("--preload"):
         with one.load(100), other.load(100, ["/paper/other/"]):
             pass
-        one.settle()
-        other.settle()
+        one.finish_dropped()
+        other.finish_dropped()
 
 
 @scenario(is_short=True)
@@ -24,7 +24,7 @@ def pools(stage: Stage) -> None:
     with stage.scene.site.gunicorn("--workers", "2", "--preload", "--timeout", "0"):
         with stage.scene.load(40, ["/pool/", "/"], per_second=15):
             pass
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario(is_short=True)
@@ -35,7 +35,7 @@ def commands(stage: Stage) -> None:
         with stage.scene.load(100):
             for count in (3, 5, 7):
                 site.command("sell", str(count))
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario(is_short=True)
@@ -54,7 +54,7 @@ def celery_worker(stage: Stage) -> None:
                 with stage.scene.load(40, ["/deliver/", "/"]):
                     pass
                 eventually(lambda: _has_delivered(site.ledger))
-                stage.scene.settle()
+                stage.scene.finish_dropped()
 
 
 def _has_delivered(ledger: Ledger) -> bool:

@@ -18,7 +18,7 @@ def release_and_reload(stage: Stage) -> None:
             stage.scene.target.await_scrapes(3)
             reload_workers(server)
             stage.scene.target.await_scrapes()
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario()
@@ -33,7 +33,7 @@ def release_and_restart(stage: Stage) -> None:
             stage.scene.target.await_scrapes(3)
         with site.gunicorn("--workers", "3", "--chdir", str(site.current)):
             load.reaches(load.count)
-            stage.scene.settle()
+            stage.scene.finish_dropped()
 
 
 @scenario()
@@ -48,4 +48,4 @@ def release_beside_a_command(stage: Stage) -> None:
             site.switch_to("2")
             site.command("sell", "7")
             reload_workers(server)
-        stage.scene.settle()
+        stage.scene.finish_dropped()

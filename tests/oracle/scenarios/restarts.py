@@ -22,7 +22,7 @@ def restart(stage: Stage) -> None:
             with stage.scene.site.gunicorn("--workers", "2"):
                 load.reaches(number * 50)
                 if number == RESTARTS:
-                    stage.scene.settle()
+                    stage.scene.finish_dropped()
 
 
 @scenario()
@@ -33,7 +33,7 @@ def restart_of_uvicorn(stage: Stage) -> None:
             with stage.scene.site.uvicorn_workers("2"):
                 load.reaches(number * 50)
                 if number == RESTARTS:
-                    stage.scene.settle()
+                    stage.scene.finish_dropped()
 
 
 @scenario()
@@ -44,7 +44,7 @@ def restart_with_more_workers(stage: Stage) -> None:
             with stage.scene.site.gunicorn("--workers", workers):
                 load.reaches(number * 50)
                 if number == 3:
-                    stage.scene.settle()
+                    stage.scene.finish_dropped()
 
 
 @scenario(is_short=True)
@@ -59,7 +59,7 @@ def another_master(stage: Stage) -> None:
             load.reaches(100)
             old.terminate()
             old.wait()
-        stage.scene.settle()
+        stage.scene.finish_dropped()
         site.stop(new)
 
 

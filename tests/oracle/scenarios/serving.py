@@ -16,7 +16,7 @@ def gunicorn_sync(stage: Stage) -> None:
     with stage.scene.site.gunicorn("--workers", "3"):
         with stage.scene.load():
             pass
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario()
@@ -25,7 +25,7 @@ def gunicorn_threads(stage: Stage) -> None:
     with stage.scene.site.gunicorn("--workers", "2", "--threads", "4", "--preload"):
         with stage.scene.load():
             pass
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario(is_short=True)
@@ -34,7 +34,7 @@ def uvicorn_workers(stage: Stage) -> None:
     with stage.scene.site.uvicorn_workers("2"):
         with stage.scene.load():
             pass
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario(is_short=True)
@@ -43,7 +43,7 @@ def recycling(stage: Stage) -> None:
     with stage.scene.site.gunicorn("--workers", "2", "--preload", "--max-requests", "30"):
         with stage.scene.load():
             pass
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario()
@@ -52,7 +52,7 @@ def recycling_of_the_only_worker(stage: Stage) -> None:
     with stage.scene.site.gunicorn("--workers", "1", "--preload", "--max-requests", "20"):
         with stage.scene.load():
             pass
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario()
@@ -66,7 +66,7 @@ def stopped_workers(stage: Stage) -> None:
                 os.kill(worker, signal.SIGSTOP)
                 stage.scene.target.await_scrapes()
                 os.kill(worker, signal.SIGCONT)
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario(is_short=True)
@@ -77,4 +77,4 @@ def reload(stage: Stage) -> None:
             for answered in (50, 100):
                 load.reaches(answered)
                 reload_workers(server)
-        stage.scene.settle()
+        stage.scene.finish_dropped()

@@ -32,7 +32,7 @@ def removed_directory(stage: Stage) -> None:
                 load.reaches(answered)
                 _remove(site.store_dirs())
                 stage.scene.target.await_scrapes()
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario(is_short=True)
@@ -54,7 +54,7 @@ def full_directory(stage: Stage) -> None:
         ballast.unlink()
         with stage.scene.load(60):
             pass
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario(is_short=True)
@@ -73,7 +73,7 @@ def no_descriptors(stage: Stage) -> None:
             resource.prlimit(worker, resource.RLIMIT_NOFILE, (FILES, FILES))
         with stage.scene.load(50):
             pass
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 @scenario()
@@ -89,7 +89,7 @@ def idle_connections_take_all_descriptors(stage: Stage) -> None:
             pass
         with stage.scene.load(100):
             pass
-        stage.scene.settle()
+        stage.scene.finish_dropped()
 
 
 def _remove(directories: set[Path]) -> None:

@@ -23,10 +23,10 @@ Step = tuple[int, "int | None", int, "Sequence[float] | None"]
 the bounds of the buckets it is counted in."""
 
 
-class Joint:
+class SeriesGroup:
     """Change several cells in one change, each by an amount of its own.
 
-    Amounts are finite numbers of at least zero. ``when_left`` is called with the joint,
+    Amounts are finite numbers of at least zero. ``on_missing`` is called with the group,
     the amounts and the places of those that were not added, for there is no cell.
     """
 
@@ -35,10 +35,10 @@ class Joint:
     def __init__(
         self,
         cells: list[Cell | None],
-        when_left: Callable[[Joint, Sequence[float], list[int]], None],
+        on_missing: Callable[[SeriesGroup, Sequence[float], list[int]], None],
     ) -> None:
         self.cells = cells
-        self._when_left = when_left
+        self._when_left = on_missing
         self._memory: Any = NOWHERE
         self._steps: list[Step] = []
         self._prepare()
@@ -62,7 +62,7 @@ class Joint:
                 store.waiting.append((self._add_later, (amounts, ended or Progress())))
             else:
                 if now >= store.due or not store.alive[0]:
-                    store.tend(now)
+                    store.maintain(now)
                 if ended is not None:
                     is_to_be_added = not ended.is_over and ended.life == store.life
                     ended.is_over = True
@@ -97,7 +97,7 @@ class Joint:
             if not was_busy:
                 store.busy = False
         if store.waiting:
-            store.settle()
+            store.apply_pending()
         if left:
             self._when_left(self, amounts, left)
 
