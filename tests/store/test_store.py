@@ -91,11 +91,11 @@ def test_what_is_changed_in_a_slot_costs_what_comes_after_it_alone(data: st.Data
     assert names(damaged) == names(sound)
 
 
-# --- taking turns -----------------------------------------------------------
+# --- coalescing -----------------------------------------------------------
 
 
 def test_those_who_wait_share_what_is_done_after_they_asked():
-    turns: Coalescer[int] = Coalescer()
+    coalescer: Coalescer[int] = Coalescer()
     done: list[int] = []
     is_begun, may_end = threading.Event(), threading.Event()
 
@@ -106,10 +106,10 @@ def test_those_who_wait_share_what_is_done_after_they_asked():
         return done[-1]
 
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(turns.take, "page", work)
+        first = pool.submit(coalescer.run, "page", work)
         is_begun.wait(20)
-        others = [pool.submit(turns.take, "page", work) for _ in range(5)]
-        while len(turns.waiting) < 1:
+        others = [pool.submit(coalescer.run, "page", work) for _ in range(5)]
+        while len(coalescer.waiting) < 1:
             time.sleep(0.001)
         time.sleep(0.1)
         may_end.set()
@@ -119,7 +119,7 @@ def test_those_who_wait_share_what_is_done_after_they_asked():
 
 
 def test_work_that_fails_is_tried_by_each_who_waited():
-    turns: Coalescer[int] = Coalescer()
+    coalescer: Coalescer[int] = Coalescer()
     calls: list[int] = []
 
     def work() -> int:
@@ -129,14 +129,14 @@ def test_work_that_fails_is_tried_by_each_who_waited():
         return len(calls)
 
     with pytest.raises(ValueError):  # noqa: PT011  # It has no words.
-        turns.run("page", work)
-    assert turns.run("page", work) == 2
+        coalescer.run("page", work)
+    assert coalescer.run("page", work) == 2
 
 
 def test_work_that_asks_for_itself_does_not_wait():
-    turns: Coalescer[str] = Coalescer()
+    coalescer: Coalescer[str] = Coalescer()
 
-    assert turns.run("page", lambda: turns.take("page", lambda: "inner")) == "inner"
+    assert coalescer.run("page", lambda: coalescer.run("page", lambda: "inner")) == "inner"
 
 
 def test_where_there_is_no_global_lock_there_is_one_here(monkeypatch: pytest.MonkeyPatch):
