@@ -10,6 +10,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from tests.services.processes import eventually
 from tests.services.sites import Load, Site, children, falls, has_children, requests, total
 
@@ -85,10 +87,11 @@ def test_the_processor_time_of_a_killed_worker_is_not_forgotten(site: Site):
         assert times[-1] - times[0] >= 1.5
 
 
-def test_no_total_falls_in_a_storm_of_kills(site: Site):
+@pytest.mark.parametrize("kills", [12, pytest.param(40, marks=pytest.mark.thorough)])
+def test_no_total_falls_in_a_storm_of_kills(site: Site, kills: int):
     with site.gunicorn("-w", "4", "--preload") as server:
         with Load(site, "/sell/site/") as load:
-            for _ in range(40):
+            for _ in range(kills):
                 time.sleep(0.15)
                 if workers := children(server):
                     with contextlib.suppress(ProcessLookupError):
