@@ -45,7 +45,7 @@ def test_no_request_is_lost_and_none_counted_twice_while_workers_change(
 
 
 def test_one_worker_counts_on_however_often_it_is_replaced(site: Site):
-    with site.gunicorn("-w", "1", "--max-requests", "20"):
+    with site.gunicorn("-w", "1", "--max-requests", "20", "--preload"):
         for _ in range(100):
             site.get()
 
@@ -153,12 +153,12 @@ def test_a_site_that_is_started_again_goes_on_for_as_long_as_the_setting_says(
     new_site: Callable[..., Site], keep_totals: str, total_after: int
 ):
     site = new_site(KEEP_TOTALS=keep_totals)
-    with site.gunicorn("-w", "2"):
+    with site.gunicorn("-w", "2", "--preload"):
         for _ in range(10):
             site.get()
         assert requests(site.page()) == 10
 
-    with site.gunicorn("-w", "2"):
+    with site.gunicorn("-w", "2", "--preload"):
         for _ in range(7):
             site.get()
 
@@ -167,7 +167,7 @@ def test_a_site_that_is_started_again_goes_on_for_as_long_as_the_setting_says(
 
 def test_two_sites_on_a_machine_do_not_mix(new_site: Callable[..., Site]):
     one, other = new_site("one"), new_site("other")
-    with one.gunicorn("-w", "2"), other.gunicorn("-w", "2"):
+    with one.gunicorn("-w", "2"), other.gunicorn("-w", "2", "--preload"):
         for _ in range(5):
             one.get()
         for _ in range(3):
@@ -178,7 +178,7 @@ def test_two_sites_on_a_machine_do_not_mix(new_site: Callable[..., Site]):
 
 
 def test_fifty_scrapers_at_a_time_are_all_told_the_same(site: Site):
-    with site.gunicorn("-w", "2", "--threads", "25"):
+    with site.gunicorn("-w", "2", "--threads", "25", "--preload"):
         for _ in range(30):
             site.get()
         with ThreadPoolExecutor(50) as scrapers:
