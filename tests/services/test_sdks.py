@@ -151,6 +151,15 @@ def _event(name: str | None, data: Any) -> bytes:
     return f"{head}data: {json.dumps(data)}\n\n".encode()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_event_loop() -> None:
+    """Have nobody make an event loop by asking for one, as litellm does, and leave it open.
+
+    That loop is found at the end of the run at the latest, where the filter is in force no more.
+    """
+    asyncio.set_event_loop(None)
+
+
 @pytest.fixture
 def origin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
