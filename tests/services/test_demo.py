@@ -55,7 +55,11 @@ def demonstrating(
         yield demo
 
 
-@pytest.mark.parametrize("stop_by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "stop_by",
+    # The tests of the dashboard end it by the other one.
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)],
+)
 def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals):
     ports = free_ports(3)
     url = f"http://127.0.0.1:{ports[0]}/metrics"
