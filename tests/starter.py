@@ -23,6 +23,7 @@ from typing import Any
 _BECOME_PARENT_OF_ORPHANS = 36
 """https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html"""
 
+_ROOT = Path(__file__).resolve().parent.parent
 _MOST_BYTES = 1 << 17
 
 _STARTER = f"""
@@ -66,26 +67,45 @@ for standard, descriptor in enumerate(descriptors):
 asked = json.loads(message)
 os.environ.clear()
 os.environ.update(asked["environment"])
+sys.argv += asked["arguments"]
+sys.path[1:1] = asked["paths"]
+os.chdir(asked["directory"])
 sys.modules["__main__"] = types.ModuleType("__main__")
 exec(compile(asked["code"], "<string>", "exec"), vars(sys.modules["__main__"]))
 """
 
 
 class Forked(subprocess.Popen[str]):
-    """A process that is forked where others would be made by ``exec``."""
+    """A process that is forked where others would be made by ``exec``.
 
-    def __init__(self, code: str, environment: Mapping[str, str], options: tuple[str, ...]) -> None:
+    ``options`` are those of Python, ``paths`` are where it looks for modules first.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        *arguments: str,
+        environment: Mapping[str, str],
+        options: tuple[str, ...],
+        directory: Path = _ROOT,
+        paths: tuple[str, ...] = (),
+    ) -> None:
         self._link = _link(*options)
+        asked = {
+            "code": code,
+            "arguments": arguments,
+            "environment": dict(environment),
+            "directory": str(directory),
+            "paths": paths,
+        }
         pipe = subprocess.PIPE
-        super().__init__(
-            [code], env=dict(environment), stdin=pipe, stdout=pipe, stderr=pipe, text=True
-        )
+        super().__init__([json.dumps(asked)], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
     def _execute_child(self, args: list[str], *others: Any) -> None:
         # As in every version: the ends of the pipes of standard input, output and errors.
         theirs_in, _, _, theirs_out, _, theirs_err = others[9:15]
         descriptors = [theirs_in, theirs_out, theirs_err]
-        message = json.dumps({"code": args[0], "environment": others[5]}).encode()
+        message = args[0].encode()
         assert len(message) < _MOST_BYTES
         socket.send_fds(self._link, [message], descriptors)
         for descriptor in descriptors:
@@ -104,7 +124,7 @@ def _link(*options: str) -> socket.socket:
     with theirs:
         starter = subprocess.Popen(
             [sys.executable, *options, "-c", _STARTER, str(theirs.fileno())],
-            cwd=Path(__file__).parent.parent,
+            cwd=_ROOT,
             env={**os.environ, "PYTHONPATH": "."},
             pass_fds=[theirs.fileno()],
         )

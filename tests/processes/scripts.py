@@ -79,7 +79,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start a service of one script; ``before`` is run before Django is set up."""
     text = PRELUDE.format(before=before, more=more) + textwrap.dedent(script)
-    return Forked(text, {**os.environ, "STORE": str(directory)}, _OPTIONS)
+    return Forked(text, environment={**os.environ, "STORE": str(directory)}, options=_OPTIONS)
 
 
 def run(script: str, directory: Path, *, before: str = "", **more: object) -> str:
