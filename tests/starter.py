@@ -27,7 +27,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _MOST_BYTES = 1 << 17
 
 _STARTER = f"""
-import json, os, runpy, socket, sys, time, types
+import gc, json, os, runpy, socket, sys, time, types
 
 # What the package imports, and the modules that Django imports with the first settings.
 import asyncio, ast, ctypes, difflib, http.client, logging.config, multiprocessing, tempfile
@@ -40,6 +40,7 @@ import django.utils.log, django.views.debug, prometheus_client.parser
 assert not django.conf.settings.configured
 assert not any(name.startswith("tachikoma_metrics") for name in sys.modules)
 
+gc.freeze()
 link = socket.socket(fileno=int(sys.argv.pop()))
 while True:
     message, descriptors, _, _ = socket.recv_fds(link, {_MOST_BYTES}, 3)
