@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.starter import Forked
+from tests.starter import start
 
 SETTINGS = """
 SECRET_KEY = "for tests"
@@ -46,7 +46,7 @@ class Project:
 
     def _python(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        process = Forked(
+        process = start(
             code,
             *arguments,
             environment={**kept, "NO_COLOR": "1", "DJANGO_SETTINGS_MODULE": "mysite.settings"},

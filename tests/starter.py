@@ -27,10 +27,10 @@ _ROOT = Path(__file__).resolve().parent.parent
 _MOST_BYTES = 1 << 17
 
 _STARTER = f"""
-import gc, json, os, runpy, socket, sys, time, types
+import gc, json, os, socket, sys, time, types
 
 # What the package imports, and the modules that Django imports with the first settings.
-import asyncio, ast, ctypes, difflib, http.client, logging.config, multiprocessing, tempfile
+import asyncio, ast, ctypes, difflib, http.client, logging.config, multiprocessing, runpy, tempfile
 import prometheus_client, prometheus_client.openmetrics.exposition
 import django.conf.urls.i18n, django.core.cache.backends.locmem, django.core.cache.backends.redis
 import django.core.handlers.asgi, django.core.management, django.db.models, django.urls
@@ -46,7 +46,6 @@ while True:
     message, descriptors, _, _ = socket.recv_fds(link, {_MOST_BYTES}, 3)
     if not message:
         sys.exit()
-    starter = os.getpid()
     between = os.fork()
     if between:
         os.waitpid(between, 0)
@@ -76,31 +75,45 @@ exec(compile(asked["code"], "<string>", "exec"), vars(sys.modules["__main__"]))
 """
 
 
-class Forked(subprocess.Popen[str]):
-    """A process that is forked where others would be made by ``exec``.
+def start(
+    code: str,
+    *arguments: str,
+    environment: Mapping[str, str],
+    options: tuple[str, ...],
+    directory: Path = _ROOT,
+    paths: tuple[str, ...] = (),
+) -> subprocess.Popen[str]:
+    """Start a process that runs ``code``, with pipes for its input, output and errors.
 
     ``options`` are those of Python, ``paths`` are where it looks for modules first.
     """
+    if sys.platform != "linux":
+        return subprocess.Popen(
+            [sys.executable, *options, "-c", code, *arguments],
+            cwd=directory,
+            env={**environment, "PYTHONPATH": os.pathsep.join([*paths, str(_ROOT)])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    asked = {
+        "code": code,
+        "arguments": arguments,
+        "environment": dict(environment),
+        "directory": str(directory),
+        "paths": paths,
+    }
+    return _Forked(_link(*options), json.dumps(asked))
 
-    def __init__(
-        self,
-        code: str,
-        *arguments: str,
-        environment: Mapping[str, str],
-        options: tuple[str, ...],
-        directory: Path = _ROOT,
-        paths: tuple[str, ...] = (),
-    ) -> None:
-        self._link = _link(*options)
-        asked = {
-            "code": code,
-            "arguments": arguments,
-            "environment": dict(environment),
-            "directory": str(directory),
-            "paths": paths,
-        }
+
+class _Forked(subprocess.Popen[str]):
+    """A process that the starter makes by a fork, where others are made by ``exec``."""
+
+    def __init__(self, link: socket.socket, asked: str) -> None:
+        self._link = link
         pipe = subprocess.PIPE
-        super().__init__([json.dumps(asked)], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        super().__init__([asked], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
     def _execute_child(self, args: list[str], *others: Any) -> None:
         # As in every version: the ends of the pipes of standard input, output and errors.
@@ -126,7 +139,7 @@ def _link(*options: str) -> socket.socket:
         starter = subprocess.Popen(
             [sys.executable, *options, "-c", _STARTER, str(theirs.fileno())],
             cwd=_ROOT,
-            env={**os.environ, "PYTHONPATH": "."},
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
             pass_fds=[theirs.fileno()],
         )
     # It ends when nobody can ask it any more.

@@ -7,7 +7,7 @@ import subprocess
 import textwrap
 from pathlib import Path
 
-from tests.starter import Forked
+from tests import starter
 
 _OPTIONS = ("-W", "ignore::DeprecationWarning")
 
@@ -79,7 +79,9 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start a service of one script; ``before`` is run before Django is set up."""
     text = PRELUDE.format(before=before, more=more) + textwrap.dedent(script)
-    return Forked(text, environment={**os.environ, "STORE": str(directory)}, options=_OPTIONS)
+    return starter.start(
+        text, environment={**os.environ, "STORE": str(directory)}, options=_OPTIONS
+    )
 
 
 def run(script: str, directory: Path, *, before: str = "", **more: object) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.projects import SETTINGS
-from tests.starter import Forked
+from tests.starter import start
 
 MEMBER = """
 import os, sys
@@ -58,7 +58,7 @@ class Member:
 
     def __init__(self, path: Path, **environment: str) -> None:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        self.process = Forked(
+        self.process = start(
             MEMBER,
             environment={**kept, "DJANGO_SETTINGS_MODULE": "mysite.settings", **environment},
             options=("-W", "error"),
