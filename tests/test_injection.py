@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-import logging
 import pkgutil
 import sys
 import threading
@@ -238,13 +237,6 @@ def failed(call: Callable[[], object]) -> str:
     except DatabaseError as error:
         return type(error).__name__
     return ""
-
-
-@pytest.fixture(autouse=True)
-def _nobody_reads_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the tests the text of thousands of tracebacks."""
-    monkeypatch.setattr(logging.getLogger("tachikoma_metrics"), "handlers", [logging.NullHandler()])
-    monkeypatch.setattr(logging.getLogger("tachikoma_metrics"), "propagate", False)
 
 
 @pytest.fixture(scope="module")
