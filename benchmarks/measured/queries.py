@@ -108,7 +108,7 @@ def _connect(bare: str, measured: str) -> None:
     for alias in (bare, measured):
         connections[alias].ensure_connection()
     # tachikoma_metrics has instrumented both connections.
-    connections[bare].execute_wrappers.clear()
+    connections[bare].execute_wrappers = []
     if variants.current() is variants.OPENTELEMETRY:
         from benchmarks.project.opentelemetry import instrument_connection
 
