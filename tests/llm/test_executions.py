@@ -125,14 +125,14 @@ def test_a_generator_is_one_llm_call_until_it_ends():
 
 
 async def test_an_async_generator_is_one_llm_call_until_it_ends():
-    heard: list[object] = []
+    received: list[object] = []
 
     @tracked()
     async def chunks() -> AsyncIterator[Any]:
         try:
-            heard.append((yield 1))
+            received.append((yield 1))
         except KeyError as error:
-            heard.append(error)
+            received.append(error)
         yield 2
 
     assert [chunk async for chunk in chunks()] == [1, 2]
@@ -145,7 +145,7 @@ async def test_an_async_generator_is_one_llm_call_until_it_ends():
     assert await generator.athrow(error := KeyError()) == 2
     assert [chunk async for chunk in generator] == []
 
-    assert heard == [None, "sent", error]
+    assert received == [None, "sent", error]
     assert statuses() == {"success": 2, "cancelled": 1}
 
 
