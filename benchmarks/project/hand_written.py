@@ -1,8 +1,7 @@
-"""A middleware as one would write it by hand for prometheus_client.
+"""A minimal hand-written middleware for prometheus_client.
 
-It records the families that ``MetricsMiddleware`` records, with their labels and
-buckets, and remembers which series belong to a request. It leaves out what makes the
-difference to a finished one: streams, clients that left, limits, faults.
+It records the metrics that ``MetricsMiddleware`` records, with their labels and buckets, and caches
+the time series of a request. It does not handle streams, disconnects, limits and errors.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _IN_FLIGHT = Gauge("http_requests_in_flight", "Under way.", multiprocess_mode="l
 
 
 class Series(NamedTuple):
-    """The series that one kind of request changes."""
+    """The time series that one kind of request changes."""
 
     requests: Counter
     duration: Histogram
@@ -34,10 +33,10 @@ class Series(NamedTuple):
     response_size: Histogram
 
 
-_remembered: dict[tuple[str, str, int], Series] = {}
+_series_by_facts: dict[tuple[str, str, int], Series] = {}
 
 
-class StockMiddleware:
+class HandWrittenMiddleware:
     """Measure each request; native in sync and async."""
 
     sync_capable = True
@@ -68,11 +67,11 @@ class StockMiddleware:
 
 
 def record(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
-    """Record one request in all families."""
+    """Record one request in all metrics."""
     match = request.resolver_match
     route = "" if match is None else match.route
     facts = (request.method or "", route, response.status_code)
-    series = _remembered.get(facts) or _remember(*facts)
+    series = _series_by_facts.get(facts) or _find(*facts)
     series.requests.inc()
     series.duration.observe(seconds)
     length = request.META.get("CONTENT_LENGTH")
@@ -81,7 +80,7 @@ def record(request: HttpRequest, response: HttpResponse, seconds: float) -> None
     series.response_size.observe(len(response.content))
 
 
-def _remember(method: str, route: str, status: int) -> Series:
+def _find(method: str, route: str, status: int) -> Series:
     path = f"/{route}"
     series = Series(
         _REQUESTS.labels(method, path, str(status)),
@@ -89,5 +88,5 @@ def _remember(method: str, route: str, status: int) -> Series:
         _REQUEST_SIZE.labels(method, path),
         _RESPONSE_SIZE.labels(method, path),
     )
-    _remembered[method, route, status] = series
+    _series_by_facts[method, route, status] = series
     return series

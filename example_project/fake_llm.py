@@ -1,8 +1,8 @@
-"""Stand in for a language model: answer OpenAI's chat completions on loopback.
+"""A fake LLM server: answers OpenAI's chat completions on loopback with a fixed text.
 
-    python stand_in.py 8002
+    python fake_llm.py 8002
 
-It is no model: its answers say so. Every tenth request is one too many, a ``429``.
+Every tenth request gets the status ``429``.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 HOST = "127.0.0.1"
-TEXT = "This is no language model but a stand-in for one, and it has nothing to say."
-TOO_MANY = {"error": {"message": "This is one request too many.", "type": "rate_limit_error"}}
-UNKNOWN = {"error": {"message": "There is no such operation.", "type": "invalid_request_error"}}
-INVALID = {"error": {"message": "This is no question.", "type": "invalid_request_error"}}
+TEXT = "This is a fake LLM server, which always sends this text."
+TOO_MANY = {"error": {"message": "Rate limit exceeded.", "type": "rate_limit_error"}}
+UNKNOWN = {"error": {"message": "Unknown operation.", "type": "invalid_request_error"}}
+INVALID = {"error": {"message": "Invalid request.", "type": "invalid_request_error"}}
 
 
-class StandIn(BaseHTTPRequestHandler):
-    """Answer one request."""
+class FakeLLM(BaseHTTPRequestHandler):
+    """Handles one request."""
 
     numbers = itertools.count(1)
 
     def do_POST(self) -> None:
-        """Answer a chat completion, one in ten times with 429."""
+        """Answer a chat completion; every tenth request gets 429."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path != "/v1/chat/completions":
             return self.answer(404, UNKNOWN)
@@ -37,11 +37,11 @@ class StandIn(BaseHTTPRequestHandler):
         if number % 10 == 0:
             return self.answer(429, TOO_MANY)
         try:
-            question = json.loads(body)
-            completion = complete(number, question)
+            request = json.loads(body)
+            completion = complete(number, request)
         except (ValueError, LookupError, TypeError):
             return self.answer(400, INVALID)
-        if question.get("stream"):
+        if request.get("stream"):
             return self.stream(completion)
         return self.answer(200, completion)
 
@@ -67,16 +67,16 @@ class StandIn(BaseHTTPRequestHandler):
         """Stay silent."""
 
 
-def complete(number: int, question: Any) -> dict[str, Any]:
-    """Return a chat completion; its tokens are words."""
-    prompt = sum(len(str(message["content"]).split()) for message in question["messages"])
+def complete(number: int, request: Any) -> dict[str, Any]:
+    """Return a chat completion; each word counts as a token."""
+    prompt = sum(len(str(message["content"]).split()) for message in request["messages"])
     completion = len(TEXT.split())
     message = {"role": "assistant", "content": TEXT, "refusal": None}
     return {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": question["model"],
+        "model": request["model"],
         "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
         "usage": {
             "prompt_tokens": prompt,
@@ -87,7 +87,7 @@ def complete(number: int, question: Any) -> dict[str, Any]:
 
 
 def in_chunks(completion: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield a chat completion as the chunks of a stream: word by word, and the usage last."""
+    """Yield a chat completion as chunks of a stream: one for each word, then the usage."""
     head = {**completion, "object": "chat.completion.chunk", "choices": [], "usage": None}
     for word in TEXT.split(" "):
         yield {**head, "choices": [{"index": 0, "delta": {"content": f"{word} "}}]}
@@ -97,6 +97,6 @@ def in_chunks(completion: dict[str, Any]) -> Iterator[dict[str, Any]]:
 if __name__ == "__main__":
     with (
         contextlib.suppress(KeyboardInterrupt),
-        ThreadingHTTPServer((HOST, int(sys.argv[1])), StandIn) as server,
+        ThreadingHTTPServer((HOST, int(sys.argv[1])), FakeLLM) as server,
     ):
         server.serve_forever()

@@ -1,4 +1,4 @@
-"""What is compared, and what each needs around it."""
+"""The compared packages, and the settings that each of them needs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# Whatever the shell is set up for would change what some are measured with, not others.
-_LEFT_OUT = ("DJANGO_", "GUNICORN_", "OTEL_", "PROMETHEUS_", "PYTHON", "prometheus_")
+# Variables of the shell would affect some variants and not others.
+_REMOVED_PREFIXES = ("DJANGO_", "GUNICORN_", "OTEL_", "PROMETHEUS_", "PYTHON", "prometheus_")
 
 
 @dataclass(frozen=True)
 class Backends:
-    """Name the backends of databases and caches; Django's own unless told."""
+    """The backends of databases and caches; Django's by default."""
 
     sqlite: str = "django.db.backends.sqlite3"
     postgresql: str = "django.db.backends.postgresql"
@@ -21,10 +21,10 @@ class Backends:
 
 
 @dataclass(frozen=True)
-class Peer:
-    """One way to measure a service: by apps, middleware and backends.
+class Variant:
+    """A package under test: its apps, middleware and backends.
 
-    ``folder_variable`` tells those that share values in files where to have these.
+    ``folder_variable`` is the environment variable with the folder for shared values, if any.
     """
 
     name: str
@@ -35,31 +35,33 @@ class Peer:
     backends: Backends = Backends()
 
     def environment(self, folder: Path) -> dict[str, str]:
-        """Return the environment of a process of this peer, whose files go to ``folder``."""
+        """Return the environment of a process of this variant, whose files go to ``folder``."""
         environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(_REMOVED_PREFIXES)
         }
-        environment["BENCHMARK_PEER"] = self.name
+        environment["BENCHMARK_VARIANT"] = self.name
         environment["DJANGO_SETTINGS_MODULE"] = "benchmarks.project.settings"
-        # Dictionaries are laid out alike in all processes, and one cause of noise is gone.
+        # Different hash seeds would add noise.
         environment["PYTHONHASHSEED"] = "0"
         if self.folder_variable:
             environment[self.folder_variable] = str(folder)
         return environment
 
 
-_STOCK_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-_STOCK = ("benchmarks.project.stock.StockMiddleware",)
+_MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_HAND_WRITTEN = ("benchmarks.project.hand_written.HandWrittenMiddleware",)
 
-NONE = Peer("none", "no metrics")
-OURS = Peer(
-    "ours",
+NONE = Variant("none", "no metrics")
+TACHIKOMA = Variant(
+    "tachikoma",
     "tachikoma_metrics",
     ("tachikoma_metrics",),
     ("tachikoma_metrics.middleware.MetricsMiddleware",),
     folder_variable="BENCHMARK_STORE_DIR",
 )
-DJANGO_PROMETHEUS = Peer(
+DJANGO_PROMETHEUS = Variant(
     "django-prometheus",
     "django-prometheus, multi-process",
     ("django_prometheus",),
@@ -67,7 +69,7 @@ DJANGO_PROMETHEUS = Peer(
         "django_prometheus.middleware.PrometheusBeforeMiddleware",
         "django_prometheus.middleware.PrometheusAfterMiddleware",
     ),
-    folder_variable=_STOCK_FOLDER,
+    folder_variable=_MULTIPROCESS_VARIABLE,
     backends=Backends(
         sqlite="django_prometheus.db.backends.sqlite3",
         postgresql="django_prometheus.db.backends.postgresql",
@@ -75,28 +77,41 @@ DJANGO_PROMETHEUS = Peer(
         redis="django_prometheus.cache.backends.redis.NativeRedisCache",
     ),
 )
-OPENTELEMETRY = Peer(
+OPENTELEMETRY = Variant(
     "opentelemetry",
     "OpenTelemetry's instrumentation, one process",
     (),
     ("opentelemetry.instrumentation.django.middleware.otel_middleware._DjangoMiddleware",),
 )
-STOCK = Peer("stock", "prometheus_client, one process", (), _STOCK)
-STOCK_SHARED = Peer(
-    "stock-shared", "prometheus_client, multi-process", (), _STOCK, folder_variable=_STOCK_FOLDER
+PROMETHEUS_CLIENT = Variant(
+    "prometheus-client", "prometheus_client, one process", (), _HAND_WRITTEN
+)
+CLIENT_MULTIPROCESS = Variant(
+    "prometheus-client-multiprocess",
+    "prometheus_client, multi-process",
+    (),
+    _HAND_WRITTEN,
+    folder_variable=_MULTIPROCESS_VARIABLE,
 )
 
-_PEERS = (NONE, OURS, DJANGO_PROMETHEUS, OPENTELEMETRY, STOCK, STOCK_SHARED)
+_VARIANTS = (
+    NONE,
+    TACHIKOMA,
+    DJANGO_PROMETHEUS,
+    OPENTELEMETRY,
+    PROMETHEUS_CLIENT,
+    CLIENT_MULTIPROCESS,
+)
 
 
-def current() -> Peer:
-    """Return the peer that this process was started for."""
-    name = os.environ["BENCHMARK_PEER"]
-    return next(peer for peer in _PEERS if peer.name == name)
+def current() -> Variant:
+    """Return the variant that this process was started for."""
+    name = os.environ["BENCHMARK_VARIANT"]
+    return next(variant for variant in _VARIANTS if variant.name == name)
 
 
 def require_files() -> None:
-    """Raise ``RuntimeError`` if the current peer should share values and has no file."""
+    """Raise ``RuntimeError`` if the current variant shares values but has no file."""
     variable = current().folder_variable
     if variable and not os.listdir(os.environ[variable]):
-        raise RuntimeError(f"{current().title} has no file: it measured something else.")
+        raise RuntimeError(f"{current().title} has no file, so it shared no values.")

@@ -1,4 +1,4 @@
-"""The page of the current peer, and what is on it."""
+"""The response to a scrape of the current variant, and its samples."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from benchmarks import peers
+from benchmarks import variants
 
-MakePage = Callable[[], bytes]
-
-
-def page_maker() -> MakePage:
-    """Return what makes the page of the current peer."""
-    if peers.current() is peers.OURS:
-        return _own_page()
-    return _shared_page if peers.current().folder_variable else generate_latest
+Encode = Callable[[], bytes]
 
 
-def _shared_page() -> bytes:
+def encoder() -> Encode:
+    """Return the function that makes the response of the current variant."""
+    if variants.current() is variants.TACHIKOMA:
+        return _own_encoder()
+    return _encode_shared if variants.current().folder_variable else generate_latest
+
+
+def _encode_shared() -> bytes:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 
 
-def _own_page() -> MakePage:
+def _own_encoder() -> Encode:
     from tachikoma_metrics import METRICS
 
     return lambda: METRICS.encode().encode()
 
 
-def samples(page: bytes) -> Iterator[Sample]:
-    """Return what is on a page."""
-    for metric in text_string_to_metric_families(page.decode()):
+def samples(exposition: bytes) -> Iterator[Sample]:
+    """Yield the samples of a response."""
+    for metric in text_string_to_metric_families(exposition.decode()):
         yield from metric.samples
 
 
@@ -44,15 +44,14 @@ def samples(page: bytes) -> Iterator[Sample]:
 def require_counted(number: int, name: str) -> Iterator[None]:
     """Raise ``RuntimeError`` unless the samples of ``name`` grow by ``number`` in the block.
 
-    One that counts nothing costs nothing, and one that also counts what it is compared with
-    seems to.
+    A variant that counts nothing has no overhead, and so has one that counts the baseline as well.
     """
     before = _sum(name)
     yield
     counted = _sum(name) - before
     if counted != number:
-        raise RuntimeError(f"{peers.current().title} counted {counted} of {number} as {name}.")
+        raise RuntimeError(f"{variants.current().title} counted {counted} of {number} as {name}.")
 
 
 def _sum(name: str) -> float:
-    return sum(sample.value for sample in samples(page_maker()()) if sample.name == name)
+    return sum(sample.value for sample in samples(encoder()()) if sample.name == name)
