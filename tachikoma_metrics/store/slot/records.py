@@ -1,11 +1,7 @@
-"""A slot as the process that writes it has it: in a file that others read, or in memory."""
+"""The records of one process, wherever their bytes are."""
 
 from __future__ import annotations
 
-import errno
-import itertools
-import mmap
-import os
 import struct
 import time
 from abc import ABC, abstractmethod
@@ -14,9 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tachikoma_metrics.catalogue.labels import overflow
-from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import gauges, layout
-from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.layout import (
     DOUBLE,
     GAUGE,
@@ -32,10 +26,6 @@ from tachikoma_metrics.store.layout import (
 
 FIRST_SIZE = 64 * 1024
 """Bytes a slot has at first; RAM-backed directories are small in containers."""
-
-
-_CANNOT_SET_ASIDE = (errno.EOPNOTSUPP, errno.EINVAL)
-"""What a file system says that writes instead, where the C library does not do that for it."""
 
 
 class Slot(ABC):
@@ -274,170 +264,3 @@ class Slot(ABC):
 
 def _doubles(raw: memoryview) -> memoryview[float]:
     return raw.cast("d")
-
-
-_serials = itertools.count(1)
-
-
-class MemorySlot(Slot):
-    """A slot that no other process reads.
-
-    ``serial`` is another number for each, so that nobody takes one for another.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(FIRST_SIZE)
-        self.serial = next(_serials)
-        self._bytes = bytearray(FIRST_SIZE)
-        self._bytes[:HEADER_SIZE] = layout.pack_header(Header(used=HEADER_SIZE))
-        self._show(memoryview(self._bytes))
-
-    @classmethod
-    def holding(cls, content: bytes) -> MemorySlot:
-        """Return a slot with these bytes, whose records are to be adopted."""
-        slot = cls()
-        whole = content[: len(content) // DOUBLE * DOUBLE]
-        slot.size = len(whole)
-        slot._bytes = bytearray(whole)
-        slot._show(memoryview(slot._bytes))
-        return slot
-
-    def copy(self) -> tuple[Header, bytes]:
-        """Return the header and all bytes in use; raise ``ValueError`` if they move."""
-        return self.header(), bytes(self.raw[: self.header().used])
-
-    @property
-    def is_mostly_removed(self) -> bool:
-        """Tell whether there are more records that were removed than others."""
-        return sum(map(len, self._removed.values())) > len(self.records)
-
-    def compacted(self) -> MemorySlot:
-        """Return another slot, without what was removed from this, which is over."""
-        slot = MemorySlot()
-        for series, record in self.records.items():
-            slot.place(series, self.made_at(record))
-            slot.write(slot.records[series], self.values(record))
-        self.hide()
-        return slot
-
-    def _grow(self, size: int) -> None:
-        grown = bytearray(size)
-        grown[: self.used] = self._bytes[: self.used]
-        self._bytes = grown
-        self._show(memoryview(grown))
-
-
-class FileSlot(Slot):
-    """A slot in a file, which others read while this process writes it.
-
-    ``file`` is locked, which tells others that this process lives; the slot keeps it.
-    Raises ``OSError`` if the file system has no room.
-    """
-
-    def __init__(self, file: TemporaryFile, path: str, size: int) -> None:
-        super().__init__(size)
-        self.path = path
-        self._map: mmap.mmap | None = None
-        self._descriptor = file.descriptor
-        # From here on, a child that is forked in another thread closes it.
-        _open.add(self)
-        status = os.fstat(file.descriptor)
-        self._identity = (status.st_dev, status.st_ino)
-        self._grow(size)
-        file.keep()
-
-    @property
-    def directory(self) -> str:
-        """Return the path of the directory the slot is in."""
-        return os.path.dirname(self.path)
-
-    @property
-    def serial(self) -> int:
-        """Return the serial number of the slot."""
-        return self.header().serial
-
-    @property
-    def number(self) -> int:
-        """Return the number of the slot among those of the service."""
-        return int(self.path.rpartition("-")[2])
-
-    def _grow(self, size: int) -> None:
-        reserve(self._descriptor, size)
-        mapped = mmap.mmap(self._descriptor, size)
-        self._show(memoryview(mapped))
-        if self._map is not None:
-            self._map.close()
-        self._map = mapped
-
-    def is_in_place(self) -> bool:
-        """Tell whether others find this slot where it was, as it was."""
-        try:
-            status = os.stat(self.path, follow_symlinks=False)
-        except OSError as error:
-            pass_on(error)
-            return False
-        return (status.st_dev, status.st_ino) == self._identity and self._is_sound()
-
-    def _is_sound(self) -> bool:
-        try:
-            return self.header().used == self.used
-        except ValueError:
-            return False
-
-    def note_cpu(self, seconds: float) -> None:
-        """Write down the CPU seconds of this process; they never fall."""
-        self.set_header(cpu_seen=max(seconds, self.header().cpu_seen))
-
-    def take_cpu_from(self, header: Header) -> None:
-        """Add the CPU seconds of the slot that this process had before."""
-        own = self.header()
-        self.set_header(
-            cpu_left=own.cpu_left + header.cpu_left, cpu_seen=max(own.cpu_seen, header.cpu_seen)
-        )
-
-    def close(self) -> None:
-        """Let go of the file; the lock goes with the last process that has it.
-
-        A forked child calls this too: a descriptor or a mapping it kept would hold its
-        parent's lock after the parent's death. It must not unlock: that would unlock
-        the parent.
-        """
-        _open.discard(self)
-        self.hide()
-        if self._map is not None:
-            with suppress(BufferError):
-                self._map.close()
-            self._map = None
-        if self._descriptor >= 0:
-            with suppress(OSError):
-                os.close(self._descriptor)
-            self._descriptor = -1
-
-
-_open: set[FileSlot] = set()
-"""The slots this process has open, those in the making included."""
-
-
-def close_all() -> None:
-    """Let go, in a forked child, of all slots its parent had open."""
-    for slot in list(_open):
-        slot.close()
-
-
-def reserve(descriptor: int, size: int) -> None:
-    """Have the file system set ``size`` bytes aside; raise ``OSError`` if it cannot.
-
-    A write to a mapped page that the disk has no room for would end the process with
-    SIGBUS. https://man7.org/linux/man-pages/man3/posix_fallocate.3.html
-    """
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(descriptor, 0, size)
-            return
-        except OSError as error:
-            pass_on(error)
-            if error.errno not in _CANNOT_SET_ASIDE:
-                raise
-    current = os.fstat(descriptor).st_size
-    while current < size:
-        current += os.pwrite(descriptor, bytes(size - current), current)
