@@ -13,7 +13,7 @@ from tachikoma_metrics.store.reading import Reading
 
 OnDamage = Callable[[Exception, object], None]
 
-Told = set[tuple[object, Series]]
+Reported = set[tuple[object, Series]]
 """The records that somebody was told of."""
 
 
@@ -24,9 +24,9 @@ class CountsGuard:
     left out once stays out: its return would be a total that rises and falls.
     """
 
-    def __init__(self, named: Mapping[int, Series], told: Told) -> None:
+    def __init__(self, named: Mapping[int, Series], reported: Reported) -> None:
         self._named = named
-        self._told = told
+        self._reported = reported
         self._left_out: dict[tuple[int, int], int] = {}
         indexes: list[int] = []
         first = 0
@@ -46,7 +46,7 @@ class CountsGuard:
             rows[slot][first : first + width] = array("d", bytes(width * DOUBLE))
 
     def find(
-        self, slot: int, reading: Reading, row: Any, firsts: Mapping[int, int], tell: OnDamage
+        self, slot: int, reading: Reading, row: Any, firsts: Mapping[int, int], on_damage: OnDamage
     ) -> None:
         """Find the unsound records of one slot, and tell of each once."""
         for number, series in self._named.items():
@@ -54,10 +54,10 @@ class CountsGuard:
             if first is None or _is_sound(series.declaration, row[first : first + width]):
                 continue
             self._left_out[slot, first] = width
-            if (reading.identity, series) not in self._told:
-                self._told.add((reading.identity, series))
+            if (reading.identity, series) not in self._reported:
+                self._reported.add((reading.identity, series))
                 trouble = f"{series.declaration.name} should have counts of 0 and more."
-                tell(Damaged(trouble), f"slot {reading.number}")
+                on_damage(Damaged(trouble), f"slot {reading.number}")
 
 
 def _is_sound(family: Declaration, values: Sequence[float]) -> bool:
