@@ -10,13 +10,14 @@ total falls when a process ends, however it ends.
 from __future__ import annotations
 
 from tachikoma_metrics.store.cells import Cell, GaugeCell
-from tachikoma_metrics.store.directory import Exposed, bases
+from tachikoma_metrics.store.directory import bases
 from tachikoma_metrics.store.families import Family, Line, Lines
 from tachikoma_metrics.store.files import HAS_LOCKS
 from tachikoma_metrics.store.incomplete import Incomplete
 from tachikoma_metrics.store.layout import LAYOUT_VERSION, LIVESUM_OF_SET, Declaration, Series
 from tachikoma_metrics.store.limits import Limit, Limits
 from tachikoma_metrics.store.merge import Merger
+from tachikoma_metrics.store.permissions import Exposed
 from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.reading import Reading
 from tachikoma_metrics.store.series_group import IGNORED, UNKNOWN, SeriesGroup

@@ -115,7 +115,7 @@ class Cell:
         try:
             was_busy, store.busy = store.busy, True
             if was_busy:
-                store.waiting.append((self.add_at_once, (amount,)))
+                store.pending.append((self.add_at_once, (amount,)))
             else:
                 if now >= store.due or not store.alive[0]:
                     store.maintain(now)
@@ -126,7 +126,7 @@ class Cell:
         finally:
             if not was_busy:
                 store.busy = False
-        if store.waiting:
+        if store.pending:
             store.apply_pending()
 
     @one_at_a_time
@@ -137,7 +137,7 @@ class Cell:
         try:
             was_busy, store.busy = store.busy, True
             if was_busy:
-                store.waiting.append((progress.begin, (self,)))
+                store.pending.append((progress.begin, (self,)))
             else:
                 if now >= store.due or not store.alive[0]:
                     store.maintain(now)
@@ -151,7 +151,7 @@ class Cell:
         finally:
             if not was_busy:
                 store.busy = False
-        if store.waiting:
+        if store.pending:
             store.apply_pending()
 
     def add_at_once(self, amount: float) -> None:

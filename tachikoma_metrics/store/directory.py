@@ -22,6 +22,7 @@ from tachikoma_metrics.store.incomplete import Incomplete, is_passing
 from tachikoma_metrics.store.layout import Damaged, Header, OtherLayout, Series, State
 from tachikoma_metrics.store.lock_file import locked, note_use
 from tachikoma_metrics.store.occupancy import is_in_use, stands_for_live_process
+from tachikoma_metrics.store.permissions import Unavailable, require_lasting, require_private
 from tachikoma_metrics.store.reading import (
     OnDamage,
     Reading,
@@ -35,13 +36,8 @@ from tachikoma_metrics.store.slot import FileSlot
 
 _MOST_READINGS = 50
 
-
-class Unavailable(OSError):
-    """Raised for a directory that cannot be had, with the remedy."""
-
-
-class Exposed(OSError):
-    """Raised for a directory that can be had, and that other users could replace."""
+SECONDS_TO_WAIT = 1.0
+"""For other processes that have the lock of a directory."""
 
 
 def bases() -> tuple[str, ...]:
@@ -49,7 +45,7 @@ def bases() -> tuple[str, ...]:
 
     A RAM-backed directory never waits for a disk; every system has a temporary one.
     """
-    places = ["/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), _temporary_place()]  # noqa: S108  # See _require_private.
+    places = ["/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), _temporary_place()]  # noqa: S108  # See require_private.
     return tuple(place for place in places if place and Path(place).is_dir())
 
 
@@ -77,7 +73,7 @@ class Directory:
                 self._require_locks(directory)
         else:
             self._look_above()
-        _require_lasting(self.path)
+        require_lasting(self.path)
 
     def _look_above(self) -> None:
         flags = os.O_RDONLY | os.O_DIRECTORY
@@ -222,7 +218,7 @@ class Directory:
             with suppress(FileExistsError):
                 os.mkdir(self.path, 0o700)
         with TemporaryFile(self.path, os.O_RDONLY | os.O_DIRECTORY) as directory:
-            _require_private(self.path, os.fstat(directory.descriptor))
+            require_private(self.path, os.fstat(directory.descriptor))
             yield directory
 
     def _locked(self, directory: TemporaryFile, patience: float) -> AbstractContextManager[None]:
@@ -285,33 +281,3 @@ def _remove_from(descriptor: int, removed: Collection[Series]) -> None:
             os.pwrite(descriptor, layout.pack_kind(layout.Kind.REMOVED), record.at)
     generation = struct.pack("=Q", header.generation + 2)
     os.pwrite(descriptor, generation, layout.offset_of("generation"))
-
-
-def _require_private(path: str, status: os.stat_result) -> None:
-    """Raise ``Unavailable`` for a directory that another user could have prepared."""
-    if status.st_uid != os.geteuid():
-        raise Unavailable(
-            f"{path} should belong to user {os.geteuid()}; it belongs to {status.st_uid}. Change "
-            "its owner, or remove it, and run every process of the service, commands such as "
-            "`migrate` too, as the same user."
-        )
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise Unavailable(
-            f"{path} should be writable by its owner alone; its mode is "
-            f"{stat.S_IMODE(status.st_mode):o}. Change it to 700, or set STORE_DIR to a "
-            "directory inside it."
-        )
-
-
-def _require_lasting(path: str) -> None:
-    """Raise ``Exposed`` for a directory that every user may move away."""
-    for above in Path(os.path.realpath(path)).parents:
-        if not above.exists():
-            continue
-        mode = above.stat().st_mode
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise Exposed(
-                f"{path} should not be below {above}, where every user may put another directory "
-                f"in its place; the mode of {above} is {stat.S_IMODE(mode):o}. Change it to 755, "
-                "or to 1777 if every user is to write there."
-            )

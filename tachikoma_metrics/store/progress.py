@@ -7,12 +7,8 @@ change of the gauge and the note of it there is none of these: the note is alway
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from tachikoma_metrics.store.stored_value import StoredValue
 from tachikoma_metrics.store.writer import STORE
-
-if TYPE_CHECKING:
-    from tachikoma_metrics.store.cells import Cell
 
 
 class Progress:
@@ -25,11 +21,11 @@ class Progress:
     __slots__ = ("cell", "is_over", "life")
 
     def __init__(self) -> None:
-        self.cell: Cell | None = None
+        self.cell: StoredValue | None = None
         self.is_over = False
         self.life = STORE.life
 
-    def begin(self, cell: Cell) -> None:
+    def begin(self, cell: StoredValue) -> None:
         """Count in ``cell`` from now on. Called by a change."""
         if self.is_over or self.cell is not None:
             return
@@ -74,4 +70,4 @@ class Progress:
         """Be abandoned by the next change. Called while anything may be under way."""
         if not self.is_over:
             # Behind its beginning, which may wait there, too.
-            STORE.waiting.append((self.abandon, ()))
+            STORE.pending.append((self.abandon, ()))

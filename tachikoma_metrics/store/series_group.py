@@ -59,7 +59,7 @@ class SeriesGroup:
         try:
             was_busy, store.busy = store.busy, True
             if was_busy:
-                store.waiting.append((self._add_later, (amounts, ended or Progress())))
+                store.pending.append((self._add_later, (amounts, ended or Progress())))
             else:
                 if now >= store.due or not store.alive[0]:
                     store.maintain(now)
@@ -96,7 +96,7 @@ class SeriesGroup:
         finally:
             if not was_busy:
                 store.busy = False
-        if store.waiting:
+        if store.pending:
             store.apply_pending()
         if left:
             self._when_left(self, amounts, left)
