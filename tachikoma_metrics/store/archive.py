@@ -19,7 +19,7 @@ from operator import add
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import gauges, layout, system
 from tachikoma_metrics.store.files import TemporaryFile, replace
-from tachikoma_metrics.store.label_sets import Names
+from tachikoma_metrics.store.label_sets import InternedLabelSets
 from tachikoma_metrics.store.layout import (
     DOUBLE,
     GAUGE,
@@ -65,14 +65,14 @@ class Archive:
     totals: dict[Series, Total] = field(default_factory=dict)
     folded: list[int] = field(default_factory=list)
     cpu_seconds: float = 0.0
-    names: Names = field(default_factory=Names)
+    interned: InternedLabelSets = field(default_factory=InternedLabelSets)
     has_counted: bool = False
 
     # --- changes ------------------------------------------------------------
 
     def add(self, header: Header, content: bytes) -> Damaged | None:
         """Add the values of a slot whose holder is over; return what was wrong with them."""
-        totals, damage = _totals(content, header.used, self.names)
+        totals, damage = _totals(content, header.used, self.interned)
         for series, total in totals.items():
             if series.declaration.type != GAUGE:
                 self.has_counted = self.has_counted or _is_of_service(series, total)
@@ -113,7 +113,7 @@ class Archive:
                 del self.totals[series]
 
     def remove(self, removed: Iterable[Series]) -> bool:
-        """Remove label sets; tell whether there was any."""
+        """Remove label sets; return whether there was any."""
         found = [series for series in removed if series in self.totals]
         for series in found:
             del self.totals[series]
@@ -155,14 +155,14 @@ class Copy:
 
     def archive(self) -> tuple[Archive, Damaged | None]:
         """Return the archive, to be added to, and what was wrong with it."""
-        names = Names()
-        totals, damage = _totals(self.content, self.header.used, names)
+        interned = InternedLabelSets()
+        totals, damage = _totals(self.content, self.header.used, interned)
         # Of a damaged one the ages may be missing; then no label set is let go too early.
         for total, age in zip(totals.values(), self.ages, strict=False):
             total.age = age
         # Of those that are added now none may be missing: they are there until all are added.
         folded = list(self.folded[-_MOST_FOLDED:])
-        return Archive(totals, folded, self.header.cpu_left, names), damage
+        return Archive(totals, folded, self.header.cpu_left, interned), damage
 
     def write(self, directory: int) -> None:
         """Write the file of the archive as it was; raise ``OSError`` if there is no room."""
@@ -226,25 +226,27 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _is_of_service(series: Series, total: Total) -> bool:
-    """Tell whether something was counted that the process does not count of itself."""
+    """Return whether something was counted that the process does not count of itself."""
     declaration = series.declaration
     return any(total.values) and not (
         declaration.is_ours and declaration.name.startswith(_OF_PROCESSES)
     )
 
 
-def _totals(content: bytes, used: int, names: Names) -> tuple[dict[Series, Total], Damaged | None]:
+def _totals(
+    content: bytes, used: int, interned: InternedLabelSets
+) -> tuple[dict[Series, Total], Damaged | None]:
     """Return what a slot has of each label set, and what is wrong behind that."""
     firsts: dict[int, int] = {}
     damage = None
     try:
-        names.firsts(content, used, firsts)
+        interned.firsts(content, used, firsts)
     except Damaged as error:
         damage = error
     doubles: memoryview[float] = memoryview(content[: len(content) // DOUBLE * DOUBLE]).cast("d")
     found = {}
     for number, first in firsts.items():
-        series = names.series[number]
+        series = interned.series[number]
         values = list(doubles[first : first + series.declaration.width])
         found[series] = Total(values, doubles[first - 1])
     return found, damage

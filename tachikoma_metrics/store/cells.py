@@ -115,14 +115,14 @@ class Cell:
         try:
             was_busy, store.busy = store.busy, True
             if was_busy:
-                store.pending.append((self.add_at_once, (amount,)))
+                store.pending.append((self.add_now, (amount,)))
             else:
                 if now >= store.due or not store.alive[0]:
                     store.maintain(now)
                 try:
                     self.memory[self.index] += amount
                 except ValueError:
-                    self.add_at_once(amount)
+                    self.add_now(amount)
         finally:
             if not was_busy:
                 store.busy = False
@@ -154,7 +154,7 @@ class Cell:
         if store.pending:
             store.apply_pending()
 
-    def add_at_once(self, amount: float) -> None:
+    def add_now(self, amount: float) -> None:
         """Add ``amount``, in the midst of a change."""
         try:
             self.memory[self.index] += amount
@@ -164,11 +164,11 @@ class Cell:
 
     def observe(self, amount: float) -> None:
         """Add an observation to a histogram."""
-        self.store.change(self.observe_at_once, amount)
+        self.store.change(self.observe_now, amount)
 
-    def observe_at_once(self, amount: float) -> None:
+    def observe_now(self, amount: float) -> None:
         """Add an observation, in the midst of a change."""
-        self.add_at_once(0.0)
+        self.add_now(0.0)
         bounds = self.bounds or ()
         place = bisect_left(bounds, amount)
         # NaN is below no bound; bisecting says it is below the first.
@@ -183,7 +183,7 @@ class Cell:
         self.store.change(self._set, value)
 
     def _set(self, value: float) -> None:
-        self.add_at_once(0.0)
+        self.add_now(0.0)
         self.memory[self.index] = value
 
     def follow(self, measure: Callable[[], float]) -> None:
@@ -231,20 +231,20 @@ class GaugeCell(Cell):
 
     @property
     def is_set(self) -> bool:
-        """Tell whether this process gave the gauge a value."""
+        """Return whether this process gave the gauge a value."""
         return self.values()[SET_AT] != 0
 
     def add(self, amount: float, now: float) -> None:
         """Add ``amount``, and tell when."""
-        self.store.change(self.add_at_once, amount)
+        self.store.change(self.add_now, amount)
 
-    def add_at_once(self, amount: float) -> None:
+    def add_now(self, amount: float) -> None:
         """Add ``amount``, in the midst of a change, and tell when."""
-        super().add_at_once(amount)
+        super().add_now(amount)
         self.memory[self.index + WAS_CHANGED] = 1
         self.memory[self.index + SET_AT] = time.monotonic()
 
     def _set(self, value: float) -> None:
-        super().add_at_once(0.0)
+        super().add_now(0.0)
         self.memory[self.index + VALUE] = value
         self.memory[self.index + SET_AT] = time.monotonic()

@@ -146,7 +146,7 @@ class Claim:
     # --- services that end, and come back -----------------------------------
 
     def _is_over(self, found: Found) -> bool:
-        """Tell whether the service is over; it is not if it comes back early enough."""
+        """Return whether the service is over; it is not if it comes back early enough."""
         kept = self._archived()
         headers = [*found.headers.values(), *([kept.header] if kept else [])]
         known = [header for header in headers if header is not None]

@@ -142,7 +142,7 @@ class Directory:
             remove_copy(directory.descriptor, serial)
 
     def is_in_use(self) -> bool:
-        """Tell whether a process holds a slot, or the server of one that did still lives.
+        """Return whether a process holds a slot, or the server of one that did still lives.
 
         Raises ``OSError`` if the directory is not there or cannot be had.
         """
@@ -247,7 +247,7 @@ class Directory:
 
 
 def _is_over(header: Header) -> bool:
-    """Tell whether the holder ended, and it is a claimer that has the lock just now."""
+    """Return whether the holder ended, and it is a claimer that has the lock just now."""
     # Where nobody knows whose pid it is, the lock alone tells.
     is_near = header.pid and header.namespace and header.namespace == system.namespace()
     return bool(is_near) and not system.exists(header.pid)

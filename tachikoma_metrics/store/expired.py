@@ -20,7 +20,7 @@ _MOST_NAMES = 300
 
 
 def is_held(path: str) -> bool:
-    """Tell whether a process has a slot in the directory, or is about to claim one."""
+    """Return whether a process has a slot in the directory, or is about to claim one."""
     with suppress(OSError), ExitStack() as stack:
         directory = stack.enter_context(_directory(path))
         if not directory.lock(shared=True):

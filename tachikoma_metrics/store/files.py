@@ -187,7 +187,7 @@ def replace(directory: int, name: str, content: bytes) -> None:
 
 
 def is_locked(descriptor: int) -> bool:
-    """Tell whether another process has locked an open file."""
+    """Return whether another process has locked an open file."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_NB | fcntl.LOCK_SH)
     except OSError as error:

@@ -41,7 +41,7 @@ class Part(NamedTuple):
 
     @property
     def is_set(self) -> bool:
-        """Tell whether the slot's last holder gave the gauge a value."""
+        """Return whether the slot's last holder gave the gauge a value."""
         return self.values[SET_AT] != 0
 
 

@@ -28,5 +28,5 @@ class Incomplete(RuntimeError):
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether a file that could not be read may be sound, and readable the next time."""
+    """Return whether a file that could not be read may be sound, and readable the next time."""
     return isinstance(error, MemoryError) or getattr(error, "errno", None) in _PASSING

@@ -11,10 +11,10 @@ Identity = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileIndex:
     """Where a slot has the first value of each label set, as long as nothing in it moved.
 
-    Label sets go by their numbers in ``Names``.
+    Label sets go by their numbers in ``InternedLabelSets``.
     """
 
     identity: Identity
@@ -22,7 +22,7 @@ class Layout:
     is_archive: bool = False
 
 
-class Names:
+class InternedLabelSets:
     """Give each label set a number, so that what many slots have is read once."""
 
     def __init__(self) -> None:
@@ -68,48 +68,50 @@ class Names:
         return number
 
 
-def without_former(names: Names, layouts: list[Layout]) -> list[Layout]:
+def without_former(interned: InternedLabelSets, indexes: list[FileIndex]) -> list[FileIndex]:
     """Leave out of the archive what no process declares any more as it was declared.
 
     A family whose labels, buckets or type changed starts at zero, once a process of the new
     release has a value of it, and none of the old release.
     """
     declared: dict[tuple[bool, str], set[Declaration]] = {}
-    for layout_ in layouts:
-        if not layout_.is_archive:
-            for declaration in {names.series[number].declaration for number in layout_.firsts}:
+    for index in indexes:
+        if not index.is_archive:
+            for declaration in {interned.series[number].declaration for number in index.firsts}:
                 key = (declaration.is_ours, declaration.name)
                 declared.setdefault(key, set()).add(declaration)
 
     def is_current(number: int) -> bool:
-        declaration = names.series[number].declaration
+        declaration = interned.series[number].declaration
         known = declared.get((declaration.is_ours, declaration.name))
         return known is None or declaration in known
 
     return [
-        layout_
-        if not layout_.is_archive
+        index
+        if not index.is_archive
         else replace(
-            layout_,
-            firsts={number: at for number, at in layout_.firsts.items() if is_current(number)},
+            index,
+            firsts={number: at for number, at in index.firsts.items() if is_current(number)},
         )
-        for layout_ in layouts
+        for index in indexes
     ]
 
 
-def numbers_by_declaration(names: Names, layouts: list[Layout]) -> dict[Declaration, list[int]]:
+def numbers_by_declaration(
+    interned: InternedLabelSets, indexes: list[FileIndex]
+) -> dict[Declaration, list[int]]:
     """Return the label sets that any slot has, by their families."""
     numbers: dict[int, None] = {}
-    for layout_ in layouts:
-        numbers.update(dict.fromkeys(layout_.firsts))
+    for index in indexes:
+        numbers.update(dict.fromkeys(index.firsts))
     found: dict[Declaration, list[int]] = {}
     for number in numbers:
-        found.setdefault(names.series[number].declaration, []).append(number)
+        found.setdefault(interned.series[number].declaration, []).append(number)
     return found
 
 
 def add_counters_of_lost(
-    names: Names, by_declaration: dict[Declaration, list[int]]
+    interned: InternedLabelSets, by_declaration: dict[Declaration, list[int]]
 ) -> dict[int, int]:
     """Return the label set of the counter for each of a gauge that names one.
 
@@ -120,8 +122,8 @@ def add_counters_of_lost(
         if declaration.lost:
             counted = by_declaration.setdefault(declaration.counter_of_lost, [])
             for number in numbers:
-                series = Series(declaration.counter_of_lost, names.series[number].labels)
-                counters[number] = names.number_of(series)
+                series = Series(declaration.counter_of_lost, interned.series[number].labels)
+                counters[number] = interned.number_of(series)
                 if counters[number] not in counted:
                     counted.append(counters[number])
     return counters

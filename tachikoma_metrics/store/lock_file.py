@@ -42,7 +42,7 @@ def locked(directory: int, path: str, patience: float) -> Iterator[None]:
 
 
 def _is_in_place(file: TemporaryFile, directory: int) -> bool:
-    """Tell whether others who ask for the lock find the same file."""
+    """Return whether others who ask for the lock find the same file."""
     try:
         there = os.stat(_NAME, dir_fd=directory, follow_symlinks=False)
     except OSError as error:

@@ -27,13 +27,13 @@ def name_of(service: str, version: int = LAYOUT_VERSION) -> str:
 
 
 def is_name(name: str) -> bool:
-    """Tell whether a directory or an alias of this user could have this name."""
+    """Return whether a directory or an alias of this user could have this name."""
     match = _NAME.fullmatch(name)
     return match is not None and int(match[1]) == os.geteuid()
 
 
 def is_unfinished_alias(name: str) -> bool:
-    """Tell whether an alias has this name until it takes the place of another."""
+    """Return whether an alias has this name until it takes the place of another."""
     match = _UNFINISHED_ALIAS.fullmatch(name)
     return match is not None and int(match[1]) == os.geteuid()
 
@@ -48,7 +48,7 @@ def status_of(path: str) -> os.stat_result | None:
 
 
 def is_directory(path: str) -> bool:
-    """Tell whether a directory of this user is there; a link to one is none."""
+    """Return whether a directory of this user is there; a link to one is none."""
     status = status_of(path)
     return status is not None and stat.S_ISDIR(status.st_mode)
 

@@ -39,7 +39,7 @@ class Found:
 
 
 def is_in_use(directory: int) -> bool:
-    """Tell whether a process holds a slot, or the server of one that did may still live."""
+    """Return whether a process holds a slot, or the server of one that did may still live."""
     with ExitStack() as stack:
         found = look(directory, stack, is_shared=True)
         headers = [header for header in found.headers.values() if header is not None]
@@ -105,7 +105,7 @@ def _has_server(header: Header | None) -> bool:
 
 
 def server_lives(header: Header) -> bool | None:
-    """Tell whether the server of a slot's last holder may make another; None if unknown."""
+    """Return whether the server of a slot's last holder may make another; None if unknown."""
     if header.boot != system.boot():
         return False
     if header.namespace != system.namespace() or system.stat_of(os.getpid()) is None:
@@ -114,5 +114,5 @@ def server_lives(header: Header) -> bool | None:
 
 
 def stands_for_live_process(header: Header) -> bool:
-    """Tell whether a file is a copy of one that was removed, and that a process still writes to."""
+    """Return whether a file is the copy of a removed one that a process still writes to."""
     return header.state == State.COPY and system.lives(header.pid, header.started)

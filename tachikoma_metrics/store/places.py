@@ -25,7 +25,7 @@ def preferred(paths: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def is_elsewhere(path: str, paths: tuple[str, ...]) -> bool:
-    """Tell whether processes of the service are in one of ``paths`` that comes before ``path``.
+    """Return whether processes of the service are in one of ``paths`` that comes before ``path``.
 
     All of them say the same, so they come together there.
     """

@@ -50,11 +50,11 @@ class Progress:
 
     @property
     def is_inherited(self) -> bool:
-        """Tell whether this process was forked from the one in which it began."""
+        """Return whether this process was forked from the one in which it began."""
         return self.life != STORE.life
 
     def finish(self) -> bool:
-        """Be over; tell whether it was not, and may be recorded. Called by a change."""
+        """Be over; return whether it was not, and may be recorded. Called by a change."""
         if self.is_over or self.is_inherited:
             return False
         self.is_over = True

@@ -77,7 +77,7 @@ class Epoch:
     has_served: bool = False
 
     def is_begun_by(self, run: Run, held: Collection[int], *, is_resumed: bool) -> bool:
-        """Tell whether a new epoch begins with ``run``.
+        """Return whether a new epoch begins with ``run``.
 
         ``held`` are the numbers of the live runs, ``is_resumed`` says that there is none.
         """
@@ -92,7 +92,7 @@ class Epoch:
         return is_resumed and not self.has_served and is_again
 
     def has(self, run: Run) -> bool:
-        """Tell whether the run is known, or need not be."""
+        """Return whether the run is known, or need not be."""
         if run.is_serving:
             return run.number in self.serving.get(run.program, [])
         return self.has_served or run.program in self.commands

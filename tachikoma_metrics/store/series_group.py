@@ -131,9 +131,9 @@ class SeriesGroup:
                 if cell is None:
                     left.append(place)
                 elif cell.bounds is None:
-                    cell.add_at_once(amount)
+                    cell.add_now(amount)
                 else:
-                    cell.observe_at_once(amount)
+                    cell.observe_now(amount)
             except BaseException as error:
                 if is_interruption(error):
                     self._leave_to_others(amounts, left + self._add_slowly(amounts, place + 1))

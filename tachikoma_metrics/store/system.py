@@ -137,7 +137,7 @@ def boot() -> int:
 
 
 def exists(pid: int) -> bool:
-    """Tell whether there is a process of this pid; everybody may know that."""
+    """Return whether there is a process of this pid; everybody may know that."""
     try:
         # Sends nothing: https://man7.org/linux/man-pages/man2/kill.2.html
         os.kill(pid, 0)
@@ -150,7 +150,7 @@ def exists(pid: int) -> bool:
 
 
 def lives(pid: int, started: int) -> bool:
-    """Tell whether the process that started at ``started`` runs still.
+    """Return whether the process that started at ``started`` runs still.
 
     Where nobody can know when it started, because it is hidden from this process or was from
     the one that wrote it down, it is taken for the one that has its pid.
@@ -164,7 +164,7 @@ def lives(pid: int, started: int) -> bool:
 
 
 def _is_hidden(pid: int) -> bool:
-    """Tell whether a process runs of which ``/proc`` does not tell this one.
+    """Return whether a process runs of which ``/proc`` does not tell this one.
 
     https://www.kernel.org/doc/html/latest/filesystems/proc.html#mount-options
     """
@@ -198,7 +198,7 @@ def _may_be_fork_of(pid: int, mine: Stat, parents: Stat | None) -> bool:
 
 
 def has_siblings() -> bool:
-    """Tell whether the server that made this process has made others like it, which live.
+    """Return whether the server that made this process has made others like it, which live.
 
     That is not known where there is no server, or no ``/proc``.
     """

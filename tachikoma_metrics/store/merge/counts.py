@@ -37,7 +37,7 @@ class CountsGuard:
         self._pick = itemgetter(*indexes, -1, -1)
 
     def are_sound(self, picked: Sequence[float]) -> bool:
-        """Tell whether the counts are such as a process writes, in a row of all label sets."""
+        """Return whether the counts are such as a process writes, in a row of all label sets."""
         return _are_counts(self._pick(picked))
 
     def leave_out(self, rows: Sequence[array[float]]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from tachikoma_metrics.store import gauges
 from tachikoma_metrics.store.families import Family, Lines
 from tachikoma_metrics.store.gauges import Part
-from tachikoma_metrics.store.label_sets import Layout
+from tachikoma_metrics.store.label_sets import FileIndex
 from tachikoma_metrics.store.layout import GAUGE_WIDTH, Declaration, Series
 from tachikoma_metrics.store.reading import Reading
 
@@ -59,14 +59,14 @@ class Gauges:
 
 
 def firsts_of(
-    shown: list[int], moved: dict[int, int], layouts: list[Layout]
+    shown: list[int], moved: dict[int, int], indexes: list[FileIndex]
 ) -> list[list[list[int | None]]]:
     """Return, for each label set that is shown, the places of it and of those added to it."""
     added: dict[int, list[int]] = {number: [number] for number in shown}
     for number, target in moved.items():
         added[target].append(number)
     return [
-        [[layout.firsts.get(number) for layout in layouts] for number in numbers]
+        [[index.firsts.get(number) for index in indexes] for number in numbers]
         for numbers in added.values()
     ]
 

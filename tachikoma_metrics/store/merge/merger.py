@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store.families import Family
-from tachikoma_metrics.store.label_sets import Identity, Layout, Names
+from tachikoma_metrics.store.label_sets import FileIndex, Identity, InternedLabelSets
 from tachikoma_metrics.store.limits import NO_LIMITS, Limits
 from tachikoma_metrics.store.merge.counts import OnDamage, Reported
 from tachikoma_metrics.store.merge.plan import Plan
@@ -20,10 +20,10 @@ class Merger:
         self._forget()
 
     def _forget(self) -> None:
-        self._names = Names()
-        self._layouts: dict[Identity, Layout] = {}
+        self._interned = InternedLabelSets()
+        self._indexes: dict[Identity, FileIndex] = {}
         self._reported: Reported = set()
-        self._plan = Plan(self._names, [], [], {}, NO_LIMITS, self._reported)
+        self._plan = Plan(self._interned, [], [], {}, NO_LIMITS, self._reported)
 
     def merge(
         self, readings: Sequence[Reading], on_damage: OnDamage, limits: Limits = NO_LIMITS
@@ -44,16 +44,16 @@ class Merger:
     def _merged(
         self, readings: Sequence[Reading], on_damage: OnDamage, limits: Limits
     ) -> list[Family]:
-        layouts = [self._layout(reading, on_damage) for reading in readings]
-        self._layouts = {layout.identity: layout for layout in layouts}
-        identities = [layout.identity for layout in layouts]
+        indexes = [self._index(reading, on_damage) for reading in readings]
+        self._indexes = {index.identity: index for index in indexes}
+        identities = [index.identity for index in indexes]
         if identities != self._plan.identities or limits is not self._plan.limits:
             lines, reported = self._plan.lines, self._reported
-            self._plan = Plan(self._names, layouts, readings, lines, limits, reported)
-            self._forget_names()
+            self._plan = Plan(self._interned, indexes, readings, lines, limits, reported)
+            self._forget_unused()
         return self._plan.families(readings, on_damage)
 
-    def _layout(self, reading: Reading, on_damage: OnDamage) -> Layout:
+    def _index(self, reading: Reading, on_damage: OnDamage) -> FileIndex:
         header = reading.header
         identity = (
             *reading.identity,
@@ -63,21 +63,21 @@ class Merger:
             header.used,
             len(reading.content),
         )
-        if identity in self._layouts:
-            return self._layouts[identity]
+        if identity in self._indexes:
+            return self._indexes[identity]
         firsts: dict[int, int] = {}
         try:
-            self._names.firsts(reading.content, header.used, firsts)
+            self._interned.firsts(reading.content, header.used, firsts)
         except Exception as error:
             pass_on(error)
             on_damage(error, f"slot {reading.number}")
-        return Layout(identity, firsts, reading.number == ARCHIVE)
+        return FileIndex(identity, firsts, reading.number == ARCHIVE)
 
-    def _forget_names(self) -> None:
+    def _forget_unused(self) -> None:
         # Of label sets that come and go, most are gone.
-        if len(self._names.series) > 1000 + 2 * self._plan.size:
-            self._names = Names()
-            self._layouts = {}
+        if len(self._interned.series) > 1000 + 2 * self._plan.size:
+            self._interned = InternedLabelSets()
+            self._indexes = {}
             self._reported.clear()
 
 

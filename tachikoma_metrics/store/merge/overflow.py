@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tachikoma_metrics.store import layout
-from tachikoma_metrics.store.label_sets import Layout, Names
+from tachikoma_metrics.store.label_sets import FileIndex, InternedLabelSets
 from tachikoma_metrics.store.layout import Declaration, Series
 from tachikoma_metrics.store.limits import Limits, Moment, Values, moved
 from tachikoma_metrics.store.reading import Reading
@@ -19,14 +19,14 @@ class Overflow:
 
     def __init__(
         self,
-        names: Names,
-        layouts: list[Layout],
+        interned: InternedLabelSets,
+        indexes: list[FileIndex],
         readings: Sequence[Reading],
         limits: Limits,
         gauges_of: dict[int, int],
     ) -> None:
-        self._names = names
-        self._found = list(zip(layouts, readings, strict=True))
+        self._interned = interned
+        self._found = list(zip(indexes, readings, strict=True))
         self._limits = limits
         self._gauges_of = gauges_of
 
@@ -35,7 +35,7 @@ class Overflow:
         limit = self._limits.get(declaration.name) if declaration.is_ours else None
         if limit is None or len(numbers) < limit.most:
             return {}
-        number_of = {self._names.series[number].labels: number for number in numbers}
+        number_of = {self._interned.series[number].labels: number for number in numbers}
         made_at = {labels: self._made_at(number) for labels, number in number_of.items()}
         return {
             number_of[values]: self._number(declaration, target)
@@ -52,4 +52,4 @@ class Overflow:
         )
 
     def _number(self, declaration: Declaration, values: Values) -> int:
-        return self._names.number_of(Series(declaration, values))
+        return self._interned.number_of(Series(declaration, values))

@@ -10,7 +10,7 @@ from itertools import accumulate
 from operator import add, itemgetter
 from typing import Any
 
-from tachikoma_metrics.store.label_sets import Layout
+from tachikoma_metrics.store.label_sets import FileIndex
 from tachikoma_metrics.store.layout import DOUBLE, ZERO_AT
 
 Pick = Callable[[Any], tuple[float, ...]]
@@ -46,10 +46,10 @@ class Order:
 class Picks:
     """Pick the values of all files, and add them up."""
 
-    def __init__(self, order: Order, places: dict[int, int], layouts: list[Layout]) -> None:
+    def __init__(self, order: Order, places: dict[int, int], indexes: list[FileIndex]) -> None:
         added = [(number, places[number], width) for number, width in order.moved]
-        self._picks = [_pick(order.shown, layout.firsts) for layout in layouts]
-        self._additions = [_additions(added, layout.firsts) for layout in layouts]
+        self._picks = [_pick(order.shown, index.firsts) for index in indexes]
+        self._additions = [_additions(added, index.firsts) for index in indexes]
 
     def of(self, slot: int, row: array[float]) -> tuple[float, ...]:
         """Return the values of one file, in the order of the totals."""

@@ -1,4 +1,4 @@
-"""Where the values of each label set are, in readings of the same layouts."""
+"""Where the values of each label set are, in readings whose records are in the same places."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from tachikoma_metrics.store import gauges
 from tachikoma_metrics.store.families import Family, Lines
 from tachikoma_metrics.store.label_sets import (
-    Layout,
-    Names,
+    FileIndex,
+    InternedLabelSets,
     add_counters_of_lost,
     numbers_by_declaration,
     without_former,
@@ -25,34 +25,34 @@ from tachikoma_metrics.store.reading import Reading
 
 
 class Plan:
-    """Merge readings of the same layouts."""
+    """Merge readings whose records are in the same places."""
 
     def __init__(
         self,
-        names: Names,
-        layouts: list[Layout],
+        interned: InternedLabelSets,
+        indexes: list[FileIndex],
         readings: Sequence[Reading],
         known_lines: dict[Declaration, Lines],
         limits: Limits,
         reported: Reported,
     ) -> None:
-        self.identities = [layout.identity for layout in layouts]
+        self.identities = [index.identity for index in indexes]
         self.limits = limits
         self.lines: dict[Declaration, Lines] = {}
         self.size = 0
-        self._names = names
+        self._interned = interned
         self._totals: list[Totals] = []
         self._gauges: list[Gauges] = []
         self._order = Order()
-        self._layouts = without_former(names, layouts)
-        by_declaration = numbers_by_declaration(names, self._layouts)
-        counters = add_counters_of_lost(names, by_declaration)
+        self._indexes = without_former(interned, indexes)
+        by_declaration = numbers_by_declaration(interned, self._indexes)
+        counters = add_counters_of_lost(interned, by_declaration)
         gauges_of = {counter: gauge for gauge, counter in counters.items()}
-        overflow = Overflow(names, self._layouts, readings, limits, gauges_of)
+        overflow = Overflow(interned, self._indexes, readings, limits, gauges_of)
         for declaration, numbers in by_declaration.items():
             targets = overflow.targets(declaration, numbers)
             self._add(declaration, numbers, targets, known_lines.get(declaration))
-        shown = {number: names.series[number] for number, _ in self._order.shown}
+        shown = {number: interned.series[number] for number, _ in self._order.shown}
         self._guard = CountsGuard(shown, reported)
         self._is_checked = False
         self._pick(counters)
@@ -68,10 +68,10 @@ class Plan:
         self.size += len(numbers)
         every = dict.fromkeys([*numbers, *targets.values()])
         shown = [number for number in every if number not in targets]
-        named = [self._names.series[number] for number in shown]
-        moved = [self._names.series[number].labels for number in targets]
+        named = [self._interned.series[number] for number in shown]
+        moved = [self._interned.series[number].labels for number in targets]
         if declaration.type == GAUGE:
-            firsts = firsts_of(shown, targets, self._layouts)
+            firsts = firsts_of(shown, targets, self._indexes)
             self._gauges.append(Gauges(declaration, named, firsts, moved))
         else:
             first = self._totals[-1].end if self._totals else 0
@@ -83,9 +83,9 @@ class Plan:
     def _pick(self, counters: dict[int, int]) -> None:
         """Note where in each file the values are, and in which total each is counted."""
         places = self._order.places()
-        self._picks = Picks(self._order, places, self._layouts)
+        self._picks = Picks(self._order, places, self._indexes)
         self._lost = [
-            (places[counter], [layout.firsts.get(gauge) for layout in self._layouts])
+            (places[counter], [index.firsts.get(gauge) for index in self._indexes])
             for gauge, counter in counters.items()
         ]
 
@@ -112,6 +112,6 @@ class Plan:
     ) -> None:
         for slot, row in enumerate(rows):
             if not self._guard.are_sound(self._picks.of(slot, row)):
-                firsts = self._layouts[slot].firsts
+                firsts = self._indexes[slot].firsts
                 self._guard.find(slot, readings[slot], row, firsts, on_damage)
         self._guard.leave_out(rows)

@@ -58,7 +58,7 @@ class FileSlot(Slot):
         self._map = mapped
 
     def is_in_place(self) -> bool:
-        """Tell whether others find this slot where it was, as it was."""
+        """Return whether others find this slot where it was, as it was."""
         try:
             status = os.stat(self.path, follow_symlinks=False)
         except OSError as error:
@@ -91,7 +91,7 @@ class FileSlot(Slot):
         the parent.
         """
         _open.discard(self)
-        self.hide()
+        self.release_views()
         if self._map is not None:
             with suppress(BufferError):
                 self._map.close()

@@ -40,7 +40,7 @@ class MemorySlot(Slot):
 
     @property
     def is_mostly_removed(self) -> bool:
-        """Tell whether there are more records that were removed than others."""
+        """Return whether there are more records that were removed than others."""
         return sum(map(len, self._removed.values())) > len(self.records)
 
     def compacted(self) -> MemorySlot:
@@ -49,7 +49,7 @@ class MemorySlot(Slot):
         for series, record in self.records.items():
             slot.place(series, self.made_at(record))
             slot.write(slot.records[series], self.values(record))
-        self.hide()
+        self.release_views()
         return slot
 
     def _grow(self, size: int) -> None:

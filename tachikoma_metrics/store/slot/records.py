@@ -66,7 +66,7 @@ class Slot(ABC):
         for view in before:
             view.release()
 
-    def hide(self) -> None:
+    def release_views(self) -> None:
         """Release all views, so that every remembered place is asked for anew."""
         self.memory.release()
         self._words.release()
@@ -109,7 +109,7 @@ class Slot(ABC):
         return damage
 
     def has_room(self, series: Series, limit: float) -> bool:
-        """Tell whether a family may have ``limit`` label sets here, with this one.
+        """Return whether a family may have ``limit`` label sets here, with this one.
 
         The last place is kept for the label set ``overflow``, which may be here before
         the others: it takes none of theirs.
@@ -174,9 +174,9 @@ class Slot(ABC):
             layout.mark(self._raw, record.at, Kind.REMOVED)
         self._forget(record)
         # Whoever remembers the place must not write there any more.
-        self.move_on()
+        self.invalidate()
 
-    def move_on(self) -> None:
+    def invalidate(self) -> None:
         """Have every remembered place be asked for anew."""
         memory, self.memory = self.memory, _doubles(self._raw)
         memory.release()

@@ -48,7 +48,7 @@ class Allocator:
             # Another metric of this name was made in the place of that one, which may
             # still be counted with, elsewhere.
             home.zero(series)
-            home.move_on()
+            home.invalidate()
         return home.memory, index
 
     def _overflowed(self, slot: Slot, cell: StoredValue, series: Series) -> Series:
@@ -138,4 +138,4 @@ class Allocator:
         self._owners.clear()
         annex = self.annex
         self.slot, self.annex = None, MemorySlot()
-        annex.hide()
+        annex.release_views()
