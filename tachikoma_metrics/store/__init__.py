@@ -1,10 +1,14 @@
 """The store: values that all processes of a service share, exact to the last increment.
 
-Knows neither Django nor prometheus_client. Each living process writes a slot of its
-own, a file of doubles that it has mapped and locked; everybody reads all of them. A
-process that starts takes the lowest slot that nobody holds and goes on from its
-totals, so that there are as many files as there ever were processes at once, and no
-total falls when a process ends, however it ends.
+The store knows neither Django nor prometheus_client. Each live process writes one *slot*: a
+memory-mapped file of doubles, which the process has locked and all processes read. A process
+that starts takes over the lowest slot that is not locked and continues its totals. So there are
+as many files as there ever were processes at the same time, and no total falls when a process
+ends, however it ends.
+
+``layout`` is what the bytes of such a file mean, ``slot`` the file as its process writes it,
+``directory`` the directory with the files of a service, ``writer`` the part of this process,
+``merge`` the values of all processes together.
 """
 
 from __future__ import annotations

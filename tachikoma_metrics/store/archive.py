@@ -1,10 +1,10 @@
 """The totals of processes that are over, added up in one file.
 
-A process that starts takes over the slot of a process of its own run. The slots of earlier
+A process that starts takes over the file of a process of its own run. The files of earlier
 runs are added to the archive, which nobody holds. A new archive replaces the old one by a
-rename, and names the slots that are in it: a reader leaves those out, wherever they still are.
+rename, and names the files that are in it: a reader leaves those out, wherever they still are.
 
-The archive is a slot's header and records, and behind them what else there is to know, as JSON.
+The archive is a file's header and records, and behind them what else there is to know, as JSON.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tachikoma_metrics.store.reading import ARCHIVE, Reading
 NAME = "archive"
 
 _MOST_FOLDED = 256
-"""Serial numbers that are kept: a slot is removed as soon as it is in the archive, unless the
+"""Serial numbers that are kept: a file is removed as soon as it is in the archive, unless the
 process that adds it is killed; then the next one removes it."""
 _OF_PROCESSES = ("python_", "tachikoma_metrics_")
 """How the names begin of what each process counts, also one that does nothing else."""
@@ -58,7 +58,7 @@ class Total:
 class Archive:
     """Hold the total of each label set.
 
-    ``folded`` are the serial numbers of the slots that were added, the latest last.
+    ``folded`` are the serial numbers of the files that were added, the latest last.
     ``has_counted`` says that one of those that were added now counted anything of the service.
     """
 
@@ -71,7 +71,7 @@ class Archive:
     # --- changes ------------------------------------------------------------
 
     def add(self, header: Header, content: bytes) -> Damaged | None:
-        """Add the values of a slot whose holder is over; return what was wrong with them."""
+        """Add the values of a file whose holder is over; return what was wrong with them."""
         totals, damage = _totals(content, header.used, self.interned)
         for series, total in totals.items():
             if series.declaration.type != GAUGE:
@@ -82,7 +82,7 @@ class Archive:
             if series.declaration.mode not in gauges.BY_WORKER:
                 for left, values in gauges.remaining(series, total.values):
                     self._add(left, Total(values, total.made_at))
-        # What the slot took over is in the archive with it.
+        # What the file took over is in the archive with it.
         more = [number for number in (header.moved_from, header.serial) if number]
         self.folded.extend(more)
         self.cpu_seconds += header.cpu_left + header.cpu_seen
@@ -102,7 +102,7 @@ class Archive:
     def begin_epoch(self, in_use: Collection[Series]) -> None:
         """Let go of the label sets that no process changed since the restart before last.
 
-        Those ``in_use`` are in the slot of a live process. A start that failed before anything
+        Those ``in_use`` are in the file of a live process. A start that failed before anything
         was counted is no restart.
         """
         if not self.has_counted:
@@ -145,7 +145,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Copy:
-    """What the file of the archive says: ``content`` is that of a slot."""
+    """What the file of the archive says: ``content`` is that of a file."""
 
     header: Header
     content: bytes
@@ -169,7 +169,7 @@ class Copy:
         replace(directory, NAME, _encode(self.content, self.ages, self.folded))
 
     def reading(self) -> Reading:
-        """Return the archive as one of the slots that nobody holds."""
+        """Return the archive as one of the files that nobody holds."""
         return Reading(ARCHIVE, self.identity, self.header, self.content, is_held=False)
 
 
@@ -190,7 +190,7 @@ def read(directory: int) -> Copy | None:
 
 
 def folded(directory: int) -> tuple[int, ...]:
-    """Return the serial numbers of the slots that were added, without reading their values.
+    """Return the serial numbers of the files that were added, without reading their values.
 
     Raises ``OSError`` if the archive cannot be read, and ``Damaged`` if it is none.
     """
@@ -236,7 +236,7 @@ def _is_of_service(series: Series, total: Total) -> bool:
 def _totals(
     content: bytes, used: int, interned: InternedLabelSets
 ) -> tuple[dict[Series, Total], Damaged | None]:
-    """Return what a slot has of each label set, and what is wrong behind that."""
+    """Return what a file has of each label set, and what is wrong behind that."""
     firsts: dict[int, int] = {}
     damage = None
     try:
@@ -273,7 +273,7 @@ def _read_all(descriptor: int, size: int, begin: int = 0) -> bytes:
 
 
 def label_sets(content: bytes, used: int) -> set[Series]:
-    """Return the label sets of a slot, as far as it can be read."""
+    """Return the label sets of a file, as far as it can be read."""
     found = set()
     with suppress(Damaged):
         for record in layout.parse(content, used):

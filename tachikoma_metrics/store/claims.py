@@ -1,6 +1,6 @@
-"""How a process comes to a slot, while no other process claims one.
+"""How a process comes to a file, while no other process claims one.
 
-It takes over the lowest free slot of its own run, or makes one. The slots of earlier runs go
+It takes over the lowest free file of its own run, or makes one. The files of earlier runs go
 into the archive when an epoch begins, so that what they counted stays without their files.
 """
 
@@ -39,7 +39,7 @@ _MOST_FREE_SLOTS = 8
 
 @dataclass(frozen=True)
 class Claimant:
-    """The process that claims a slot: its run, and for how long totals are kept without one.
+    """The process that claims a file: its run, and for how long totals are kept without one.
 
     ``seconds_to_keep`` is the time after the end of a service's last process in which it may
     come back and go on from its totals.
@@ -50,7 +50,7 @@ class Claimant:
 
 
 class Claim:
-    """Claim a slot in a directory that is open, and locked against other claims."""
+    """Claim a file in a directory that is open, and locked against other claims."""
 
     def __init__(self, directory: int, path: str, claimant: Claimant, on_damage: OnDamage) -> None:
         self._directory = directory
@@ -60,7 +60,7 @@ class Claim:
         self._on_damage = on_damage
 
     def slot(self) -> FileSlot:
-        """Return a slot for this process; raise ``OSError`` if there is no room for it."""
+        """Return a file for this process; raise ``OSError`` if there is no room for it."""
         with ExitStack() as stack:
             self._remove_leftovers()
             found = self._look_twice(stack)
@@ -75,15 +75,15 @@ class Claim:
             return self._created()
 
     def enter(self) -> None:
-        """Have the run of this process known, which has a slot already."""
+        """Have the run of this process known, which has a file already."""
         self._remove_leftovers()
         with ExitStack() as stack:
             self._enter(look(self._directory, stack))
 
-    # --- slots --------------------------------------------------------------
+    # --- files --------------------------------------------------------------
 
     def _remove_leftovers(self) -> None:
-        """Remove free slots whose values are elsewhere: their remover was killed before it did.
+        """Remove free files whose values are elsewhere: their remover was killed before it did.
 
         A reader leaves them out, so nothing that is counted in one would be on the page.
         """
@@ -189,7 +189,7 @@ class Claim:
         return True
 
     def _archive(self, found: Found, *, is_begun: bool) -> None:
-        """Move what is in the free slots into the archive, as far as there is room for it."""
+        """Move what is in the free files into the archive, as far as there is room for it."""
         copy = self._archived()
         kept, damage = copy.archive() if copy else (Archive(), None)
         path = f"{self._path}/{archive.NAME}"

@@ -1,6 +1,6 @@
-"""The directory in which the processes of a service find each other's slots.
+"""The directory in which the processes of a service find each other's files.
 
-Whether a process lives is told by its lock on its slot, which the system takes back
+Whether a process lives is told by its lock on its file, which the system takes back
 with the process, however it ends: https://man7.org/linux/man-pages/man2/flock.2.html
 """
 
@@ -58,7 +58,7 @@ def _temporary_place() -> str:
 
 
 class Directory:
-    """A directory of slots, private to one user."""
+    """A directory of files, private to one user."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -97,11 +97,11 @@ class Directory:
             ) from error
 
     def claim(self, on_damage: OnDamage, patience: float, claimant: Claimant) -> FileSlot:
-        """Return the lowest free slot of the process's run, with the totals it has.
+        """Return the lowest free file of the process's run, with the totals it has.
 
-        A slot is made if there is none; of a service that is over, nothing is left.
-        Raises ``OSError`` if the directory or room for the slot cannot be had, or if
-        other processes claim slots for more than ``patience`` seconds.
+        A file is made if there is none; of a service that is over, nothing is left.
+        Raises ``OSError`` if the directory or room for the file cannot be had, or if
+        other processes claim files for more than ``patience`` seconds.
         """
         with (
             self._opened(make=True) as directory,
@@ -112,7 +112,7 @@ class Directory:
             return slot
 
     def enter(self, on_damage: OnDamage, patience: float, claimant: Claimant) -> None:
-        """Have the run of a process known that has a slot here and did not serve before.
+        """Have the run of a process known that has a file here and did not serve before.
 
         Raises ``OSError`` as ``claim`` does.
         """
@@ -123,7 +123,7 @@ class Directory:
             Claim(directory.descriptor, self.path, claimant, on_damage).enter()
 
     def keep_open(self, kept: OpenSlots) -> None:
-        """Have the slots kept open by a process that goes on; note that it does.
+        """Have the files kept open by a process that goes on; note that it does.
 
         Raises ``OSError`` if the directory cannot be read.
         """
@@ -137,12 +137,12 @@ class Directory:
             kept.write_back(directory.descriptor)
 
     def remove_copy(self, serial: int) -> None:
-        """Remove what stood for a slot whose process has made another."""
+        """Remove what stood for a file whose process has made another."""
         with suppress(OSError), self._opened(make=False) as directory:
             remove_copy(directory.descriptor, serial)
 
     def is_in_use(self) -> bool:
-        """Return whether a process holds a slot, or the server of one that did still lives.
+        """Return whether a process holds a file, or the server of one that did still lives.
 
         Raises ``OSError`` if the directory is not there or cannot be had.
         """
@@ -150,10 +150,10 @@ class Directory:
             return is_in_use(directory.descriptor)
 
     def readings(self, on_damage: OnDamage) -> list[Reading]:
-        """Return every slot that can be read, the lowest first, and the archive.
+        """Return every file that can be read, the lowest first, and the archive.
 
         Raises ``OSError`` if the directory is there and cannot be read, and ``Incomplete``
-        for a slot that may be readable the next time.
+        for a file that may be readable the next time.
         """
         try:
             with self._opened(make=False) as directory:
@@ -163,7 +163,7 @@ class Directory:
             return []
 
     def _readings(self, directory: int, on_damage: OnDamage) -> list[Reading]:
-        """Read again where slots went into the archive meanwhile."""
+        """Read again where files went into the archive meanwhile."""
         for _ in range(_MOST_READINGS):
             kept = self._archived(directory, on_damage)
             found = [self._read(directory, number, on_damage) for number in numbers(directory)]
@@ -192,7 +192,7 @@ class Directory:
             return None
 
     def remove(self, removed: Collection[Series], patience: float) -> None:
-        """Remove label sets from the slots that nobody holds; as far as they can be read."""
+        """Remove label sets from the files that nobody holds; as far as they can be read."""
         with (
             suppress(OSError),
             self._opened(make=False) as directory,
@@ -205,7 +205,7 @@ class Directory:
                 archive.remove(directory.descriptor, removed)
 
     def note_cpu(self, seen: Iterable[tuple[Reading, float]]) -> None:
-        """Write down the CPU seconds of slots' holders, for the time after their death."""
+        """Write down the CPU seconds of files' holders, for the time after their death."""
         with suppress(OSError), self._opened(make=False) as directory:
             for reading, seconds in seen:
                 with suppress(OSError, Damaged):

@@ -33,7 +33,7 @@ BY_WORKER = frozenset({"all", "liveall"})
 
 
 class Part(NamedTuple):
-    """What one slot knows of a gauge's label set."""
+    """What one file knows of a gauge's label set."""
 
     slot: int
     is_held: bool
@@ -41,7 +41,7 @@ class Part(NamedTuple):
 
     @property
     def is_set(self) -> bool:
-        """Return whether the slot's last holder gave the gauge a value."""
+        """Return whether the file's last holder gave the gauge a value."""
         return self.values[SET_AT] != 0
 
 
@@ -67,7 +67,7 @@ def merged(mode: str, parts: Sequence[Part]) -> float | None:
 
 
 def by_worker(mode: str, parts: Sequence[Part]) -> dict[int, float]:
-    """Return the values of a gauge by the number of the slot."""
+    """Return the values of a gauge by the number of the file."""
     values = {}
     for part in parts:
         if part.is_set and (part.is_held or mode == "all"):
@@ -78,7 +78,7 @@ def by_worker(mode: str, parts: Sequence[Part]) -> dict[int, float]:
 
 
 def left_behind(mode: str, values: Sequence[float]) -> list[float]:
-    """Return what becomes of a record when another process takes the slot over."""
+    """Return what becomes of a record when another process takes the file over."""
     value, set_at, was_changed, left_value, left_set_at = values
     if mode.startswith("live") or (mode == "" and was_changed) or not set_at:
         kept = (left_value, left_set_at) if not mode.startswith("live") else (0.0, 0.0)
@@ -91,13 +91,13 @@ def left_behind(mode: str, values: Sequence[float]) -> list[float]:
 
 
 def lost(values: Sequence[float], is_held: bool) -> float:
-    """Return how many were in progress in the processes that held a slot, and died.
+    """Return how many were in progress in the processes that held a file, and died.
 
     Of a gauge that has a counter of these, ``LEFT_VALUE`` is the number of the earlier
     holders, and ``LEFT_SET_AT`` the same number, written first.
     """
     if values[LEFT_VALUE] != values[LEFT_SET_AT]:
-        # Whoever took the slot over died before all steps of ``handing_over`` were made.
+        # Whoever took the file over died before all steps of ``handing_over`` were made.
         return values[LEFT_SET_AT]
     if is_held or not values[VALUE] > 0:
         return values[LEFT_VALUE]
@@ -115,7 +115,7 @@ def handing_over(values: Sequence[float]) -> list[tuple[int, float]]:
 
 
 def remaining(series: Series, values: Sequence[float]) -> list[tuple[Series, list[float]]]:
-    """Return what remains of a record where no process continues the slot of a dead one.
+    """Return what remains of a record where no process continues the file of a dead one.
 
     Totals remain as they are, and gauges as what ``left_behind`` says; of a gauge that
     names a counter of what was lost, that counter remains.
@@ -130,9 +130,9 @@ def remaining(series: Series, values: Sequence[float]) -> list[tuple[Series, lis
 
 
 def absorbed(declaration: Declaration, own: Sequence[float], other: Sequence[float]) -> list[float]:
-    """Return what becomes of a record when its process brings values from another slot.
+    """Return what becomes of a record when its process brings values from another file.
 
-    ``own`` is that of the slot it claimed, where it has set nothing yet.
+    ``own`` is that of the file it claimed, where it has set nothing yet.
     """
     later = max(own[SET_AT], other[SET_AT])
     left = [own[LEFT_VALUE], own[LEFT_SET_AT]]
@@ -146,7 +146,7 @@ def absorbed(declaration: Declaration, own: Sequence[float], other: Sequence[flo
 
 
 def both_left(mode: str, one: Sequence[float], other: Sequence[float]) -> list[float]:
-    """Return one record for what two slots left behind, whose holders are over."""
+    """Return one record for what two files left behind, whose holders are over."""
     left, left_at = one[LEFT_VALUE], one[LEFT_SET_AT]
     value, set_at = other[LEFT_VALUE], other[LEFT_SET_AT]
     if not (left_at and set_at):

@@ -1,4 +1,4 @@
-"""Label sets by numbers, so that what many slots have is read once."""
+"""Label sets, interned: one that many files have is decoded once, and has a number."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Identity = tuple[object, ...]
 
 @dataclass(frozen=True)
 class FileIndex:
-    """Where a slot has the first value of each label set, as long as nothing in it moved.
+    """Where a file has the first value of each label set, as long as nothing in it moved.
 
-    Label sets go by their numbers in ``InternedLabelSets``.
+    Label sets are given as their numbers in ``InternedLabelSets``.
     """
 
     identity: Identity
@@ -23,7 +23,7 @@ class FileIndex:
 
 
 class InternedLabelSets:
-    """Give each label set a number, so that what many slots have is read once."""
+    """Give each label set a number, so that one that many files have is decoded once."""
 
     def __init__(self) -> None:
         self.series: list[Series] = []
@@ -52,7 +52,7 @@ class InternedLabelSets:
         return self._tables[words]
 
     def number_of(self, series: Series) -> int:
-        """Return the number of a label set of which no slot needs to have a record."""
+        """Return the number of a label set, which need not be in any file."""
         numbers = self._numbers.setdefault(series.declaration, {})
         words = layout.words_of_series(series)
         width = series.declaration.width
@@ -69,9 +69,9 @@ class InternedLabelSets:
 
 
 def without_former(interned: InternedLabelSets, indexes: list[FileIndex]) -> list[FileIndex]:
-    """Leave out of the archive what no process declares any more as it was declared.
+    """Leave out of the archive the metrics whose declaration has changed.
 
-    A family whose labels, buckets or type changed starts at zero, once a process of the new
+    A metric whose labels, buckets or type changed starts at zero, once a process of the new
     release has a value of it, and none of the old release.
     """
     declared: dict[tuple[bool, str], set[Declaration]] = {}
@@ -100,7 +100,7 @@ def without_former(interned: InternedLabelSets, indexes: list[FileIndex]) -> lis
 def numbers_by_declaration(
     interned: InternedLabelSets, indexes: list[FileIndex]
 ) -> dict[Declaration, list[int]]:
-    """Return the label sets that any slot has, by their families."""
+    """Return the label sets that are in any file, by metric."""
     numbers: dict[int, None] = {}
     for index in indexes:
         numbers.update(dict.fromkeys(index.firsts))
@@ -113,9 +113,9 @@ def numbers_by_declaration(
 def add_counters_of_lost(
     interned: InternedLabelSets, by_declaration: dict[Declaration, list[int]]
 ) -> dict[int, int]:
-    """Return the label set of the counter for each of a gauge that names one.
+    """Return the label set of the counter for each label set of a gauge that names a counter.
 
-    Most are in no slot: what was lost is in the record of the gauge.
+    Most of them are in no file: what was lost is in the record of the gauge.
     """
     counters: dict[int, int] = {}
     for declaration, numbers in list(by_declaration.items()):

@@ -1,4 +1,4 @@
-"""The lock on a directory of slots, for the process that makes or takes over one of them.
+"""The lock on a directory of files, for the process that makes or takes over one of them.
 
 It is on a file that its owner alone may open: who may look into a directory, may lock it, and
 could keep it locked. https://man7.org/linux/man-pages/man2/flock.2.html

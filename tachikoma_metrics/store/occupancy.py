@@ -1,4 +1,4 @@
-"""Which slots of a directory a process holds, and which are free."""
+"""Which files of a directory a process holds, and which are free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tachikoma_metrics.store.runs import Run
 
 @dataclass
 class Found:
-    """The slots of a directory: those that are free, locked, and the headers of the others."""
+    """The files of a directory: those that are free, locked, and the headers of the others."""
 
     free: dict[int, TemporaryFile] = field(default_factory=dict)
     headers: dict[int, Header | None] = field(default_factory=dict)
@@ -27,19 +27,19 @@ class Found:
 
     @property
     def live_runs(self) -> set[int]:
-        """Return the numbers of the runs that hold a slot, or have a server that lives."""
+        """Return the numbers of the runs that hold a file, or have a server that lives."""
         headers = [*self.held.values(), *filter(_has_server, self.headers.values())]
         return {header.run for header in headers if header is not None}
 
     def of(self, run: Run) -> Iterable[int]:
-        """Return the numbers of the free slots of a run."""
+        """Return the numbers of the free files of a run."""
         return [
             number for number, header in self.headers.items() if header and header.run == run.number
         ]
 
 
 def is_in_use(directory: int) -> bool:
-    """Return whether a process holds a slot, or the server of one that did may still live."""
+    """Return whether a process holds a file, or the server of one that did may still live."""
     with ExitStack() as stack:
         found = look(directory, stack, is_shared=True)
         headers = [header for header in found.headers.values() if header is not None]
@@ -49,7 +49,7 @@ def is_in_use(directory: int) -> bool:
 def look(
     directory: int, stack: ExitStack, run: Run | None = None, *, is_shared: bool = False
 ) -> Found:
-    """Return what slots there are, up to the first free one of ``run``."""
+    """Return what files there are, up to the first free one of ``run``."""
     found = Found()
     for number in numbers(directory):
         try:
@@ -57,9 +57,9 @@ def look(
         except OSError as error:
             pass_on(error)
             if is_passing(error):
-                # A slot that is overlooked would be one that nobody holds.
+                # A file that is overlooked would be one that nobody holds.
                 raise
-            # Not a file, or not ours: no slot, whatever its name says.
+            # Not a file, or not ours: no file, whatever its name says.
             continue
         if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
             continue
@@ -78,7 +78,7 @@ def look(
 
 
 def counted_elsewhere(directory: int) -> set[int]:
-    """Return the serial numbers of slots whose values are in the archive, or in another slot.
+    """Return the serial numbers of files whose values are in the archive, or in another file.
 
     Raises ``OSError`` if that cannot be known now.
     """
@@ -105,7 +105,7 @@ def _has_server(header: Header | None) -> bool:
 
 
 def server_lives(header: Header) -> bool | None:
-    """Return whether the server of a slot's last holder may make another; None if unknown."""
+    """Return whether the server of a file's last holder may make another; None if unknown."""
     if header.boot != system.boot():
         return False
     if header.namespace != system.namespace() or system.stat_of(os.getpid()) is None:

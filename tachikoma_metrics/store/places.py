@@ -16,7 +16,7 @@ from tachikoma_metrics.store.directory import Directory
 def preferred(paths: tuple[str, ...]) -> tuple[str, ...]:
     """Return ``paths`` in the order in which they are to be tried.
 
-    Where the service is comes first: where a process holds a slot, or will again.
+    Where the service is comes first: where a process holds a file, or will again.
     """
     if len(paths) < 2:
         return paths

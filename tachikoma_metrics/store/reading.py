@@ -1,4 +1,4 @@
-"""What another process finds in a slot."""
+"""What another process finds in a file."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _NAME = re.compile(r"slot-([0-9]{1,6})")
 _MOST_LOOKS = 5
 
 ARCHIVE = -2
-"""What stands for the number of a slot in the reading of the archive."""
+"""What stands for the number of a file in the reading of the archive."""
 
 OnDamage = Callable[[Exception, str], None]
-"""Told what is wrong with a slot, and the path of the slot."""
+"""Told what is wrong with a file, and the path of the file."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What another process finds in a slot; what ``is_private`` no other process finds.
+    """What another process finds in a file; what ``is_private`` no other process finds.
 
     ``identity`` is another for each file, ``content`` are the bytes in use.
     """
@@ -40,25 +40,25 @@ class Reading:
 
 
 def numbers(directory: int) -> list[int]:
-    """Return the numbers of the slots in a directory, the lowest first."""
+    """Return the numbers of the files in a directory, the lowest first."""
     matches = map(_NAME.fullmatch, names_in(directory))
     return sorted(int(match[1]) for match in matches if match)
 
 
 def name_of(number: int) -> str:
-    """Return the name of a slot's file."""
+    """Return the name of a file's file."""
     return f"slot-{number}"
 
 
 def header_of(descriptor: int) -> Header:
-    """Return what a slot says of itself; raise ``Damaged`` if it has no header."""
+    """Return what a file says of itself; raise ``Damaged`` if it has no header."""
     return layout.unpack_header(os.pread(descriptor, HEADER_SIZE, 0))
 
 
 def headers(directory: int) -> Iterator[tuple[int, Header]]:
-    """Yield the number and the header of each slot in a directory that has one.
+    """Yield the number and the header of each file in a directory that has one.
 
-    Raises ``OSError`` for a slot that may be readable the next time.
+    Raises ``OSError`` for a file that may be readable the next time.
     """
     for number in numbers(directory):
         try:

@@ -2,7 +2,7 @@
 
 Tools that clean temporary files do that, and logind does when the last session of a user ends
 whose processes it takes for leftovers. A removed file can be read for as long as it is open, so
-each process keeps the slots of the others open, and the first that misses its own writes back
+each process keeps the files of the others open, and the first that misses its own writes back
 what is missing. https://www.freedesktop.org/software/systemd/man/latest/logind.conf.html
 """
 
@@ -76,7 +76,7 @@ class OpenSlots:
 
 
 def remove_copy(directory: int, serial: int) -> None:
-    """Remove the copy of a slot whose process has made another."""
+    """Remove the copy of a file whose process has made another."""
     for number, header in headers(directory):
         if header.serial == serial and header.state == State.COPY:
             os.unlink(name_of(number), dir_fd=directory)
@@ -94,7 +94,7 @@ def _close(descriptors: Iterable[int]) -> None:
 
 
 def _serials(directory: int) -> set[int]:
-    """Return the serial numbers of the slots whose values are in the directory."""
+    """Return the serial numbers of the files whose values are in the directory."""
     found: set[int] = set()
     with suppress(Damaged):
         kept = archive.read(directory)

@@ -1,4 +1,4 @@
-"""Cells that change together: the families that one event changes."""
+"""Cells that change together: the metrics that one event changes."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from tachikoma_metrics.store.layout import Series
 
 
 class StoredValue(Protocol):
-    """A value, or all values of a label set, in the memory of a slot.
+    """A value, or all values of a label set, in the memory of a file.
 
     ``memory`` and ``index`` are where the value is, until the store releases the memory.
     ``offset`` is the place of the first of ``width`` doubles in the record of the label set.
@@ -29,7 +29,7 @@ class StoredValue(Protocol):
 
     @property
     def limit(self) -> float:
-        """Return how many label sets the metric may have in one slot."""
+        """Return how many label sets the metric may have in one file."""
 
     def locate(self) -> Series | None:
         """Return the label set of the value; None if no other process is to read it."""

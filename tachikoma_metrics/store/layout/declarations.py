@@ -30,11 +30,11 @@ GAUGE_WIDTH = 5
 
 @dataclass(frozen=True)
 class Declaration:
-    """Tell a family from all others, and how the values of processes become one.
+    """Tell a metric from all others, and how the values of processes become one.
 
     ``name`` is prometheus_client's: a counter's is without ``_total``. ``bounds`` are
     a histogram's upper bounds with ``+Inf``; ``mode`` is a gauge's multi-process mode
-    or "" (see ``merge``). ``is_ours`` keeps a family of the catalogue apart from one
+    or "" (see ``merge``). ``is_ours`` keeps a metric of the catalogue apart from one
     of the project's with the same name. ``lost`` is the name of the counter to which a
     gauge's value is added when its process dies, or "".
     """
@@ -73,14 +73,14 @@ class Declaration:
 
 
 class Series(NamedTuple):
-    """Name one label set of a family."""
+    """Name one label set of a metric."""
 
     declaration: Declaration
     labels: tuple[str, ...]
 
 
 def problem_with(declaration: Declaration) -> str:
-    """Return what a family should be and is not, as no process declares it."""
+    """Return what a metric should be and is not, as no process declares it."""
     type_, bounds = declaration.type, declaration.bounds
     if type_ not in (COUNTER, GAUGE, HISTOGRAM, SUMMARY):
         return "be of a known type"

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 MAGIC = b"tmslot\x00\x03"
-"""What a slot begins with: its name, and the version of this layout."""
+"""What a file begins with: its name, and the version of this layout."""
 
 LAYOUT_VERSION = MAGIC[-1]
 
 DOUBLE = 8
 
 LARGEST_SIZE = 1 << 30
-"""Bytes a slot may have."""
+"""Bytes a file may have."""
 
 
 class Damaged(ValueError):
-    """Raised for bytes that are no slot, or no slot any more."""
+    """Raised for bytes that are no file, or no file any more."""
 
 
 class OtherLayout(Damaged):
-    """Raised for a slot of another version of this layout, as another release writes it."""
+    """Raised for a file of another version of this layout, as another release writes it."""

@@ -16,14 +16,14 @@ from tachikoma_metrics.store.layout.format import (
 
 
 class Header(NamedTuple):
-    """What a slot says of itself and of the process that holds it.
+    """What a file says of itself and of the process that holds it.
 
     ``started`` and ``parent_started`` are in clock ticks since the machine started
     (field 22 of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); the
     parent is 0 unless it is a server that outlives its workers. ``cpu_left`` are the
-    CPU seconds of those who held the slot before, ``cpu_seen`` those of the holder
-    as last seen. ``serial`` is another number for each slot that is made, ``run`` one for all
-    processes of a run (see ``runs``). ``moved_from`` is the serial number of the slot that the
+    CPU seconds of those who held the file before, ``cpu_seen`` those of the holder
+    as last seen. ``serial`` is another number for each file that is made, ``run`` one for all
+    processes of a run (see ``runs``). ``moved_from`` is the serial number of the file that the
     holder had before, if that was removed with its directory, and ``moved_at`` the moment, by
     ``time.monotonic()``, if other processes had to move as well; ``state`` is a ``State``.
     """
@@ -49,7 +49,7 @@ class Header(NamedTuple):
 
 
 class State:
-    """What the file of a slot is: its holder's own, or something else.
+    """What the file of a file is: its holder's own, or something else.
 
     A ``COPY`` stands for a file that was removed, while its holder still writes to that. It has
     ``MOVED`` once the holder has another file.
@@ -64,7 +64,7 @@ _HEADER = struct.Struct("=8sQQdQQQQQQdddQQQdQ16x")
 HEADER_SIZE = _HEADER.size
 _OFFSETS = {name: DOUBLE * place for place, name in enumerate(Header._fields)}
 ZERO_AT = _OFFSETS["always_zero"] // DOUBLE
-"""Where every slot has a double that is zero, for whatever it has no record of."""
+"""Where every file has a double that is zero, for whatever it has no record of."""
 
 
 def pack_header(header: Header) -> bytes:
@@ -73,7 +73,7 @@ def pack_header(header: Header) -> bytes:
 
 
 def unpack_header(buffer: bytes | memoryview) -> Header:
-    """Return the header a slot begins with; raise ``Damaged`` if it has none."""
+    """Return the header a file begins with; raise ``Damaged`` if it has none."""
     if len(buffer) < HEADER_SIZE:
         raise Damaged(f"A slot should have a header of {HEADER_SIZE} bytes; got {len(buffer)}.")
     header = Header(*_HEADER.unpack_from(buffer))

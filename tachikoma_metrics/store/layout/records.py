@@ -43,7 +43,7 @@ class Record(NamedTuple):
 
     @property
     def series(self) -> Series:
-        """Return the label set whose values these are; raise ``TypeError`` for a family."""
+        """Return the label set whose values these are; raise ``TypeError`` for a metric."""
         if isinstance(self.subject, Declaration):
             raise TypeError(f"{self.subject.name} has no values of its own.")
         return self.subject
@@ -54,9 +54,9 @@ def _aligned(size: int) -> int:
 
 
 def encode_declaration(declaration: Declaration) -> bytes:
-    """Return the record of a family, which stands before those of its label sets.
+    """Return the record of a metric, which stands before those of its label sets.
 
-    Raises ``ValueError`` for a family that no page could show.
+    Raises ``ValueError`` for a metric that no page could show.
     """
     problem = problem_with(declaration)
     if problem:
@@ -67,14 +67,14 @@ def encode_declaration(declaration: Declaration) -> bytes:
 def encode_series(series: Series, ordinal: int) -> bytes:
     """Return the record of a label set, its values and its moment zero.
 
-    ``ordinal`` is the place of its family among the slot's families.
+    ``ordinal`` is the place of its metric among the file's metrics.
     """
     words = words_of_series(series)
     return _encoded(Kind.SERIES, words, width=series.declaration.width, ordinal=ordinal)
 
 
 def words_of_series(series: Series) -> bytes:
-    """Return what the record of a label set says of it, apart from its family."""
+    """Return what the record of a label set says of it, apart from its metric."""
     return json.dumps(series.labels).encode()
 
 
@@ -84,7 +84,7 @@ def _encoded(kind: int, words: bytes, *, width: int, ordinal: int) -> bytes:
 
 
 def record_of(subject: Declaration | Series, encoded: bytes, at: int) -> Record:
-    """Return what ``encoded``, at byte ``at`` of a slot, is."""
+    """Return what ``encoded``, at byte ``at`` of a file, is."""
     kind, length, width, _ = _RECORD.unpack_from(encoded)
     index = (at + _RECORD.size + _aligned(length)) // DOUBLE + 1
     return Record(kind, at, index, width, subject, at + len(encoded))
@@ -145,12 +145,12 @@ def _strings(values: list[Any]) -> tuple[str, ...]:
 
 
 Raw = tuple[int, bytes, int, int, int, int, int]
-"""Kind, words, width, place of the family, beginning in bytes, first value in doubles, and
+"""Kind, words, width, place of the metric, beginning in bytes, first value in doubles, and
 end in bytes of a record that nobody has understood yet."""
 
 
 def walk(buffer: bytes | memoryview, used: int) -> Iterator[Raw]:
-    """Yield the records of a slot that has ``used`` bytes.
+    """Yield the records of a file that has ``used`` bytes.
 
     Raises ``Damaged`` where there is no record; what was yielded before is one.
     """
@@ -174,7 +174,7 @@ def walk(buffer: bytes | memoryview, used: int) -> Iterator[Raw]:
 
 
 def parse(buffer: bytes | memoryview, used: int) -> Iterator[Record]:
-    """Yield the records of a slot that has ``used`` bytes, understood.
+    """Yield the records of a file that has ``used`` bytes, understood.
 
     Raises ``Damaged`` where the bytes are no record; what was yielded before is sound.
     """
@@ -190,7 +190,7 @@ def parse(buffer: bytes | memoryview, used: int) -> Iterator[Record]:
 
 
 def read_declaration(words: bytes) -> Declaration:
-    """Return the family a record declares; raise ``Damaged`` if it declares none."""
+    """Return the metric a record declares; raise ``Damaged`` if it declares none."""
     try:
         return _declaration(words)
     except Damaged:

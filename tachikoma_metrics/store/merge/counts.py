@@ -48,7 +48,7 @@ class CountsGuard:
     def find(
         self, slot: int, reading: Reading, row: Any, firsts: Mapping[int, int], on_damage: OnDamage
     ) -> None:
-        """Find the unsound records of one slot, and tell of each once."""
+        """Find the unsound records of one file, and tell of each once."""
         for number, series in self._named.items():
             first, width = firsts.get(number), series.declaration.width
             if first is None or _is_sound(series.declaration, row[first : first + width]):

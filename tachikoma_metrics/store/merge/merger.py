@@ -28,15 +28,15 @@ class Merger:
     def merge(
         self, readings: Sequence[Reading], on_damage: OnDamage, limits: Limits = NO_LIMITS
     ) -> list[Family]:
-        """Return the families that any of the slots has, with the label sets within ``limits``.
+        """Return the metrics that any of the files has, with the label sets within ``limits``.
 
-        Damaged parts of a slot are left out, and reported of once.
+        Damaged parts of a file are left out, and reported of once.
         """
         try:
             return self._merged(readings, on_damage, limits)
         except Exception as error:
             pass_on(error)
-        # One slot is not to cost the others.
+        # One file is not to cost the others.
         self._forget()
         sound = [one for one in readings if _is_mergeable(one, on_damage)]
         return self._merged(sound, on_damage, limits)

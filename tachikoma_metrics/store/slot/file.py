@@ -1,4 +1,4 @@
-"""A slot in a memory-mapped file, which other processes read."""
+"""A file in a memory-mapped file, which other processes read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CANNOT_SET_ASIDE = (errno.EOPNOTSUPP, errno.EINVAL)
 
 
 class FileSlot(Slot):
-    """A slot in a file, which others read while this process writes it.
+    """A file in a file, which others read while this process writes it.
 
-    ``file`` is locked, which tells others that this process lives; the slot keeps it.
+    ``file`` is locked, which tells others that this process lives; the file keeps it.
     Raises ``OSError`` if the file system has no room.
     """
 
@@ -36,17 +36,17 @@ class FileSlot(Slot):
 
     @property
     def directory(self) -> str:
-        """Return the path of the directory the slot is in."""
+        """Return the path of the directory the file is in."""
         return os.path.dirname(self.path)
 
     @property
     def serial(self) -> int:
-        """Return the serial number of the slot."""
+        """Return the serial number of the file."""
         return self.header().serial
 
     @property
     def number(self) -> int:
-        """Return the number of the slot among those of the service."""
+        """Return the number of the file among those of the service."""
         return int(self.path.rpartition("-")[2])
 
     def _grow(self, size: int) -> None:
@@ -58,7 +58,7 @@ class FileSlot(Slot):
         self._map = mapped
 
     def is_in_place(self) -> bool:
-        """Return whether others find this slot where it was, as it was."""
+        """Return whether others find this file where it was, as it was."""
         try:
             status = os.stat(self.path, follow_symlinks=False)
         except OSError as error:
@@ -77,7 +77,7 @@ class FileSlot(Slot):
         self.set_header(cpu_seen=max(seconds, self.header().cpu_seen))
 
     def take_cpu_from(self, header: Header) -> None:
-        """Add the CPU seconds of the slot that this process had before."""
+        """Add the CPU seconds of the file that this process had before."""
         own = self.header()
         self.set_header(
             cpu_left=own.cpu_left + header.cpu_left, cpu_seen=max(own.cpu_seen, header.cpu_seen)
@@ -103,11 +103,11 @@ class FileSlot(Slot):
 
 
 _open: set[FileSlot] = set()
-"""The slots this process has open, those in the making included."""
+"""The files this process has open, those in the making included."""
 
 
 def close_all() -> None:
-    """Let go, in a forked child, of all slots its parent had open."""
+    """Let go, in a forked child, of all files its parent had open."""
     for slot in list(_open):
         slot.close()
 

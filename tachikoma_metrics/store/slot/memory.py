@@ -1,4 +1,4 @@
-"""A slot in memory, which no other process reads."""
+"""A file in memory, which no other process reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _serials = itertools.count(1)
 
 
 class MemorySlot(Slot):
-    """A slot that no other process reads.
+    """A file that no other process reads.
 
     ``serial`` is another number for each, so that nobody takes one for another.
     """
@@ -26,7 +26,7 @@ class MemorySlot(Slot):
 
     @classmethod
     def holding(cls, content: bytes) -> MemorySlot:
-        """Return a slot with these bytes, whose records are to be adopted."""
+        """Return a file with these bytes, whose records are to be adopted."""
         slot = cls()
         whole = content[: len(content) // DOUBLE * DOUBLE]
         slot.size = len(whole)
@@ -44,7 +44,7 @@ class MemorySlot(Slot):
         return sum(map(len, self._removed.values())) > len(self.records)
 
     def compacted(self) -> MemorySlot:
-        """Return another slot, without what was removed from this, which is over."""
+        """Return another file, without what was removed from this, which is over."""
         slot = MemorySlot()
         for series, record in self.records.items():
             slot.place(series, self.made_at(record))

@@ -25,7 +25,7 @@ from tachikoma_metrics.store.layout import (
 )
 
 FIRST_SIZE = 64 * 1024
-"""Bytes a slot has at first; RAM-backed directories are small in containers."""
+"""Bytes a file has at first; RAM-backed directories are small in containers."""
 
 
 class Slot(ABC):
@@ -48,7 +48,7 @@ class Slot(ABC):
         self._removed: dict[tuple[Declaration, int], list[Record]] = {}
         self.used = HEADER_SIZE
 
-    # --- what a slot is backed by -------------------------------------------
+    # --- what a file is backed by -------------------------------------------
 
     @abstractmethod
     def _grow(self, size: int) -> None:
@@ -56,7 +56,7 @@ class Slot(ABC):
 
     @property
     def raw(self) -> memoryview:
-        """Return the bytes of the slot."""
+        """Return the bytes of the file."""
         return self._raw
 
     def _show(self, raw: memoryview) -> None:
@@ -75,7 +75,7 @@ class Slot(ABC):
     # --- header -------------------------------------------------------------
 
     def header(self) -> Header:
-        """Return what the slot says of itself."""
+        """Return what the file says of itself."""
         return layout.unpack_header(self._raw)
 
     def set_header(self, **fields: Any) -> None:
@@ -109,7 +109,7 @@ class Slot(ABC):
         return damage
 
     def has_room(self, series: Series, limit: float) -> bool:
-        """Return whether a family may have ``limit`` label sets here, with this one.
+        """Return whether a metric may have ``limit`` label sets here, with this one.
 
         The last place is kept for the label set ``overflow``, which may be here before
         the others: it takes none of theirs.
@@ -122,7 +122,7 @@ class Slot(ABC):
         """Return where the values of ``series`` begin, in doubles.
 
         A record that is made says that it was ``made_at``, or now. Raises ``OSError`` if
-        the slot should grow for it and cannot.
+        the file should grow for it and cannot.
         """
         record = self.records.get(series) or self._add(series, made_at)
         return record.first
@@ -147,7 +147,7 @@ class Slot(ABC):
             self.memory[index] = value
 
     def absorb(self, series: Series, values: Sequence[float]) -> None:
-        """Add values of another slot to those of ``series``, which has a place here."""
+        """Add values of another file to those of ``series``, which has a place here."""
         record = self.records[series]
         own = self.values(record)
         if series.declaration.type == GAUGE:
@@ -183,7 +183,7 @@ class Slot(ABC):
 
     def _add(self, series: Series, made_at: float | None) -> Record:
         encoded = layout.encode_series(series, self._ordinal(series.declaration))
-        # Of the same family: who reads from the beginning has to know it by then.
+        # Of the same metric: who reads from the beginning has to know it by then.
         removed = self._removed.get((series.declaration, len(encoded)))
         if removed:
             return self._reuse(removed.pop(), series, encoded, made_at)
@@ -195,7 +195,7 @@ class Slot(ABC):
         return record
 
     def _ordinal(self, declaration: Declaration) -> int:
-        """Return the place of a family among those of the slot; declare it if it is new."""
+        """Return the place of a metric among those of the file; declare it if it is new."""
         if declaration not in self._ordinals:
             encoded = layout.encode_declaration(declaration)
             self._remember(layout.record_of(declaration, encoded, self._append(encoded)))
