@@ -30,7 +30,7 @@ class InternedLabelSets:
         self._tables: dict[bytes, tuple[Declaration, dict[bytes, int]]] = {}
         self._numbers: dict[Declaration, dict[bytes, int]] = {}
 
-    def firsts(self, content: bytes, used: int, found: dict[int, int]) -> None:
+    def read(self, content: bytes, used: int, found: dict[int, int]) -> None:
         """Note in ``found`` where each label set has its values; raise ``Damaged``."""
         tables: list[tuple[Declaration, dict[bytes, int]]] = []
         for kind, words, width, ordinal, _, first, _ in layout.walk(content, used):
@@ -43,7 +43,7 @@ class InternedLabelSets:
             elif kind == layout.Kind.DECLARATION:
                 tables.append(self._table(words))
             elif kind != layout.Kind.REMOVED:
-                raise Damaged(f"A record should be of a known kind and family; got {kind}.")
+                raise Damaged(f"A record must be of a known kind and metric; got {kind}.")
 
     def _table(self, words: bytes) -> tuple[Declaration, dict[bytes, int]]:
         if words not in self._tables:

@@ -1,4 +1,4 @@
-"""Which files of a directory a process holds, and which are free."""
+"""Which memory-mapped files of a directory a process holds, and which are free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tachikoma_metrics.store.runs import Run
 
 @dataclass
 class Found:
-    """The files of a directory: those that are free, locked, and the headers of the others."""
+    """The slots of a directory; ``free`` has the files that are locked here."""
 
     free: dict[int, TemporaryFile] = field(default_factory=dict)
     headers: dict[int, Header | None] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Found:
 
     @property
     def live_runs(self) -> set[int]:
-        """Return the numbers of the runs that hold a file, or have a server that lives."""
+        """Return the numbers of the runs that hold a file, or whose server is live."""
         headers = [*self.held.values(), *filter(_has_server, self.headers.values())]
         return {header.run for header in headers if header is not None}
 
@@ -39,17 +39,17 @@ class Found:
 
 
 def is_in_use(directory: int) -> bool:
-    """Return whether a process holds a file, or the server of one that did may still live."""
+    """Return whether a process holds a file, or the server of a former holder may be live."""
     with ExitStack() as stack:
-        found = look(directory, stack, is_shared=True)
+        found = find_slots(directory, stack, is_shared=True)
         headers = [header for header in found.headers.values() if header is not None]
-        return bool(found.held) or any(server_lives(one) is not False for one in headers)
+        return bool(found.held) or any(is_server_live(one) is not False for one in headers)
 
 
-def look(
+def find_slots(
     directory: int, stack: ExitStack, run: Run | None = None, *, is_shared: bool = False
 ) -> Found:
-    """Return what files there are, up to the first free one of ``run``."""
+    """Return the slots, up to the first free one of ``run``."""
     found = Found()
     for number in numbers(directory):
         try:
@@ -57,9 +57,9 @@ def look(
         except OSError as error:
             pass_on(error)
             if is_passing(error):
-                # A file that is overlooked would be one that nobody holds.
+                # A file that is not found would count as free.
                 raise
-            # Not a file, or not ours: no file, whatever its name says.
+            # Not a file, or another user's: no slot, in spite of its name.
             continue
         if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
             continue
@@ -80,7 +80,7 @@ def look(
 def counted_elsewhere(directory: int) -> set[int]:
     """Return the serial numbers of files whose values are in the archive, or in another file.
 
-    Raises ``OSError`` if that cannot be known now.
+    Raises ``OSError`` if that cannot be read now.
     """
     found: set[int] = set()
     with suppress(Damaged):
@@ -101,11 +101,11 @@ def _header_or_none(file: TemporaryFile) -> Header | None:
 
 
 def _has_server(header: Header | None) -> bool:
-    return header is not None and server_lives(header) is True
+    return header is not None and is_server_live(header) is True
 
 
-def server_lives(header: Header) -> bool | None:
-    """Return whether the server of a file's last holder may make another; None if unknown."""
+def is_server_live(header: Header) -> bool | None:
+    """Return whether the server of a file's last holder is live; None if unknown."""
     if header.boot != system.boot():
         return False
     if header.namespace != system.namespace() or system.stat_of(os.getpid()) is None:

@@ -1,4 +1,4 @@
-"""What another process finds in a file."""
+"""What another process reads in a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tachikoma_metrics.store.incomplete import is_passing
 from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header
 
 _NAME = re.compile(r"slot-([0-9]{1,6})")
-_MOST_LOOKS = 5
+_MOST_TRIES = 5
 
 ARCHIVE = -2
-"""What stands for the number of a file in the reading of the archive."""
+"""The number of the reading of the archive, which has no slot number."""
 
 OnDamage = Callable[[Exception, str], None]
-"""Told what is wrong with a file, and the path of the file."""
+"""Called with what is wrong with a file, and with its path."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What another process finds in a file; what ``is_private`` no other process finds.
+    """The content of a file; one that ``is_private`` no other process can read.
 
-    ``identity`` is another for each file, ``content`` are the bytes in use.
+    ``identity`` differs for each file, ``content`` are the bytes in use.
     """
 
     number: int
@@ -40,23 +40,23 @@ class Reading:
 
 
 def numbers(directory: int) -> list[int]:
-    """Return the numbers of the files in a directory, the lowest first."""
+    """Return the numbers of the slots in a directory, the lowest first."""
     matches = map(_NAME.fullmatch, names_in(directory))
     return sorted(int(match[1]) for match in matches if match)
 
 
 def name_of(number: int) -> str:
-    """Return the name of a file's file."""
+    """Return the name of a slot's file."""
     return f"slot-{number}"
 
 
 def header_of(descriptor: int) -> Header:
-    """Return what a file says of itself; raise ``Damaged`` if it has no header."""
+    """Return the header of a file; raise ``Damaged`` if it has none."""
     return layout.unpack_header(os.pread(descriptor, HEADER_SIZE, 0))
 
 
 def headers(directory: int) -> Iterator[tuple[int, Header]]:
-    """Yield the number and the header of each file in a directory that has one.
+    """Yield the number and the header of each file in a directory that has a header.
 
     Raises ``OSError`` for a file that may be readable the next time.
     """
@@ -75,9 +75,9 @@ def headers(directory: int) -> Iterator[tuple[int, Header]]:
 def content_of(descriptor: int) -> tuple[Header, bytes]:
     """Return the header and all bytes in use; raise ``Damaged`` if there is no header.
 
-    Looks again where the holder was about to rewrite records.
+    Reads again if the holder was rewriting records.
     """
-    for _ in range(_MOST_LOOKS):
+    for _ in range(_MOST_TRIES):
         size = os.fstat(descriptor).st_size
         before = header_of(descriptor)
         content = os.pread(descriptor, min(before.used, size), 0)

@@ -1,6 +1,6 @@
-"""The bytes of a memory-mapped file: a header, then records, each a few words and some doubles.
+"""The bytes of a memory-mapped file: a header, then records, each with a text and some doubles.
 
-Each process has one such file, its *file*. Everything is aligned to eight bytes and in the byte
+Each process has one such file, its *slot*. Everything is aligned to eight bytes and in the byte
 order of the machine, so that a value is one double that one process stores and every other
 process reads whole. A record is complete before the header includes it, and never moves, except
 under an odd generation (as in a seqlock:

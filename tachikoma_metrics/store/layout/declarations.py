@@ -11,7 +11,8 @@ from typing import NamedTuple
 COUNTER, GAUGE, HISTOGRAM, SUMMARY = "counter", "gauge", "histogram", "summary"
 
 LIVESUM_OF_SET = "livesum-of-set"
-"""A mode of our own: the sum over the living that gave it a value, and none if none did."""
+"""A mode that prometheus_client does not have: the sum over the live processes that set the gauge,
+and no sample if none did."""
 
 MODES = frozenset(
     {
@@ -21,22 +22,22 @@ MODES = frozenset(
         LIVESUM_OF_SET,
     }
 )
-"""How the gauges of several processes may become one (see ``gauges``)."""
+"""How the gauges of several processes may be merged (see ``gauges``)."""
 
-# Of a gauge's record.
+# Places in a gauge's record.
 VALUE, SET_AT, WAS_CHANGED, LEFT_VALUE, LEFT_SET_AT = range(5)
 GAUGE_WIDTH = 5
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """Tell a metric from all others, and how the values of processes become one.
+    """Identify a metric, and say how the values of processes are merged.
 
     ``name`` is prometheus_client's: a counter's is without ``_total``. ``bounds`` are
     a histogram's upper bounds with ``+Inf``; ``mode`` is a gauge's multi-process mode
-    or "" (see ``merge``). ``is_ours`` keeps a metric of the catalogue apart from one
-    of the project's with the same name. ``lost`` is the name of the counter to which a
-    gauge's value is added when its process dies, or "".
+    or "" (see ``gauges``). ``is_ours`` distinguishes a metric of the catalogue from one of the
+    project with the same name. ``lost`` is the name of the counter to which a gauge's value is
+    added when its process dies, or "".
     """
 
     type: str
@@ -58,8 +59,8 @@ class Declaration:
     def width(self) -> int:
         """Return the number of doubles in the record of a label set.
 
-        A counter has its total, a summary its count and sum, a histogram its sum and
-        the count of each bucket alone.
+        A counter has its total, a summary its count and sum, a histogram its sum and the count of
+        each bucket, not cumulated.
         """
         widths = {COUNTER: 1, SUMMARY: 2, GAUGE: GAUGE_WIDTH, HISTOGRAM: 1 + len(self.bounds)}
         return widths[self.type]
@@ -73,14 +74,14 @@ class Declaration:
 
 
 class Series(NamedTuple):
-    """Name one label set of a metric."""
+    """One label set of a metric."""
 
     declaration: Declaration
     labels: tuple[str, ...]
 
 
 def problem_with(declaration: Declaration) -> str:
-    """Return what a metric should be and is not, as no process declares it."""
+    """Return what is wrong with a declaration, as the end of a sentence; "" if nothing is."""
     type_, bounds = declaration.type, declaration.bounds
     if type_ not in (COUNTER, GAUGE, HISTOGRAM, SUMMARY):
         return "be of a known type"
@@ -88,7 +89,7 @@ def problem_with(declaration: Declaration) -> str:
         return "have names"
     if len(set(declaration.labels)) < len(declaration.labels):
         return "have labels of different names"
-    # NaN is neither less nor greater than anything, and prometheus_client takes one twice.
+    # NaN is neither less nor greater than anything; prometheus_client accepts a bound twice.
     is_rising = all(low <= high for low, high in pairwise(bounds))
     if type_ == HISTOGRAM and not (is_rising and bounds[-1:] == (math.inf,)):
         return "have bounds that rise to +Inf"

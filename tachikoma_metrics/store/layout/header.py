@@ -16,16 +16,16 @@ from tachikoma_metrics.store.layout.format import (
 
 
 class Header(NamedTuple):
-    """What a file says of itself and of the process that holds it.
+    """Facts about a file and the process that holds it.
 
     ``started`` and ``parent_started`` are in clock ticks since the machine started
     (field 22 of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html); the
-    parent is 0 unless it is a server that outlives its workers. ``cpu_left`` are the
-    CPU seconds of those who held the file before, ``cpu_seen`` those of the holder
-    as last seen. ``serial`` is another number for each file that is made, ``run`` one for all
-    processes of a run (see ``runs``). ``moved_from`` is the serial number of the file that the
-    holder had before, if that was removed with its directory, and ``moved_at`` the moment, by
-    ``time.monotonic()``, if other processes had to move as well; ``state`` is a ``State``.
+    parent is 0 unless it is a server that outlives its workers. ``cpu_left`` are the CPU seconds
+    of the former holders, ``cpu_seen`` those of the holder as last read. ``serial`` differs for
+    each file that is made, ``run`` is the same for all processes of a run (see ``runs``).
+    ``moved_from`` is the serial number of the holder's former file, if that was removed with its
+    directory, and ``moved_at`` the time of that, by ``time.monotonic()``, if other processes had
+    to move as well; ``state`` is a ``State``.
     """
 
     magic: bytes = MAGIC
@@ -49,10 +49,10 @@ class Header(NamedTuple):
 
 
 class State:
-    """What the file of a file is: its holder's own, or something else.
+    """Whether a file is the one its holder writes to.
 
-    A ``COPY`` stands for a file that was removed, while its holder still writes to that. It has
-    ``MOVED`` once the holder has another file.
+    A ``COPY`` stands for a removed file that its holder still writes to. A file is ``MOVED`` once
+    its holder has another.
     """
 
     OWN = 0
@@ -64,7 +64,7 @@ _HEADER = struct.Struct("=8sQQdQQQQQQdddQQQdQ16x")
 HEADER_SIZE = _HEADER.size
 _OFFSETS = {name: DOUBLE * place for place, name in enumerate(Header._fields)}
 ZERO_AT = _OFFSETS["always_zero"] // DOUBLE
-"""Where every file has a double that is zero, for whatever it has no record of."""
+"""Where every file has a double that is zero, for label sets without a record in it."""
 
 
 def pack_header(header: Header) -> bytes:
@@ -73,16 +73,16 @@ def pack_header(header: Header) -> bytes:
 
 
 def unpack_header(buffer: bytes | memoryview) -> Header:
-    """Return the header a file begins with; raise ``Damaged`` if it has none."""
+    """Return the header of a file; raise ``Damaged`` if it has none."""
     if len(buffer) < HEADER_SIZE:
-        raise Damaged(f"A slot should have a header of {HEADER_SIZE} bytes; got {len(buffer)}.")
+        raise Damaged(f"A slot must have a header of {HEADER_SIZE} bytes; got {len(buffer)}.")
     header = Header(*_HEADER.unpack_from(buffer))
     if header.magic != MAGIC and header.magic[:-1] == MAGIC[:-1]:
-        raise OtherLayout(f"A slot should have version {MAGIC[-1]}; got {header.magic[-1]}.")
+        raise OtherLayout(f"A slot must have version {MAGIC[-1]}; got {header.magic[-1]}.")
     if header.magic != MAGIC:
-        raise Damaged(f"A slot should begin with {MAGIC!r}; got {header.magic!r}.")
+        raise Damaged(f"A slot must begin with {MAGIC!r}; got {header.magic!r}.")
     if not _is_sound(header):
-        raise Damaged(f"A slot should have a header that can be; got {header}.")
+        raise Damaged(f"A slot must have a valid header; got {header}.")
     return header
 
 

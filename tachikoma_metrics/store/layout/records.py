@@ -15,7 +15,7 @@ from tachikoma_metrics.store.layout.header import HEADER_SIZE
 
 
 class Kind:
-    """What a record is."""
+    """Kinds of records."""
 
     DECLARATION = 1
     SERIES = 2
@@ -27,11 +27,11 @@ _MOMENT = struct.Struct("=d")
 
 
 class Record(NamedTuple):
-    """Where one record is, and what it is about.
+    """Where a record is, and what it is about.
 
-    ``at`` is its beginning in bytes, ``first`` its first value in doubles. The double
-    before that one is the moment at which it was made, by ``time.monotonic()``: the
-    processes of a machine have that clock in common.
+    ``at`` is its beginning in bytes, ``first`` its first value in doubles. The double before
+    that value is the time at which the record was made, by ``time.monotonic()``, a clock that all
+    processes of a machine share.
     """
 
     kind: int
@@ -43,9 +43,9 @@ class Record(NamedTuple):
 
     @property
     def series(self) -> Series:
-        """Return the label set whose values these are; raise ``TypeError`` for a metric."""
+        """Return the label set of the values; raise ``TypeError`` for a declaration."""
         if isinstance(self.subject, Declaration):
-            raise TypeError(f"{self.subject.name} has no values of its own.")
+            raise TypeError(f"{self.subject.name} is a declaration, which has no values.")
         return self.subject
 
 
@@ -54,27 +54,27 @@ def _aligned(size: int) -> int:
 
 
 def encode_declaration(declaration: Declaration) -> bytes:
-    """Return the record of a metric, which stands before those of its label sets.
+    """Return the record of a declaration, which precedes those of its label sets.
 
-    Raises ``ValueError`` for a metric that no page could show.
+    Raises ``ValueError`` for a metric that could not be exposed.
     """
     problem = problem_with(declaration)
     if problem:
-        raise ValueError(f"A family should {problem}; got {declaration}.")
+        raise ValueError(f"A metric must {problem}; got {declaration}.")
     return _encoded(Kind.DECLARATION, _words_of(declaration), width=0, ordinal=0)
 
 
 def encode_series(series: Series, ordinal: int) -> bytes:
-    """Return the record of a label set, its values and its moment zero.
+    """Return the record of a label set, with its values and its time zero.
 
-    ``ordinal`` is the place of its metric among the file's metrics.
+    ``ordinal`` is the place of its declaration among those of the file.
     """
     words = words_of_series(series)
     return _encoded(Kind.SERIES, words, width=series.declaration.width, ordinal=ordinal)
 
 
 def words_of_series(series: Series) -> bytes:
-    """Return what the record of a label set says of it, apart from its metric."""
+    """Return the text in the record of a label set: its values without the metric."""
     return json.dumps(series.labels).encode()
 
 
@@ -84,7 +84,7 @@ def _encoded(kind: int, words: bytes, *, width: int, ordinal: int) -> bytes:
 
 
 def record_of(subject: Declaration | Series, encoded: bytes, at: int) -> Record:
-    """Return what ``encoded``, at byte ``at`` of a file, is."""
+    """Return the record that ``encoded`` is, at byte ``at`` of a file."""
     kind, length, width, _ = _RECORD.unpack_from(encoded)
     index = (at + _RECORD.size + _aligned(length)) // DOUBLE + 1
     return Record(kind, at, index, width, subject, at + len(encoded))
@@ -97,16 +97,16 @@ def moment_of(content: bytes, first: int) -> float:
 
 
 KIND_SIZE = 4
-"""Bytes at the beginning of a record that say what it is."""
+"""Bytes at the beginning of a record that are its kind."""
 
 
 def pack_kind(kind: int) -> bytes:
-    """Return the bytes that say, at the beginning of a record, what it is."""
+    """Return the bytes of a record's kind."""
     return struct.pack("=I", kind)
 
 
 def mark(buffer: memoryview, at: int, kind: int) -> None:
-    """Change what the record at ``at`` is."""
+    """Change the kind of the record at ``at``."""
     buffer[at : at + KIND_SIZE] = pack_kind(kind)
 
 
@@ -131,7 +131,7 @@ def _declaration(words: bytes) -> Declaration:
     )
     problem = problem_with(declaration)
     if problem:
-        raise Damaged(f"A family should {problem}; got {words[:200]!r}.")
+        raise Damaged(f"A metric must {problem}; got {words[:200]!r}.")
     return declaration
 
 
@@ -145,14 +145,14 @@ def _strings(values: list[Any]) -> tuple[str, ...]:
 
 
 Raw = tuple[int, bytes, int, int, int, int, int]
-"""Kind, words, width, place of the metric, beginning in bytes, first value in doubles, and
-end in bytes of a record that nobody has understood yet."""
+"""Kind, words, width, place of the declaration, beginning in bytes, first value in doubles, and end
+in bytes of a record that is not decoded yet."""
 
 
 def walk(buffer: bytes | memoryview, used: int) -> Iterator[Raw]:
     """Yield the records of a file that has ``used`` bytes.
 
-    Raises ``Damaged`` where there is no record; what was yielded before is one.
+    Raises ``Damaged`` at bytes that are no record; what was yielded before is one.
     """
     size = min(used, len(buffer))
     unpack = _RECORD.unpack_from
@@ -160,23 +160,23 @@ def walk(buffer: bytes | memoryview, used: int) -> Iterator[Raw]:
     while at < size:
         begin = at + _RECORD.size
         if begin > size:
-            raise Damaged(f"A record should begin at byte {at}; the slot ends at {size}.")
+            raise Damaged(f"A record must begin at byte {at}; the slot ends at {size}.")
         kind, length, width, ordinal = unpack(buffer, at)
         values_at = begin + _aligned(length) + DOUBLE
         end = values_at + width * DOUBLE
         if end > size:
-            raise Damaged(f"The record at byte {at} should end by byte {size}; got {end}.")
+            raise Damaged(f"The record at byte {at} must end by byte {size}; got {end}.")
         words = bytes(buffer[begin : begin + length])
         yield kind, words, width, ordinal, at, values_at // DOUBLE, end
         at = end
     if size < used:
-        raise Damaged(f"A slot should have the {used} bytes it says; got {size}.")
+        raise Damaged(f"A slot must have the {used} bytes of its header; got {size}.")
 
 
 def parse(buffer: bytes | memoryview, used: int) -> Iterator[Record]:
-    """Yield the records of a file that has ``used`` bytes, understood.
+    """Yield the records of a file that has ``used`` bytes, decoded.
 
-    Raises ``Damaged`` where the bytes are no record; what was yielded before is sound.
+    Raises ``Damaged`` at bytes that are no record; what was yielded before is sound.
     """
     declarations: list[Declaration] = []
     for kind, words, width, ordinal, at, first, end in walk(buffer, used):
@@ -190,25 +190,25 @@ def parse(buffer: bytes | memoryview, used: int) -> Iterator[Record]:
 
 
 def read_declaration(words: bytes) -> Declaration:
-    """Return the metric a record declares; raise ``Damaged`` if it declares none."""
+    """Return the declaration in a record; raise ``Damaged`` if there is none."""
     try:
         return _declaration(words)
     except Damaged:
         raise
     except Exception as error:
         pass_on(error)
-        raise Damaged(f"A record should have readable words; got {words[:80]!r}.") from error
+        raise Damaged(f"A record must have readable words; got {words[:80]!r}.") from error
 
 
-def read_series(kind: int, words: bytes, width: int, family: list[Declaration]) -> Series:
-    """Return the label set a record is about; raise ``Damaged`` if it is not of ``family``."""
+def read_series(kind: int, words: bytes, width: int, declared: list[Declaration]) -> Series:
+    """Return the label set of a record; raise ``Damaged`` if its metric is not ``declared``."""
     try:
-        series = Series(family[0], _label_values(words))
+        series = Series(declared[0], _label_values(words))
     except Exception as error:
         pass_on(error)
-        raise Damaged(f"A record should have readable words; got {words[:80]!r}.") from error
+        raise Damaged(f"A record must have readable words; got {words[:80]!r}.") from error
     declaration = series.declaration
     fits = width == declaration.width and len(series.labels) == len(declaration.labels)
     if kind not in (Kind.SERIES, Kind.REMOVED) or not fits:
-        raise Damaged(f"A record should fit its family {declaration.name}; got kind {kind}.")
+        raise Damaged(f"A record must fit its metric {declaration.name}; got kind {kind}.")
     return series

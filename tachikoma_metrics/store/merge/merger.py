@@ -14,7 +14,7 @@ from tachikoma_metrics.store.reading import ARCHIVE, Reading
 
 
 class Merger:
-    """Merge readings, remembering what the last ones had in common with the next."""
+    """Merge readings, and reuse what stays the same from one scrape to the next."""
 
     def __init__(self) -> None:
         self._forget()
@@ -28,7 +28,7 @@ class Merger:
     def merge(
         self, readings: Sequence[Reading], on_damage: OnDamage, limits: Limits = NO_LIMITS
     ) -> list[Family]:
-        """Return the metrics that any of the files has, with the label sets within ``limits``.
+        """Return the metrics that are in any file, with the label sets within ``limits``.
 
         Damaged parts of a file are left out, and reported of once.
         """
@@ -36,7 +36,7 @@ class Merger:
             return self._merged(readings, on_damage, limits)
         except Exception as error:
             pass_on(error)
-        # One file is not to cost the others.
+        # One damaged file must not hide the others.
         self._forget()
         sound = [one for one in readings if _is_mergeable(one, on_damage)]
         return self._merged(sound, on_damage, limits)
@@ -67,14 +67,14 @@ class Merger:
             return self._indexes[identity]
         firsts: dict[int, int] = {}
         try:
-            self._interned.firsts(reading.content, header.used, firsts)
+            self._interned.read(reading.content, header.used, firsts)
         except Exception as error:
             pass_on(error)
             on_damage(error, f"slot {reading.number}")
         return FileIndex(identity, firsts, reading.number == ARCHIVE)
 
     def _forget_unused(self) -> None:
-        # Of label sets that come and go, most are gone.
+        # Where label sets come and go, most that were interned are gone.
         if len(self._interned.series) > 1000 + 2 * self._plan.size:
             self._interned = InternedLabelSets()
             self._indexes = {}

@@ -57,8 +57,8 @@ class Picks:
 
     def added(self, rows: list[array[float]]) -> list[float]:
         """Return the totals of all files."""
-        # In the order of the files, each time: in another order a sum may be rounded
-        # another way, and one that falls by its last bit is a reset to Prometheus:
+        # Always in the order of the files: in another order a sum may be rounded differently,
+        # and a sum that falls by its last bit is a counter reset to Prometheus:
         # https://prometheus.io/docs/prometheus/latest/querying/functions/#rate
         totals: list[float] = []
         for pick, additions, row in zip(self._picks, self._additions, rows, strict=True):
@@ -71,7 +71,7 @@ class Picks:
 def _additions(
     additions: list[tuple[int, int, int]], firsts: dict[int, int]
 ) -> list[tuple[int, Pick]]:
-    """Return the places of totals to which values of one file are added, and those values."""
+    """Return the places of totals to which values of one file are added, and their picks."""
     indexes: dict[int, list[int]] = {}
     for number, place, width in additions:
         first = firsts.get(number)

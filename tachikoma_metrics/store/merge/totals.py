@@ -48,7 +48,7 @@ class Totals:
 
 
 def _has_sum(declaration: Declaration) -> bool:
-    # Where negative observations are to be expected, a sum may fall, and is left out:
+    # If negative observations are to be expected, the sum may fall, and is left out:
     # https://prometheus.io/docs/specs/om/open_metrics_spec/#histogram-1
     return declaration.bounds[0] >= 0
 

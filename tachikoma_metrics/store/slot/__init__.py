@@ -1,4 +1,4 @@
-"""A file, as the process that writes it holds it: in a memory-mapped file, or in memory."""
+"""A slot: the records of one process, in a memory-mapped file or in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file in a memory-mapped file, which other processes read."""
+"""A slot in a memory-mapped file, which other processes read."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.layout import Header
 from tachikoma_metrics.store.slot.records import Slot
 
-_CANNOT_SET_ASIDE = (errno.EOPNOTSUPP, errno.EINVAL)
-"""What a file system says that writes instead, where the C library does not do that for it."""
+_CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.EINVAL)
+"""Errors of file systems without fallocate(): zeros are written there instead."""
 
 
 class FileSlot(Slot):
-    """A file in a file, which others read while this process writes it.
+    """A slot in a file, which other processes read while this process writes it.
 
-    ``file`` is locked, which tells others that this process lives; the file keeps it.
+    ``file`` is locked, by which other processes know that this one is live; it stays open.
     Raises ``OSError`` if the file system has no room.
     """
 
@@ -36,7 +36,7 @@ class FileSlot(Slot):
 
     @property
     def directory(self) -> str:
-        """Return the path of the directory the file is in."""
+        """Return the path of the file's directory."""
         return os.path.dirname(self.path)
 
     @property
@@ -46,7 +46,7 @@ class FileSlot(Slot):
 
     @property
     def number(self) -> int:
-        """Return the number of the file among those of the service."""
+        """Return the number of the slot among those of the service."""
         return int(self.path.rpartition("-")[2])
 
     def _grow(self, size: int) -> None:
@@ -58,7 +58,7 @@ class FileSlot(Slot):
         self._map = mapped
 
     def is_in_place(self) -> bool:
-        """Return whether others find this file where it was, as it was."""
+        """Return whether other processes still find this file at its path, undamaged."""
         try:
             status = os.stat(self.path, follow_symlinks=False)
         except OSError as error:
@@ -73,22 +73,22 @@ class FileSlot(Slot):
             return False
 
     def note_cpu(self, seconds: float) -> None:
-        """Write down the CPU seconds of this process; they never fall."""
+        """Record the CPU seconds of this process; they never fall."""
         self.set_header(cpu_seen=max(seconds, self.header().cpu_seen))
 
     def take_cpu_from(self, header: Header) -> None:
-        """Add the CPU seconds of the file that this process had before."""
+        """Add the CPU seconds of this process's former file."""
         own = self.header()
         self.set_header(
             cpu_left=own.cpu_left + header.cpu_left, cpu_seen=max(own.cpu_seen, header.cpu_seen)
         )
 
     def close(self) -> None:
-        """Let go of the file; the lock goes with the last process that has it.
+        """Close the file; the lock ends with the last process that has it open.
 
-        A forked child calls this too: a descriptor or a mapping it kept would hold its
-        parent's lock after the parent's death. It must not unlock: that would unlock
-        the parent.
+        A forked child calls this too: a descriptor or a mapping that it kept would hold its
+        parent's lock after the parent's death. It must not unlock: that would unlock the
+        parent's file.
         """
         _open.discard(self)
         self.release_views()
@@ -103,20 +103,19 @@ class FileSlot(Slot):
 
 
 _open: set[FileSlot] = set()
-"""The files this process has open, those in the making included."""
+"""The files that this process has open, unfinished ones included."""
 
 
 def close_all() -> None:
-    """Let go, in a forked child, of all files its parent had open."""
+    """Close, in a forked child, all files that its parent had open."""
     for slot in list(_open):
         slot.close()
 
 
 def reserve(descriptor: int, size: int) -> None:
-    """Have the file system set ``size`` bytes aside; raise ``OSError`` if it cannot.
+    """Reserve ``size`` bytes on the file system; raise ``OSError`` if it cannot.
 
-    A write to a mapped page that the disk has no room for would end the process with
-    SIGBUS. https://man7.org/linux/man-pages/man3/posix_fallocate.3.html
+    A write to a mapped page without room on the disk would end the process with SIGBUS. https://man7.org/linux/man-pages/man3/posix_fallocate.3.html
     """
     if hasattr(os, "posix_fallocate"):
         try:
@@ -124,7 +123,7 @@ def reserve(descriptor: int, size: int) -> None:
             return
         except OSError as error:
             pass_on(error)
-            if error.errno not in _CANNOT_SET_ASIDE:
+            if error.errno not in _CANNOT_RESERVE:
                 raise
     current = os.fstat(descriptor).st_size
     while current < size:

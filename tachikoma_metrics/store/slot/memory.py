@@ -1,4 +1,4 @@
-"""A file in memory, which no other process reads."""
+"""A slot in memory, which no other process reads."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _serials = itertools.count(1)
 
 
 class MemorySlot(Slot):
-    """A file that no other process reads.
+    """A slot that no other process reads.
 
-    ``serial`` is another number for each, so that nobody takes one for another.
+    ``serial`` is another number for each, so that readers do not confuse two of them.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class MemorySlot(Slot):
 
     @classmethod
     def holding(cls, content: bytes) -> MemorySlot:
-        """Return a file with these bytes, whose records are to be adopted."""
+        """Return a slot with these bytes; the caller is to ``adopt`` its records."""
         slot = cls()
         whole = content[: len(content) // DOUBLE * DOUBLE]
         slot.size = len(whole)
@@ -40,11 +40,11 @@ class MemorySlot(Slot):
 
     @property
     def is_mostly_removed(self) -> bool:
-        """Return whether there are more records that were removed than others."""
+        """Return whether there are more removed records than others."""
         return sum(map(len, self._removed.values())) > len(self.records)
 
     def compacted(self) -> MemorySlot:
-        """Return another file, without what was removed from this, which is over."""
+        """Return another slot, without the removed records; this one cannot be used any more."""
         slot = MemorySlot()
         for series, record in self.records.items():
             slot.place(series, self.made_at(record))

@@ -25,14 +25,14 @@ from tachikoma_metrics.store.layout import (
 )
 
 FIRST_SIZE = 64 * 1024
-"""Bytes a file has at first; RAM-backed directories are small in containers."""
+"""Bytes of a new file; RAM-backed directories are small in containers."""
 
 
 class Slot(ABC):
     """Hold the records of one writer; ``memory`` shows the same bytes as doubles.
 
-    ``memory`` is released whenever a record may have moved. Whoever remembers a place
-    in it gets ``ValueError`` then, and asks for the place anew.
+    ``memory`` is released whenever a record may have moved. A cell that remembers a place in it
+    gets ``ValueError`` then, and asks the store for its place again.
     """
 
     memory: memoryview[float]
@@ -48,7 +48,7 @@ class Slot(ABC):
         self._removed: dict[tuple[Declaration, int], list[Record]] = {}
         self.used = HEADER_SIZE
 
-    # --- what a file is backed by -------------------------------------------
+    # --- memory -------------------------------------------------------------
 
     @abstractmethod
     def _grow(self, size: int) -> None:
@@ -56,7 +56,7 @@ class Slot(ABC):
 
     @property
     def raw(self) -> memoryview:
-        """Return the bytes of the file."""
+        """Return the bytes of the slot."""
         return self._raw
 
     def _show(self, raw: memoryview) -> None:
@@ -67,7 +67,7 @@ class Slot(ABC):
             view.release()
 
     def release_views(self) -> None:
-        """Release all views, so that every remembered place is asked for anew."""
+        """Release all views, so that no remembered place can be used."""
         self.memory.release()
         self._words.release()
         self._raw.release()
@@ -75,18 +75,18 @@ class Slot(ABC):
     # --- header -------------------------------------------------------------
 
     def header(self) -> Header:
-        """Return what the file says of itself."""
+        """Return the header."""
         return layout.unpack_header(self._raw)
 
     def set_header(self, **fields: Any) -> None:
-        """Change fields of the header, each with one store."""
+        """Change fields of the header, each with one memory write."""
         for name, value in fields.items():
             words = self.memory if isinstance(value, float) else self._words
             words[layout.offset_of(name) // DOUBLE] = value
 
     @contextmanager
     def rewriting(self) -> Iterator[None]:
-        """Have readers look again while records change what they are."""
+        """Make readers read again, because records are changed to others."""
         generation = self.header().generation
         self.set_header(generation=generation + 1 + generation % 2)
         try:
@@ -97,7 +97,7 @@ class Slot(ABC):
     # --- records ------------------------------------------------------------
 
     def adopt(self) -> Damaged | None:
-        """Take over the records that are there; return what was wrong after the last."""
+        """Take over the existing records; return what is wrong after the last one."""
         damage = None
         self.used = HEADER_SIZE
         try:
@@ -109,10 +109,10 @@ class Slot(ABC):
         return damage
 
     def has_room(self, series: Series, limit: float) -> bool:
-        """Return whether a metric may have ``limit`` label sets here, with this one.
+        """Return whether this label set is within the ``limit`` of its metric.
 
-        The last place is kept for the label set ``overflow``, which may be here before
-        the others: it takes none of theirs.
+        The last place is reserved for the label set ``overflow``, which may be made before the
+        others.
         """
         full = Series(series.declaration, overflow(len(series.labels)))
         others = self._label_sets.get(series.declaration, 0) - (full in self.records)
@@ -121,8 +121,8 @@ class Slot(ABC):
     def place(self, series: Series, made_at: float | None = None) -> int:
         """Return where the values of ``series`` begin, in doubles.
 
-        A record that is made says that it was ``made_at``, or now. Raises ``OSError`` if
-        the file should grow for it and cannot.
+        A record that is missing is made, with the time ``made_at``, or now. Raises ``OSError`` if
+        the slot cannot grow for it.
         """
         record = self.records.get(series) or self._add(series, made_at)
         return record.first
@@ -132,13 +132,13 @@ class Slot(ABC):
         return self.memory[record.first - 1]
 
     def zero(self, series: Series) -> None:
-        """Set the values of ``series``, which has a place here, to zero."""
+        """Set the values of ``series``, which has a record here, to zero."""
         record = self.records[series]
         self.write(record, [0.0] * record.width)
 
     def values(self, record: Record) -> list[float]:
         """Return the values of a record."""
-        # No slice: a child forked meanwhile could not close the map for it.
+        # No slice: with one, a child that is forked meanwhile could not close the map.
         return list(struct.unpack_from(f"={record.width}d", self._raw, record.first * DOUBLE))
 
     def write(self, record: Record, values: Sequence[float]) -> None:
@@ -147,7 +147,7 @@ class Slot(ABC):
             self.memory[index] = value
 
     def absorb(self, series: Series, values: Sequence[float]) -> None:
-        """Add values of another file to those of ``series``, which has a place here."""
+        """Add values of another slot to those of ``series``, which has a record here."""
         record = self.records[series]
         own = self.values(record)
         if series.declaration.type == GAUGE:
@@ -156,7 +156,7 @@ class Slot(ABC):
             self.write(record, [mine + other for mine, other in zip(own, values, strict=True)])
 
     def leave_behind(self) -> None:
-        """Have the gauges tell of a holder that is over; totals are continued."""
+        """Turn the gauges into what the former holder leaves behind; totals are continued."""
         for series, record in self.records.items():
             if series.declaration.lost:
                 for place, value in gauges.handing_over(self.values(record)):
@@ -173,29 +173,29 @@ class Slot(ABC):
         with self.rewriting():
             layout.mark(self._raw, record.at, Kind.REMOVED)
         self._forget(record)
-        # Whoever remembers the place must not write there any more.
+        # A cell that remembers the place must not write there any more.
         self.invalidate()
 
     def invalidate(self) -> None:
-        """Have every remembered place be asked for anew."""
+        """Make every cell ask for its place again."""
         memory, self.memory = self.memory, _doubles(self._raw)
         memory.release()
 
     def _add(self, series: Series, made_at: float | None) -> Record:
         encoded = layout.encode_series(series, self._ordinal(series.declaration))
-        # Of the same metric: who reads from the beginning has to know it by then.
+        # Of the same metric: a reader has to have read the declaration before.
         removed = self._removed.get((series.declaration, len(encoded)))
         if removed:
             return self._reuse(removed.pop(), series, encoded, made_at)
         begin = self._append(encoded)
         record = layout.record_of(series, encoded, begin)
         self._remember(record)
-        self._date(record, made_at)
+        self._set_time(record, made_at)
         self._publish()
         return record
 
     def _ordinal(self, declaration: Declaration) -> int:
-        """Return the place of a metric among those of the file; declare it if it is new."""
+        """Return the place of a declaration among those of the slot; append it if it is new."""
         if declaration not in self._ordinals:
             encoded = layout.encode_declaration(declaration)
             self._remember(layout.record_of(declaration, encoded, self._append(encoded)))
@@ -209,8 +209,8 @@ class Slot(ABC):
         self._raw[self.used : end] = encoded
         return self.used
 
-    def _date(self, record: Record, made_at: float | None) -> None:
-        # As late as possible: others should find records in the order of their moments.
+    def _set_time(self, record: Record, made_at: float | None) -> None:
+        # As late as possible, so that readers find records in the order of their times.
         self.memory[record.first - 1] = time.monotonic() if made_at is None else made_at
 
     def _reuse(
@@ -219,10 +219,10 @@ class Slot(ABC):
         """Write a record where one of the same size was removed."""
         record = layout.record_of(series, encoded, removed.at)
         with self.rewriting():
-            # What it is comes last: a process may be killed at any line.
+            # Its kind is written last: a process may be killed at any line.
             rest = layout.KIND_SIZE
             self._raw[removed.at + rest : removed.end] = encoded[rest:]
-            self._date(record, made_at)
+            self._set_time(record, made_at)
             layout.mark(self._raw, removed.at, Kind.SERIES)
         self._note(record)
         return record
@@ -257,7 +257,7 @@ class Slot(ABC):
         while wanted < size:
             wanted *= 2
         if wanted > LARGEST_SIZE:
-            raise OSError(f"A slot should have at most {LARGEST_SIZE} bytes.")
+            raise OSError(f"A slot must have at most {LARGEST_SIZE} bytes.")
         self._grow(wanted)
         self.size = wanted
 

@@ -110,7 +110,7 @@ class Acquisition:
         obstacle = None
         for path in self._changes.where():
             try:
-                Directory(path).look()
+                Directory(path).check()
                 return None
             except OSError as error:
                 pass_on(error)
@@ -152,7 +152,7 @@ class Acquisition:
             return
         try:
             directory = Directory(slot.directory)
-            directory.enter(self._changes.report, SECONDS_TO_WAIT, self._claimant())
+            directory.register(self._changes.report, SECONDS_TO_WAIT, self._claimant())
         except BlockingIOError:
             # Many processes that start take turns.
             self.is_to_register = True

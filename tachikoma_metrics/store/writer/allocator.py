@@ -123,8 +123,8 @@ class Allocator:
     def take_from(self, source: Slot) -> None:
         """Add the values of ``source`` to those of the file, as far as there is room."""
         for series, record in list(source.records.items()):
-            # What was in memory is made where others can read it now; what they could
-            # read before was made then.
+            # Other processes can read what was in memory from now on, so it is made now; what
+            # they could read before was made earlier.
             is_known = source is not self.annex
             home = self._home_of(series, source.made_at(record) if is_known else None)
             if home is not source:

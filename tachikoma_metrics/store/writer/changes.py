@@ -34,7 +34,7 @@ class Changes(Options, ABC):
 
     @abstractmethod
     def maintain(self, now: float) -> None:
-        """Look after the file; called by a change, at ``now``."""
+        """Maintain the file of this process; called by a change, at ``now``."""
 
     @one_at_a_time
     def change(self, function: Callable[..., object], *arguments: object) -> None:

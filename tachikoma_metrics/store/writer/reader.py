@@ -96,7 +96,7 @@ class Reader:
             raise Incomplete(path, error) from error
 
     def note_cpu(self, seen: Iterable[tuple[Reading, float]]) -> None:
-        """Write down the CPU seconds of the files' holders, for the time after their death."""
+        """Record the CPU seconds of the files' holders, for the time after their death."""
         path = self._path()
         if path is not None:
             Directory(path).note_cpu(seen)

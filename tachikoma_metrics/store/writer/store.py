@@ -179,7 +179,7 @@ class Store(Changes):
         return self._reader.readings()
 
     def note_cpu(self, seen: Iterable[tuple[Reading, float]]) -> None:
-        """Write down the CPU seconds of the files' holders, for the time after their death."""
+        """Record the CPU seconds of the files' holders, for the time after their death."""
         self._reader.note_cpu(seen)
 
 
