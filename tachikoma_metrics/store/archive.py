@@ -37,8 +37,8 @@ from tachikoma_metrics.store.reading import ARCHIVE, Reading
 NAME = "archive"
 
 _MOST_FOLDED = 256
-"""Serial numbers that are kept: a file is removed as soon as it is in the archive or, if the process
-that adds it is killed, by the next process."""
+"""Serial numbers that are kept: a file is removed as soon as it is in the archive or, if the
+process that adds it is killed, by the next process."""
 _OF_PROCESSES = ("python_", "tachikoma_metrics_")
 """Prefixes of metrics that every process has, even if it does nothing else."""
 

@@ -26,7 +26,12 @@ from tachikoma_metrics.store.layout import (
     Series,
 )
 from tachikoma_metrics.store.lock_file import seconds_unused
-from tachikoma_metrics.store.occupancy import Found, counted_elsewhere, find_slots, is_server_live
+from tachikoma_metrics.store.occupancy import (
+    FoundSlots,
+    counted_elsewhere,
+    find_slots,
+    is_server_live,
+)
 from tachikoma_metrics.store.reading import OnDamage, content_of, header_of, name_of, numbers
 from tachikoma_metrics.store.runs import Run
 from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
@@ -95,7 +100,7 @@ class Claim:
                     if header is not None and header.serial in elsewhere:
                         os.unlink(name_of(number), dir_fd=self._directory)
 
-    def _find_twice(self, stack: ExitStack) -> Found:
+    def _find_twice(self, stack: ExitStack) -> FoundSlots:
         found = find_slots(self._directory, stack, self._run)
         if found.held and not found.of(self._run):
             # A reader's lock, which it has for a moment, looks like a holder's.
@@ -145,7 +150,7 @@ class Claim:
 
     # --- services that end, and come back -----------------------------------
 
-    def _is_over(self, found: Found) -> bool:
+    def _is_over(self, found: FoundSlots) -> bool:
         """Return whether the service is over; it is not if it restarts early enough."""
         kept = self._archived()
         headers = [*found.headers.values(), *([kept.header] if kept else [])]
@@ -158,7 +163,7 @@ class Claim:
             return all(is_live is False for is_live in live)
         return True not in live and seconds_unused(self._directory) > self._seconds_to_keep
 
-    def _start_from_zero(self, found: Found) -> None:
+    def _start_from_zero(self, found: FoundSlots) -> None:
         for number in found.free:
             os.unlink(name_of(number), dir_fd=self._directory)
         for name in (archive.NAME, runs.NAME):
@@ -166,7 +171,7 @@ class Claim:
                 os.unlink(name, dir_fd=self._directory)
         self._note(runs.Epoch())
 
-    def _register(self, found: Found) -> None:
+    def _register(self, found: FoundSlots) -> None:
         """Begin an epoch if the service was restarted, and register the run of this process."""
         epoch = runs.read(self._directory)
         is_begun = epoch.is_begun_by(self._run, found.live_runs, is_resumed=not found.held)
@@ -188,7 +193,7 @@ class Claim:
             return False
         return True
 
-    def _archive(self, found: Found, *, is_begun: bool) -> None:
+    def _archive(self, found: FoundSlots, *, is_begun: bool) -> None:
         """Move the values of the free files into the archive, as far as there is room."""
         copy = self._archived()
         kept, damage = copy.archive() if copy else (Archive(), None)
@@ -221,7 +226,7 @@ class Claim:
             self._on_damage(error, f"{self._path}/{archive.NAME}")
             return None
 
-    def _add(self, kept: Archive, number: int, found: Found) -> bool:
+    def _add(self, kept: Archive, number: int, found: FoundSlots) -> bool:
         try:
             header, content = content_of(found.free[number].descriptor)
         except OtherLayout:
@@ -234,7 +239,7 @@ class Claim:
             self._on_damage(damage, f"{self._path}/slot-{number}")
         return True
 
-    def _in_use(self, found: Found) -> set[Series]:
+    def _in_use(self, found: FoundSlots) -> set[Series]:
         in_use: set[Series] = set()
         for number in found.held:
             with (

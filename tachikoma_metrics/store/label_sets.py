@@ -74,27 +74,31 @@ def without_former(interned: InternedLabelSets, indexes: list[FileIndex]) -> lis
     A metric whose labels, buckets or type changed starts at zero, once a process of the new
     release has a value of it, and none of the old release.
     """
-    declared: dict[tuple[bool, str], set[Declaration]] = {}
-    for index in indexes:
-        if not index.is_archive:
-            for declaration in {interned.series[number].declaration for number in index.firsts}:
-                key = (declaration.is_ours, declaration.name)
-                declared.setdefault(key, set()).add(declaration)
+    declared = _declared(interned, indexes)
 
     def is_current(number: int) -> bool:
         declaration = interned.series[number].declaration
         known = declared.get((declaration.is_ours, declaration.name))
         return known is None or declaration in known
 
-    return [
-        index
-        if not index.is_archive
-        else replace(
-            index,
-            firsts={number: at for number, at in index.firsts.items() if is_current(number)},
-        )
-        for index in indexes
-    ]
+    def current(index: FileIndex) -> FileIndex:
+        firsts = {number: at for number, at in index.firsts.items() if is_current(number)}
+        return replace(index, firsts=firsts)
+
+    return [current(index) if index.is_archive else index for index in indexes]
+
+
+def _declared(
+    interned: InternedLabelSets, indexes: list[FileIndex]
+) -> dict[tuple[bool, str], set[Declaration]]:
+    """Return the declarations of processes by the names of the metrics."""
+    declared: dict[tuple[bool, str], set[Declaration]] = {}
+    for index in indexes:
+        if not index.is_archive:
+            for declaration in {interned.series[number].declaration for number in index.firsts}:
+                key = (declaration.is_ours, declaration.name)
+                declared.setdefault(key, set()).add(declaration)
+    return declared
 
 
 def numbers_by_declaration(

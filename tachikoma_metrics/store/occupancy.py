@@ -18,7 +18,7 @@ from tachikoma_metrics.store.runs import Run
 
 
 @dataclass
-class Found:
+class FoundSlots:
     """The slots of a directory; ``free`` has the files that are locked here."""
 
     free: dict[int, TemporaryFile] = field(default_factory=dict)
@@ -48,20 +48,12 @@ def is_in_use(directory: int) -> bool:
 
 def find_slots(
     directory: int, stack: ExitStack, run: Run | None = None, *, is_shared: bool = False
-) -> Found:
+) -> FoundSlots:
     """Return the slots, up to the first free one of ``run``."""
-    found = Found()
+    found = FoundSlots()
     for number in numbers(directory):
-        try:
-            file = stack.enter_context(TemporaryFile(name_of(number), os.O_RDWR, directory))
-        except OSError as error:
-            pass_on(error)
-            if is_passing(error):
-                # A file that is not found would count as free.
-                raise
-            # Not a file, or another user's: no slot, in spite of its name.
-            continue
-        if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
+        file = _opened(number, directory, stack)
+        if file is None:
             continue
         header = _header_or_none(file)
         is_copy = header is not None and stands_for_live_process(header)
@@ -75,6 +67,19 @@ def find_slots(
             found.held[number] = header
             file.close()
     return found
+
+
+def _opened(number: int, directory: int, stack: ExitStack) -> TemporaryFile | None:
+    """Return the file of a slot; None if it is not a file, or another user's."""
+    try:
+        file = stack.enter_context(TemporaryFile(name_of(number), os.O_RDWR, directory))
+    except OSError as error:
+        pass_on(error)
+        if is_passing(error):
+            # A file that is ignored would not count as held.
+            raise
+        return None
+    return file if stat.S_ISREG(os.fstat(file.descriptor).st_mode) else None
 
 
 def counted_elsewhere(directory: int) -> set[int]:
@@ -110,9 +115,9 @@ def is_server_live(header: Header) -> bool | None:
         return False
     if header.namespace != system.namespace() or system.stat_of(os.getpid()) is None:
         return None
-    return system.lives(header.parent, header.parent_started)
+    return system.is_live(header.parent, header.parent_started)
 
 
 def stands_for_live_process(header: Header) -> bool:
     """Return whether a file is the copy of a removed one that a process still writes to."""
-    return header.state == State.COPY and system.lives(header.pid, header.started)
+    return header.state == State.COPY and system.is_live(header.pid, header.started)

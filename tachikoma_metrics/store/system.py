@@ -149,7 +149,7 @@ def exists(pid: int) -> bool:
     return True
 
 
-def lives(pid: int, started: int) -> bool:
+def is_live(pid: int, started: int) -> bool:
     """Return whether the process that started at ``started`` still runs.
 
     If the start is unknown, because the process is hidden from this process or was hidden from

@@ -115,7 +115,8 @@ def close_all() -> None:
 def reserve(descriptor: int, size: int) -> None:
     """Reserve ``size`` bytes on the file system; raise ``OSError`` if it cannot.
 
-    A write to a mapped page without room on the disk would end the process with SIGBUS. https://man7.org/linux/man-pages/man3/posix_fallocate.3.html
+    A write to a mapped page without room on the disk would end the process with SIGBUS.
+    https://man7.org/linux/man-pages/man3/posix_fallocate.3.html
     """
     if hasattr(os, "posix_fallocate"):
         try:

@@ -164,7 +164,7 @@ class Acquisition:
 def _server_of(header: Header) -> tuple[int, int]:
     """Return pid and start of the server that makes another process when this one ends."""
     parent, parent_started = system.server()
-    if not parent and system.lives(header.parent, header.parent_started):
+    if not parent and system.is_live(header.parent, header.parent_started):
         # A command in a worker's place: the server is still to make another worker.
         return header.parent, header.parent_started
     return parent, parent_started
