@@ -349,7 +349,7 @@ def test_a_directory_that_cannot_be_had_is_pointed_out(tmp_path: Path):
             messages[path.name] = found()["W008"].msg
 
     assert "Change it to 700" in messages["open"]
-    assert "should be in a directory" in messages["store"]
+    assert "must be in a writable directory" in messages["store"]
     assert "503" in messages["store"]
 
 
@@ -366,7 +366,7 @@ def test_a_directory_that_others_could_replace_is_pointed_out(tmp_path: Path, is
         above.chmod(0o1777)
         assert found() == {}
 
-    assert f"should not be below {above}" in message
+    assert f"must not be below {above}" in message
     assert "alone" not in message
 
 

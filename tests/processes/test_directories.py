@@ -81,7 +81,7 @@ def test_a_directory_of_another_user_is_not_used(directory: Path):
     directory.mkdir(mode=0o700)
     os.chown(directory, 12345, 12345)
 
-    assert "should belong to user" in run(EXPECT_MEMORY, directory, before=FAULT)
+    assert "must belong to user" in run(EXPECT_MEMORY, directory, before=FAULT)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
@@ -133,7 +133,7 @@ from django.core.checks import run_checks
 print(*[message.msg for message in run_checks() if message.id.endswith("W008")])
 """
 
-    assert "should be on a file system that has locks" in run(script, directory, before=FAULT)
+    assert "must be on a file system that supports locks" in run(script, directory, before=FAULT)
 
 
 @pytest.mark.parametrize("error", ["EOPNOTSUPP", "EINVAL"])
