@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from tachikoma_metrics.interruptions import suppress
 from tachikoma_metrics.store import archive
-from tachikoma_metrics.store.files import is_locked, replace
+from tachikoma_metrics.store.files import TemporaryFile, is_locked, replace
 from tachikoma_metrics.store.layout import Damaged, Header, State, pack_header
 from tachikoma_metrics.store.reading import content_of, headers, name_of, numbers
 from tachikoma_metrics.store.slot import FIRST_SIZE
@@ -75,9 +75,14 @@ class OpenSlots:
 
 
 def remove_copy(directory: int, serial: int) -> None:
-    """Remove the copy of a file whose process has another now."""
+    """Remove the copy of a file whose process has another now.
+
+    It is marked first: a process that still keeps it open must not write it back.
+    """
     for number, header in headers(directory):
         if header.serial == serial and header.state == State.COPY:
+            with TemporaryFile(name_of(number), os.O_WRONLY, directory) as file:
+                os.pwrite(file.descriptor, pack_header(header._replace(state=State.MOVED)), 0)
             os.unlink(name_of(number), dir_fd=directory)
 
 
