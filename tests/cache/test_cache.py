@@ -206,7 +206,7 @@ def test_a_wrong_call_fails_as_without(call: Callable[[], Any]):
     with pytest.raises(TypeError) as error:
         call()
 
-    assert "quick" not in str(error.value)
+    assert "fast_get" not in str(error.value)
     assert faults() == 0
 
 
