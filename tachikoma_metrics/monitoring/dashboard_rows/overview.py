@@ -27,7 +27,7 @@ OVERVIEW = Row(
             "percentunit",
             width=SMALL,
             kind="stat",
-            alarming_from=0.01,
+            red_above=0.01,
         ),
         Panel(
             "95th percentile",
@@ -65,8 +65,8 @@ OVERVIEW = Row(
             ),
             width=SMALL,
             kind="stat",
-            alarming_from=1,
+            red_above=1,
         ),
     ),
-    is_open=True,
+    is_expanded=True,
 )

@@ -35,7 +35,7 @@ EXECUTIONS = Row(
                 ),
             ),
             "percentunit",
-            highest=1,
+            max=1,
         ),
         Panel(
             "95th percentile by model",

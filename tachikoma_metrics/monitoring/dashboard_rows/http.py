@@ -59,7 +59,7 @@ HTTP = Row(
                 ),
             ),
             "percentunit",
-            highest=1,
+            max=1,
         ),
         Panel(
             "Time spent by route",
@@ -127,5 +127,5 @@ HTTP = Row(
             "s",
         ),
     ),
-    is_open=True,
+    is_expanded=True,
 )

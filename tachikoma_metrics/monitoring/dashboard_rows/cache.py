@@ -20,7 +20,7 @@ CACHE = Row(
             ),
             "percentunit",
             width=THIRD,
-            highest=1,
+            max=1,
         ),
         Panel(
             "Look-ups",

@@ -32,7 +32,7 @@ BACKENDS = Row(
                 ),
             ),
             "percentunit",
-            highest=1,
+            max=1,
         ),
         Panel(
             "95th percentile by backend",
