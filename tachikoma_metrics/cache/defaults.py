@@ -1,7 +1,7 @@
-"""Which backends return the default of ``get`` itself, so that a sentinel tells a miss.
+"""Which backends return the default of ``get`` unchanged, so that a sentinel can detect a miss.
 
-A stored None can only be told from a missing key by passing a default that no caller has. That
-is safe if every piece of code that handles the default is known to return it unchanged.
+Without a sentinel, a stored None looks like a missing key. Passing one is safe if every piece of
+code that handles the default is known to return it unchanged.
 """
 
 from __future__ import annotations

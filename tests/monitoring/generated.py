@@ -22,7 +22,7 @@ EVERYTHING = {"EXTRA_METRICS": OPT_IN, "BUSINESS_METRICS": COUNTED}
 
 
 def written(command: str, *arguments: str, **settings: object) -> str:
-    """Return what a command writes in a service with these settings."""
+    """Return the output of a command in a service with these settings."""
     output = io.StringIO()
     with override_settings(TACHIKOMA_METRICS=settings):
         call_command(command, *arguments, stdout=output, stderr=io.StringIO())
@@ -30,8 +30,8 @@ def written(command: str, *arguments: str, **settings: object) -> str:
 
 
 def dashboard(**settings: object) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(written("metrics_dashboard", **settings))
-    return made
+    board: dict[str, Any] = json.loads(written("metrics_dashboard", **settings))
+    return board
 
 
 def rules(*arguments: str, **settings: object) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def rules(*arguments: str, **settings: object) -> list[dict[str, Any]]:
 
 
 def panels(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the panels, those of closed rows too."""
+    """Yield the panels, including those of collapsed rows."""
     for panel in board["panels"]:
         if panel["type"] == "row":
             yield from panel["panels"]

@@ -20,11 +20,11 @@ from tests.monitoring.generated import (
 from tests.promql import series
 
 
-def test_every_family_is_on_the_dashboard():
+def test_every_metric_is_on_the_dashboard():
     shown = " ".join(expressions(dashboard(**EVERYTHING)))
 
     missing = [name for name in catalogue.FAMILIES if not re.search(rf"\b{name}(_|\b)", shown)]
-    # The first is asked for the variables; overflow is an alert.
+    # The variables query the first; the second has an alert.
     assert missing == ["tachikoma_metrics_info", "tachikoma_metrics_overflow_total"]
 
 
@@ -34,7 +34,7 @@ def test_every_panel_says_what_it_shows():
         assert panel["description"].endswith(".")
 
 
-def test_the_sections_are_in_order():
+def test_the_rows_are_in_order():
     rows = [panel["title"] for panel in dashboard(**EVERYTHING)["panels"] if panel["type"] == "row"]
 
     assert rows == [
@@ -50,7 +50,7 @@ def test_the_sections_are_in_order():
     ]
 
 
-def test_panels_stand_side_by_side_and_never_on_each_other():
+def test_panels_do_not_overlap():
     board = dashboard(**EVERYTHING)
     groups = [row["panels"] for row in board["panels"] if row["type"] == "row"]
     for group in [board["panels"], *groups]:
@@ -75,17 +75,17 @@ def test_ids_are_unique():
     assert len(ids) == len(set(ids))
 
 
-def test_every_series_is_of_the_job_and_instance_that_were_chosen():
-    asked = [
+def test_every_query_is_filtered_by_job_and_instance():
+    selectors = [
         one for expression in expressions(dashboard(**EVERYTHING)) for one in series(expression)
     ]
 
-    assert len(asked) > 80
-    for name, labels in asked:
+    assert len(selectors) > 80
+    for name, labels in selectors:
         assert {"job", "instance"} <= labels, name
 
 
-def test_one_chooses_data_source_job_and_instance():
+def test_data_source_job_and_instance_are_variables():
     variables = dashboard()["templating"]["list"]
 
     assert [variable["name"] for variable in variables] == ["datasource", "job", "instance"]
@@ -94,14 +94,14 @@ def test_one_chooses_data_source_job_and_instance():
     assert instance == 'label_values(tachikoma_metrics_info{job=~"$job"}, instance)'
 
 
-def test_without_the_family_that_tells_the_services_another_does():
+def test_without_the_info_metric_another_lists_the_jobs():
     variables = dashboard(DISABLED_METRICS=["tachikoma_metrics_info"])["templating"]["list"]
 
     query = variables[1]["query"]["query"]
     assert query == "label_values(tachikoma_metrics_processes, job)"
 
 
-def test_all_jobs_are_those_that_are_measured():
+def test_all_jobs_are_those_that_are_instrumented():
     variables = {one["name"]: one for one in dashboard()["templating"]["list"]}
 
     assert "allValue" not in variables["job"]
@@ -116,7 +116,7 @@ def test_the_namespace_is_that_of_the_settings():
     assert " tachikoma_metrics_processes{" in shown or "(tachikoma_metrics_processes{" in shown
 
 
-def test_a_label_that_was_dropped_is_not_asked_for():
+def test_a_dropped_label_is_not_queried():
     board = dashboard(LABELS={"http_requests_total": ["method", "status"]})
     routes = next(panel for panel in panels(board) if panel["title"] == "Requests by route")
 
@@ -125,7 +125,7 @@ def test_a_label_that_was_dropped_is_not_asked_for():
     assert target["legendFormat"] == "{{method}}"
 
 
-def test_the_view_stands_in_for_the_path():
+def test_the_view_replaces_a_dropped_path():
     board = dashboard(LABELS={"http_requests_total": ["method", "view", "status"]})
     routes = next(panel for panel in panels(board) if panel["title"] == "Requests by route")
 
@@ -134,19 +134,19 @@ def test_the_view_stands_in_for_the_path():
     assert target["legendFormat"] == "{{method}} {{view}}"
 
 
-def test_a_panel_that_needs_what_was_dropped_is_left_out_and_named():
-    output, told = io.StringIO(), io.StringIO()
+def test_a_panel_that_needs_a_dropped_label_is_left_out_with_a_message():
+    output, messages = io.StringIO(), io.StringIO()
     settings = {"LABELS": {"http_requests_total": ["method", "path"]}}
     with override_settings(TACHIKOMA_METRICS=settings):
-        call_command("metrics_dashboard", verbosity=2, stdout=output, stderr=told)
+        call_command("metrics_dashboard", verbosity=2, stdout=output, stderr=messages)
 
     assert "Failed requests by route" not in output.getvalue()
     assert (
         "Left out: HTTP: Failed requests by route: `http_requests_total` has no label `status`."
-    ) in told.getvalue()
+    ) in messages.getvalue()
 
 
-def test_families_that_are_switched_off_have_no_panel():
+def test_metrics_that_are_switched_off_have_no_panel():
     backends = [name for name in catalogue.FAMILIES if name.startswith("backend_")]
     board = dashboard(DISABLED_METRICS=[*backends, "cache_size"])
 
@@ -166,7 +166,7 @@ def test_a_label_that_the_settings_add_has_a_panel():
     assert panel["targets"][0]["expr"].startswith("sum by (alias) (rate(db_queries_total{")
 
 
-def test_business_counts_of_the_settings_have_a_panel():
+def test_business_metrics_of_the_settings_have_a_panel():
     counted = {
         "open_tickets": {"model": "missions.Spec", "labels": {"state": "status"}, "help": "Open."},
         "tickets_sum": {"model": "missions.Spec"},
@@ -184,22 +184,22 @@ def test_business_counts_of_the_settings_have_a_panel():
     assert "Missions" not in found
 
 
-def test_a_global_label_is_chosen_like_the_job():
-    board = dashboard(GLOBAL_LABELS={"region": "north", "job": "ours"})
+def test_a_global_label_is_a_variable_like_the_job():
+    board = dashboard(GLOBAL_LABELS={"region": "north", "job": "shop"})
 
     names = [variable["name"] for variable in board["templating"]["list"]]
     assert names == ["datasource", "job", "region", "instance"]
-    # What Prometheus says of a target has none of the page's labels.
+    # The metrics that Prometheus adds for a target have no global labels.
     without = [one for one in expressions(board) if 'region=~"$region"' not in one]
     assert without == ['sum(up{job=~"$job",instance=~"$instance"})']
 
 
-def test_process_metrics_that_are_not_shown_have_no_panel():
+def test_process_metrics_that_are_switched_off_have_no_panel():
     shown = " ".join(expressions(dashboard(INCLUDE_PROCESS_METRICS=False)))
 
     assert "process_cpu" not in shown
     assert "tachikoma_metrics_processes" in shown
 
 
-def test_the_title_is_the_users():
+def test_the_title_is_an_option():
     assert json.loads(written("metrics_dashboard", "--title", "Shop"))["title"] == "Shop"

@@ -26,7 +26,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_business_counts_may_be_called_as_they_like(word: str):
+def test_business_metrics_may_have_the_name_of_a_keyword(word: str):
     counted = {word: {"model": "missions.Spec", "labels": {word: "status"}}}
 
     everywhere = [
@@ -34,28 +34,30 @@ def test_business_counts_may_be_called_as_they_like(word: str):
         *(one["expr"] for one in rules("--job", word, BUSINESS_METRICS=counted)),
     ]
 
-    # Which raises for what is no PromQL.
-    asked = [one for expression in everywhere for one in series(expression)]
+    # `series` raises for invalid PromQL.
+    selectors = [one for expression in everywhere for one in series(expression)]
     label = f"exported_{word}" if word in ("job", "instance") else word
-    assert ("", frozenset({"job", "instance", label})) in asked
+    assert ("", frozenset({"job", "instance", label})) in selectors
 
 
 @pytest.mark.parametrize(
     "job", ["up", "a\nb", 'a}"b\\', "by (x)", "job:a:b", "http_requests_total"]
 )
-def test_a_job_may_be_called_as_it_likes(job: str):
+def test_a_job_may_have_any_name(job: str):
     for one in rules("--job", job):
         assert series(one["expr"])
 
 
-def test_a_label_that_one_of_two_families_lacks_is_asked_of_neither():
-    said = rule("DjangoBackendErrors", LABELS={"backend_requests_total": ["endpoint"]})["expr"]
+def test_a_label_that_one_of_two_metrics_lacks_is_removed_from_both():
+    expression = rule("DjangoBackendErrors", LABELS={"backend_requests_total": ["endpoint"]})[
+        "expr"
+    ]
 
-    assert "sum by (job) (increase(backend_errors_total[1h]))" in said
-    assert "backend)" not in said
+    assert "sum by (job) (increase(backend_errors_total[1h]))" in expression
+    assert "backend)" not in expression
 
 
-def test_a_label_of_ones_own_may_have_the_name_of_any_word():
+def test_a_custom_label_may_have_any_name():
     settings = {
         "EXTRA_LABELS": {"service": "tests.views.tenant"},
         "LABELS": {"http_requests_total": ["service", "status"]},
@@ -84,7 +86,7 @@ def labels_by_series() -> dict[str, set[str]]:
     return known
 
 
-def test_every_metric_and_label_that_is_named_is_in_the_catalogue():
+def test_every_metric_and_label_in_an_expression_is_in_the_catalogue():
     known = labels_by_series()
     made = rules(**EVERYTHING)
     recorded = {one["record"] for one in made if "record" in one}
@@ -101,15 +103,15 @@ def test_every_metric_and_label_that_is_named_is_in_the_catalogue():
         assert labels <= known[name] | ANYWHERE, expression
 
 
-def test_every_label_that_a_text_names_is_one_of_its_expression():
+def test_every_label_in_an_annotation_is_in_the_expression():
     for one in rules(**EVERYTHING):
         named = set(re.findall(r"\$labels\.(\w+)", json.dumps(one.get("annotations", ""))))
-        asked = {"job"}.union(*(labels for _, labels in series(one["expr"])))
-        assert named <= asked
+        available = {"job"}.union(*(labels for _, labels in series(one["expr"])))
+        assert named <= available
 
 
 def test_the_process_metrics_are_those_of_prometheus_client():
-    page = METRICS.encode()
+    text = METRICS.encode()
 
     for name in PROCESS_METRICS:
-        assert f"\n# TYPE {name} " in page
+        assert f"\n# TYPE {name} " in text

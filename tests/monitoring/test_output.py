@@ -13,7 +13,7 @@ from tests.monitoring.generated import (
 
 
 @pytest.mark.parametrize("command", ["metrics_dashboard", "metrics_rules"])
-def test_it_is_written_to_a_file(command: str, tmp_path: Path):
+def test_the_output_may_be_a_file(command: str, tmp_path: Path):
     file = tmp_path / "made"
 
     shown = written(command, "--output", str(file))
@@ -23,19 +23,19 @@ def test_it_is_written_to_a_file(command: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("command", ["metrics_dashboard", "metrics_rules"])
-def test_a_program_may_name_the_file_by_a_string(command: str, tmp_path: Path):
+def test_call_command_accepts_a_path_as_a_string(command: str, tmp_path: Path):
     call_command(command, output=str(tmp_path / "made"), verbosity=0)
 
     assert (tmp_path / "made").read_text() == written(command)
 
 
 @pytest.mark.parametrize("command", ["metrics_dashboard", "metrics_rules"])
-def test_a_file_that_cannot_be_written_is_told_of(command: str, tmp_path: Path):
+def test_a_file_that_cannot_be_written_is_an_error(command: str, tmp_path: Path):
     with pytest.raises(CommandError, match="The file cannot be written"):
         written(command, "--output", str(tmp_path))
 
 
 @pytest.mark.parametrize("command", ["metrics_dashboard", "metrics_rules"])
-def test_nothing_is_written_where_nothing_is_measured(command: str):
+def test_nothing_is_written_if_metrics_are_disabled(command: str):
     with pytest.raises(CommandError, match="`ENABLED` should be True"):
         written(command, ENABLED=False)
