@@ -27,7 +27,7 @@ from tests.conftest import found
 from tests.projects import Project
 
 MakeProject = Callable[..., Project]
-OURS, OTHER = checks.MIDDLEWARE, "django.middleware.common.CommonMiddleware"
+OURS, OTHER = checks.middleware.MIDDLEWARE, "django.middleware.common.CommonMiddleware"
 
 
 @pytest.fixture
@@ -50,21 +50,21 @@ def message(id: str, declared: object = _UNSET, **settings: Any) -> CheckMessage
 
 SPEC = "missions.Spec"
 IN_SETTINGS: list[tuple[str, dict[str, Any], str, str]] = [
-    ("E002", {"NAMESPCE": "shop"}, "Unknown key 'NAMESPCE'", "Did you mean `NAMESPACE`?"),
+    ("E002", {"NAMESPCE": "shop"}, "Did you mean 'NAMESPACE'?", '"NAMESPACE": "shop"'),
     ("E107", {"NAMESPACE": "my-shop"}, "'my-shop'", "letters, digits and underscores"),
     ("E102", {"PATH": "metrics"}, "'metrics'", '"/metrics"'),
     (
         "E124",
         {"ALLOWED_NETWORKS": ["private", "10.0.0.1/8"]},
-        "`ALLOWED_NETWORKS[1]`",
+        "Invalid ALLOWED_NETWORKS[1]: '10.0.0.1/8'.",
         "10.0.0.0/8",
     ),
     ("E127", {"WORKER_PORT": "9100"}, "'9100'", "1 to 65535"),
     ("E105", {"LATENCY_BUCKETS": [1, 0.5]}, "sorted", "Sort it"),
     ("E108", {"BUCKETS": {"http_request_size_bytes": [2, 1]}}, '["http_request_size_bytes"]', ""),
-    ("E109", {"LABELS": {"http_requests_total": "path"}}, 'S["http_requests_total"]`', "method"),
-    ("E003", {"BUCKETS": {"http_requests_total": [1]}}, "", "is a counter, which has no buckets"),
-    ("E004", {"LABELS": {"http_requests_total": ["tenant"]}}, "", "Or define it in `EXTRA_LABELS`"),
+    ("E109", {"LABELS": {"http_requests_total": "path"}}, 'S["http_requests_total"]: ', "method"),
+    ("E003", {"BUCKETS": {"http_requests_total": [1]}}, "is a counter, which has no buckets", ""),
+    ("E004", {"LABELS": {"http_requests_total": ["tenant"]}}, "", '"EXTRA_LABELS": {"tenant": '),
     (
         "E006",
         {"EXTRA_LABELS": {"a": "nowhere.at.all"}},
@@ -79,9 +79,9 @@ IN_SETTINGS: list[tuple[str, dict[str, Any], str, str]] = [
         "as `app.Model`",
         'Write "auth.User"',
     ),
-    ("E011", {"BUSINESS_METRICS": {"u": {"model": "auth.models.User"}}}, "`u`", '"auth.User"'),
-    ("E011", {"BUSINESS_METRICS": {"u": {"model": "shop.user"}}}, "`u`", 'Write "auth.User"'),
-    ("E011", {"BUSINESS_METRICS": {"u": {"model": "auth.Usr"}}}, "`u`", '"auth.User"?'),
+    ("E011", {"BUSINESS_METRICS": {"u": {"model": "auth.models.User"}}}, '["u"]', '"auth.User"'),
+    ("E011", {"BUSINESS_METRICS": {"u": {"model": "shop.user"}}}, '["u"]', 'Write "auth.User"'),
+    ("E011", {"BUSINESS_METRICS": {"u": {"model": "auth.Usr"}}}, '["u"]', '"auth.User"?'),
     ("E011", {"BUSINESS_METRICS": {"u": {"model": "Nothing"}}}, "'Nothing'", '"auth.User"'),
     (
         "E011",
@@ -89,9 +89,9 @@ IN_SETTINGS: list[tuple[str, dict[str, Any], str, str]] = [
         "status",
         "Name fields",
     ),
-    ("E001", None, "got None.", "Write it like"),  # type: ignore[list-item]
-    ("E113", {"EXCLUDE_PATHS": ["^/a$", "("]}, "`EXCLUDE_PATHS[1]`", "unterminated subpattern"),
-    ("E008", {"LABELS": {"tachikoma_metrics_info": []}}, "'tachikoma", "cannot be changed"),
+    ("E001", None, "TACHIKOMA_METRICS: None.", "Example: "),  # type: ignore[list-item]
+    ("E113", {"EXCLUDE_PATHS": ["^/a$", "("]}, "EXCLUDE_PATHS[1]", "unterminated subpattern"),
+    ("E008", {"LABELS": {"tachikoma_metrics_info": []}}, "cannot be changed", ""),
     ("E120", {"BUSINESS_METRICS": {"u": {"callable": len}}}, "dotted path", '"shop.metrics.open_'),
     (
         "E120",
@@ -99,13 +99,18 @@ IN_SETTINGS: list[tuple[str, dict[str, Any], str, str]] = [
         "a list of label names",
         '["status"]',
     ),
-    ("W022", {"TOKENS": ["Bearer s3cr3t-token-00000000"]}, "1 of 1", "not part of the token"),
-    ("E120", {"BUSINESS_METRICS": {"u": "auth.User"}}, '`BUSINESS_METRICS["u"]`', '{"model": '),
-    ("E120", {"BUSINESS_METRICS": {"u": {"modle": SPEC}}}, "'modle'", "`model`"),
+    ("W022", {"TOKENS": ["Bearer s3cr3t-token-00000000"]}, "(1 of 1)", "not part of it"),
+    (
+        "E120",
+        {"BUSINESS_METRICS": {"u": "auth.User"}},
+        'Invalid BUSINESS_METRICS["u"]: ',
+        '{"model": ',
+    ),
+    ("E120", {"BUSINESS_METRICS": {"u": {"modle": SPEC}}}, "'modle'", "'model'"),
     (
         "E120",
         {"BUSINESS_METRICS": {"u": {"model": SPEC, "labels": ["status"]}}},
-        '`BUSINESS_METRICS["u"]["labels"]`',
+        'Invalid BUSINESS_METRICS["u"]["labels"]: ',
         '{"status": "status"}',
     ),
 ]
@@ -144,7 +149,7 @@ def test_no_message_speaks_of_the_insides_of_python(
 def test_a_setting_of_nearly_the_right_name_is_pointed_out(name: str):
     told = message("W024", **{name: {"NAMESPACE": "shop"}})
 
-    assert f"`{name}` has no effect" in told.msg
+    assert f"'{name}' has no effect" in told.msg
     assert "TACHIKOMA_METRICS" in (told.hint or "")
 
 
@@ -169,7 +174,7 @@ def test_a_name_in_small_letters_is_pointed_out(project: MakeProject):
         "check"
     )
 
-    assert "`tachikoma_metrics` has no effect" in done.stderr
+    assert "'tachikoma_metrics' has no effect" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -245,7 +250,7 @@ def test_a_page_that_something_serves_is_fine(
 def test_the_route_of_django_prometheus_is_to_be_removed(route: Callable[..., None]):
     route(THEIR_ROUTE)
 
-    assert 'Remove `include("django_prometheus.urls")`' in (message("W003").hint or "")
+    assert 'Remove include("django_prometheus.urls")' in (message("W003").hint or "")
 
 
 # --- tokens and networks --------------------------------------------------------
@@ -302,7 +307,9 @@ def test_a_token_that_arrives_is_fine(token: str):
 )
 def test_a_page_that_is_open_to_all_is_pointed_out_before_deploying(networks: list[str]):
     with override_settings(TACHIKOMA_METRICS={"ALLOWED_NETWORKS": networks}):
-        assert [one.id for one in checks.check_page_is_not_open()] == ["tachikoma_metrics.W012"]
+        assert [one.id for one in checks.access.check_endpoint_is_not_open()] == [
+            "tachikoma_metrics.W012"
+        ]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +324,7 @@ def test_a_page_that_is_open_to_all_is_pointed_out_before_deploying(networks: li
 )
 def test_a_page_that_is_not_open_is_fine(declared: object):
     with override_settings(TACHIKOMA_METRICS=declared):
-        assert checks.check_page_is_not_open() == []
+        assert checks.access.check_endpoint_is_not_open() == []
 
 
 # --- what a process of its own says ---------------------------------------------
@@ -342,7 +349,7 @@ def test_a_wrong_setting_is_told_once_by_check(project: MakeProject):
 
     assert done.returncode == 1
     assert done.stderr.count("NAMESPCE") == 1
-    assert "Did you mean `NAMESPACE`?" in done.stderr
+    assert "Did you mean 'NAMESPACE'?" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -361,9 +368,10 @@ def test_a_wrong_setting_is_told_in_the_log_of_a_server(caplog: pytest.LogCaptur
         Client().get("/hello/")
 
     (one, other) = sorted(caplog.messages)
-    assert one.startswith("Invalid setting (tachikoma_metrics.E107): `NAMESPACE` should be")
-    assert one.endswith("The default is used instead.")
-    assert other.endswith("Until then, the metrics endpoint answers 403.")
+    assert one.startswith("Invalid setting (tachikoma_metrics.E107): Invalid NAMESPACE: 'my-shop'.")
+    assert one.endswith(' Example: "NAMESPACE": "shop"')
+    assert "Using the default." in one
+    assert "The metrics endpoint answers 403 until this is fixed." in other
     assert not any(record.exc_info for record in caplog.records)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.checks import ERROR, WARNING, run_checks
 
 from tachikoma_metrics import business, conf
-from tachikoma_metrics.checks import is_open
+from tachikoma_metrics.checks.access import is_open
 from tachikoma_metrics.doctor import scraping
 from tachikoma_metrics.exposition.parse import parse_text
 from tachikoma_metrics.page import bearer_tokens

@@ -37,10 +37,10 @@ def test_anything_but_a_mapping_leaves_the_defaults_and_is_counted(
     declared: object, caplog: pytest.LogCaptureFixture
 ):
     with override_settings(TACHIKOMA_METRICS=declared):
-        assert dataclasses.replace(conf.config(), faults=()) == conf.Config()
+        assert dataclasses.replace(conf.config(), invalid_settings=()) == conf.Config()
         assert sample_value("tachikoma_metrics_errors_total", source="settings") == 1
 
-    assert "`TACHIKOMA_METRICS` should be a dictionary" in caplog.text
+    assert "Invalid TACHIKOMA_METRICS: " in caplog.text
     assert "secret-token" not in caplog.text
 
 
@@ -49,16 +49,16 @@ def test_every_wrong_setting_is_logged_and_counted(caplog: pytest.LogCaptureFixt
     with override_settings(TACHIKOMA_METRICS=declared):
         assert sample_value("tachikoma_metrics_errors_total", source="settings") == 3
 
-    for text in ("`LATENCY_BUCKETS`", "`NAMESPACE`", "'NAMESPCE'"):
+    for text in ("Invalid LATENCY_BUCKETS", "Invalid NAMESPACE", "'NAMESPCE'"):
         assert text in caplog.text
 
 
 def test_every_default_meets_its_own_rule():
     for setting in conf.SETTINGS.values():
-        assert conf.read({setting.key: setting.default}).faults == ()
+        assert conf.read({setting.key: setting.default}).invalid_settings == ()
     for family in catalogue.FAMILIES.values():
         if isinstance(family, Histogram):
-            assert conf.read({"BUCKETS": {family.name: family.buckets}}).faults == ()
+            assert conf.read({"BUCKETS": {family.name: family.buckets}}).invalid_settings == ()
 
 
 @override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1, 0.5], "NAMESPACE": "shop"})
@@ -73,7 +73,7 @@ def test_a_wrong_value_is_logged_with_what_it_should_be(caplog: pytest.LogCaptur
         METRICS.encode()
 
     assert (
-        "`LATENCY_BUCKETS` should be a sorted list of positive numbers; got [1, 0.5]."
+        "Invalid LATENCY_BUCKETS: [1, 0.5]. It must be a sorted list of positive numbers."
         in caplog.text
     )
 
@@ -104,14 +104,14 @@ def test_a_wrong_value_is_logged_with_what_it_should_be(caplog: pytest.LogCaptur
 def test_a_legal_value_is_read(key: str, value: object, read: object):
     config = conf.read({key: value})
 
-    assert config.faults == ()
+    assert config.invalid_settings == ()
     assert getattr(config, key.lower()) == read
 
 
 def test_a_value_in_a_message_is_short_and_a_token_is_not_shown():
     config = conf.read({"TOKENS": "secret-token", "NAMESPACE": "1" * 1000})
 
-    messages = {fault.id: fault.message for fault in config.faults}
+    messages = {one.id: one.message for one in config.invalid_settings}
     assert "secret-token" not in messages["E125"]
     assert len(messages["E107"]) < 400
 
