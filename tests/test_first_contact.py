@@ -403,7 +403,7 @@ def test_a_forgotten_migration_is_told_by_the_doctor(project: MakeProject):
     done = project(MISSING).run("metrics_doctor")
 
     assert done.returncode == 1
-    assert "wrong  business: The database has no table for the business metrics." in done.stdout
+    assert "error  business-metrics: The database lacks the table for the business" in done.stdout
     assert "Run `manage.py migrate`." in done.stdout
     assert "Traceback" not in done.stderr
 
@@ -436,9 +436,9 @@ def test_the_doctor_of_a_service_without_a_server_says_so(project: MakeProject):
 
     done = made.run("metrics_doctor", "--json")
 
-    findings = {one["about"]: one for one in json.loads(done.stdout)["findings"]}
-    assert findings["processes"]["state"] == "look"
-    assert "Start the server." in findings["processes"]["remedy"]
+    findings = {one["check"]: one for one in json.loads(done.stdout)}
+    assert findings["processes"]["status"] == "warning"
+    assert "Start the server." in findings["processes"]["hint"]
 
 
 # --- WebSockets -------------------------------------------------------------------
