@@ -503,7 +503,7 @@ def test_the_usual_place_of_an_asgi_application_is_known(project: MakeProject):
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "often"])
 def test_an_interval_that_is_none_is_told_plainly(seconds: str):
-    with pytest.raises(CommandError, match="should be a positive number of seconds") as caught:
+    with pytest.raises(CommandError, match="must be a positive number of seconds") as caught:
         call_command("refresh_business_metrics", "--every", seconds)
 
     assert "_seconds value" not in str(caught.value)
@@ -525,7 +525,7 @@ def test_a_limit_that_is_moved_is_warned_of(
 def test_a_job_is_to_be_one_of_prometheus(capsys: pytest.CaptureFixture[str]):
     call_command("metrics_rules", "--job", "nope")
 
-    assert "job='nope' alone, which has to be a `job_name`" in capsys.readouterr().err
+    assert "job='nope' only, which must be a `job_name`" in capsys.readouterr().err
 
 
 def test_what_a_dashboard_leaves_out_does_not_look_like_an_error(
@@ -534,7 +534,7 @@ def test_what_a_dashboard_leaves_out_does_not_look_like_an_error(
     call_command("metrics_dashboard", force_color=True)
 
     told = capsys.readouterr().err
-    assert told.startswith("Done, without ")
+    assert told.startswith("Omitted ")
     assert "\x1b" not in told
 
 

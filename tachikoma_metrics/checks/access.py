@@ -15,7 +15,7 @@ from tachikoma_metrics.conf import Config
 from tachikoma_metrics.conf.validators import AT_UNIX_SOCKET
 from tachikoma_metrics.page import bearer_tokens
 
-_MAKE_A_TOKEN = "Generate one: python -c 'import secrets; print(secrets.token_urlsafe())'"  # noqa: S105
+_MAKE_A_TOKEN = "Generate one. Example: python -c 'import secrets; print(secrets.token_urlsafe())'"  # noqa: S105
 
 _SHORTEST_TOKEN = 16
 
@@ -50,7 +50,7 @@ def check_endpoint_is_not_open(**kwargs: Any) -> list[CheckMessage]:
             "W012",
             "ALLOWED_NETWORKS admits every address: all clients that reach the service can read "
             "its metrics. It must name smaller networks, or TOKENS must be set.",
-            example("ALLOWED_NETWORKS"),
+            f"Name networks, or set TOKENS. {example('ALLOWED_NETWORKS')}",
         )
     ]
 

@@ -67,7 +67,7 @@ def check_snapshot_has_a_table(
     return [
         warning(
             "W023",
-            f"The database '{alias}' lacks the table for BUSINESS_METRICS.",
+            f"The database '{alias}' lacks the table for BUSINESS_METRICS. It must be migrated.",
             "Run `manage.py migrate`.",
         )
     ]

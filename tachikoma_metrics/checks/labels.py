@@ -31,13 +31,16 @@ def check_label_names(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _unknown_label(name: str, label: str, possible: Collection[str]) -> CheckMessage:
-    remedy = "Remove or correct it"
+    hint = f"Remove or correct it. {example('LABELS')}"
     if name in catalogue.RECORDED_BY_REQUESTS:
-        remedy += f', or define it: "EXTRA_LABELS": {{"{label}": "shop.metrics.{label}"}}'
+        hint = (
+            "Remove or correct it, or define it in EXTRA_LABELS. Example: "
+            f'"EXTRA_LABELS": {{"{label}": "shop.metrics.{label}"}}'
+        )
     return error(
         "E004",
         f"Unknown label '{label}' of '{name}' in LABELS. {conf.did_you_mean(label, possible)}",
-        f"{remedy}. {example('LABELS')}",
+        hint,
     )
 
 
@@ -131,7 +134,7 @@ def check_extra_labels_are_used(**kwargs: Any) -> list[CheckMessage]:
         warning(
             "W007",
             f"'{label}' in EXTRA_LABELS is not used. It must be added to an HTTP metric in LABELS.",
-            f'Example: "LABELS": {{"http_requests_total": ["method", "status", "{label}"]}}',
+            f'Add it. Example: "LABELS": {{"http_requests_total": ["method", "{label}"]}}',
         )
         for label in config.extra_labels
         if label not in config.request_labels

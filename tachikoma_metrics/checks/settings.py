@@ -24,7 +24,7 @@ def check_settings_have_the_right_name(**kwargs: Any) -> list[CheckMessage]:
     return [
         warning(
             "W024",
-            f"The setting '{name}' has no effect. All settings must be keys of {conf.NAME}.",
+            f"The setting '{name}' has no effect. {_expectation(name)}",
             _hint_for(name),
         )
         for name in conf.names_of_settings()
@@ -46,8 +46,17 @@ def _key_of(name: str) -> str:
     return conf.closest(key, conf.SETTINGS, cutoff=0.7) or ""
 
 
+def _has_prefix(name: str) -> bool:
+    return name.upper().startswith(f"{conf.NAME}_")
+
+
+def _expectation(name: str) -> str:
+    if _has_prefix(name):
+        return f"It must be a key of {conf.NAME}."
+    return f"Did you mean '{conf.NAME}'?"
+
+
 def _hint_for(name: str) -> str:
-    key = _key_of(name)
-    if name.upper().startswith(f"{conf.NAME}_") and key:
-        return f"Example: {conf.NAME} = {{{conf.SETTINGS[key].entry}}}"
-    return f"Did you mean '{conf.NAME}'? Rename it."
+    key = _key_of(name) if _has_prefix(name) else ""
+    remedy = "Make it a key" if _has_prefix(name) else "Rename it"
+    return f"{remedy}. Example: {conf.NAME} = {{{conf.SETTINGS[key or 'NAMESPACE'].entry}}}"

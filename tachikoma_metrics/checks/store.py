@@ -43,7 +43,7 @@ def check_multiprocess_mode_is_not_set_up(**kwargs: Any) -> list[CheckMessage]:
         warning(
             "W009",
             f"{names[0]} is set, and has no effect: all processes share their values without it.",
-            f"Remove it from the environment, and the server hooks that belong to it: unset "
-            f"{names[0]}",
+            "Remove it from the environment, and the server hooks that belong to it. Example: "
+            f"unset {names[0]}",
         )
     ]

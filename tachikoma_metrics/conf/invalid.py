@@ -50,7 +50,7 @@ def not_a_dictionary(values: object) -> InvalidSetting:
         "E001",
         "",
         f"Invalid {NAME}: {_kind_of(values)}. It must be a dictionary.",
-        f'Example: {NAME} = {{"NAMESPACE": "shop"}}',
+        f'Write a dictionary. Example: {NAME} = {{"NAMESPACE": "shop"}}',
     )
 
 

@@ -33,7 +33,7 @@ class Setting:
     @property
     def hint(self) -> str:
         """Return how to write a valid value."""
-        return f"{self.rule.hint} Example: {self.entry}".strip()
+        return f"{self.rule.hint or 'Correct it.'} Example: {self.entry}"
 
 
 def setting(topic: str, default: Any, rule: Rule, id: str, example: str, meaning: str) -> Any:

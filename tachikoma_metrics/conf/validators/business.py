@@ -28,7 +28,7 @@ def _require_declaration(name: Any, declaration: Any) -> None:
         name,
         must_be="a dictionary with 'model' or 'callable'",
         got=declaration,
-        hint=f'Example: {{"{name}": {{"model": "shop.Order"}}}}',
+        hint=f'Correct it. Example: {{"{name}": {{"model": "shop.Order"}}}}',
     )
 
 
@@ -53,7 +53,7 @@ def _require_source(name: str, declaration: Mapping[str, Any]) -> None:
     must_be = "the label of a model, as text" if sources == ["model"] else "a dotted path"
     example = "shop.Order" if sources == ["model"] else "shop.metrics.open_orders"
     is_text = isinstance(source, str)
-    hint = f'Example: "{sources[0]}": "{example}"'
+    hint = f'Correct it. Example: "{sources[0]}": "{example}"'
     require_part(is_text, name, sources[0], must_be=must_be, got=source, hint=hint)
 
 
@@ -61,7 +61,7 @@ def _require_filter(name: str, declaration: Mapping[str, Any]) -> None:
     filter = declaration.get("filter")
     is_filter = filter is None or isinstance(filter, Mapping)
     must_be = "a dictionary of keyword arguments for .filter()"
-    hint = 'Example: "filter": {"closed_at": None}'
+    hint = 'Correct it. Example: "filter": {"closed_at": None}'
     require_part(is_filter, name, "filter", must_be=must_be, got=filter, hint=hint)
 
 
@@ -80,7 +80,7 @@ def _of_model(labels: Any) -> tuple[bool, str, str]:
     return (
         is_met,
         "a dictionary of label names to fields or lookups of the model",
-        f'Example: "labels": {{"{example}": "{example}"}}',
+        f'Correct it. Example: "labels": {{"{example}": "{example}"}}',
     )
 
 
@@ -90,7 +90,7 @@ def _of_callable(labels: Any) -> tuple[bool, str, str]:
     return (
         is_met,
         "a list of label names, in the order in which the callable returns their values",
-        f'Example: "labels": [{names}]',
+        f'Correct it. Example: "labels": [{names}]',
     )
 
 

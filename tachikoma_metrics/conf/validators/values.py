@@ -67,7 +67,7 @@ def _pattern(place: int, item: Any) -> re.Pattern[str]:
         return re.compile(item)
     except (re.error, RecursionError, OverflowError) as error:
         must_be = "a valid regular expression"
-        hint = f"Python's re module reports: {error}. {PATTERNS.hint}"
+        hint = f'Python\'s re module reports: {error}. Example: [r"^/health$"]'
         raise InvalidValue(place, expectation=must_be, got=item, hint=hint) from error
 
 
@@ -123,7 +123,7 @@ PATH = Rule(
 )
 PATTERNS = Rule(
     "a list of valid regular expressions",
-    r'Each is searched for in the path of the URL, as in [r"^/health$"].',
+    "Each is searched for in the path of the URL.",
     _patterns,
 )
 STORE_DIR = Rule(

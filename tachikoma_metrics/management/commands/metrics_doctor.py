@@ -57,6 +57,7 @@ class Command(BaseCommand):
             "--fail-level",
             choices=[WARNING, ERROR],
             default=ERROR,
+            metavar="LEVEL",
             help="Exit with 1 if a finding has this status or a worse one.",
         )
 
