@@ -264,7 +264,7 @@ UNREACHABLE = {
 
 
 @override_settings(CACHES=UNREACHABLE)
-def test_a_cache_that_does_not_respond_is_one_error_and_one_log_line(
+def test_a_cache_that_does_not_respond_is_one_error_and_one_line(
     caplog: pytest.LogCaptureFixture,
 ):
     # Sizes are asked for once a service looks things up.

@@ -10,7 +10,7 @@ from tachikoma_metrics.middleware import MetricsMiddleware
 from tests.checks.messages import message
 from tests.conftest import found
 
-METRICS_MIDDLEWARE = checks.middleware.MIDDLEWARE
+METRICS = checks.middleware.MIDDLEWARE
 
 
 OTHER = "django.middleware.common.CommonMiddleware"
@@ -19,10 +19,10 @@ OTHER = "django.middleware.common.CommonMiddleware"
 @pytest.mark.parametrize(
     ("middleware", "ids"),
     [
-        ([METRICS_MIDDLEWARE, OTHER], set()),
+        ([METRICS, OTHER], set()),
         ([OTHER], {"W001"}),
-        ([OTHER, METRICS_MIDDLEWARE], {"W002"}),
-        ([METRICS_MIDDLEWARE, OTHER, METRICS_MIDDLEWARE], {"W006"}),
+        ([OTHER, METRICS], {"W002"}),
+        ([METRICS, OTHER, METRICS], {"W006"}),
         (["tests.checks.test_middleware.Subclass", OTHER], set()),
         (["tests.nowhere.Middleware", OTHER], {"W001"}),
     ],
@@ -42,7 +42,7 @@ def test_if_disabled_a_missing_middleware_is_allowed():
 
 
 def test_a_middleware_that_cannot_be_imported_does_not_stop_the_checks():
-    with override_settings(MIDDLEWARE=["tests.raising.Middleware", METRICS_MIDDLEWARE]):
+    with override_settings(MIDDLEWARE=["tests.raising.Middleware", METRICS]):
         assert checks.middleware.check_middleware_is_installed() == []
         assert [message.id for message in checks.middleware.check_middleware_is_first()] == [
             "tachikoma_metrics.W002"
@@ -56,15 +56,15 @@ def test_a_middleware_that_cannot_be_imported_is_named(path: str):
     told = message("W001", MIDDLEWARE=[path, OTHER])
 
     assert f"{path!r}, which cannot be imported" in told.msg
-    assert METRICS_MIDDLEWARE in (told.hint or "")
+    assert METRICS in (told.hint or "")
 
 
 @pytest.mark.parametrize(
     ("middleware", "id"),
     [
         ([OTHER], "W001"),
-        ([OTHER, METRICS_MIDDLEWARE], "W002"),
-        ([METRICS_MIDDLEWARE, OTHER, METRICS_MIDDLEWARE], "W006"),
+        ([OTHER, METRICS], "W002"),
+        ([METRICS, OTHER, METRICS], "W006"),
     ],
 )
 def test_a_middleware_in_the_wrong_place_is_a_warning(middleware: list[str], id: str):
