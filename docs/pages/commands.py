@@ -20,8 +20,8 @@ def page() -> str:
     return markdown.page(
         "# Commands",
         markdown.NOTICE,
-        "The management commands of the app, with their options. Beside these, each has those "
-        "that all of Django's commands have, such as `--settings` and `--verbosity`.",
+        "The management commands of the app, with their options. Each also has the options of all "
+        "Django commands, such as `--settings` and `--verbosity`.",
         *(part for name in names() for part in section(name)),
     )
 
@@ -44,16 +44,16 @@ def section(name: str) -> Iterator[str]:
 
 
 def own_actions(name: str) -> Iterator[Action]:
-    """Yield the arguments of a command that Django does not give to all."""
+    """Yield the arguments of a command that Django does not add to all commands."""
     parser = load_command_class(PACKAGE, name).create_parser("manage.py", name)
     for action in parser._actions:
-        is_everybodys = {"-h", *DjangoHelpFormatter.show_last} & {*action.option_strings}
-        if not is_everybodys:
+        is_common = {"-h", *DjangoHelpFormatter.show_last} & {*action.option_strings}
+        if not is_common:
             yield action
 
 
 def usage(name: str, actions: list[Action]) -> str:
-    """Return how a command is called."""
+    """Return the synopsis of a command."""
     return " ".join(["manage.py", name, *map(_in_usage, actions)])
 
 

@@ -106,7 +106,7 @@ class Declarations:
     labels: Mapping[str, tuple[str, ...]] = setting(
         METRICS,
         {},
-        validators.LABELS_BY_FAMILY,
+        validators.LABELS_BY_METRIC,
         "E109",
         '{"http_requests_total": ["method", "status"]}',
         "Labels by metric, in order: leave out default ones, add optional ones or those of "
@@ -115,7 +115,7 @@ class Declarations:
     buckets: Mapping[str, tuple[float, ...]] = setting(
         METRICS,
         {},
-        validators.BUCKETS_BY_FAMILY,
+        validators.BUCKETS_BY_METRIC,
         "E108",
         '{"http_request_duration_seconds": [0.1, 0.5, 1]}',
         "Upper bounds by histogram. They take precedence over defaults, `LATENCY_BUCKETS` and "

@@ -6,12 +6,12 @@ tests share one text, and converts a valid value into the form the code works wi
 
 from __future__ import annotations
 
-from tachikoma_metrics.conf.validators.buckets import BUCKETS, BUCKETS_BY_FAMILY, read_buckets
+from tachikoma_metrics.conf.validators.buckets import BUCKETS, BUCKETS_BY_METRIC, read_buckets
 from tachikoma_metrics.conf.validators.business import BUSINESS_METRICS
 from tachikoma_metrics.conf.validators.labels import (
     EXTRA_LABELS,
     GLOBAL_LABELS,
-    LABELS_BY_FAMILY,
+    LABELS_BY_METRIC,
     NAMESPACE,
 )
 from tachikoma_metrics.conf.validators.networks import AT_UNIX_SOCKET, NETWORKS
@@ -36,13 +36,13 @@ __all__ = [
     "AT_UNIX_SOCKET",
     "BOOLEAN",
     "BUCKETS",
-    "BUCKETS_BY_FAMILY",
+    "BUCKETS_BY_METRIC",
     "BUSINESS_METRICS",
     "BUSINESS_STORE",
     "DOTTED_PATH",
     "EXTRA_LABELS",
     "GLOBAL_LABELS",
-    "LABELS_BY_FAMILY",
+    "LABELS_BY_METRIC",
     "NAMES",
     "NAMESPACE",
     "NETWORKS",

@@ -23,7 +23,7 @@ def read_buckets(value: Any) -> tuple[float, ...]:
     return bounds
 
 
-def _buckets_by_family(value: Any) -> dict[str, tuple[float, ...]]:
+def _buckets_by_metric(value: Any) -> dict[str, tuple[float, ...]]:
     require(isinstance(value, Mapping))
     require(all(isinstance(name, str) for name in value))
     return {name: _buckets_of(name, bounds) for name, bounds in value.items()}
@@ -42,8 +42,8 @@ BUCKETS = Rule(
     "automatically.",
     read_buckets,
 )
-BUCKETS_BY_FAMILY = Rule(
+BUCKETS_BY_METRIC = Rule(
     "a dictionary of histogram names to sorted lists of positive numbers",
     "Sort each list, and leave out duplicates, zero, NaN and infinity.",
-    _buckets_by_family,
+    _buckets_by_metric,
 )

@@ -38,14 +38,14 @@ def _global_labels(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _labels_by_family(value: Any) -> dict[str, tuple[str, ...]]:
+def _labels_by_metric(value: Any) -> dict[str, tuple[str, ...]]:
     require(isinstance(value, Mapping))
-    require(all(isinstance(family, str) for family in value))
-    for family, names in value.items():
+    require(all(isinstance(metric, str) for metric in value))
+    for metric, names in value.items():
         is_list = isinstance(names, (list, tuple)) and all(isinstance(one, str) for one in names)
         is_met = is_list and len(set(names)) == len(names)
-        require_part(is_met, family, must_be="a list of different label names", got=names)
-    return {family: tuple(names) for family, names in value.items()}
+        require_part(is_met, metric, must_be="a list of different label names", got=names)
+    return {metric: tuple(names) for metric, names in value.items()}
 
 
 def _extra_labels(value: Any) -> dict[str, str]:
@@ -74,8 +74,8 @@ GLOBAL_LABELS = Rule(
     f"{_VALID_LABELS} Convert other values with str().",
     _global_labels,
 )
-LABELS_BY_FAMILY = Rule(
-    "a dictionary of metric names to lists of different label names", "", _labels_by_family
+LABELS_BY_METRIC = Rule(
+    "a dictionary of metric names to lists of different label names", "", _labels_by_metric
 )
 EXTRA_LABELS = Rule(
     "a dictionary of valid label names to dotted paths of callables", "", _extra_labels
