@@ -11,6 +11,7 @@ from django.core.management.base import DjangoHelpFormatter
 
 import tachikoma_metrics
 from pages import markdown
+from tachikoma_metrics import doctor
 
 PACKAGE = tachikoma_metrics.__name__
 
@@ -41,6 +42,9 @@ def section(name: str) -> Iterator[str]:
     yield f"```text\n{usage(name, actions)}\n```"
     if actions:
         yield markdown.bullets(option(action) for action in actions)
+    if name == "metrics_doctor":
+        yield "The `check` of a finding is one of:"
+        yield markdown.bullets(f"`{slug}`: {about}" for slug, about in doctor.CHECKS.items())
 
 
 def own_actions(name: str) -> Iterator[Action]:

@@ -24,20 +24,20 @@ def test_a_file_without_tokens_is_a_warning(tmp_path: Path, content: bytes | Non
     if content is not None:
         file.write_bytes(content)
 
-    told = message("W021", {"TOKENS": [f"file:{file}"]})
+    reported = message("W021", {"TOKENS": [f"file:{file}"]})
 
-    assert str(file) in told.msg
-    assert "readable" in (told.hint or "")
+    assert str(file) in reported.msg
+    assert "readable" in (reported.hint or "")
 
 
 @pytest.mark.parametrize(
     "token", [" spaced-token-00000000", "two words-00000000000", "tökén-of-umlauts-000", "a\tb" * 9]
 )
 def test_a_token_that_cannot_be_sent_is_a_warning_and_not_shown(token: str):
-    told = message("W022", {"TOKENS": [token, "one-that-is-fine-0000000"]})
+    reported = message("W022", {"TOKENS": [token, "one-that-is-fine-0000000"]})
 
-    assert "1 of 2" in told.msg
-    assert token not in f"{told.msg} {told.hint}"
+    assert "1 of 2" in reported.msg
+    assert token not in f"{reported.msg} {reported.hint}"
 
 
 def test_tokens_in_a_file_are_checked_too(tmp_path: Path):

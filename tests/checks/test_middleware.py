@@ -53,10 +53,10 @@ def test_a_middleware_that_cannot_be_imported_does_not_stop_the_checks():
     "path", ["tachikoma_metrics.MetricsMiddleware", "tachikoma-metrics.middleware.X"]
 )
 def test_a_middleware_that_cannot_be_imported_is_named(path: str):
-    told = message("W001", MIDDLEWARE=[path, OTHER])
+    reported = message("W001", MIDDLEWARE=[path, OTHER])
 
-    assert f"{path!r}, which cannot be imported" in told.msg
-    assert METRICS in (told.hint or "")
+    assert f"{path!r}, which cannot be imported" in reported.msg
+    assert METRICS in (reported.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -149,10 +149,10 @@ def test_the_remedies_for_a_taken_name_work(declared: object, registry: Collecto
     ],
 )
 def test_a_setting_with_nearly_the_right_name_is_a_warning(name: str):
-    told = message("W024", **{name: {"NAMESPACE": "shop"}})
+    reported = message("W024", **{name: {"NAMESPACE": "shop"}})
 
-    assert f"'{name}' has no effect" in told.msg
-    assert "TACHIKOMA_METRICS" in (told.hint or "")
+    assert f"'{name}' has no effect" in reported.msg
+    assert "TACHIKOMA_METRICS" in (reported.hint or "")
 
 
 def test_settings_of_the_project_with_a_similar_name_are_allowed():

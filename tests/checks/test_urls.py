@@ -47,10 +47,10 @@ def route(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Callable[..., None]
 def test_metrics_without_path_and_route_are_a_warning(route: Callable[..., None]):
     route([])
 
-    told = message("W020", {"PATH": None})
+    reported = message("W020", {"PATH": None})
 
-    assert "nothing serves the metrics" in told.msg
-    assert 'include("tachikoma_metrics.urls")' in (told.hint or "")
+    assert "nothing serves the metrics" in reported.msg
+    assert 'include("tachikoma_metrics.urls")' in (reported.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_the_example_project_has_no_messages():
 def test_every_id_has_its_cause_in_a_docstring():
     folders = [Path(str(module.__file__)).parent for module in (checks, conf)]
     sources = [path.read_text() for folder in folders for path in folder.glob("*.py")]
-    told = set(re.findall(r'"""([EW]\d{3}): ', "".join(sources)))
+    reported = set(re.findall(r'"""([EW]\d{3}): ', "".join(sources)))
     emitted = (
         {id for id, *_ in WRONG_NAMES}
         | {f"W00{number}" for number in range(1, 10) if number != 5}
@@ -145,7 +145,7 @@ def test_every_id_has_its_cause_in_a_docstring():
         | {f"W02{number}" for number in range(7)}
     )
 
-    assert told == emitted | {"E001"}
+    assert reported == emitted | {"E001"}
 
 
 SPEC = "missions.Spec"
@@ -222,15 +222,15 @@ IN_SETTINGS: list[tuple[str, dict[str, Any], str, str]] = [
 def test_a_mistake_in_a_setting_is_reported_with_its_remedy(
     id: str, declared: object, says: str, remedy: str
 ):
-    told = message(id, declared)
+    reported = message(id, declared)
 
-    assert says in told.msg
-    assert remedy in (told.hint or "")
+    assert says in reported.msg
+    assert remedy in (reported.hint or "")
 
 
 @pytest.mark.parametrize(("id", "declared", "says", "remedy"), IN_SETTINGS)
 def test_no_message_mentions_internals_of_python(id: str, declared: object, says: str, remedy: str):
-    told = message(id, declared)
+    reported = message(id, declared)
 
     for internal in ("unpack", "NoneType", "object has no attribute", "Traceback", "<class"):
-        assert internal not in f"{told.msg} {told.hint}"
+        assert internal not in f"{reported.msg} {reported.hint}"

@@ -11,15 +11,16 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from tachikoma_metrics import METRICS
+from tachikoma_metrics.doctor import CHECKS
 from tests.doctor.endpoint import Doctor, Serve
 
 
 def test_findings_are_printed_as_lines(capsys: pytest.CaptureFixture[str]):
     call_command("metrics_doctor", "--no-color")
 
-    told = capsys.readouterr().out
-    assert "     ok  settings: System checks passed.\n" in told
-    assert "     ok  access: Access is limited to: networks private.\n" in told
+    printed = capsys.readouterr().out
+    assert "     ok  settings: System checks passed.\n" in printed
+    assert "     ok  access: Access is limited to: networks private.\n" in printed
 
 
 @pytest.mark.parametrize(
@@ -35,9 +36,9 @@ def test_control_characters_of_a_server_do_not_reach_the_terminal(
     with contextlib.suppress(SystemExit):
         call_command("metrics_doctor", "--no-color", "--url", served(body, status))
 
-    told = capsys.readouterr().out
-    assert "\N{REPLACEMENT CHARACTER}" in told
-    assert all(letter.isprintable() or letter == "\n" for letter in told)
+    printed = capsys.readouterr().out
+    assert "\N{REPLACEMENT CHARACTER}" in printed
+    assert all(letter.isprintable() or letter == "\n" for letter in printed)
 
 
 def test_a_file_without_a_token_is_rejected(served: Serve, tmp_path: Path):
@@ -93,3 +94,4 @@ def test_json_is_a_list_of_findings(capsys: pytest.CaptureFixture[str]):
     assert isinstance(findings, list)
     assert all([*one] == ["check", "status", "message", "hint"] for one in findings)
     assert {one["status"] for one in findings} <= {"ok", "warning", "error"}
+    assert {one["check"] for one in findings} <= set(CHECKS)

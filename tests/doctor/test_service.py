@@ -159,8 +159,8 @@ def name_in(project: Project, version: int = LAYOUT_VERSION) -> str:
 
 
 def findings_of(project: Project) -> dict[str, dict[str, str]]:
-    told = json.loads(project.run("metrics_doctor", "--json").stdout)
-    return {finding["check"]: finding for finding in told}
+    printed = json.loads(project.run("metrics_doctor", "--json").stdout)
+    return {finding["check"]: finding for finding in printed}
 
 
 def test_the_command_creates_no_directory(auto: Project):
