@@ -13,7 +13,7 @@ import pkgutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import Any
 from unittest import mock
@@ -292,19 +292,11 @@ def raise_instead(name: str) -> Callable[..., Any]:
     return raising
 
 
-@contextmanager
-def replaced(owner: Any, name: str) -> Iterator[None]:
-    """Replace a function where it is defined, and in the package that exports it."""
-    original = vars(owner)[name]
-    raising: Any = raise_instead(name)
-    package = sys.modules[owner.__name__.rpartition(".")[0]] if inspect.ismodule(owner) else None
-    with ExitStack() as stack:
-        for place in (owner, package):
-            if place is not None and vars(place).get(name) is original:
-                is_property = isinstance(original, property)
-                replacement = property(raising) if is_property else raising
-                stack.enter_context(mock.patch.object(place, name, replacement))
-        yield
+def replaced(owner: Any, name: str) -> Any:
+    raising = raise_instead(name)
+    return mock.patch.object(
+        owner, name, property(raising) if isinstance(vars(owner)[name], property) else raising
+    )
 
 
 @pytest.mark.parametrize(("owner", "name"), list(functions()))
