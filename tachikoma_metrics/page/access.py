@@ -179,7 +179,7 @@ def refusal_of_peer(address: str) -> Refusal | None:
     """Return why no request of this peer may read the metrics; None if one may. Never raises."""
     try:
         allowed = config().allowed_networks
-        if not config().tells_who_may_read:
+        if not config().is_access_valid:
             return _BY_SETTINGS
         is_allowed = ANYWHERE in allowed or _is_in(address, _networks(allowed))
         return None if is_allowed else _BY_ADDRESS
@@ -221,7 +221,7 @@ def network_of(peer: str) -> str:
 
 def _refusal_at_first_sight(headers: Headers) -> Refusal | None:
     settings = config()
-    if not settings.tells_who_may_read:
+    if not settings.is_access_valid:
         return _BY_SETTINGS
     if ANYWHERE not in settings.allowed_networks:
         refused = _refusal_by_network(headers, settings)
