@@ -22,7 +22,7 @@ def test_a_directory_that_cannot_be_used_is_a_warning(tmp_path: Path):
             messages[path.name] = found()["W008"].msg
 
     assert "Change it to 700" in messages["open"]
-    assert "should be in a directory" in messages["store"]
+    assert "must be in a writable directory" in messages["store"]
     assert "503" in messages["store"]
 
 
@@ -39,7 +39,7 @@ def test_a_directory_that_other_users_can_replace_is_a_warning(tmp_path: Path, i
         above.chmod(0o1777)
         assert found() == {}
 
-    assert f"should not be below {above}" in message
+    assert f"must not be below {above}" in message
     assert "alone" not in message
 
 
