@@ -32,7 +32,7 @@ from tachikoma_metrics.http.routes import path_labels
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.page import bearer_tokens
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.registry.metrics import Shape, possible_labels
+from tachikoma_metrics.registry.shapes import Shape, possible_labels
 from tachikoma_metrics.store import STORE, Exposed
 from tachikoma_metrics.websocket import routing
 

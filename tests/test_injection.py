@@ -115,7 +115,7 @@ STAND_AROUND_THE_PAGE = {
     "page.access:refusal",
     "page.response:respond",
     "registry.metrics:Metrics.last_resort",
-    "registry.metrics:Metrics.page",
+    "registry.metrics:Metrics.expose",
 }
 
 

@@ -256,7 +256,7 @@ IN_PROGRESS = {
 def _totals(counter: str) -> tuple[float, dict[str, float]]:
     """Return what was counted so far, and what is in progress, as a scrape shows them."""
     measurement.finish_dropped()
-    page = parse_text(METRICS.page(TEXT, frozenset({counter, *IN_PROGRESS})))
+    page = parse_text(METRICS.expose(TEXT, frozenset({counter, *IN_PROGRESS})))
     in_progress = {name: value for (name, _), value in page.items() if name in IN_PROGRESS}
     return sum(value for (name, _), value in page.items() if name == counter), in_progress
 

@@ -23,7 +23,7 @@ CACHE_MISSES = Counter(
 )
 CACHE_SIZE = Gauge(
     "cache_size",
-    "Cache entries, for backends that can count them.",
+    "Entries in caches that report their size.",
     optional=(CACHE,),
     starts_unset=True,
     recorded_by=f"{EVERY_CACHE}, at each scrape",

@@ -124,7 +124,7 @@ class Gauge(Family):
     whose latest value wins has no sample before it is first set: zero would be
     a claim that nobody made. A gauge that ``starts_unset`` is the sum over the living
     processes that set it, and has no sample while there is none. A gauge that
-    ``is_about_the_page`` is found out for each page, and kept by nobody. What a
+    ``is_per_scrape`` is found out for each page, and kept by nobody. What a
     process had in progress when it died is counted in ``lost``, a counter with the same
     labels.
     """
@@ -132,7 +132,7 @@ class Gauge(Family):
     type: ClassVar[str] = "gauge"
     latest_wins: bool = field(default=False, kw_only=True)
     starts_unset: bool = field(default=False, kw_only=True)
-    is_about_the_page: bool = field(default=False, kw_only=True)
+    is_per_scrape: bool = field(default=False, kw_only=True)
     lost: Counter | None = field(default=None, kw_only=True)
 
 

@@ -39,7 +39,7 @@ INFO = Gauge(
     "The installed tachikoma_metrics; always 1.",
     (VERSION,),
     latest_wins=True,
-    is_about_the_page=True,
+    is_per_scrape=True,
     recorded_by=_ITSELF,
 )
 ERRORS = Counter(
@@ -58,7 +58,7 @@ PROCESSES = Gauge(
     "tachikoma_metrics_processes",
     "Live processes whose metrics the endpoint exposes.",
     latest_wins=True,
-    is_about_the_page=True,
+    is_per_scrape=True,
     recorded_by=_ITSELF,
 )
 BUSINESS_TIMESTAMP = Gauge(
@@ -90,7 +90,7 @@ CARDINALITY = Gauge(
     "Label sets of a metric, across all processes (limit: CARDINALITY_LIMIT).",
     (FAMILY,),
     latest_wins=True,
-    is_about_the_page=True,
+    is_per_scrape=True,
     recorded_by=_ITSELF,
 )
 SCRAPES_REFUSED = Counter(

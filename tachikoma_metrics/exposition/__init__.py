@@ -7,6 +7,7 @@ counts faults are handed in, so that the same code serves any of them.
 from __future__ import annotations
 
 from tachikoma_metrics.exposition.coalescing import Coalescer
+from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.gather import Rank, gather
 from tachikoma_metrics.exposition.merged import MergedMetric, number
 from tachikoma_metrics.exposition.negotiation import accepts_gzip, choose_format
@@ -18,6 +19,7 @@ __all__ = [
     "Coalescer",
     "Format",
     "MergedMetric",
+    "OnError",
     "Rank",
     "accepts_gzip",
     "choose_format",

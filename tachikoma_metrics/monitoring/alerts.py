@@ -16,7 +16,7 @@ from tachikoma_metrics.catalogue.definitions import Histogram
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.recordings import failed_share, failures
-from tachikoma_metrics.registry.metrics import shape_of
+from tachikoma_metrics.registry.shapes import shape_of
 
 Severity = Literal["page", "ticket"]
 

@@ -7,8 +7,9 @@ that ``METRICS`` has under a family's name.
 from __future__ import annotations
 
 from tachikoma_metrics.registry.events import Event
-from tachikoma_metrics.registry.families import ScrapeFunction
-from tachikoma_metrics.registry.metrics import METRICS, Metrics, install
+from tachikoma_metrics.registry.guarded_metrics import ScrapeFunction
+from tachikoma_metrics.registry.metrics import METRICS, Metrics
+from tachikoma_metrics.registry.store_hooks import install
 from tachikoma_metrics.store import UNKNOWN, Cell, Progress
 
 __all__ = [

@@ -37,7 +37,7 @@ class CollectorTimeouts:
         self._questions = TimedCalls(seconds)
         self._page_ends_at = math.inf
 
-    def begin_page(self) -> None:
+    def begin_scrape(self) -> None:
         """Have the collectors share the time of one page, from now on."""
         self._page_ends_at = monotonic() + SECONDS_FOR_A_PAGE
 

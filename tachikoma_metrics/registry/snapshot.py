@@ -13,7 +13,7 @@ from prometheus_client.samples import Exemplar, Sample
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.registry import runtime
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
-from tachikoma_metrics.registry.families import GuardedMetric, is_guarded
+from tachikoma_metrics.registry.guarded_metrics import GuardedMetric, is_guarded
 from tachikoma_metrics.registry.values import declaration_of, is_shared
 from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Lines, Reading
 from tachikoma_metrics.store.layout import GAUGE
@@ -72,8 +72,8 @@ class Snapshot:
         return is_news
 
     @property
-    def living(self) -> int:
-        """Return the number of living processes."""
+    def live_processes(self) -> int:
+        """Return the number of live processes."""
         return len({reading.number for reading in self.readings if reading.is_held})
 
     @property
@@ -129,7 +129,7 @@ class Snapshot:
                 yield MergedMetric(declaration, self._take(declaration))
 
     def _ours(self, metric: GuardedMetric) -> Iterable[Metric]:
-        if metric.is_about_the_page or (metric.guard is not None and metric.guard.is_shadowed()):
+        if metric.is_per_scrape or (metric.guard is not None and metric.guard.is_shadowed()):
             return metric.collect()
         asked = self._asked(metric)
         if not asked and not self.is_shown(metric):

@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Summary, valu
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
-from tachikoma_metrics.registry.families import is_guarded
+from tachikoma_metrics.registry.guarded_metrics import is_guarded
 from tachikoma_metrics.store import STORE, Cell, Declaration, GaugeCell, Series
 from tachikoma_metrics.store.layout import GAUGE, GAUGE_WIDTH, HISTOGRAM
 

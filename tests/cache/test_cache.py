@@ -581,9 +581,9 @@ def test_nobody_is_asked_for_a_page_of_other_families(tmp_path: Path):
     ):
         from tachikoma_metrics.exposition import TEXT
 
-        METRICS.page(TEXT, frozenset({"http_requests_total"}))
+        METRICS.expose(TEXT, frozenset({"http_requests_total"}))
         listed.assert_not_called()
-        assert "cache_size 0.0" in METRICS.page(TEXT, frozenset({"cache_size"}))
+        assert "cache_size 0.0" in METRICS.expose(TEXT, frozenset({"cache_size"}))
 
 
 def test_a_slow_cache_is_not_waited_for_again(tmp_path: Path):

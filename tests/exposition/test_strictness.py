@@ -47,7 +47,7 @@ def lines(page: str, format: Format) -> Lines:
 def page_of(registry: CollectorRegistry, format: Format, *families: Any) -> tuple[Lines, float]:
     """Return what is shown of families beside ours, and the number of faults."""
     registry.register(Yielding(*families))
-    page = METRICS.page(format)
+    page = METRICS.expose(format)
     shown = lines(page, format)
     assert "tachikoma_metrics_processes" in shown
     faults = sum(
@@ -148,7 +148,7 @@ def test_a_family_without_a_name_or_a_type_costs_itself_alone(
 @pytest.mark.parametrize("unit", ["m/s", "%", "°C", "By.s", "a b", "x\nown 7", "seconds", 5, None])
 def test_a_unit_that_the_name_does_not_end_in_is_left_out(registry: CollectorRegistry, unit: Any):
     registry.register(Yielding(family("own", "gauge", GOOD, unit=unit)))
-    page = METRICS.page(OPENMETRICS)
+    page = METRICS.expose(OPENMETRICS)
 
     assert lines(page, OPENMETRICS).items() >= SHOWN.items()
     assert "# UNIT own " not in page
@@ -159,7 +159,7 @@ def test_units_of_the_projects_own_metrics_never_cost_the_page(registry: Collect
     Gauge("own_wind", "Speed.", unit="m/s", registry=registry).set(3)
     Histogram("own_load", "Share.", unit="%", registry=registry).observe(3)
     Counter("own_energy", "Energy.", unit="Wh", registry=registry).inc()
-    page = METRICS.page(OPENMETRICS)
+    page = METRICS.expose(OPENMETRICS)
 
     shown = lines(page, OPENMETRICS)
     assert shown["own_wind_m_s"] == 3
@@ -171,7 +171,7 @@ def test_units_of_the_projects_own_metrics_never_cost_the_page(registry: Collect
 @pytest.mark.parametrize("type", ["info", "stateset"])
 def test_a_type_that_has_no_units_is_written_without(registry: CollectorRegistry, type: str):
     registry.register(Yielding(family("own_seconds", type, unit="seconds")))
-    page = METRICS.page(OPENMETRICS)
+    page = METRICS.expose(OPENMETRICS)
 
     strict.read(page, OPENMETRICS)
     assert "# UNIT own" not in page
@@ -224,7 +224,7 @@ def test_timestamps_are_written_so_that_strict_readers_take_them(
     registry: CollectorRegistry, timestamp: Any, written: str
 ):
     registry.register(Yielding(family("own", "gauge", Sample("own", {}, 1, timestamp))))
-    page = METRICS.page(OPENMETRICS)
+    page = METRICS.expose(OPENMETRICS)
 
     strict.read(page, OPENMETRICS)
     assert f"\nown 1.0 {written}\n" in page
@@ -300,7 +300,7 @@ def test_histograms_of_negative_observations_never_cost_the_page(
     registry: CollectorRegistry, format: Format
 ):
     Histogram("own", "Degrees.", buckets=[-10, 0, 10], registry=registry).observe(-5)
-    shown = lines(METRICS.page(format), format)
+    shown = lines(METRICS.expose(format), format)
 
     assert shown['own_bucket{le="0.0"}'] == 1
     # OpenMetrics has a count only beside a sum, which is no total where it may fall.
@@ -314,7 +314,7 @@ def test_odd_bounds_of_the_projects_own_cost_themselves_alone(
     registry: CollectorRegistry, format: Format, bounds: list[float]
 ):
     Histogram("own", "Odd.", buckets=bounds, registry=registry).observe(1.5)
-    shown = lines(METRICS.page(format), format)
+    shown = lines(METRICS.expose(format), format)
 
     assert shown['own_bucket{le="2.0"}'] == shown["own_count"] == 1
 
@@ -328,7 +328,7 @@ def test_totals_of_the_projects_own_that_are_no_numbers_cost_themselves_alone(
     counter.labels("good").inc(2)
     Summary("own_change", "Change.", registry=registry).observe(-5)
     Histogram("own_seconds", "Seconds.", buckets=[1], registry=registry).observe(math.nan)
-    shown = lines(METRICS.page(format), format)
+    shown = lines(METRICS.expose(format), format)
 
     assert shown['own_jobs_total{kind="good"}'] == 2
     # What other processes counted of it would be shown.
@@ -420,7 +420,7 @@ def test_a_counter_that_is_named_with_its_suffix_is_a_counter(
     registry: CollectorRegistry, format: Format
 ):
     registry.register(Yielding(family("own_total", "counter", Sample("own_total", {}, 1))))
-    page = METRICS.page(format)
+    page = METRICS.expose(format)
 
     assert lines(page, format)["own_total"] == 1
     head = "own_total" if format is TEXT else "own"
@@ -429,7 +429,7 @@ def test_a_counter_that_is_named_with_its_suffix_is_a_counter(
 
 def test_names_keep_the_whole_of_a_family_in_pieces(registry: CollectorRegistry):
     registry.register(Yielding(piece("done", 7), piece("paused", 3)))
-    page = METRICS.page(TEXT, frozenset({"own"}))
+    page = METRICS.expose(TEXT, frozenset({"own"}))
 
     assert lines(page, TEXT).keys() >= {'own{state="done"}', 'own{state="paused"}'}
 

@@ -22,7 +22,7 @@ from tachikoma_metrics.monitoring.rows.http import HTTP
 from tachikoma_metrics.monitoring.rows.overview import OVERVIEW
 from tachikoma_metrics.monitoring.rows.process import PROCESS
 from tachikoma_metrics.monitoring.rows.websocket import WEBSOCKET
-from tachikoma_metrics.registry.metrics import is_on, shape_of
+from tachikoma_metrics.registry.shapes import is_on, shape_of
 
 
 def rows(config: Config) -> Iterator[Row]:
