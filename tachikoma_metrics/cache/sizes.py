@@ -23,7 +23,7 @@ from tachikoma_metrics.catalogue.labels import clean
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.registry.deadlines import TIMEOUT_SECONDS, TimedCall, TimedCalls
-from tachikoma_metrics.registry.thread_connections import connections_of_its_own
+from tachikoma_metrics.registry.thread_connections import closing_connections
 from tachikoma_metrics.store import STORE, Cell
 
 Told = tuple[float, object]
@@ -299,7 +299,7 @@ def _question(
         size = _size_of(backend) if _is_in_use(backend) else None
         if size is None:
             return None
-        return _questions.put(
+        return _questions.start(
             f"size-of-cache-{alias}",
             partial(_ask, alias, size, is_one_of_several, fail),
             fail,
@@ -325,7 +325,7 @@ def _fail(alias: str, error: Exception) -> None:
 def _ask(
     alias: str, size: Size, is_one_of_several: bool, on_error: Callable[[Exception], object]
 ) -> Told:
-    with connections_of_its_own(on_error):
+    with closing_connections(on_error):
         # The cache is this thread's own, too.
         cache = caches[alias]
         try:

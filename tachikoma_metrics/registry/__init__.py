@@ -1,7 +1,7 @@
-"""The catalogue, bound to prometheus_client and to the store.
+"""The metrics of the catalogue, bound to prometheus_client and to the store.
 
-Everyone else records through an ``Event`` or through the prometheus_client object
-that ``METRICS`` has under a family's name.
+Other folders record through an ``Event``, or through the prometheus_client object that
+``METRICS`` has under the name of a metric.
 """
 
 from __future__ import annotations

@@ -19,17 +19,16 @@ from tachikoma_metrics.catalogue import labels
 from tachikoma_metrics.store import STORE, Cell, Declaration, Series
 
 ScrapeFunction = Callable[[tuple[str, ...]], Mapping[tuple[str, ...], float]]
-"""Given the names of a gauge's labels, returns what is known elsewhere, by their values."""
+"""Takes the names of a gauge's labels; returns values that are in no store, by label values."""
 
 
 class Guard:
-    """Hold the rules for a family's label sets.
+    """Hold the rules for the label sets of a metric.
 
-    ``is_own_health`` tells whether the family is about tachikoma_metrics itself,
-    ``is_shadowed`` whether it has to leave the page to another, ``is_in_use`` whether it is
-    on the page even if nothing was recorded;
-    ``on_full`` is called for each label set that found no place, ``on_removed``
-    after label sets were removed.
+    ``limit`` is the number of label sets it may have, ``is_own_health`` tells whether it is
+    about tachikoma_metrics itself, ``is_shadowed`` whether another collector has its name, and
+    ``is_in_use`` whether it is exposed even if nothing was recorded. ``on_full`` is called for
+    each update that was turned into ``overflow``, ``on_removed`` after label sets were removed.
     """
 
     def __init__(
@@ -47,15 +46,15 @@ class Guard:
         self.is_in_use = is_in_use
         self.on_full = on_full
         self.on_removed = on_removed
-        # Re-entrant, for a finaliser or a signal handler may record anywhere.
+        # Re-entrant, because a finaliser or a signal handler may record anywhere.
         self.lock = threading.RLock()
 
 
 class GuardedMetric(MetricWrapperBase):
-    """Keep the label sets of a prometheus_client metric few and printable.
+    """Limit the label sets of a prometheus_client metric, and make their values encodable.
 
-    The children of a metric are of its class too; they have no guard, for they have
-    no label sets. What ``is_per_scrape`` is shared with no other process.
+    The children of a metric are of its class, too; they have no guard, because they have no
+    label sets. A metric that ``is_per_scrape`` is shared with no other process.
     """
 
     guard: Guard | None = None
@@ -85,8 +84,8 @@ class GuardedMetric(MetricWrapperBase):
             **details,
         )
 
-    def is_full(self) -> None:
-        """Be told that a label set found no room."""
+    def on_full(self) -> None:
+        """Count that a label set was turned into ``overflow``."""
         if self.guard is not None:
             self.guard.on_full()
 
@@ -103,13 +102,13 @@ class GuardedMetric(MetricWrapperBase):
     def describe(self) -> Iterable[Metric]:
         """Reserve no names.
 
-        A project's own metric of the same name can then be made after ours without
-        an error in the project; ours leaves the page to it (see ``collect``).
+        A project can then make a metric of the same name later, without an error; that one
+        is exposed in the place of this one (see ``collect``).
         """
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Return the family, or nothing if another collector has one of its names."""
+        """Return the metric, or nothing if another collector has one of its names."""
         if self.guard is not None and self.guard.is_shadowed():
             return []
         return super().collect()
@@ -129,10 +128,10 @@ class GuardedMetric(MetricWrapperBase):
         return self.child(tuple(map(labels.clean, labelvalues)))[0]
 
     def child(self, values: tuple[str, ...]) -> tuple[Any, bool]:
-        """Return the child for clean label values, and whether it is their own.
+        """Return the child for clean label values, and whether it is theirs alone.
 
-        It is not if the family is full: then it is the overflow child, and the guard
-        is told.
+        It is not if the metric is full: then it is the overflow child, and the guard's
+        ``on_full`` is called.
         """
         found = self._metrics.get(values) or self._admit(values, self.limit)
         if found is not None:
@@ -147,15 +146,15 @@ class GuardedMetric(MetricWrapperBase):
         return found, overflow == values
 
     def overflowed(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the label set that stands for ``values`` where there is no room for them."""
+        """Return the label set that ``values`` are counted under if the metric is full."""
         return labels.overflowed(values, self._is_closed)
 
     def _admit(self, values: tuple[str, ...], limit: float) -> Any:
-        """Return the new child for ``values``, or None if there is no room for it."""
+        """Return the new child for ``values``, or None if the metric is full."""
         guard = self.guard
         if guard is None or not labels.fits(values, self._metrics.keys(), limit):
             return None
-        # Made outside the lock: making it may run a finaliser that records.
+        # Outside the lock: an allocation may run a finaliser that records.
         made: Any = type(self)(self.declaration, self.is_per_scrape, self, values, **self._details)
         with guard.lock:
             if labels.fits(values, self._metrics.keys(), limit):
@@ -164,24 +163,24 @@ class GuardedMetric(MetricWrapperBase):
 
     @property
     def series(self) -> int:
-        """Return the number of label sets."""
+        """Return the number of label sets that this process has."""
         return len(self._metrics) if self._labelnames else 1
 
     def remove(self, *labelvalues: Any) -> None:
-        """Remove a label set: what this process has of it, and processes that are over.
+        """Remove a label set: the values of this process, and of processes that have exited.
 
         Raises ``ValueError`` for a wrong number of labels, as prometheus_client does.
         """
         if not self._labelnames or len(labelvalues) != len(self._labelnames):
             super().remove(*labelvalues)
         child = self._metrics.pop(tuple(map(labels.clean, labelvalues)), None)
-        self._let_go([] if child is None else [child])
+        self._detach([] if child is None else [child])
 
     def remove_by_labels(self, labels: dict[str, str]) -> None:
         """Remove the label sets that have all of ``labels``."""
         before = self._metrics.copy() if self._labelnames else {}
         super().remove_by_labels(labels)
-        self._let_go([before[values] for values in before.keys() - self._metrics.keys()])
+        self._detach([before[values] for values in before.keys() - self._metrics.keys()])
 
     def clear(self) -> None:
         """Remove all label sets."""
@@ -193,21 +192,21 @@ class GuardedMetric(MetricWrapperBase):
         if self._labelnames:
             children = list(self._metrics.values())
             self._metrics = {}
-            self._let_go(children)
+            self._detach(children)
         else:
             self.cell.remove()
 
-    def _let_go(self, children: list[Any]) -> None:
+    def _detach(self, children: list[Any]) -> None:
         if children:
             STORE.remove(*(Series(self.declaration, child._labelvalues) for child in children))
         for child in children:
-            # Whoever still has it counts for himself alone.
+            # A caller that has kept the child changes a value that is no longer shared.
             child.cell.series = None
         if self.guard is not None:
             self.guard.on_removed()
 
 
 def is_guarded(collector: object) -> bool:
-    """Tell whether ``collector`` is a family of ours."""
+    """Tell whether ``collector`` is a metric of the catalogue."""
     # isinstance() takes ten times as long: the class of collectors is a protocol.
     return GuardedMetric in type(collector).__mro__

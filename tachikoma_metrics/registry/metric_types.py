@@ -19,7 +19,7 @@ from tachikoma_metrics.store import LIVESUM_OF_SET, Cell, Declaration, GaugeCell
 
 
 class _GuardedCell(Cell):
-    """The values of a metric's label set, behind its guard."""
+    """The values of one label set, limited by the guard of its metric."""
 
     __slots__ = ("metric",)
 
@@ -30,26 +30,26 @@ class _GuardedCell(Cell):
 
     @property
     def limit(self) -> float:
-        """Return the number of label sets the family may have in a slot."""
+        """Return the number of label sets the metric may have in a process."""
         return self.metric.limit
 
     def overflowed(self, series: Series) -> Series:
-        """Return the label set to count under where there is no room for this one."""
+        """Return the label set to count under if the metric is full."""
         return series._replace(labels=self.metric.overflowed(series.labels))
 
     def on_full(self) -> None:
-        """Tell the guard that the label set found no room."""
-        self.metric.is_full()
+        """Count that the label set was turned into ``overflow``."""
+        self.metric.on_full()
 
 
 class _GuardedGaugeCell(_GuardedCell, GaugeCell):
-    """The value of a gauge that is told when it got it."""
+    """The value of a gauge, with the time at which it was set."""
 
     __slots__ = ()
 
 
 class GuardedCounter(GuardedMetric, prometheus_client.Counter):
-    """A counter behind the guard."""
+    """A counter whose label sets are limited."""
 
     def _metric_init(self) -> None:
         self._value = self.cell = _GuardedCell(self._series(), self._parent)
@@ -57,7 +57,7 @@ class GuardedCounter(GuardedMetric, prometheus_client.Counter):
 
 
 class GuardedHistogram(GuardedMetric, prometheus_client.Histogram):
-    """A histogram behind the guard."""
+    """A histogram whose label sets are limited."""
 
     def _metric_init(self) -> None:
         self.cell = _GuardedCell(self._series(), self._parent)
@@ -65,7 +65,7 @@ class GuardedHistogram(GuardedMetric, prometheus_client.Histogram):
         self._created = time.time()
 
     def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
-        """Observe ``amount``; ``exemplar`` are labels of an example of it.
+        """Observe ``amount``, with the labels of an exemplar.
 
         Raises ``ValueError`` for an exemplar that no format allows.
         """
@@ -87,14 +87,14 @@ class GuardedHistogram(GuardedMetric, prometheus_client.Histogram):
 
 
 class GuardedGauge(GuardedMetric, prometheus_client.Gauge):
-    """A gauge behind the guard: the sum over the processes that live."""
+    """A gauge whose label sets are limited: the sum over the live processes."""
 
     def _metric_init(self) -> None:
         self._value = self.cell = _GuardedCell(self._series(), self._parent)
 
 
-class UnsetGauge(GuardedMetric, prometheus_client.Gauge):
-    """A gauge behind the guard that has no sample before it was set."""
+class GuardedUnsetGauge(GuardedMetric, prometheus_client.Gauge):
+    """A gauge that has no sample before it was set."""
 
     def _metric_init(self) -> None:
         self._value = self.cell = _GuardedGaugeCell(self._series(), self._parent)
@@ -110,9 +110,9 @@ def make(
     buckets: tuple[float, ...],
     lost: str = "",
 ) -> GuardedMetric:
-    """Return the metric that holds the values of ``family``, registered nowhere yet.
+    """Return the metric that holds the values of ``family``, which is in no registry yet.
 
-    ``lost`` is the name of the counter of what a gauge has in progress when its process dies.
+    ``lost`` is the name of the counter to which a gauge's value is added when its process dies.
     """
     declaration = Declaration(
         type=family.type,
@@ -129,7 +129,7 @@ def make(
         return GuardedHistogram(declaration, closed_labels=closed, buckets=declaration.bounds)
     kinds: dict[type[Family], type[GuardedMetric]] = {
         Counter: GuardedCounter,
-        Gauge: GuardedGauge if declaration.mode == "livesum" else UnsetGauge,
+        Gauge: GuardedGauge if declaration.mode == "livesum" else GuardedUnsetGauge,
     }
     is_per_scrape = getattr(family, "is_per_scrape", False)
     return kinds[type(family)](declaration, is_per_scrape, closed_labels=closed)

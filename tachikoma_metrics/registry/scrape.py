@@ -15,7 +15,7 @@ from tachikoma_metrics.exposition import OnError, Rank
 from tachikoma_metrics.registry.bindings import Bindings
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
 from tachikoma_metrics.registry.guarded_metrics import GuardedMetric, is_guarded
-from tachikoma_metrics.registry.snapshot import Look, Snapshot
+from tachikoma_metrics.registry.snapshot import Merge, Snapshot
 
 _PROCESS_COLLECTORS = (ProcessCollector, PlatformCollector, GCCollector)
 
@@ -23,7 +23,7 @@ _PROCESS_COLLECTORS = (ProcessCollector, PlatformCollector, GCCollector)
 class Scrape:
     """Collect what the registry of ``bindings`` holds, for one response.
 
-    ``look`` reads the values of all processes, ``error_count`` returns the number of
+    ``merge`` reads the values of all processes, ``error_count`` returns the number of
     instrumentation errors so far, and ``names`` keeps the metrics and samples so named, all if
     it is empty.
     """
@@ -31,14 +31,14 @@ class Scrape:
     def __init__(
         self,
         bindings: Bindings,
-        look: Look,
+        merge: Merge,
         error_count: Callable[[], int],
         names: frozenset[str],
         timeouts: CollectorTimeouts,
     ) -> None:
         self._bindings = bindings
         self._names = names
-        self._snapshot = Snapshot(look, error_count, names, timeouts)
+        self._snapshot = Snapshot(merge, error_count, names, timeouts)
 
     def render(self, format: exposition.Format, on_error: OnError) -> str:
         """Return the exposition in ``format``; ``on_error`` is given what is left out of it."""
@@ -61,7 +61,7 @@ class Scrape:
 
     def _collect(self, collector: Collector) -> Iterable[Metric]:
         guard = getattr(collector, "guard", None)
-        if guard is not None and guard.is_own_health and self._snapshot.is_to_be_observed():
+        if guard is not None and guard.is_own_health and self._snapshot.needs_observation():
             self._observe_own_health()
         return self._snapshot.collect(collector)
 
@@ -71,7 +71,7 @@ class Scrape:
         cardinality = self._bindings.tachikoma_metrics_cardinality
         for bound in self._bindings.all_bound():
             is_counted = bool(bound.shape.label_names) and not bound.family.is_own_health
-            if bound.is_on and is_counted and snapshot.is_shown(bound.metric):
+            if bound.is_on and is_counted and snapshot.is_exposed(bound.metric):
                 count = snapshot.label_sets(bound.metric.declaration)
                 cardinality.labels(bound.family.name).set(count)
 

@@ -384,7 +384,7 @@ def test_a_collector_that_hangs_costs_itself_alone(
 def test_collectors_that_hang_share_the_time_of_a_page(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(collector_timeouts, "SECONDS_FOR_A_PAGE", 0.5)
+    monkeypatch.setattr(collector_timeouts, "SECONDS_FOR_A_SCRAPE", 0.5)
     goes_on = threading.Event()
 
     for _ in range(4):
