@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tachikoma_metrics.exposition.parse import parse_text
-from tachikoma_metrics.recording.recorders import forget_models
+from tachikoma_metrics.recording.model_names import forget_models
 from tachikoma_metrics.registry import METRICS
 
 Series = tuple[str, frozenset[tuple[str, str]]]

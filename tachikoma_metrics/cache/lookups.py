@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from tachikoma_metrics.recording.recorders import CACHE_HIT, CACHE_MISS
+from tachikoma_metrics.recording.events import CACHE_HIT, CACHE_MISS
 from tachikoma_metrics.registry import METRICS
 
 _MISSING = object()

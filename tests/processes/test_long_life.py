@@ -10,7 +10,7 @@ from tests.processes.scripts import run
 def test_a_long_life_leaves_no_trace(directory: Path):
     run(
         """
-        from tachikoma_metrics.recording.recorders import DB_QUERY
+        from tachikoma_metrics.recording.events import DB_QUERY
 
         def work(events):
             for number in range(events):
