@@ -1,4 +1,4 @@
-"""Prometheus metrics of a Django service.
+"""Prometheus metrics for Django.
 
 Importing the package needs neither configured settings nor loaded apps.
 """
@@ -46,7 +46,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Return what needs loaded apps, when it is asked for."""
+    """Return the functions that need loaded apps, when they are first used."""
     if name in ("aupdate_business_metrics", "update_business_metrics"):
         from tachikoma_metrics import business
 

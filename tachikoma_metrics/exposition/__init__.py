@@ -1,7 +1,7 @@
-"""The page: gather what a registry holds, choose a format, render it.
+"""The exposition: collect the metrics of a registry, choose a format, render them.
 
-Knows nothing of the catalogue: the registry, the global labels and whoever
-counts faults are handed in, so that the same code serves any of them.
+Nothing here knows the catalogue: the registry, the global labels and the callback that counts
+errors are arguments, so that the same code serves any registry.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ scheme and ``EXTRA_LABELS`` that ``LABELS`` names."""
 
 
 def _named(facts: HttpFacts) -> tuple[str, ...]:
-    method, route, status, view, language, asked = facts
+    method, route, status, view, language, of_request = facts
     path = _WITHOUT_ROUTE.get(route) or route_template(str(route), language)
-    return (method, path, str(int(status)), view, *asked)
+    return (method, path, str(int(status)), view, *of_request)
 
 
 HTTP_REQUEST = Event(

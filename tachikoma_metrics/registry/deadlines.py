@@ -53,12 +53,12 @@ class TimedCall(Generic[Result]):
 
     @property
     def is_done(self) -> bool:
-        """Tell whether the call has returned or raised."""
+        """Return whether the call has returned or raised."""
         return self._is_done.is_set()
 
     @property
     def timed_out(self) -> bool:
-        """Tell whether a call that is done took longer than its timeout."""
+        """Return whether a call that is done took longer than its timeout."""
         return self._duration > self._timeout
 
     def wait(self, at_most: float = math.inf) -> Result | None:

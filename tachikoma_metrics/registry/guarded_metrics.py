@@ -207,6 +207,6 @@ class GuardedMetric(MetricWrapperBase):
 
 
 def is_guarded(collector: object) -> bool:
-    """Tell whether ``collector`` is a metric of the catalogue."""
+    """Return whether ``collector`` is a metric of the catalogue."""
     # isinstance() takes ten times as long: the class of collectors is a protocol.
     return GuardedMetric in type(collector).__mro__

@@ -65,7 +65,7 @@ class Metrics(Bindings):
         return format.alone(errors.name.removesuffix("_total"), errors.help, self._errors.count)
 
     def has_counted(self, *counters: Family) -> bool:
-        """Tell whether any process of the service has counted anything in ``counters``."""
+        """Return whether any process of the service has counted anything in ``counters``."""
         declarations = {self.bound(counter.name).metric.declaration for counter in counters}
         _, families = self._merged()
         return any(any(one.values) for one in families if one.declaration in declarations)

@@ -29,7 +29,7 @@ def shape_of(family: Family, config: Config) -> Shape:
 
 
 def is_on(family: Family, config: Config) -> bool:
-    """Tell whether the settings switch ``family`` on."""
+    """Return whether the settings switch ``family`` on."""
     switched_on = not family.opt_in or family.name in config.extra_metrics
     is_unknown = family in _COUNTED_QUERIES and config.instrument_databases is False
     is_off = is_unknown or family.name in config.disabled_metrics

@@ -49,7 +49,7 @@ class Snapshot:
 
     @staticmethod
     def has(collector: Collector) -> bool:
-        """Tell whether what ``collector`` collects is in the store."""
+        """Return whether what ``collector`` collects is in the store."""
         return is_shared(collector) or collector in (PROCESS_COLLECTOR, GC_COLLECTOR)
 
     def renew(self) -> bool:
@@ -93,7 +93,7 @@ class Snapshot:
 
     @property
     def is_multiprocess(self) -> bool:
-        """Tell whether values are shared with other processes, not in this one's memory alone."""
+        """Return whether values are shared with other processes, not in this one's memory alone."""
         return any(reading.header.pid for reading in self.readings)
 
     def label_sets(self, declaration: Declaration) -> int:
@@ -137,7 +137,7 @@ class Snapshot:
         return [self._merged(metric, metric.declaration, found)]
 
     def is_exposed(self, metric: GuardedMetric) -> bool:
-        """Tell whether a metric of the catalogue is in use, or any process has values of it."""
+        """Return whether a metric of the catalogue is in use, or any process has values of it."""
         if metric.guard is None or metric.guard.is_in_use():
             return True
         has_children = bool(metric._labelnames and metric._metrics)

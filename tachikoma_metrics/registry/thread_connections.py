@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def is_in_transaction() -> bool:
-    """Tell whether this thread is within a transaction of any database.
+    """Return whether this thread is within a transaction of any database.
 
     Other threads cannot read what was written in it.
     """

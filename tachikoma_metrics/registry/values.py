@@ -121,7 +121,7 @@ def drop_removed() -> None:
 
 
 def is_shared(collector: Collector) -> bool:
-    """Tell whether ``collector`` is a metric whose values are in the store."""
+    """Return whether ``collector`` is a metric whose values are in the store."""
     return _is_metric(collector) and type(collector).collect is MetricWrapperBase.collect
 
 
