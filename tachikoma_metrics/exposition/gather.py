@@ -69,13 +69,7 @@ def gather(
     first, last = _in_order(_selected(registry, names, is_wanted), rank)
     for collector in first:
         add(collector)
-    try:
-        for metric in rest():
-            _add(families, metric, Rank.SHARED, metric, on_error)
-    except Incomplete:
-        raise
-    except Exception as error:
-        on_error("collector", error, "the rest")
+    _add_rest(families, rest, on_error)
     yield from _restricted(families.pop(), names, on_error)
     for collector in last:
         add(collector)
@@ -91,6 +85,16 @@ def _add(
         on_error("render", error, collector)
     except Exception as error:
         on_error("collector", error, collector)
+
+
+def _add_rest(families: Families, rest: Callable[[], Iterable[Metric]], on_error: OnError) -> None:
+    try:
+        for metric in rest():
+            _add(families, metric, Rank.SHARED, metric, on_error)
+    except Incomplete:
+        raise
+    except Exception as error:
+        on_error("collector", error, "the rest")
 
 
 def _selected(

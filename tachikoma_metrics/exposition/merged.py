@@ -9,9 +9,9 @@ from operator import lt
 
 from prometheus_client import Metric
 from prometheus_client.samples import Exemplar, Sample
-from prometheus_client.utils import floatToGoString
 
 from tachikoma_metrics.exposition.names import metric_name
+from tachikoma_metrics.exposition.syntax import SMALLEST_WITH_EXPONENT, number
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import Declaration
 from tachikoma_metrics.store.families import Family, Line, Lines, Pairs
@@ -21,9 +21,6 @@ LabelsOf = Callable[[Pairs], tuple[list[str], list[str]]]
 """Formats label pairs: those before ``le``, and those after it."""
 
 ExemplarKey = tuple[str, frozenset[tuple[str, str]]]
-
-_SMALLEST_WITH_EXPONENT = 1e6
-"""From here on Go, whose number format the expositions use, writes an exponent."""
 
 
 class MergedMetric(Metric):
@@ -100,7 +97,7 @@ class MergedMetric(Metric):
             return str(template) % tuple(
                 # Covers most numbers without a call.
                 [
-                    repr(value) if 0 <= value < _SMALLEST_WITH_EXPONENT else write(value)
+                    repr(value) if 0 <= value < SMALLEST_WITH_EXPONENT else write(value)
                     for value in family.values
                 ]
             )
@@ -150,16 +147,6 @@ def _labels(line: Line) -> dict[str, str]:
     if line.bound is not None:
         labels["le"] = _bound(line.bound)
     return labels
-
-
-def number(value: float) -> str:
-    """Format a number as the formats require it, which is as Go does.
-
-    https://prometheus.io/docs/specs/om/open_metrics_spec/#considerations-canonical-numbers
-    """
-    if 0 <= value < _SMALLEST_WITH_EXPONENT:
-        return repr(value)
-    return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # It has no types.
 
 
 _bound = lru_cache(1024)(number)

@@ -15,24 +15,20 @@ from itertools import groupby
 from typing import NamedTuple
 
 from prometheus_client import Metric
-from prometheus_client.samples import Sample, Timestamp
+from prometheus_client.samples import Sample
 
 from tachikoma_metrics.exposition.families import OnError
-from tachikoma_metrics.exposition.merged import number
 from tachikoma_metrics.exposition.names import (
     CREATED,
     HISTOGRAMS,
     WITH_CREATED,
-    label_name,
     metric_name,
 )
+from tachikoma_metrics.exposition.syntax import label_pairs, number, timestamp_text
 
 _NEVER_NEGATIVE = frozenset({"_total", "_sum", "_count", "_bucket", "_gcount"})
 _NEVER_NAN = _NEVER_NEGATIVE | {"_gsum"}
 _WHOLE = frozenset({"_bucket", "_count", "_gcount"})
-
-_LATEST = 2**63 / 1000
-"""The first seconds whose milliseconds overflow the integer that Prometheus parses."""
 
 Instant = tuple[int, int]
 """Seconds and nanoseconds, as in the digits before and after the decimal point."""
@@ -131,7 +127,7 @@ class Reader:
             )
         labels = tuple([(key, str(value)) for key, value in sample.labels.items()])
         place = _place(name, labels, self._global_labels, self._special(suffix), self._type)
-        stamp = "" if sample.timestamp is None else stamp_of(sample.timestamp)
+        stamp = "" if sample.timestamp is None else timestamp_text(sample.timestamp)
         at = _instant(stamp) if stamp else None
         return Point(sample, suffix, place, self._value(sample, suffix, place), stamp, at)
 
@@ -240,7 +236,7 @@ def _place(
 ) -> Place:
     merged = {**dict(global_labels), **dict(labels)}
     bound = _bound(merged, special) if special in ("le", "quantile") else math.nan
-    pairs = written_pairs(merged)
+    pairs = label_pairs(merged)
     series = f"{name}{{{','.join(pairs.values())}}}" if pairs else name
     if special and special not in pairs:
         raise ValueError(f"{series} must have the label {special!r}.")
@@ -255,45 +251,6 @@ def _bound(labels: dict[str, str], name: str) -> float:
     if math.isinf(bound):
         labels[name] = number(bound)
     return bound
-
-
-def written_pairs(labels: Mapping[str, str]) -> dict[str, str]:
-    """Format labels, by their valid names, sorted by name.
-
-    Raises ``ValueError`` for names that are equal once they are valid, that are empty, or that
-    are reserved: Prometheus would reject the whole exposition for one of them.
-    """
-    pairs: dict[str, str] = {}
-    for name in sorted(labels):
-        legal = label_name(name)
-        if not legal or legal in pairs or legal.startswith("__"):
-            raise ValueError(
-                f"Label names must differ, not be empty and not begin with `__`; "
-                f"got {list(labels)}."
-            )
-        pairs[legal] = f'{legal}="{escaped(str(labels[name]))}"'
-    return pairs
-
-
-def escaped(text: str) -> str:
-    """Escape text for quotes."""
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-def stamp_of(timestamp: object) -> str:
-    """Format a time in seconds, as OpenMetrics and strict parsers require it: without exponent.
-
-    Raises ``ValueError`` or ``TypeError`` for another value.
-    """
-    seconds = float(timestamp)  # type: ignore[arg-type]  # Other values raise.
-    if not abs(seconds) < _LATEST:
-        raise ValueError(f"A timestamp must be a time in seconds; got {timestamp!r}.")
-    if isinstance(timestamp, Timestamp) and timestamp.sec > 0:
-        return str(timestamp)
-    if isinstance(timestamp, int):
-        return str(int(timestamp))
-    text = repr(seconds)
-    return f"{seconds:.9f}" if "e" in text else text
 
 
 def _instant(stamp: str) -> Instant:

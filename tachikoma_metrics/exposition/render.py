@@ -17,9 +17,10 @@ from typing import Any
 from prometheus_client import Metric
 
 from tachikoma_metrics.exposition.families import OnError
-from tachikoma_metrics.exposition.merged import MergedMetric, number
+from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.names import metric_name
-from tachikoma_metrics.exposition.points import Point, Reader, escaped, stamp_of, written_pairs
+from tachikoma_metrics.exposition.points import Point, Reader
+from tachikoma_metrics.exposition.syntax import escape, label_pairs, number, timestamp_text
 
 _TEXT_TYPES = {
     "info": "gauge",
@@ -156,7 +157,7 @@ def _openmetrics_family(
 @lru_cache(4096)
 def _openmetrics_head(name: str, documentation: str, type: str, unit: str) -> str:
     name = metric_name(name)
-    head = f"# HELP {name} {escaped(documentation)}\n# TYPE {name} {type}\n"
+    head = f"# HELP {name} {escape(documentation)}\n# TYPE {name} {type}\n"
     if not unit or not name.endswith(f"_{unit}") or type in _WITHOUT_UNIT:
         # A unit that is no valid suffix of a name, such as `m/s`, cannot be written.
         return head
@@ -176,14 +177,14 @@ def _exemplar(point: Point, type: str) -> str:
     labels = {name: str(value) for name, value in exemplar.labels.items()}
     if sum(len(name) + len(value) for name, value in labels.items()) > _MOST_CHARACTERS_OF_EXEMPLAR:
         raise ValueError(f"The exemplar of {point.place.series} is too long.")
-    stamp = "" if exemplar.timestamp is None else f" {stamp_of(exemplar.timestamp)}"
-    pairs = ",".join(written_pairs(labels).values())
+    stamp = "" if exemplar.timestamp is None else f" {timestamp_text(exemplar.timestamp)}"
+    pairs = ",".join(label_pairs(labels).values())
     return f" # {{{pairs}}} {number(float(exemplar.value))}{stamp}"
 
 
 def _around_le(labels: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Format labels, those before ``le`` and those after it."""
-    pairs = written_pairs(labels)
+    pairs = label_pairs(labels)
     if "le" in pairs:
         raise ValueError("A label named `le` has to be sorted among the others.")
     before = [pair for name, pair in pairs.items() if name < "le"]
