@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import math
-import threading
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import prometheus_client
 import pytest
-from django.db import connection, connections
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,25 +26,7 @@ from prometheus_client.registry import Collector
 from tachikoma_metrics import METRICS, record_cache_hit, record_execution
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, gather
 from tachikoma_metrics.exposition.parse import parse_text
-from tachikoma_metrics.registry import collector_timeouts
-from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
-from tachikoma_metrics.testing import sample_value
-from tests.services.processes import eventually
-
-Faults = list[tuple[str, str]]
-
-
-class Yielding(Collector):
-    """A custom collector of these families."""
-
-    def __init__(self, *families: Metric) -> None:
-        self.families = families
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-    def collect(self) -> Iterable[Metric]:
-        yield from self.families
+from tests.exposition.collectors import Yielding, errors
 
 
 def render(registry: CollectorRegistry, format: Any = TEXT, **global_labels: str) -> str:
@@ -209,15 +188,6 @@ class Failing(Yielding):
         raise RuntimeError("database is down")
 
 
-def errors(page: str) -> dict[str, float]:
-    """Return the faults that a page tells of; its own are among them."""
-    return {
-        dict(labels)["source"]: value
-        for (name, labels), value in parse_text(page).items()
-        if name == "tachikoma_metrics_errors_total"
-    }
-
-
 def test_a_collector_that_raises_costs_what_it_had_still_to_yield(
     registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
 ):
@@ -349,95 +319,3 @@ def test_our_family_gives_way_to_one_that_a_collector_makes_up(
     assert page.count("cache_hits_total ") == 3
     assert "cache_misses_total 0.0" in page
     assert errors(page) == {"duplicate": 1}
-
-
-class Hanging(Collector):
-    """Hang until told to go on."""
-
-    def __init__(self, goes_on: threading.Event, *families: Metric) -> None:
-        self._goes_on = goes_on
-        self._families = families
-
-    def describe(self) -> list[Metric]:
-        return []
-
-    def collect(self) -> list[Metric]:
-        self._goes_on.wait(30)
-        return list(self._families)
-
-
-def test_a_collector_that_hangs_costs_itself_alone(
-    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(METRICS, "_collector_timeouts", CollectorTimeouts(0.2))
-    goes_on = threading.Event()
-
-    registry.register(Hanging(goes_on, GaugeMetricFamily("slow_jobs", "Jobs.", value=3)))
-    pages = [METRICS.encode() for _ in range(3)]
-    goes_on.set()
-
-    assert all("slow_jobs" not in page and "http_requests_in_flight" in page for page in pages)
-    assert sample_value("tachikoma_metrics_errors_total", source="collector") == 4
-    eventually(lambda: sample_value("slow_jobs") == 3)
-
-
-def test_collectors_that_hang_share_the_time_of_a_page(
-    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(collector_timeouts, "SECONDS_FOR_A_SCRAPE", 0.5)
-    goes_on = threading.Event()
-
-    for _ in range(4):
-        registry.register(Hanging(goes_on))
-    before = time.monotonic()
-    page = METRICS.encode()
-    seconds = time.monotonic() - before
-    goes_on.set()
-
-    assert "http_requests_in_flight" in page
-    # Each of them would be waited for ten times as long.
-    assert seconds < 4
-
-
-# --- clean-up ---------------------------------------------------------------
-
-
-def fail_to_close(self: object) -> None:
-    raise OSError("closed in another thread")
-
-
-class Asking(Collector):
-    """Ask the database, as a project's collector does in a thread of ours."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
-
-    def describe(self) -> list[Metric]:
-        return []
-
-    def collect(self) -> Iterable[Metric]:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 3")
-            yield GaugeMetricFamily("asked", "Asked.", value=cursor.fetchone()[0])
-        if self.error is not None:
-            raise self.error
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("error", [None, RuntimeError("no more")])
-def test_what_a_collector_answered_outlives_a_clean_up_that_fails(
-    registry: CollectorRegistry,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    error: Exception | None,
-):
-    monkeypatch.setattr(collector_timeouts, "_is_within_a_test", lambda: False)
-    monkeypatch.setattr(type(connections["default"]), "close", fail_to_close)
-    registry.register(Asking(error))
-    page = METRICS.encode()
-    monkeypatch.undo()
-
-    assert "asked 3.0" in page
-    assert errors(page) == {"collector": 1}
-    assert ("no more" if error else "closed in another thread") in caplog.text
-    assert "within 5 seconds" not in caplog.text

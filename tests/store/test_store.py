@@ -1,10 +1,9 @@
-"""What a slot may hold, and how work is shared."""
+"""What a slot may hold."""
 
 from __future__ import annotations
 
 import math
 import tempfile
-import threading
 import time
 from array import array
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tachikoma_metrics.exposition import Coalescer
 from tachikoma_metrics.store import Declaration, Series, bases, exclusion, gauges
 from tachikoma_metrics.store.layout import (
     HEADER_SIZE,
@@ -89,54 +87,6 @@ def test_what_is_changed_in_a_slot_costs_what_comes_after_it_alone(data: st.Data
         return found
 
     assert names(damaged) == names(sound)
-
-
-# --- coalescing -----------------------------------------------------------
-
-
-def test_those_who_wait_share_what_is_done_after_they_asked():
-    coalescer: Coalescer[int] = Coalescer()
-    done: list[int] = []
-    is_begun, may_end = threading.Event(), threading.Event()
-
-    def work() -> int:
-        is_begun.set()
-        may_end.wait(20)
-        done.append(len(done) + 1)
-        return done[-1]
-
-    with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(coalescer.run, "page", work)
-        is_begun.wait(20)
-        others = [pool.submit(coalescer.run, "page", work) for _ in range(5)]
-        while len(coalescer.waiting) < 1:
-            time.sleep(0.001)
-        time.sleep(0.1)
-        may_end.set()
-
-        assert first.result() == 1
-        assert {other.result() for other in others} == {2}
-
-
-def test_work_that_fails_is_tried_by_each_who_waited():
-    coalescer: Coalescer[int] = Coalescer()
-    calls: list[int] = []
-
-    def work() -> int:
-        calls.append(1)
-        if len(calls) == 1:
-            raise ValueError
-        return len(calls)
-
-    with pytest.raises(ValueError):  # noqa: PT011  # It has no words.
-        coalescer.run("page", work)
-    assert coalescer.run("page", work) == 2
-
-
-def test_work_that_asks_for_itself_does_not_wait():
-    coalescer: Coalescer[str] = Coalescer()
-
-    assert coalescer.run("page", lambda: coalescer.run("page", lambda: "inner")) == "inner"
 
 
 def test_where_there_is_no_global_lock_there_is_one_here(monkeypatch: pytest.MonkeyPatch):

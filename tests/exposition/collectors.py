@@ -1,0 +1,82 @@
+"""Custom collectors, and what is exposed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+from tachikoma_metrics import METRICS
+from tachikoma_metrics.exposition import OPENMETRICS, TEXT, Format
+from tachikoma_metrics.exposition.parse import parse_text
+from tests.exposition import strict
+
+
+class Yielding(Collector):
+    """A custom collector of these families."""
+
+    def __init__(self, *families: Metric) -> None:
+        self.families = families
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self.families
+
+
+def errors(page: str) -> dict[str, float]:
+    """Return the faults that a page tells of; its own are among them."""
+    return {
+        dict(labels)["source"]: value
+        for (name, labels), value in parse_text(page).items()
+        if name == "tachikoma_metrics_errors_total"
+    }
+
+
+FORMATS = pytest.mark.parametrize("format", [TEXT, OPENMETRICS], ids=["text", "openmetrics"])
+Lines = dict[str, float]
+
+
+def lines(page: str, format: Format) -> Lines:
+    """Return the samples of a page that a strict reader takes, as they are written."""
+    strict.read(page, format)
+    samples = [line.partition(" # ")[0] for line in page.split("\n") if line[:1] not in ("#", "")]
+    found: Lines = {}
+    for line in samples:
+        series, _, rest = line.rpartition("} ") if "} " in line else line.partition(" ")
+        found[series + "}" * ("} " in line)] = float(rest.split(" ")[0])
+    return found
+
+
+def page_of(registry: CollectorRegistry, format: Format, *families: Any) -> tuple[Lines, float]:
+    """Return what is shown of families beside ours, and the number of faults."""
+    registry.register(Yielding(*families))
+    page = METRICS.expose(format)
+    shown = lines(page, format)
+    assert "tachikoma_metrics_processes" in shown
+    faults = sum(
+        value for name, value in shown.items() if name.startswith("tachikoma_metrics_errors_total")
+    )
+    own = {name: value for name, value in shown.items() if name.startswith("own")}
+    return own, faults
+
+
+def family(name: str, type: str, *samples: Sample, unit: str = "") -> Metric:
+    metric = Metric(name, "Own.", type)
+    metric.unit = unit
+    metric.samples = list(samples)
+    return metric
+
+
+GOOD = Sample("own", {"kind": "good"}, 1)
+SHOWN = {'own{kind="good"}': 1.0}
+
+
+def buckets(*pairs: tuple[Any, float], **labels: str) -> list[Sample]:
+    return [Sample("own_bucket", {**labels, "le": bound}, value) for bound, value in pairs]
