@@ -30,11 +30,11 @@ class Yielding(Collector):
         yield from self.families
 
 
-def errors(page: str) -> dict[str, float]:
-    """Return the faults that a page tells of; its own are among them."""
+def errors(exposition: str) -> dict[str, float]:
+    """Return the errors that an exposition counts, by source; those of itself are among them."""
     return {
         dict(labels)["source"]: value
-        for (name, labels), value in parse_text(page).items()
+        for (name, labels), value in parse_text(exposition).items()
         if name == "tachikoma_metrics_errors_total"
     }
 
@@ -43,10 +43,12 @@ FORMATS = pytest.mark.parametrize("format", [TEXT, OPENMETRICS], ids=["text", "o
 Lines = dict[str, float]
 
 
-def lines(page: str, format: Format) -> Lines:
-    """Return the samples of a page that a strict reader takes, as they are written."""
-    strict.read(page, format)
-    samples = [line.partition(" # ")[0] for line in page.split("\n") if line[:1] not in ("#", "")]
+def lines(exposition: str, format: Format) -> Lines:
+    """Return the samples of an exposition, as they are written; raise if it is invalid."""
+    strict.read(exposition, format)
+    samples = [
+        line.partition(" # ")[0] for line in exposition.split("\n") if line[:1] not in ("#", "")
+    ]
     found: Lines = {}
     for line in samples:
         series, _, rest = line.rpartition("} ") if "} " in line else line.partition(" ")
@@ -54,17 +56,17 @@ def lines(page: str, format: Format) -> Lines:
     return found
 
 
-def page_of(registry: CollectorRegistry, format: Format, *families: Any) -> tuple[Lines, float]:
-    """Return what is shown of families beside ours, and the number of faults."""
+def exposed(registry: CollectorRegistry, format: Format, *families: Any) -> tuple[Lines, float]:
+    """Return the exposed samples of ``families``, and the number of errors."""
     registry.register(Yielding(*families))
-    page = METRICS.expose(format)
-    shown = lines(page, format)
+    exposition = METRICS.expose(format)
+    shown = lines(exposition, format)
     assert "tachikoma_metrics_processes" in shown
-    faults = sum(
+    error_count = sum(
         value for name, value in shown.items() if name.startswith("tachikoma_metrics_errors_total")
     )
     own = {name: value for name, value in shown.items() if name.startswith("own")}
-    return own, faults
+    return own, error_count
 
 
 def family(name: str, type: str, *samples: Sample, unit: str = "") -> Metric:

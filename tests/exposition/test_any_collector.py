@@ -26,9 +26,9 @@ from tests.exposition.collectors import (
     FORMATS,
     Yielding,
     buckets,
+    exposed,
     family,
     lines,
-    page_of,
 )
 
 # prometheus_client's strict reader does not understand quotes and braces in exemplars.
@@ -116,20 +116,22 @@ class Raising(Collector):
 @settings(max_examples=3 * settings().max_examples)
 @given(st.lists(st.one_of(any_family(), any_family(), histograms), max_size=4))
 @example([family("own", "histogram", *buckets(("+Inf", 1), ("1", 1)))])
-def test_whatever_collectors_yield_never_costs_the_page(families: list[Any]):
+def test_whatever_collectors_yield_the_exposition_is_valid(families: list[Any]):
     registry = CollectorRegistry()
-    faults: list[str] = []
+    sources: list[str] = []
     Gauge("safe", "Safe.", registry=registry).set(1)
     for one in families:
         registry.register(Yielding(one))
     registry.register(Raising())
 
     for format in (TEXT, OPENMETRICS):
-        found = gather(registry, lambda source, *_: faults.append(source))
-        page = format.render(found, lambda source, *_: faults.append(source), {"env": "prod"})
+        found = gather(registry, lambda source, *_: sources.append(source))
+        exposition = format.render(
+            found, lambda source, *_: sources.append(source), {"env": "prod"}
+        )
 
-        assert lines(page, format)['safe{env="prod"}'] == 1
-    assert "collector" in faults
+        assert lines(exposition, format)['safe{env="prod"}'] == 1
+    assert "collector" in sources
 
 
 @pytest.mark.parametrize(
@@ -144,10 +146,10 @@ def test_whatever_collectors_yield_never_costs_the_page(families: list[Any]):
     ids=lambda metric: metric.type,
 )
 @FORMATS
-def test_sound_families_are_shown_without_a_fault(
+def test_valid_families_are_exposed_without_an_error(
     registry: CollectorRegistry, format: Format, collector: Metric
 ):
-    shown, faults = page_of(registry, format, collector)
+    shown, error_count = exposed(registry, format, collector)
 
     assert len(shown) == len(collector.samples)
-    assert faults == 0
+    assert error_count == 0

@@ -15,9 +15,9 @@ from tachikoma_metrics.testing import sample_value
 from tests.exposition.collectors import (
     FORMATS,
     buckets,
+    exposed,
     family,
     lines,
-    page_of,
 )
 
 
@@ -33,17 +33,17 @@ from tests.exposition.collectors import (
         ([("1.0", 1), ("many", 1), ("+Inf", 2)], ["1.0", "+Inf"]),
     ],
 )
-def test_a_bucket_that_does_not_rise_costs_itself_alone(
+def test_a_bucket_that_does_not_increase_is_omitted_alone(
     registry: CollectorRegistry, format: Format, bad: Any, kept: list[str]
 ):
-    shown, faults = page_of(registry, format, family("own", "histogram", *buckets(*bad)))
+    shown, error_count = exposed(registry, format, family("own", "histogram", *buckets(*bad)))
 
     assert list(shown) == [f'own_bucket{{le="{bound}"}}' for bound in kept]
-    assert faults == 1
+    assert error_count == 1
 
 
 @FORMATS
-def test_a_histogram_without_its_last_bucket_costs_its_label_set_alone(
+def test_a_histogram_without_its_last_bucket_is_omitted_alone(
     registry: CollectorRegistry, format: Format
 ):
     samples = [
@@ -51,36 +51,36 @@ def test_a_histogram_without_its_last_bucket_costs_its_label_set_alone(
         Sample("own_count", {"kind": "bad"}, 1),
         *buckets(("+Inf", 1), kind="good"),
     ]
-    shown, faults = page_of(registry, format, family("own", "histogram", *samples))
+    shown, error_count = exposed(registry, format, family("own", "histogram", *samples))
 
     assert shown == {'own_bucket{kind="good",le="+Inf"}': 1.0}
-    assert faults == 1
+    assert error_count == 1
 
 
 @FORMATS
 @pytest.mark.parametrize(("count", "total"), [(3, 1), (2, math.nan), (2, -1)])
-def test_a_count_or_a_sum_that_does_not_fit_costs_no_bucket(
+def test_a_count_or_a_sum_that_does_not_fit_is_omitted_alone(
     registry: CollectorRegistry, format: Format, count: float, total: float
 ):
     ends = Sample("own_count", {}, count), Sample("own_sum", {}, total)
     samples = [*buckets(("1.0", 1), ("+Inf", 2)), *ends]
-    shown, faults = page_of(registry, format, family("own", "histogram", *samples))
+    shown, error_count = exposed(registry, format, family("own", "histogram", *samples))
 
     assert shown['own_bucket{le="+Inf"}'] == 2
     assert "own_sum" not in shown
-    assert faults >= 1
+    assert error_count >= 1
 
 
-def test_the_infinite_bound_is_written_as_the_formats_have_it(registry: CollectorRegistry):
+def test_the_infinite_bound_is_written_as_the_formats_require(registry: CollectorRegistry):
     samples = buckets((1, 1), (math.inf, 2))
-    shown, faults = page_of(registry, OPENMETRICS, family("own", "histogram", *samples))
+    shown, error_count = exposed(registry, OPENMETRICS, family("own", "histogram", *samples))
 
     assert shown == {'own_bucket{le="1"}': 1.0, 'own_bucket{le="+Inf"}': 2.0}
-    assert faults == 0
+    assert error_count == 0
 
 
 @FORMATS
-def test_histograms_of_negative_observations_never_cost_the_page(
+def test_histograms_of_negative_observations_never_make_the_exposition_invalid(
     registry: CollectorRegistry, format: Format
 ):
     Histogram("own", "Degrees.", buckets=[-10, 0, 10], registry=registry).observe(-5)
@@ -94,7 +94,7 @@ def test_histograms_of_negative_observations_never_cost_the_page(
 
 @FORMATS
 @pytest.mark.parametrize("bounds", [[1, 1, 2], [1, math.nan, 2]])
-def test_odd_bounds_of_the_projects_own_cost_themselves_alone(
+def test_invalid_bounds_of_custom_histograms_are_omitted_alone(
     registry: CollectorRegistry, format: Format, bounds: list[float]
 ):
     Histogram("own", "Odd.", buckets=bounds, registry=registry).observe(1.5)
@@ -104,7 +104,7 @@ def test_odd_bounds_of_the_projects_own_cost_themselves_alone(
 
 
 @FORMATS
-def test_totals_of_the_projects_own_that_are_no_numbers_cost_themselves_alone(
+def test_invalid_totals_of_custom_metrics_are_omitted_alone(
     registry: CollectorRegistry, format: Format
 ):
     counter = Counter("own_jobs", "Jobs.", ["kind"], registry=registry)

@@ -22,9 +22,9 @@ from tests.exposition.collectors import (
     GOOD,
     SHOWN,
     Yielding,
+    exposed,
     family,
     lines,
-    page_of,
 )
 
 
@@ -50,11 +50,11 @@ from tests.exposition.collectors import (
     ],
     ids=repr,
 )
-def test_a_bad_sample_costs_itself_alone(registry: CollectorRegistry, format: Format, bad: Any):
-    shown, faults = page_of(registry, format, family("own", "gauge", GOOD, bad))
+def test_an_invalid_sample_is_omitted_alone(registry: CollectorRegistry, format: Format, bad: Any):
+    shown, error_count = exposed(registry, format, family("own", "gauge", GOOD, bad))
 
     assert shown == SHOWN
-    assert faults == 1
+    assert error_count == 1
 
 
 @FORMATS
@@ -76,14 +76,14 @@ def test_a_bad_sample_costs_itself_alone(registry: CollectorRegistry, format: Fo
         ("gaugehistogram", Sample("own_gcount", {}, -1)),
     ],
 )
-def test_a_sample_that_its_type_does_not_allow_costs_itself_alone(
+def test_a_sample_that_is_invalid_for_its_type_is_omitted_alone(
     registry: CollectorRegistry, format: Format, type: str, bad: Sample
 ):
     good = GaugeMetricFamily("own_other", "Own.", value=5)
-    shown, faults = page_of(registry, format, family("own", type, bad), good)
+    shown, error_count = exposed(registry, format, family("own", type, bad), good)
 
     assert shown == {"own_other": 5.0}
-    assert faults == 1
+    assert error_count == 1
 
 
 NAMELESS = family("own", "gauge", Sample("own", {}, 1))
@@ -96,45 +96,45 @@ UNTYPED.type = ["gauge"]  # type: ignore[assignment]
 
 @FORMATS
 @pytest.mark.parametrize("bad", [NAMELESS, STALE, UNTYPED], ids=["name", "type", "list"])
-def test_a_family_without_a_name_or_a_type_costs_itself_alone(
+def test_a_family_without_a_valid_name_or_type_is_omitted_alone(
     registry: CollectorRegistry, format: Format, bad: Metric
 ):
-    shown, faults = page_of(registry, format, bad, family("own", "gauge", GOOD))
+    shown, error_count = exposed(registry, format, bad, family("own", "gauge", GOOD))
 
     assert shown == SHOWN
-    assert faults == 1
+    assert error_count == 1
 
 
 @pytest.mark.parametrize("unit", ["m/s", "%", "°C", "By.s", "a b", "x\nown 7", "seconds", 5, None])
-def test_a_unit_that_the_name_does_not_end_in_is_left_out(registry: CollectorRegistry, unit: Any):
+def test_a_unit_that_is_no_suffix_of_the_name_is_omitted(registry: CollectorRegistry, unit: Any):
     registry.register(Yielding(family("own", "gauge", GOOD, unit=unit)))
-    page = METRICS.expose(OPENMETRICS)
+    exposition = METRICS.expose(OPENMETRICS)
 
-    assert lines(page, OPENMETRICS).items() >= SHOWN.items()
-    assert "# UNIT own " not in page
-    assert "tachikoma_metrics_errors_total{" not in page
+    assert lines(exposition, OPENMETRICS).items() >= SHOWN.items()
+    assert "# UNIT own " not in exposition
+    assert "tachikoma_metrics_errors_total{" not in exposition
 
 
-def test_units_of_the_projects_own_metrics_never_cost_the_page(registry: CollectorRegistry):
+def test_units_of_custom_metrics_never_make_the_exposition_invalid(registry: CollectorRegistry):
     Gauge("own_wind", "Speed.", unit="m/s", registry=registry).set(3)
     Histogram("own_load", "Share.", unit="%", registry=registry).observe(3)
     Counter("own_energy", "Energy.", unit="Wh", registry=registry).inc()
-    page = METRICS.expose(OPENMETRICS)
+    exposition = METRICS.expose(OPENMETRICS)
 
-    shown = lines(page, OPENMETRICS)
+    shown = lines(exposition, OPENMETRICS)
     assert shown["own_wind_m_s"] == 3
     assert shown["own_load___count"] == 1
-    assert "# UNIT own_energy_Wh Wh\n" in page
-    assert page.count("# UNIT own") == 1
+    assert "# UNIT own_energy_Wh Wh\n" in exposition
+    assert exposition.count("# UNIT own") == 1
 
 
 @pytest.mark.parametrize("type", ["info", "stateset"])
 def test_a_type_that_has_no_units_is_written_without(registry: CollectorRegistry, type: str):
     registry.register(Yielding(family("own_seconds", type, unit="seconds")))
-    page = METRICS.expose(OPENMETRICS)
+    exposition = METRICS.expose(OPENMETRICS)
 
-    strict.read(page, OPENMETRICS)
-    assert "# UNIT own" not in page
+    strict.read(exposition, OPENMETRICS)
+    assert "# UNIT own" not in exposition
 
 
 @pytest.mark.parametrize(
@@ -149,23 +149,23 @@ def test_a_type_that_has_no_units_is_written_without(registry: CollectorRegistry
     ],
     ids=repr,
 )
-def test_a_bad_exemplar_costs_itself_alone(registry: CollectorRegistry, exemplar: Any):
+def test_an_invalid_exemplar_is_omitted_alone(registry: CollectorRegistry, exemplar: Any):
     sample = Sample("own_total", {}, 1, None, exemplar)
-    shown, faults = page_of(registry, OPENMETRICS, family("own", "counter", sample))
+    shown, error_count = exposed(registry, OPENMETRICS, family("own", "counter", sample))
 
     assert shown == {"own_total": 1.0}
-    assert faults == 1
+    assert error_count == 1
 
 
 @FORMATS
-def test_an_exemplar_where_none_is_allowed_costs_itself_alone(
+def test_an_exemplar_where_none_is_allowed_is_omitted_alone(
     registry: CollectorRegistry, format: Format
 ):
     sample = Sample("own", {}, 1, None, Exemplar({"trace_id": "a"}, 1))
-    shown, faults = page_of(registry, format, family("own", "gauge", sample))
+    shown, error_count = exposed(registry, format, family("own", "gauge", sample))
 
     assert shown == {"own": 1.0}
-    assert faults == (format is OPENMETRICS)
+    assert error_count == (format is OPENMETRICS)
 
 
 @pytest.mark.parametrize(
@@ -180,11 +180,11 @@ def test_an_exemplar_where_none_is_allowed_costs_itself_alone(
         (True, "1"),
     ],
 )
-def test_timestamps_are_written_so_that_strict_readers_take_them(
+def test_timestamps_are_valid_for_strict_parsers(
     registry: CollectorRegistry, timestamp: Any, written: str
 ):
     registry.register(Yielding(family("own", "gauge", Sample("own", {}, 1, timestamp))))
-    page = METRICS.expose(OPENMETRICS)
+    exposition = METRICS.expose(OPENMETRICS)
 
-    strict.read(page, OPENMETRICS)
-    assert f"\nown 1.0 {written}\n" in page
+    strict.read(exposition, OPENMETRICS)
+    assert f"\nown 1.0 {written}\n" in exposition

@@ -22,7 +22,7 @@ def label_sets(name: str) -> set[frozenset[tuple[str, str]]]:
 
 
 @override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 3})
-def test_past_the_limit_a_label_set_becomes_overflow():
+def test_above_the_limit_a_label_set_becomes_overflow():
     for number in range(5):
         record_file_change(f"type-{number}", "applied")
     record_file_change("type-0", "applied")
@@ -39,7 +39,7 @@ def test_past_the_limit_a_label_set_becomes_overflow():
 
 
 @override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
-def test_labels_of_a_short_list_keep_their_values_past_the_limit():
+def test_closed_labels_keep_their_values_above_the_limit():
     for table in ("first", "second", "third"):
         for operation in ("select", "insert"):
             record_db_query(operation, table, 0.1)
@@ -55,7 +55,7 @@ def test_labels_of_a_short_list_keep_their_values_past_the_limit():
 
 
 @override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 10})
-def test_a_list_that_is_not_so_short_is_bounded_as_well():
+def test_closed_labels_with_many_values_are_bounded_as_well():
     for number in range(300):
         METRICS.http_requests_total.labels("GET", f"/{number}/", str(number)).inc()
         record_db_query(str(number), "orders", 0.1)
@@ -67,7 +67,7 @@ def test_a_list_that_is_not_so_short_is_bounded_as_well():
 
 
 @override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
-def test_no_door_leads_past_the_limit():
+def test_no_way_to_a_label_set_evades_the_limit():
     family = METRICS.file_changes_total
     family.labels("a", "applied").inc()
     family.labels(change_type="b", status="applied").inc()
@@ -77,7 +77,7 @@ def test_no_door_leads_past_the_limit():
 
 
 @override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
-def test_every_event_that_finds_no_place_is_counted():
+def test_every_event_above_the_limit_is_counted():
     record_file_change("modify", "applied")
     for _ in range(3):
         record_file_change("create", "applied")
@@ -95,7 +95,7 @@ def test_more_label_sets_than_are_remembered_are_all_counted():
 
 
 @override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
-def test_a_full_family_is_logged_once(caplog: pytest.LogCaptureFixture):
+def test_a_full_metric_is_logged_once(caplog: pytest.LogCaptureFixture):
     for number in range(5):
         record_file_change(f"type-{number}", "applied")
 

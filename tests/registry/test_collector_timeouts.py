@@ -24,7 +24,7 @@ from tests.services.processes import eventually
 
 
 class Hanging(Collector):
-    """Hang until told to go on."""
+    """A collector that hangs until an event is set."""
 
     def __init__(self, goes_on: threading.Event, *families: Metric) -> None:
         self._goes_on = goes_on
@@ -38,22 +38,25 @@ class Hanging(Collector):
         return list(self._families)
 
 
-def test_a_collector_that_hangs_costs_itself_alone(
+def test_a_collector_that_hangs_is_omitted_alone(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(METRICS, "_collector_timeouts", CollectorTimeouts(0.2))
     goes_on = threading.Event()
 
     registry.register(Hanging(goes_on, GaugeMetricFamily("slow_jobs", "Jobs.", value=3)))
-    pages = [METRICS.encode() for _ in range(3)]
+    expositions = [METRICS.encode() for _ in range(3)]
     goes_on.set()
 
-    assert all("slow_jobs" not in page and "http_requests_in_flight" in page for page in pages)
+    assert all(
+        "slow_jobs" not in exposition and "http_requests_in_flight" in exposition
+        for exposition in expositions
+    )
     assert sample_value("tachikoma_metrics_errors_total", source="collector") == 4
     eventually(lambda: sample_value("slow_jobs") == 3)
 
 
-def test_collectors_that_hang_share_the_time_of_a_page(
+def test_collectors_that_hang_share_the_time_of_a_scrape(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(collector_timeouts, "SECONDS_FOR_A_SCRAPE", 0.5)
@@ -62,11 +65,11 @@ def test_collectors_that_hang_share_the_time_of_a_page(
     for _ in range(4):
         registry.register(Hanging(goes_on))
     before = time.monotonic()
-    page = METRICS.encode()
+    exposition = METRICS.encode()
     seconds = time.monotonic() - before
     goes_on.set()
 
-    assert "http_requests_in_flight" in page
+    assert "http_requests_in_flight" in exposition
     # Each of them would be waited for ten times as long.
     assert seconds < 4
 
@@ -78,8 +81,8 @@ def fail_to_close(self: object) -> None:
     raise OSError("closed in another thread")
 
 
-class Asking(Collector):
-    """Ask the database, as a project's collector does in a thread of ours."""
+class Querying(Collector):
+    """A custom collector that queries the database."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -90,14 +93,14 @@ class Asking(Collector):
     def collect(self) -> Iterable[Metric]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 3")
-            yield GaugeMetricFamily("asked", "Asked.", value=cursor.fetchone()[0])
+            yield GaugeMetricFamily("rows", "Rows.", value=cursor.fetchone()[0])
         if self.error is not None:
             raise self.error
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("error", [None, RuntimeError("no more")])
-def test_what_a_collector_answered_outlives_a_clean_up_that_fails(
+def test_metrics_of_a_collector_are_exposed_though_its_connection_cannot_be_closed(
     registry: CollectorRegistry,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -105,11 +108,11 @@ def test_what_a_collector_answered_outlives_a_clean_up_that_fails(
 ):
     monkeypatch.setattr(collector_timeouts, "_is_within_a_test", lambda: False)
     monkeypatch.setattr(type(connections["default"]), "close", fail_to_close)
-    registry.register(Asking(error))
-    page = METRICS.encode()
+    registry.register(Querying(error))
+    exposition = METRICS.encode()
     monkeypatch.undo()
 
-    assert "asked 3.0" in page
-    assert errors(page) == {"collector": 1}
+    assert "rows 3.0" in exposition
+    assert errors(exposition) == {"collector": 1}
     assert ("no more" if error else "closed in another thread") in caplog.text
     assert "within 5 seconds" not in caplog.text

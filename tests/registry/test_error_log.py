@@ -11,7 +11,7 @@ from tachikoma_metrics import (
 from tachikoma_metrics.testing import sample_value
 
 
-def test_a_fault_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureFixture):
+def test_an_error_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureFixture):
     for _ in range(3):
         record_db_query("select", "orders", float("nan"))
 
@@ -20,7 +20,7 @@ def test_a_fault_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureF
     assert "Instrumentation error in database" in caplog.text
 
 
-def test_a_fault_that_cannot_be_counted_does_not_raise(caplog: pytest.LogCaptureFixture):
+def test_an_error_that_cannot_be_counted_does_not_raise(caplog: pytest.LogCaptureFixture):
     class Unprintable:
         def __repr__(self) -> str:
             raise RuntimeError

@@ -14,7 +14,7 @@ from tachikoma_metrics import (
 from tachikoma_metrics.testing import sample_value
 
 
-def test_a_metric_that_the_project_makes_later_is_no_error_and_has_the_name(
+def test_a_metric_that_the_project_makes_later_is_no_error_and_is_exposed(
     registry: CollectorRegistry,
 ):
     record_cache_hit()
@@ -22,20 +22,20 @@ def test_a_metric_that_the_project_makes_later_is_no_error_and_has_the_name(
     own = Counter("cache_hits_total", "The project's own.", registry=registry)
     own.inc(7)
 
-    page = METRICS.encode()
-    assert page.count("# TYPE cache_hits_total") == 1
+    exposition = METRICS.encode()
+    assert exposition.count("# TYPE cache_hits_total") == 1
     assert sample_value("cache_hits_total") == 7
     assert sample_value("cache_misses_total") == 0
 
 
-def test_a_metric_that_would_clash_in_openmetrics_has_the_name_too(registry: CollectorRegistry):
+def test_a_metric_that_would_clash_in_openmetrics_is_exposed_too(registry: CollectorRegistry):
     Gauge("cache_hits", "The project's own.", registry=registry).set(7)
 
     assert sample_value("cache_hits") == 7
     assert sample_value("cache_hits_total") is None
 
 
-def test_a_metric_that_the_project_made_before_has_the_name():
+def test_a_metric_that_the_project_made_before_is_exposed():
     script = (
         "from prometheus_client import Counter\n"
         "Counter('cache_hits_total', 'Own.').inc(7)\n"

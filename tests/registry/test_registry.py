@@ -23,7 +23,7 @@ def label_sets(name: str) -> set[frozenset[tuple[str, str]]]:
     return {labels for sample, labels in samples() if sample == name}
 
 
-def test_families_are_prometheus_client_objects_in_its_registry():
+def test_metrics_are_prometheus_client_objects_in_its_registry():
     assert isinstance(METRICS.http_requests_total, prometheus_client.Counter)
     assert isinstance(METRICS.http_request_duration_seconds, prometheus_client.Histogram)
     assert isinstance(METRICS.http_requests_in_flight, prometheus_client.Gauge)
@@ -33,7 +33,7 @@ def test_families_are_prometheus_client_objects_in_its_registry():
     assert REGISTRY.get_sample_value("cache_hits_total") == 1
 
 
-def test_the_installed_version_is_on_the_page():
+def test_the_installed_version_is_exposed():
     assert sample_value("tachikoma_metrics_info", version=__version__) == 1
 
 
@@ -49,7 +49,7 @@ def test_a_gauge_that_is_set_has_no_sample_before():
 
 
 @override_settings(TACHIKOMA_METRICS={"NAMESPACE": "shop"})
-def test_the_namespace_is_a_prefix_of_all_but_our_own_health():
+def test_the_namespace_is_a_prefix_of_all_but_the_packages_own_health():
     record_cache_hit()
 
     assert sample_value("shop_cache_hits_total") == 1
@@ -110,7 +110,7 @@ def test_an_impossible_label_is_left_out_where_no_check_ran():
 
 
 @override_settings(TACHIKOMA_METRICS={"DISABLED_METRICS": ["db_queries_total"]})
-def test_a_disabled_family_is_off_the_page_and_the_others_are_not():
+def test_a_disabled_metric_is_not_exposed_and_the_others_are():
     record_db_query("select", "orders", 0.1)
     METRICS.db_queries_total.labels("select", "orders").inc()
 
@@ -118,7 +118,7 @@ def test_a_disabled_family_is_off_the_page_and_the_others_are_not():
     assert sample_value("db_query_duration_seconds_count", operation="select") == 1
 
 
-def test_an_opt_in_family_is_off_the_page_until_switched_on():
+def test_an_opt_in_metric_is_not_exposed_until_switched_on():
     assert "ws_disconnects_total" not in METRICS.encode()
 
     with override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": ["ws_disconnects_total"]}):
@@ -128,7 +128,7 @@ def test_an_opt_in_family_is_off_the_page_until_switched_on():
     assert "ws_disconnects_total" not in METRICS.encode()
 
 
-def test_a_change_of_settings_keeps_the_totals_of_families_it_does_not_touch():
+def test_a_change_of_settings_keeps_the_totals_of_metrics_it_does_not_affect():
     record_cache_hit()
 
     with override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1]}):
@@ -244,6 +244,6 @@ def test_a_child_has_no_label_sets_of_its_own():
 
 
 @pytest.mark.parametrize("labels", [(), ("a",)])
-def test_a_family_without_labels_has_no_children(labels: tuple[str, ...]):
+def test_a_metric_without_labels_has_no_children(labels: tuple[str, ...]):
     with pytest.raises(ValueError, match="No label names were set"):
         METRICS.cache_hits_total.labels(*labels)
