@@ -136,7 +136,7 @@ class Bindings(ABC):
                 if metric.series:
                     metric.reset_series()
             self.bind()
-            self._start_anew()
+            self._finish_binding()
 
     def _rebind(self) -> None:
         """Make the metrics in the shape that the present settings give them."""
@@ -154,9 +154,9 @@ class Bindings(ABC):
                 for bound in self._bound.values()
             }
             self._unregister(before)
-        self._start_anew()
+        self._finish_binding()
 
-    def _start_anew(self) -> None:
+    def _finish_binding(self) -> None:
         self.register()
         self._bound[catalogue.CARDINALITY.name].metric.reset_series()
         self._call_on_reset()

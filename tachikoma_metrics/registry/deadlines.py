@@ -1,7 +1,7 @@
-"""Calls with a timeout: for what a scrape needs from elsewhere, and may take too long.
+"""Calls with a timeout, for data that a scrape needs from another service.
 
-Each call runs in a thread, so that the scrape can go on without its result. A call that timed out
-is not waited for at later scrapes, until one was in time again.
+Each call runs in a thread, so that the scrape can continue without its result. After a timeout,
+scrapes do not wait for calls of the same name until one has been in time again.
 """
 
 from __future__ import annotations

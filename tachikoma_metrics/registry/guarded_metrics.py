@@ -114,7 +114,7 @@ class GuardedMetric(MetricWrapperBase):
         return super().collect()
 
     def labels(self, *labelvalues: object, **labelkwargs: object) -> Any:
-        """Return the child for a label set, or the overflow child if there is no room.
+        """Return the child for a label set, or the overflow child if the metric is full.
 
         Raises ``ValueError`` for wrong names or a wrong number of labels, as
         prometheus_client does.
@@ -188,7 +188,7 @@ class GuardedMetric(MetricWrapperBase):
             self.reset_series()
 
     def reset_series(self) -> None:
-        """Start anew: without a label set, or from zero."""
+        """Remove all label sets, or the value of a metric without labels."""
         if self._labelnames:
             children = list(self._metrics.values())
             self._metrics = {}

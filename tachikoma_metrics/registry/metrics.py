@@ -163,13 +163,13 @@ class Metrics(Bindings):
             values.renew_lock(collector)
 
     def reset(self) -> None:
-        """Start all metrics anew, without a series. For tests."""
+        """Reset all built-in metrics. For tests."""
         with self._lock:
             self._errors.forget()
             self._reset_all()
 
-    def _start_anew(self) -> None:
-        super()._start_anew()
+    def _finish_binding(self) -> None:
+        super()._finish_binding()
         self._errors.mark_settings(are_reported=False)
 
 
