@@ -1,4 +1,4 @@
-"""Prometheus metrics of a Django service.
+"""Prometheus metrics for Django.
 
 Importing the package needs neither configured settings nor loaded apps.
 """
@@ -11,7 +11,6 @@ from tachikoma_metrics.backends.attempts import track_backend_request
 from tachikoma_metrics.catalogue.labels import normalize_path
 from tachikoma_metrics.llm.executions import track_execution
 from tachikoma_metrics.recording.recorders import (
-    Timer,
     record_backend_error,
     record_backend_request,
     record_cache_hit,
@@ -20,6 +19,7 @@ from tachikoma_metrics.recording.recorders import (
     record_execution,
     record_file_change,
 )
+from tachikoma_metrics.recording.timer import Timer
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.version import __version__
 
@@ -46,7 +46,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Return what needs loaded apps, when it is asked for."""
+    """Return the functions that need loaded apps, when they are first used."""
     if name in ("aupdate_business_metrics", "update_business_metrics"):
         from tachikoma_metrics import business
 

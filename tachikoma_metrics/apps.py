@@ -1,4 +1,4 @@
-"""Wiring, and nothing else."""
+"""The Django app."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from django.apps import AppConfig
 
 
 class TachikomaMetricsConfig(AppConfig):
-    """Register the checks and the families once all apps are loaded."""
+    """Install the checks, the metrics and the instrumentation once all apps are loaded."""
 
     name = "tachikoma_metrics"
     verbose_name = "Tachikoma metrics"
 
     def ready(self) -> None:
-        """Import the checks, make the families and install the instruments.
+        """Import the checks, make the metrics and install the instrumentation.
 
-        Opens, reads and asks nothing.
+        Opens no connection, and reads no file or table.
         """
         from tachikoma_metrics import (
             business,
@@ -28,9 +28,9 @@ class TachikomaMetricsConfig(AppConfig):
         from tachikoma_metrics.registry import service
 
         registry.install()
-        # Whatever was recorded before may have read half of the settings.
+        # Code that recorded something before may have read incomplete settings.
         conf.reload()
-        # The link to the release that was loaded may lead to another before anything is counted.
+        # A deployment may change the link to the release before anything is counted.
         service.names()
         database.install()
         cache.install()

@@ -1,13 +1,13 @@
-"""Exceptions that come from outside: signal handlers raise them, and other threads do.
+"""Exceptions from outside: signal handlers raise them in this thread, or other threads do.
 
-They appear wherever the interpreter happens to be, also within code of this package, and are
+They are raised wherever the interpreter happens to be, also within code of this package, and are
 meant for the application: Celery's ``SoftTimeLimitExceeded``, the ``TimeoutError`` of a
-``SIGALRM`` handler, whatever ``PyThreadState_SetAsyncExc`` is given, gevent's timeouts.
-Each guard that would take them for an instrumentation error asks here first.
+``SIGALRM`` handler, the argument of ``PyThreadState_SetAsyncExc``, gevent's timeouts. Every
+``except`` clause of this package that would take them for an instrumentation error checks first.
 
-Three things give them away: the frame of a signal handler, which is given the frame that it
-interrupts; an instruction that cannot raise by itself; and, where a call may raise, an
-exception that was made from nothing but its class.
+Three signs identify them: the frame of a signal handler, which has the interrupted frame as an
+argument; an instruction that cannot raise by itself; and, where a call may raise, an exception
+that was made from its class alone.
 
 https://docs.python.org/3/library/signal.html#handlers-and-exceptions
 https://docs.python.org/3/c-api/threads.html#c.PyThreadState_SetAsyncExc
@@ -25,24 +25,24 @@ _PACKAGE = __name__.partition(".")[0]
 _KNOWN_TO_RAISE_IN_PYTHON = frozenset(
     {_PACKAGE, "asgiref", "django", "prometheus_client", *sys.stdlib_module_names}
 )
-"""Packages whose calls to C raise exceptions that have arguments."""
+"""Packages whose calls to C functions raise exceptions with arguments."""
 _SWITCHES = frozenset({"eventlet", "gevent", "greenlet"})
 _WITHOUT_ARGUMENTS = (MemoryError, StopAsyncIteration, StopIteration)
-"""What C raises as a class alone."""
+"""Exceptions that C functions raise without arguments."""
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _CANNOT_RAISE = frozenset(
     dis.opmap[name] for name in ("RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE") if name in dis.opmap
 )
 _BEGINS_BEFORE_ITS_CODE = "RESUME" not in dis.opmap
-"""Whether a function looks for exceptions before its first instruction: in Python 3.10."""
+"""Whether the interpreter checks for exceptions before a function's first instruction, as 3.10."""
 _COLLECTS_ARGUMENTS = 0x04
 """https://docs.python.org/3/library/inspect.html#inspect.CO_VARARGS"""
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Tell whether ``error``, just caught, came from outside and has to be passed on.
+    """Return whether ``error``, just caught, came from outside and has to be passed on.
 
-    Whatever is no ``Exception`` has. Raises nothing but what comes from outside meanwhile.
+    Everything that is no ``Exception`` has. Raises only what comes from outside meanwhile.
     """
     try:
         return _is_from_outside(error)
@@ -74,11 +74,11 @@ def pass_on(error: BaseException) -> None:
         try:
             raise error
         finally:
-            # A frame of its traceback that has it would keep what was under way.
+            # A frame in its traceback that refers to it would keep all of their objects alive.
             del error
 
 
-class suppress:  # Reads as what it does, as contextlib's.
+class suppress:  # Named as contextlib's.
     """Suppress exceptions of some kinds in a ``with`` block, unless they come from outside."""
 
     def __init__(self, *kinds: type[Exception]) -> None:
@@ -103,16 +103,16 @@ def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def _is_of_handler(frame: FrameType) -> bool:
-    """Tell whether a frame is a signal handler's: no other function is given its caller's."""
+    """Return whether a frame is a signal handler's: no other function gets its caller's frame."""
     around = frame.f_back
-    # To look at the variables of a frame that handles the exception would make a cycle.
+    # Reading the variables of a frame that handles the exception would make a reference cycle.
     if around is None or _package(frame) == _PACKAGE:
         return False
-    return any(given is around for given in _given(frame))
+    return any(argument is around for argument in _arguments(frame))
 
 
-def _given(frame: FrameType) -> Iterator[object]:
-    """Yield the arguments of a function, as far as it still has them."""
+def _arguments(frame: FrameType) -> Iterator[object]:
+    """Yield the arguments of a function, unless it has deleted them."""
     code, values = frame.f_code, frame.f_locals
     number = code.co_argcount + code.co_kwonlyargcount
     for name in code.co_varnames[:number]:
@@ -122,7 +122,7 @@ def _given(frame: FrameType) -> Iterator[object]:
 
 
 def _is_thrown(error: Exception, innermost: TracebackType) -> bool:
-    """Tell whether an exception was raised by nothing that the innermost frame does."""
+    """Return whether no instruction of the innermost frame can have raised the exception."""
     code, place = innermost.tb_frame.f_code, innermost.tb_lasti
     operation = _operation(code, place)
     has_not_begun = _BEGINS_BEFORE_ITS_CODE and place < 0 and bool(code.co_code)
@@ -133,12 +133,12 @@ def _is_thrown(error: Exception, innermost: TracebackType) -> bool:
 
 
 def _operation(code: CodeType, place: int) -> int | None:
-    # What compilers other than Python's pretend to be a frame has no code.
+    # The frames that other compilers, such as Cython, imitate have no code.
     return code.co_code[place] if 0 <= place < len(code.co_code) else None
 
 
 def _is_class_alone(error: Exception) -> bool:
-    """Tell whether an exception can have been made from its class without an argument."""
+    """Return whether an exception can have been made from its class without an argument."""
     if isinstance(error, _WITHOUT_ARGUMENTS):
         return False
     make: Any = type(error).__init__
@@ -148,7 +148,7 @@ def _is_class_alone(error: Exception) -> bool:
 
 
 def _is_switched_to(steps: list[TracebackType]) -> bool:
-    """Tell whether a greenlet that waited, on behalf of this package alone, was thrown into."""
+    """Return whether the exception was thrown into a greenlet that only this package waited in."""
     packages = [_package(step.tb_frame) for step in steps]
     waiting = [package for package in packages if package not in _SWITCHES]
     return packages[-1] in _SWITCHES and set(waiting) <= {_PACKAGE, "threading"}

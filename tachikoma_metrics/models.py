@@ -1,4 +1,4 @@
-"""The counts of a service, where all its processes on all its hosts read them."""
+"""The business metrics of a service, where all its processes on all its hosts read them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from django.db import models
 
 
 class BusinessSnapshot(models.Model):
-    """The counts of one refresh, as one row that is replaced by the next one's.
+    """The business metrics of one refresh, as one row, which the next refresh replaces.
 
-    Times are in Unix time. A refresh that begins says so in ``begun_at``, so that of
-    several that begin together one does the work; ``taken_at`` is when the refresh began
-    whose counts these are.
+    Times are in Unix seconds. A refresh that starts sets ``begun_at``, so that of several that
+    start together one does the work; ``taken_at`` is the start time of the refresh that produced
+    ``content``.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     begun_at = models.FloatField(default=0)
     taken_at = models.FloatField(default=0)
-    # JSON, but no JSONField: whether SQLite has those, Django's checks ask the database.
+    # JSON, but no JSONField: for that, Django's checks would query an SQLite database.
     content = models.TextField(default="{}")
 
     class Meta:
-        """How Django speaks of it."""
+        """How Django names it."""
 
         verbose_name = "business snapshot"
-        # Nobody edits it: administrators need no permissions for it in their lists.
+        # Users do not edit it, so no permissions for it have to be listed.
         default_permissions = ()
 
     def __str__(self) -> str:

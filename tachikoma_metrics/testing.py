@@ -1,4 +1,4 @@
-"""For tests: read the page as a scraper would.
+"""Testing metrics: read what a scraper would read.
 
 For example::
 
@@ -16,20 +16,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tachikoma_metrics.exposition.parse import parse_text
-from tachikoma_metrics.recording.recorders import forget_models
+from tachikoma_metrics.recording.model_names import forget_models
 from tachikoma_metrics.registry import METRICS
 
 Series = tuple[str, frozenset[tuple[str, str]]]
 
 
 def samples() -> dict[Series, float]:
-    """Return every sample on the page, by its name and its set of (label, value)."""
+    """Return every exposed sample, by its name and its set of (label, value) pairs."""
     return parse_text(METRICS.encode())
 
 
 def sample_value(name: str, /, **labels: str) -> float | None:
     """Return the value of the sample that has exactly these labels; None without one."""
-    # A page has hundreds of lines: only those with the name are worth parsing.
+    # An exposition has hundreds of lines: only those with the name are parsed.
     begin = (f"{name}{{", f"{name} ")
     lines = [line for line in METRICS.encode().splitlines(keepends=True) if line.startswith(begin)]
     return parse_text("".join(lines)).get((name, frozenset(labels.items())))
@@ -37,14 +37,14 @@ def sample_value(name: str, /, **labels: str) -> float | None:
 
 @dataclass
 class Increase:
-    """How much a sample rose; ``amount`` is set at the end of the block."""
+    """The increase of a sample; ``amount`` is set at the end of the block."""
 
     amount: float = 0.0
 
 
 @contextmanager
 def increase_of(name: str, /, **labels: str) -> Iterator[Increase]:
-    """Measure how much a sample rises in a ``with`` block; one that is missing counts as 0."""
+    """Measure the increase of a sample in a ``with`` block; a missing sample counts as 0."""
     increase = Increase()
     before = sample_value(name, **labels) or 0.0
     yield increase
@@ -52,6 +52,6 @@ def increase_of(name: str, /, **labels: str) -> Iterator[Increase]:
 
 
 def reset() -> None:
-    """Start all families of this app anew. Not for use in a running service."""
+    """Reset all built-in metrics. Not for use in a running service."""
     forget_models()
     METRICS.reset()

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from tachikoma_metrics import testing
 from tachikoma_metrics.cache import local_sizes
 from tachikoma_metrics.http import measurement
-from tachikoma_metrics.registry.families import GuardedMetric
+from tachikoma_metrics.registry.guarded_metrics import GuardedMetric
 from tachikoma_metrics.store import STORE
 
 # How long an example takes is no property of the code.

@@ -1,4 +1,4 @@
-"""The start of an app that is not the only one, and starts that are repeated."""
+"""The app is made ready after others, and several times."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_an_app_may_record_before_this_one_is_ready():
     assert printed(EARLY).strip() == "1.0"
 
 
-def test_what_is_switched_off_is_in_the_way_of_nothing():
+def test_instrumentation_that_is_switched_off_wraps_nothing():
     assert printed(OFF).strip() == "left out"
 
 
@@ -121,10 +121,10 @@ def test_apps_may_be_made_ready_again(client: Client, labels: dict[str, object])
         client.get("/hello/")
         with modify_settings(INSTALLED_APPS=REMOVED):
             client.get("/hello/")
-            page = METRICS.encode()
+            exposition = METRICS.encode()
 
-    assert 'http_requests_total{method="GET",path="/hello/",status="200"} 2.0' in page
-    assert "tachikoma_metrics_errors_total{" not in page
+    assert 'http_requests_total{method="GET",path="/hello/",status="200"} 2.0' in exposition
+    assert "tachikoma_metrics_errors_total{" not in exposition
 
 
 def test_a_collector_is_registered_once_however_often_apps_are_ready():

@@ -1,7 +1,7 @@
-"""Whatever function of ours raises, the app gets what it would get without us.
+"""Whichever function of the package raises, the app gets the same results as without it.
 
-Each is made to raise in turn, while requests, streams, queries, caches and executions go
-on; all that they return has to be the same, and the page has to be served.
+Each function is made to raise in turn, while the app handles requests, streams, queries, cache
+lookups and LLM calls; their results have to be the same, and the metrics endpoint has to respond.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from tachikoma_metrics.middleware import MetricsMiddleware
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore")]
 
 LEFT_OUT = (
-    # What is called by hand, at start-up, or in another process.
+    # Their functions are called manually, at start-up, or in another process.
     "apps", "backends.api_paths", "celery", "checks", "doctor", "management", "migrations",
     "models", "page.worker_server", "tasks", "testing", "urls",
 )  # fmt: skip
 
 STAND_AROUND_THE_APP = {
-    # These call the app's own code, or hand on what is the app's: there is nobody above
-    # them who could catch what they raise. Each of them catches what it calls.
+    # These call the app's code, or return its objects: no caller of the package is above them to
+    # catch what they raise. Each of them catches the exceptions of what it calls.
     "websocket.connection:Connection.__init__",
     "websocket.connection:Connection.finish",
     "websocket.connection:Connection.receive",
@@ -102,10 +102,10 @@ STAND_AROUND_THE_APP = {
     "backends.transports:TransportCall.start",
     "backends.bodies:follow_httpx",
 }
-KEEP_PEOPLE_OUT = "page.access:"
-"""Where the rule cannot be followed, nobody may read the page."""
+DENY_ACCESS = "page.access:"
+"""If access control fails, it rejects the request."""
 
-STAND_AROUND_THE_PAGE = {
+STAND_AROUND_THE_ENDPOINT = {
     "conf:config",
     "middleware:MetricsMiddleware.__call__",
     "middleware:MetricsMiddleware.__init__",
@@ -115,12 +115,12 @@ STAND_AROUND_THE_PAGE = {
     "page.access:refusal",
     "page.response:respond",
     "registry.metrics:Metrics.last_resort",
-    "registry.metrics:Metrics.page",
+    "registry.metrics:Metrics.expose",
 }
 
 
 def functions() -> Iterator[Any]:
-    """Yield a parameter for each function of the package: who has it, and its name."""
+    """Yield a parameter for each function of the package: its module or class, and its name."""
     for found in pkgutil.walk_packages(tachikoma_metrics.__path__, "tachikoma_metrics."):
         short = found.name.removeprefix("tachikoma_metrics.")
         if short.startswith(LEFT_OUT):
@@ -133,12 +133,12 @@ def functions() -> Iterator[Any]:
 
 
 def owners(module: Any) -> Iterator[tuple[Any, list[str]]]:
-    """Yield the module and its classes, with the names of what can be called there."""
+    """Yield the module and its classes, with the names of their functions."""
     own = {k: v for k, v in vars(module).items() if _module_of(v) == module.__name__}
     yield module, [name for name, value in own.items() if inspect.isfunction(value)]
     for value in own.values():
         if inspect.isclass(value):
-            # What it says its class is, tests themselves ask for.
+            # The tests themselves read the class of objects.
             names = [name for name in vars(value) if name != "__class__"]
             yield value, [name for name in names if _can_be_called(vars(value)[name])]
 
@@ -152,7 +152,7 @@ def _can_be_called(member: object) -> bool:
 
 
 def life(client: Client) -> list[object]:
-    """Have the app do what it does, and return all that comes of it."""
+    """Use the app in every way, and return all results."""
     seen: list[object] = []
     for path in ("/hello/", "/stream/", "/missing/", "/fail/", "/no-content/"):
         seen.append(answer(client, path))
@@ -172,7 +172,7 @@ def life(client: Client) -> list[object]:
 
 
 async def conversation() -> list[Any]:
-    """Return what a client of a socket is sent."""
+    """Return the messages that a WebSocket client is sent."""
     received = iter(
         [
             {"type": "websocket.connect"},
@@ -205,7 +205,7 @@ SOCKET: Any = WebSocketMetricsMiddleware(echo)
 
 
 def backend_answers() -> list[object]:
-    """Return what two attempts at a backend come to."""
+    """Return the results of two requests to an upstream API."""
     refusal = ""
     try:
         BACKEND.get("http://backend/refuse")
@@ -246,19 +246,19 @@ def client_that_sees_500() -> Client:
 
 @pytest.fixture(scope="module")
 def expected() -> list[object]:
-    """Lend the place for what comes of the app's life when nothing raises."""
+    """Return the list for the results when no function raises."""
     return []
 
 
 @pytest.fixture(scope="module")
 def called() -> set[CodeType]:
-    """Lend the place for what runs in the app's life, which is all that can raise there."""
+    """Return the set of the functions that run, which are all that can raise."""
     return set()
 
 
 @contextmanager
 def noting(called: set[CodeType]) -> Iterator[None]:
-    """Note what runs in the block, in any thread."""
+    """Note the functions that run in the block, in any thread."""
 
     def note(frame: FrameType, event: str, _: object) -> None:
         if event == "call":
@@ -275,10 +275,10 @@ def noting(called: set[CodeType]) -> Iterator[None]:
 
 
 def may_be_called(member: object, called: set[CodeType]) -> bool:
-    """Tell whether a function has been called, as far as can be known."""
+    """Return whether a function may have been called."""
     function: Any = inspect.unwrap(member.fget if isinstance(member, property) else member)  # type: ignore[arg-type]
     code: CodeType = function.__code__
-    # These are called without a trace, and may never run.
+    # A call of these does not run their code.
     is_begun_later = code.co_flags & (
         inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
     )
@@ -300,7 +300,7 @@ def replaced(owner: Any, name: str) -> Any:
 
 
 @pytest.mark.parametrize(("owner", "name"), list(functions()))
-def test_a_function_that_raises_is_nobody_elses_trouble(
+def test_a_function_that_raises_does_not_affect_the_app_or_the_endpoint(
     owner: Any,
     name: str,
     client_that_sees_500: Client,
@@ -314,7 +314,7 @@ def test_a_function_that_raises_is_nobody_elses_trouble(
     Mission.objects.create(name="Ghost")
     declared = {"BUSINESS_METRICS": {"missions_total": {"model": "missions.Mission"}}}
     with override_settings(TACHIKOMA_METRICS=declared):
-        # What the app does without a fault is the same each time: the first test finds it out.
+        # The results without an error are the same each time: the first test records them.
         if not expected:
             with noting(called):
                 expected.extend(life(client_that_sees_500))
@@ -327,6 +327,6 @@ def test_a_function_that_raises_is_nobody_elses_trouble(
         with replaced(owner, name):
             if id not in STAND_AROUND_THE_APP:
                 assert life(client_that_sees_500) == expected
-            if id not in STAND_AROUND_THE_PAGE:
+            if id not in STAND_AROUND_THE_ENDPOINT:
                 status = client_that_sees_500.get("/metrics").status_code
-                assert status == 200 or (status == 403 and id.startswith(KEEP_PEOPLE_OUT))
+                assert status == 200 or (status == 403 and id.startswith(DENY_ACCESS))

@@ -1,4 +1,4 @@
-"""Whatever comes from outside while the package's code runs is the application's to handle."""
+"""Exceptions from outside that arrive while the package's code runs reach the application."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from tests.interrupted import NEVER, Sender, by_signal, by_thread, interrupt, ra
 
 
 class Limit(Exception):
-    """What Celery's SoftTimeLimitExceeded is: an exception like any other."""
+    """An exception like any other, as Celery's SoftTimeLimitExceeded is."""
 
 
 # --- what is interrupted ----------------------------------------------------
 
 
 def _run(coroutine: Coroutine[Any, Any, object]) -> object:
-    """Run what waits for nothing."""
+    """Run a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
@@ -93,7 +93,7 @@ def _failing_request() -> None:
 def _streamed_request() -> None:
     response: Any = MetricsMiddleware(_stream)(RequestFactory().get("/"))
     b"".join(response)
-    # What is raised while Django closes a response, Django swallows.
+    # Django swallows what is raised while it closes a response.
     sys.settrace(None)
     response.close()
 
@@ -184,7 +184,7 @@ def _async_attempt() -> None:
 
 
 class _Holder:
-    """A client of a kind of its own, whose transport is measured in its place."""
+    """A client of an unknown class, whose transport is instrumented instead."""
 
     def __init__(self) -> None:
         self._transport = httpx.MockTransport(_backend)
@@ -223,7 +223,7 @@ def _increment() -> None:
 
 
 _STEP = 7 if os.environ.get("HYPOTHESIS_PROFILE") == "few" else 1
-"""One of so many instructions is interrupted; which ones is told by the seed of the tests."""
+"""One of so many instructions is interrupted, beginning with one that the tests' seed chooses."""
 
 WORK: dict[str, tuple[Callable[[], object], str]] = {
     "a request": (_request, "http_requests_total"),
@@ -254,11 +254,11 @@ IN_PROGRESS = {
 
 
 def _totals(counter: str) -> tuple[float, dict[str, float]]:
-    """Return what was counted so far, and what is in progress, as a scrape shows them."""
+    """Return the total of a counter, and what is in progress, as they are exposed."""
     measurement.finish_dropped()
-    page = parse_text(METRICS.page(TEXT, frozenset({counter, *IN_PROGRESS})))
-    in_progress = {name: value for (name, _), value in page.items() if name in IN_PROGRESS}
-    return sum(value for (name, _), value in page.items() if name == counter), in_progress
+    samples = parse_text(METRICS.expose(TEXT, frozenset({counter, *IN_PROGRESS})))
+    in_progress = {name: value for (name, _), value in samples.items() if name in IN_PROGRESS}
+    return sum(value for (name, _), value in samples.items() if name == counter), in_progress
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def _measures_all() -> Any:
 @pytest.mark.usefixtures("_measures_all")
 @pytest.mark.parametrize("sender", [by_signal, by_thread])
 @pytest.mark.parametrize("what", WORK)
-def test_an_exception_from_outside_arrives_wherever_it_appears_and_leaves_nothing_behind(
+def test_an_exception_from_outside_reaches_the_app_and_leaves_nothing_in_progress(
     what: str, sender: Sender
 ):
     work, counter = WORK[what]
@@ -287,7 +287,7 @@ def test_an_exception_from_outside_arrives_wherever_it_appears_and_leaves_nothin
             if not was_sent:
                 break
             is_the_same = error is raised[-1] if sender is by_signal else type(error) is Limit
-            # Whoever keeps the exception keeps what was under way.
+            # A reference to the exception would keep the interrupted objects alive.
             error = None
             raised.clear()
             work()
@@ -300,7 +300,7 @@ def test_an_exception_from_outside_arrives_wherever_it_appears_and_leaves_nothin
     assert place > 0
 
 
-# --- what is one, and what is none ------------------------------------------
+# --- what is an interruption ------------------------------------------------
 
 
 def _caught(call: Callable[[], object]) -> BaseException:
@@ -350,7 +350,7 @@ HANDLERS = [
 
 
 @pytest.mark.parametrize("handler", HANDLERS, ids=map(str, range(len(HANDLERS))))
-def test_what_any_handler_raises_is_an_interruption(handler: Any):
+def test_an_exception_of_any_signal_handler_is_an_interruption(handler: Any):
     before = signal.signal(signal.SIGUSR1, handler)
     try:
         error = _caught(lambda: signal.raise_signal(signal.SIGUSR1))
@@ -361,7 +361,7 @@ def test_what_any_handler_raises_is_an_interruption(handler: Any):
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_what_ends_everything_is_an_interruption(kind: type[BaseException]):
+def test_an_exception_that_ends_the_process_is_an_interruption(kind: type[BaseException]):
     assert is_interruption(kind())
 
 
@@ -380,19 +380,19 @@ ORDINARY: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("call", ORDINARY.values(), ids=ORDINARY)
-def test_what_is_raised_in_the_ordinary_way_is_none(call: Callable[[], object]):
+def test_an_ordinary_exception_is_no_interruption(call: Callable[[], object]):
     assert not is_interruption(_caught(call))
 
 
-def test_what_was_never_raised_is_none():
-    assert not is_interruption(ValueError("only told"))
+def test_an_exception_that_was_never_raised_is_no_interruption():
+    assert not is_interruption(ValueError("never raised"))
 
 
 # --- guards -----------------------------------------------------------------
 
 
 def failing_label(request: HttpRequest) -> str:
-    raise Limit("of the label's own")
+    raise Limit("raised by the label")
 
 
 def interrupted_label(request: HttpRequest) -> str:
@@ -416,7 +416,7 @@ def test_a_label_that_raises_is_counted_and_does_not_reach_the_application():
 
 
 @override_settings(TACHIKOMA_METRICS=_labelled("interrupted_label"))
-def test_a_label_that_is_interrupted_is_no_error_of_instrumentation():
+def test_a_label_that_is_interrupted_is_no_instrumentation_error():
     with raising_handler(Limit) as raised:
         assert _caught(_request) is raised[-1]
 
@@ -424,7 +424,7 @@ def test_a_label_that_is_interrupted_is_no_error_of_instrumentation():
     assert sample_value("http_requests_in_flight") == 0
 
 
-def test_a_timer_passes_on_what_interrupts_its_callback():
+def test_a_timer_passes_on_an_interruption_of_its_callback():
     timer = Timer(lambda seconds: signal.raise_signal(signal.SIGUSR1))
 
     with raising_handler(TimeoutError) as raised:
@@ -442,7 +442,7 @@ def test_a_value_whose_text_is_interrupted_is_passed_on():
         assert _caught(call) is raised[-1]
 
 
-def test_a_collector_that_is_interrupted_costs_no_other_scrape(registry: CollectorRegistry):
+def test_a_collector_that_is_interrupted_affects_no_other_scrape(registry: CollectorRegistry):
     class Collector:
         def describe(self) -> list[Metric]:
             return []
@@ -454,7 +454,7 @@ def test_a_collector_that_is_interrupted_costs_no_other_scrape(registry: Collect
     collector: Any = Collector()
     registry.register(collector)
     with raising_handler(Limit) as raised:
-        # Asked in this thread, as one of the package's own is.
+        # So that it is called in this thread, as the collectors of the package are.
         Collector.__module__ = "tachikoma_metrics.tests"
         assert _caught(METRICS.encode) is raised[-1]
 

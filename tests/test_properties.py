@@ -1,4 +1,4 @@
-"""Whatever a client sends, in whatever order: the promises hold."""
+"""Whatever a client sends, responses stay the same and label sets bounded."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ many = settings(
 
 
 def send(middleware: list[str], method: str, path: str, sent: dict[str, str], body: bytes) -> Any:
-    """Return status, headers and body of the answer to one request."""
+    """Return status, headers and body of the response to one request."""
     client = Client(raise_request_exception=False)
     with override_settings(MIDDLEWARE=middleware):
         response: Any = client.generic(method, path, body, headers=sent)
@@ -61,7 +61,7 @@ def send(middleware: list[str], method: str, path: str, sent: dict[str, str], bo
 
 
 def series_of_families() -> dict[str, int]:
-    """Return how many label sets each family on the page has."""
+    """Return the number of label sets of each exposed metric."""
     found: dict[str, set[frozenset[tuple[str, str]]]] = {}
     for name, labels in samples():
         for suffix in ("", "_bucket", "_sum", "_count"):
@@ -122,7 +122,7 @@ def test_no_request_under_asgi_changes_a_response_raises_or_exceeds_the_limit(
 async def serve(
     handler: ASGIHandler, method: str, path: str, sent: dict[str, str], body: bytes
 ) -> list[Any]:
-    """Serve one request as an ASGI server does; return the messages it was sent."""
+    """Serve one request as an ASGI server does; return the messages that the app sent."""
     incoming = [{"type": "http.request", "body": body, "more_body": False}]
     messages: list[Any] = []
 

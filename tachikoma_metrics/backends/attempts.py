@@ -10,7 +10,8 @@ from time import perf_counter
 from tachikoma_metrics.http.measurement import dropped, finish_dropped
 from tachikoma_metrics.recording import abandoned
 from tachikoma_metrics.recording.error_types import error_of, error_of_status
-from tachikoma_metrics.recording.recorders import BACKEND_REQUEST, record_backend_error
+from tachikoma_metrics.recording.events import BACKEND_REQUEST
+from tachikoma_metrics.recording.recorders import record_backend_error
 from tachikoma_metrics.recording.tracked_block import TrackedBlock
 from tachikoma_metrics.registry import METRICS, Progress
 

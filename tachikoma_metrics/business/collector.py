@@ -20,7 +20,7 @@ from tachikoma_metrics.catalogue.definitions import Gauge
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import METRICS, ScrapeFunction
 from tachikoma_metrics.registry.deadlines import TimedCalls
-from tachikoma_metrics.registry.thread_connections import connections_of_its_own
+from tachikoma_metrics.registry.thread_connections import closing_connections
 from tachikoma_metrics.store import STORE
 
 _WHEN_LATE = (
@@ -73,7 +73,7 @@ class SnapshotReader:
             if is_within_a_test(store):
                 # What a test has written, it alone can see.
                 return store.read(), False
-            question = self._questions.put(
+            question = self._questions.start(
                 "business snapshot", _read_and_close, self._fail, _WHEN_LATE
             )
             return question.wait(), True
@@ -96,7 +96,7 @@ def is_within_a_test(store: snapshot.SnapshotStore) -> bool:
 
 
 def _read_and_close() -> Snapshot:
-    with connections_of_its_own(partial(METRICS.count_error, "business")):
+    with closing_connections(partial(METRICS.count_error, "business")):
         return snapshot.store().read()
 
 

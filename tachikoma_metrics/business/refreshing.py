@@ -91,7 +91,7 @@ aupdate_business_metrics = sync_to_async(update_business_metrics)
 
 def _is_within_a_transaction() -> bool:
     # What a test writes, nobody sees outside of its transaction.
-    return not conf.is_test_run() and thread_connections.is_under_way()
+    return not conf.is_test_run() and thread_connections.is_in_transaction()
 
 
 def _apart(work: Callable[[], Refresh | None]) -> Refresh | None:
@@ -99,9 +99,7 @@ def _apart(work: Callable[[], Refresh | None]) -> Refresh | None:
 
     def run() -> None:
         try:
-            with thread_connections.connections_of_its_own(
-                partial(METRICS.count_error, "business")
-            ):
+            with thread_connections.closing_connections(partial(METRICS.count_error, "business")):
                 done.set_result(work())
         except BaseException as error:
             done.set_exception(error)

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from tachikoma_metrics.cache.defaults import MISSING, has_known_client, returns_the_default
-from tachikoma_metrics.recording.recorders import CACHE_HIT, CACHE_MISS
+from tachikoma_metrics.recording.events import CACHE_HIT, CACHE_MISS
 
 ONE = (1.0,)
 

@@ -19,7 +19,7 @@ from tachikoma_metrics.cache.calls import (
     nearest,
 )
 from tachikoma_metrics.cache.defaults import MISSING, is_atomic
-from tachikoma_metrics.recording.recorders import CACHE_HIT, CACHE_MISS
+from tachikoma_metrics.recording.events import CACHE_HIT, CACHE_MISS
 from tachikoma_metrics.registry import METRICS
 
 SYNC_METHODS: dict[str, type[Call]] = {

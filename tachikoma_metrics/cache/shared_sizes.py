@@ -18,7 +18,7 @@ from tachikoma_metrics.catalogue.labels import clean
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.registry.deadlines import TIMEOUT_SECONDS, TimedCall, TimedCalls
-from tachikoma_metrics.registry.thread_connections import connections_of_its_own
+from tachikoma_metrics.registry.thread_connections import closing_connections
 from tachikoma_metrics.store import STORE
 
 _calls = TimedCalls()
@@ -70,7 +70,7 @@ def _start(alias: str, params: Mapping[str, Any], needs_location: bool) -> Timed
         query = size_query_for(params["BACKEND"])
         if query is None:
             return None
-        return _calls.put(
+        return _calls.start(
             f"size-of-cache-{alias}",
             partial(_query, alias, query, needs_location, on_error),
             on_error,
@@ -85,7 +85,7 @@ def _start(alias: str, params: Mapping[str, Any], needs_location: bool) -> Timed
 def _query(
     alias: str, query: SizeQuery, needs_location: bool, on_error: Callable[[Exception], object]
 ) -> Size:
-    with connections_of_its_own(on_error):
+    with closing_connections(on_error):
         # Django makes one cache per thread.
         cache = caches[alias]
         try:

@@ -1,462 +1,229 @@
-"""Every metric family, and nothing else.
+"""Every metric, and nothing else: one module for each thing that is measured.
 
-Names, types, labels and label order are a promise to dashboards and alerts:
-changing one is a breaking change. A constant is the name of its metric without
-``_total``, ``_seconds`` and ``_bytes``.
+Names, types, labels and label order are a promise to dashboards and alerts: changing one is a
+breaking change. A constant is the name of its metric without ``_total``, ``_seconds`` and
+``_bytes``.
 
-Names end in their unit, and totals in ``_total``, as Prometheus has it; ``missions_total`` and
-``specs_total`` are gauges all the same, for their specification says so:
+Names end in their unit, and totals in ``_total``, as Prometheus recommends; ``missions_total``
+and ``specs_total`` are gauges nevertheless, because their specification says so:
 https://prometheus.io/docs/practices/naming/
 """
 
 from __future__ import annotations
 
-from tachikoma_metrics.catalogue.definitions import (
-    Buckets,
-    Counter,
-    Family,
-    Gauge,
-    Histogram,
-    Label,
+from tachikoma_metrics.catalogue import (
+    backends,
+    business,
+    cache,
+    database,
+    http,
+    llm,
+    own_health,
+    websocket,
+)
+from tachikoma_metrics.catalogue.backends import (
+    BACKEND,
+    BACKEND_BUCKETS,
+    BACKEND_ERRORS,
+    BACKEND_REQUEST_DURATION,
+    BACKEND_REQUESTS,
+    BACKEND_REQUESTS_IN_PROGRESS,
+    ENDPOINT,
+    ERROR_TYPE,
+)
+from tachikoma_metrics.catalogue.business import (
+    BUSINESS,
+    CHANGE_STATUS,
+    CHANGE_TYPE,
+    FILE_CHANGES,
+    MISSIONS,
+    SPEC_STATUS,
+    SPECS,
+)
+from tachikoma_metrics.catalogue.cache import (
+    CACHE,
+    CACHE_HITS,
+    CACHE_MISSES,
+    CACHE_SIZE,
+)
+from tachikoma_metrics.catalogue.database import (
+    ALIAS,
+    DB_CONNECTIONS_CURRENT,
+    DB_QUERIES,
+    DB_QUERY_DURATION,
+    OPERATION,
+    QUERY_BUCKETS,
+    TABLE,
+)
+from tachikoma_metrics.catalogue.definitions import Family, Gauge
+from tachikoma_metrics.catalogue.http import (
+    HTTP_REQUEST_DB,
+    HTTP_REQUEST_DB_QUERIES,
+    HTTP_REQUEST_DURATION,
+    HTTP_REQUEST_SIZE,
+    HTTP_REQUESTS,
+    HTTP_REQUESTS_IN_FLIGHT,
+    HTTP_REQUESTS_LOST,
+    HTTP_RESPONSE_SIZE,
+    HTTP_RESPONSE_TIME_TO_FIRST_BYTE,
+    LATENCY_BUCKETS,
+    METHOD,
+    PATH,
+    QUERY_COUNT_BUCKETS,
+    SCHEME,
+    SIZE_BUCKETS,
+    STATUS,
+    VIEW,
+)
+from tachikoma_metrics.catalogue.llm import (
+    EXECUTION_BUCKETS,
+    EXECUTION_COST_USD,
+    EXECUTION_DURATION,
+    EXECUTION_TIME_TO_FIRST_CHUNK,
+    EXECUTION_TOKEN_DETAILS,
+    EXECUTION_TOKENS,
+    EXECUTIONS,
+    EXECUTIONS_IN_PROGRESS,
+    EXECUTIONS_LOST,
+    MODEL,
+    OUTCOME,
+    TOKEN_DETAIL,
+    TOKEN_TYPE,
+)
+from tachikoma_metrics.catalogue.own_health import (
+    BUSINESS_REFRESH_DURATION,
+    BUSINESS_REFRESH_ERRORS,
+    BUSINESS_TIMESTAMP,
+    BUSINESS_UP,
+    CARDINALITY,
+    ERRORS,
+    FAMILY,
+    INFO,
+    OVERFLOW,
+    PROCESSES,
+    REFUSAL,
+    REFUSALS,
+    SCRAPE_DURATION,
+    SCRAPES_REFUSED,
+    SOURCE,
+    VERSION,
+)
+from tachikoma_metrics.catalogue.websocket import (
+    CLOSE_CODE,
+    MESSAGE_TYPE,
+    REASON,
+    SOCKET_BUCKETS,
+    WS_CONNECTION_DURATION,
+    WS_CONNECTIONS,
+    WS_CONNECTIONS_CURRENT,
+    WS_CONNECTIONS_REJECTED,
+    WS_DISCONNECTS,
+    WS_MESSAGES_RECEIVED,
+    WS_MESSAGES_SENT,
 )
 
-LATENCY_BUCKETS: Buckets = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-SIZE_BUCKETS: Buckets = (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-EXECUTION_BUCKETS: Buckets = (0.5, 1, 2.5, 5, 10, 30, 60, 120)
-QUERY_BUCKETS: Buckets = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
-BACKEND_BUCKETS: Buckets = (0.1, 0.5, 1, 2.5, 5, 10, 30)
-QUERY_COUNT_BUCKETS: Buckets = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-SOCKET_BUCKETS: Buckets = (1, 5, 15, 60, 300, 900, 3600, 14400)
+__all__ = [
+    "ALIAS",
+    "BACKEND",
+    "BACKEND_BUCKETS",
+    "BACKEND_ERRORS",
+    "BACKEND_REQUESTS",
+    "BACKEND_REQUESTS_IN_PROGRESS",
+    "BACKEND_REQUEST_DURATION",
+    "BUSINESS",
+    "BUSINESS_REFRESH_DURATION",
+    "BUSINESS_REFRESH_ERRORS",
+    "BUSINESS_TIMESTAMP",
+    "BUSINESS_UP",
+    "CACHE",
+    "CACHE_HITS",
+    "CACHE_MISSES",
+    "CACHE_SIZE",
+    "CARDINALITY",
+    "CHANGE_STATUS",
+    "CHANGE_TYPE",
+    "CLOSE_CODE",
+    "DB_CONNECTIONS_CURRENT",
+    "DB_QUERIES",
+    "DB_QUERY_DURATION",
+    "ENDPOINT",
+    "ERRORS",
+    "ERROR_TYPE",
+    "EXECUTIONS",
+    "EXECUTIONS_IN_PROGRESS",
+    "EXECUTIONS_LOST",
+    "EXECUTION_BUCKETS",
+    "EXECUTION_COST_USD",
+    "EXECUTION_DURATION",
+    "EXECUTION_TIME_TO_FIRST_CHUNK",
+    "EXECUTION_TOKENS",
+    "EXECUTION_TOKEN_DETAILS",
+    "FAMILIES",
+    "FAMILY",
+    "FILE_CHANGES",
+    "HTTP_REQUESTS",
+    "HTTP_REQUESTS_IN_FLIGHT",
+    "HTTP_REQUESTS_LOST",
+    "HTTP_REQUEST_DB",
+    "HTTP_REQUEST_DB_QUERIES",
+    "HTTP_REQUEST_DURATION",
+    "HTTP_REQUEST_SIZE",
+    "HTTP_RESPONSE_SIZE",
+    "HTTP_RESPONSE_TIME_TO_FIRST_BYTE",
+    "INFO",
+    "LATENCY_BUCKETS",
+    "MESSAGE_TYPE",
+    "METHOD",
+    "MISSIONS",
+    "MODEL",
+    "OPERATION",
+    "OUTCOME",
+    "OVERFLOW",
+    "PATH",
+    "PROCESSES",
+    "QUERY_BUCKETS",
+    "QUERY_COUNT_BUCKETS",
+    "REASON",
+    "RECORDED_BY_CACHES",
+    "RECORDED_BY_DATABASES",
+    "RECORDED_BY_MIDDLEWARE",
+    "RECORDED_BY_REQUESTS",
+    "RECORDED_BY_WEBSOCKETS",
+    "REFUSAL",
+    "REFUSALS",
+    "SCHEME",
+    "SCRAPES_REFUSED",
+    "SCRAPE_DURATION",
+    "SIZE_BUCKETS",
+    "SOCKET_BUCKETS",
+    "SOURCE",
+    "SPECIFIED",
+    "SPECS",
+    "SPEC_STATUS",
+    "STATUS",
+    "TABLE",
+    "TOKEN_DETAIL",
+    "TOKEN_TYPE",
+    "VERSION",
+    "VIEW",
+    "WS_CONNECTIONS",
+    "WS_CONNECTIONS_CURRENT",
+    "WS_CONNECTIONS_REJECTED",
+    "WS_CONNECTION_DURATION",
+    "WS_DISCONNECTS",
+    "WS_MESSAGES_RECEIVED",
+    "WS_MESSAGES_SENT",
+]
 
-# --- labels -----------------------------------------------------------------
-#
-# Closed are those whose values are a short list, of a standard, of this app or of the settings.
-
-METHOD = Label("method", "One of the nine standard HTTP methods, else `other`.", is_closed=True)
-PATH = Label(
-    "path",
-    "The matched route as a template; without one `<static>` for a file below `STATIC_URL` or "
-    "`MEDIA_URL` that a middleware served, else `<unmatched>`.",
-)
-STATUS = Label("status", "The status code; `499` when the client left early.", is_closed=True)
-VIEW = Label("view", "The name of the route, else of the view function.")
-SCHEME = Label("scheme", "`http` or `https`.", is_closed=True)
-MESSAGE_TYPE = Label(
-    "message_type",
-    "`text`, `binary`, a type of `WS_MESSAGE_TYPES`, `other`, `invalid`.",
-    is_closed=True,
-)
-BACKEND = Label("backend", "The service that was called, such as `openai`.")
-MODEL = Label("model", "A model of `LLM_MODELS`, or one of the first 50; else `other`.")
-OUTCOME = Label("status", "`success`, `error`, `timeout` or `cancelled`.", is_closed=True)
-TOKEN_TYPE = Label("type", "`prompt` or `completion`.", is_closed=True)
-TOKEN_DETAIL = Label(
-    "type",
-    "`cache_read`, `cache_write`, `reasoning`, `audio_prompt` or `audio_completion`.",
-    is_closed=True,
-)
-OPERATION = Label(
-    "operation",
-    "`select`, `insert`, `update`, `delete`, `transaction`, `ddl` or `other`.",
-    is_closed=True,
-)
-TABLE = Label("table", "A table of an installed model, else `other`.")
-ALIAS = Label("alias", "The database's key in `DATABASES`.", is_closed=True)
-CACHE = Label("cache", "The cache's key in `CACHES`.", is_closed=True)
-ENDPOINT = Label("endpoint", "The called API operation, else `other`.")
-ERROR_TYPE = Label("error_type", "The kind of failure, such as `rate_limit`.", is_closed=True)
-SPEC_STATUS = Label("status", "The status of the spec.")
-CHANGE_TYPE = Label("change_type", "`create`, `modify`, `delete` and the like.")
-CHANGE_STATUS = Label("status", "What became of the change, such as `applied`.")
-REASON = Label(
-    "reason", "`closed` or `denied` by the app, `left` by the client, or `error`.", is_closed=True
-)
-CLOSE_CODE = Label(
-    "code", "The close code if it is one of `1000` to `1015`, else `other`.", is_closed=True
-)
-REFUSALS = (
-    "address",
-    "browser",
-    "busy",
-    "error",
-    "permission",
-    "proxy",
-    "server",
-    "settings",
-    "token",
-    "unix_socket",
-)
-"""Every reason for which a scrape is refused."""
-REFUSAL = Label(
-    "reason",
-    "`address`: the client's is not in `ALLOWED_NETWORKS`; `proxy`: a proxy names no client; "
-    "`server`: the server removes what a proxy says; `unix_socket`: no header names the client; "
-    "`browser`: a page under a host that is not in `ALLOWED_HOSTS`; `token`, `permission`: "
-    "`TOKENS` or `PERMISSION`; `settings`: one of these is invalid; `busy`: too many connections "
-    "to `WORKER_PORT`; `error`: the rule could not be applied.",
-    is_closed=True,
-)
-SOURCE = Label("source", "The part of tachikoma_metrics that met the fault.")
-FAMILY = Label("family", "The metric family, without the namespace.")
-VERSION = Label("version", "The version of tachikoma_metrics.")
-
-_REQUEST_EXTRAS = (VIEW, SCHEME)
-_TIMED_EXTRAS = (STATUS, VIEW, SCHEME)
-
-_MIDDLEWARE = "`MetricsMiddleware`"
-_WEBSOCKET = "`WebSocketMetricsMiddleware`"
-_EXECUTION = "`track_execution`, `record_execution`"
-_TRACKED = "`track_execution`"
-_DATABASE = "every database, and `record_db_query`"
-_BACKEND = "`instrument_client`, `track_backend_request`, `record_backend_request`"
-_ATTEMPTED = "`instrument_client`, `track_backend_request`"
-_OURSELVES = "tachikoma_metrics itself"
-
-BUSINESS = "`BUSINESS_METRICS`"
-"""Feeds the families that a refresh of business counts sets."""
-
-# --- HTTP -------------------------------------------------------------------
-
-HTTP_REQUESTS = Counter(
-    "http_requests_total",
-    "HTTP requests answered.",
-    (METHOD, PATH, STATUS),
-    _REQUEST_EXTRAS,
-    recorded_by=_MIDDLEWARE,
-)
-HTTP_REQUEST_DURATION = Histogram(
-    "http_request_duration_seconds",
-    "Seconds from the arrival of an HTTP request to the last byte of its answer.",
-    (METHOD, PATH),
-    _TIMED_EXTRAS,
-    buckets=LATENCY_BUCKETS,
-    bucket_setting="LATENCY_BUCKETS",
-    recorded_by=_MIDDLEWARE,
-)
-HTTP_REQUEST_SIZE = Histogram(
-    "http_request_size_bytes",
-    "Bytes in the body of an HTTP request, as its Content-Length says.",
-    (METHOD, PATH),
-    _TIMED_EXTRAS,
-    buckets=SIZE_BUCKETS,
-    bucket_setting="SIZE_BUCKETS",
-    recorded_by=_MIDDLEWARE,
-)
-HTTP_RESPONSE_SIZE = Histogram(
-    "http_response_size_bytes",
-    "Bytes in the body of an HTTP response, streamed ones included.",
-    (METHOD, PATH),
-    _TIMED_EXTRAS,
-    buckets=SIZE_BUCKETS,
-    bucket_setting="SIZE_BUCKETS",
-    recorded_by=_MIDDLEWARE,
-)
-HTTP_REQUESTS_LOST = Counter(
-    "http_requests_lost_total",
-    "HTTP requests that were in progress when their process died.",
-    recorded_by=_MIDDLEWARE,
-)
-HTTP_REQUESTS_IN_FLIGHT = Gauge(
-    "http_requests_in_flight",
-    "HTTP requests being answered now.",
-    lost=HTTP_REQUESTS_LOST,
-    recorded_by=_MIDDLEWARE,
-)
-HTTP_RESPONSE_TIME_TO_FIRST_BYTE = Histogram(
-    "http_response_time_to_first_byte_seconds",
-    "Seconds from the arrival of an HTTP request to the first byte of its answer.",
-    (METHOD, PATH),
-    _TIMED_EXTRAS,
-    buckets=LATENCY_BUCKETS,
-    bucket_setting="LATENCY_BUCKETS",
-    opt_in=True,
-    recorded_by=_MIDDLEWARE,
-)
-HTTP_REQUEST_DB_QUERIES = Histogram(
-    "http_request_db_queries",
-    "Database queries one HTTP request took.",
-    (METHOD, PATH),
-    _REQUEST_EXTRAS,
-    buckets=QUERY_COUNT_BUCKETS,
-    opt_in=True,
-    recorded_by=_MIDDLEWARE,
-)
-HTTP_REQUEST_DB = Histogram(
-    "http_request_db_seconds",
-    "Seconds one HTTP request spent in the database.",
-    (METHOD, PATH),
-    _REQUEST_EXTRAS,
-    buckets=LATENCY_BUCKETS,
-    bucket_setting="LATENCY_BUCKETS",
-    opt_in=True,
-    recorded_by=_MIDDLEWARE,
-)
-
-# --- WebSocket --------------------------------------------------------------
-
-WS_CONNECTIONS = Counter(
-    "ws_connections_total", "WebSocket connections accepted.", recorded_by=_WEBSOCKET
-)
-WS_CONNECTIONS_CURRENT = Gauge(
-    "ws_connections_current", "WebSocket connections open now.", recorded_by=_WEBSOCKET
-)
-WS_MESSAGES_RECEIVED = Counter(
-    "ws_messages_received_total",
-    "WebSocket messages received from clients.",
-    (MESSAGE_TYPE,),
-    recorded_by=_WEBSOCKET,
-)
-WS_MESSAGES_SENT = Counter(
-    "ws_messages_sent_total",
-    "WebSocket messages sent to clients.",
-    (MESSAGE_TYPE,),
-    recorded_by=_WEBSOCKET,
-)
-WS_CONNECTION_DURATION = Histogram(
-    "ws_connection_duration_seconds",
-    "Seconds a WebSocket connection stayed open.",
-    buckets=SOCKET_BUCKETS,
-    opt_in=True,
-    recorded_by=_WEBSOCKET,
-)
-WS_CONNECTIONS_REJECTED = Counter(
-    "ws_connections_rejected_total",
-    "WebSocket connections refused before they were accepted.",
-    (REASON,),
-    opt_in=True,
-    recorded_by=_WEBSOCKET,
-)
-WS_DISCONNECTS = Counter(
-    "ws_disconnects_total",
-    "WebSocket connections that ended.",
-    (CLOSE_CODE,),
-    opt_in=True,
-    recorded_by=_WEBSOCKET,
-)
-
-# --- executions -------------------------------------------------------------
-
-EXECUTIONS = Counter(
-    "executions_total",
-    "Executions of a language model that ended.",
-    (BACKEND, MODEL, OUTCOME),
-    recorded_by=_EXECUTION,
-)
-EXECUTION_DURATION = Histogram(
-    "execution_duration_seconds",
-    "Seconds an execution of a language model took.",
-    (BACKEND, MODEL),
-    buckets=EXECUTION_BUCKETS,
-    recorded_by=_EXECUTION,
-)
-EXECUTION_TOKENS = Counter(
-    "execution_tokens_total",
-    "Tokens that executions used.",
-    (BACKEND, MODEL, TOKEN_TYPE),
-    recorded_by=_EXECUTION,
-)
-EXECUTIONS_LOST = Counter(
-    "executions_lost_total",
-    "Executions of a language model that were in progress when their process died.",
-    recorded_by=_TRACKED,
-)
-EXECUTIONS_IN_PROGRESS = Gauge(
-    "executions_in_progress",
-    "Executions of a language model under way now.",
-    lost=EXECUTIONS_LOST,
-    recorded_by=_TRACKED,
-)
-EXECUTION_TIME_TO_FIRST_CHUNK = Histogram(
-    "execution_time_to_first_chunk_seconds",
-    "Seconds until the first chunk of an execution's answer arrived.",
-    (BACKEND, MODEL),
-    buckets=EXECUTION_BUCKETS,
-    opt_in=True,
-    recorded_by=_TRACKED,
-)
-EXECUTION_TOKEN_DETAILS = Counter(
-    "execution_token_details_total",
-    "Tokens that executions used, by the provider's finer kinds.",
-    (TOKEN_DETAIL,),
-    (BACKEND, MODEL),
-    opt_in=True,
-    recorded_by=_TRACKED,
-)
-EXECUTION_COST_USD = Counter(
-    "execution_cost_usd_total",
-    "US dollars that executions cost.",
-    optional=(BACKEND, MODEL),
-    opt_in=True,
-    recorded_by=_TRACKED,
-)
-
-# --- database ---------------------------------------------------------------
-
-DB_QUERIES = Counter(
-    "db_queries_total",
-    "Database queries executed.",
-    (OPERATION, TABLE),
-    (ALIAS,),
-    recorded_by=_DATABASE,
-)
-DB_QUERY_DURATION = Histogram(
-    "db_query_duration_seconds",
-    "Seconds a database query took.",
-    (OPERATION,),
-    (ALIAS,),
-    buckets=QUERY_BUCKETS,
-    recorded_by=_DATABASE,
-)
-DB_CONNECTIONS_CURRENT = Gauge(
-    "db_connections_current", "Database connections open now.", recorded_by="every database"
-)
-
-# --- cache ------------------------------------------------------------------
-
-CACHE_HITS = Counter(
-    "cache_hits_total",
-    "Cache look-ups that found their key.",
-    optional=(CACHE,),
-    recorded_by="every cache, and `record_cache_hit`",
-)
-CACHE_MISSES = Counter(
-    "cache_misses_total",
-    "Cache look-ups that did not find their key.",
-    optional=(CACHE,),
-    recorded_by="every cache, and `record_cache_miss`",
-)
-CACHE_SIZE = Gauge(
-    "cache_size",
-    "Entries in the caches that can tell.",
-    optional=(CACHE,),
-    starts_unset=True,
-    recorded_by="every cache, when the page is asked for",
-)
-
-# --- backends ---------------------------------------------------------------
-
-BACKEND_REQUESTS = Counter(
-    "backend_requests_total",
-    "Requests sent to a backend's API, retries included.",
-    (BACKEND, ENDPOINT),
-    recorded_by=_BACKEND,
-)
-BACKEND_REQUEST_DURATION = Histogram(
-    "backend_request_duration_seconds",
-    "Seconds a request to a backend's API took.",
-    (BACKEND,),
-    buckets=BACKEND_BUCKETS,
-    recorded_by=_BACKEND,
-)
-BACKEND_ERRORS = Counter(
-    "backend_errors_total",
-    "Requests to a backend's API that failed.",
-    (BACKEND, ERROR_TYPE),
-    recorded_by="`instrument_client`, `track_backend_request`, `record_backend_error`",
-)
-BACKEND_REQUESTS_IN_PROGRESS = Gauge(
-    "backend_requests_in_progress",
-    "Requests to backends' APIs under way now.",
-    opt_in=True,
-    recorded_by=_ATTEMPTED,
-)
-
-# --- business ---------------------------------------------------------------
-
-MISSIONS = Gauge("missions_total", "Missions that exist.", latest_wins=True, recorded_by=BUSINESS)
-SPECS = Gauge(
-    "specs_total",
-    "Specs that exist.",
-    (SPEC_STATUS,),
-    latest_wins=True,
-    recorded_by=BUSINESS,
-)
-FILE_CHANGES = Counter(
-    "file_changes_total",
-    "Changes made to files.",
-    (CHANGE_TYPE, CHANGE_STATUS),
-    recorded_by="`record_file_change`",
-)
-
-# --- the app's own health ---------------------------------------------------
-
-INFO = Gauge(
-    "tachikoma_metrics_info",
-    "The installed tachikoma_metrics; always 1.",
-    (VERSION,),
-    latest_wins=True,
-    is_about_the_page=True,
-    recorded_by=_OURSELVES,
-)
-ERRORS = Counter(
-    "tachikoma_metrics_errors_total",
-    "Faults met while measuring or serving; what was measured may be incomplete.",
-    (SOURCE,),
-    recorded_by=_OURSELVES,
-)
-OVERFLOW = Counter(
-    "tachikoma_metrics_overflow_total",
-    "Look-ups of a label set for which CARDINALITY_LIMIT had no place.",
-    (FAMILY,),
-    recorded_by=_OURSELVES,
-)
-PROCESSES = Gauge(
-    "tachikoma_metrics_processes",
-    "Living processes whose values the page shows.",
-    latest_wins=True,
-    is_about_the_page=True,
-    recorded_by=_OURSELVES,
-)
-BUSINESS_TIMESTAMP = Gauge(
-    "tachikoma_metrics_business_timestamp_seconds",
-    "Unix time at which the refresh began that the business counts are of.",
-    latest_wins=True,
-    recorded_by=BUSINESS,
-)
-BUSINESS_UP = Gauge(
-    "tachikoma_metrics_business_up",
-    "Whether the business counts could be read: 1, or 0 if the page shows the last copy.",
-    latest_wins=True,
-    recorded_by=BUSINESS,
-)
-BUSINESS_REFRESH_DURATION = Gauge(
-    "tachikoma_metrics_business_refresh_duration_seconds",
-    "Seconds the last refresh of the business counts took.",
-    latest_wins=True,
-    recorded_by=BUSINESS,
-)
-BUSINESS_REFRESH_ERRORS = Gauge(
-    "tachikoma_metrics_business_refresh_errors",
-    "Families that the last refresh of the business counts could not count.",
-    latest_wins=True,
-    recorded_by=BUSINESS,
-)
-CARDINALITY = Gauge(
-    "tachikoma_metrics_cardinality",
-    "Label sets of a metric, of all processes together; from CARDINALITY_LIMIT on, new ones are "
-    "`overflow`.",
-    (FAMILY,),
-    latest_wins=True,
-    is_about_the_page=True,
-    recorded_by=_OURSELVES,
-)
-SCRAPES_REFUSED = Counter(
-    "tachikoma_metrics_scrapes_refused_total",
-    "Requests to the metrics endpoint that access control refused.",
-    (REFUSAL,),
-    recorded_by=_OURSELVES,
-)
-SCRAPE_DURATION = Gauge(
-    "tachikoma_metrics_scrape_duration_seconds",
-    "Seconds the previous scrape took to gather and render.",
-    latest_wins=True,
-    recorded_by=_OURSELVES,
-)
+_MODULES = (http, websocket, llm, database, cache, backends, business, own_health)
 
 FAMILIES: dict[str, Family] = {
-    family.name: family for family in list(globals().values()) if isinstance(family, Family)
+    declared.name: declared
+    for module in _MODULES
+    for declared in vars(module).values()
+    if isinstance(declared, Family)
 }
-"""Every family by its name, in the order in which they are declared."""
+"""Every metric by its name, in the order in which they are declared."""
 
 _OF_LOST = frozenset(
     family.lost.name for family in FAMILIES.values() if isinstance(family, Gauge) and family.lost
@@ -467,20 +234,23 @@ SPECIFIED: tuple[Family, ...] = tuple(
     for family in FAMILIES.values()
     if not family.opt_in and not family.is_own_health and family.name not in _OF_LOST
 )
-"""The 25 families of the specification."""
+"""The 25 metrics of the specification."""
 
 RECORDED_BY_REQUESTS: frozenset[str] = frozenset(
-    name for name, family in FAMILIES.items() if METHOD in family.labels
+    name for name, family in FAMILIES.items() if http.METHOD in family.labels
 )
-"""Names of the families that know the request, and so can carry ``EXTRA_LABELS``."""
+"""Names of the metrics that are recorded with the request at hand, and so can carry
+``EXTRA_LABELS``."""
 
 
-def _fed_by(feeder: str) -> frozenset[str]:
-    return frozenset(name for name, one in FAMILIES.items() if one.recorded_by.startswith(feeder))
+def _recorded_by(recorder: str) -> frozenset[str]:
+    return frozenset(
+        name for name, family in FAMILIES.items() if family.recorded_by.startswith(recorder)
+    )
 
 
-RECORDED_BY_MIDDLEWARE = _fed_by(_MIDDLEWARE)
-RECORDED_BY_WEBSOCKETS = _fed_by(_WEBSOCKET)
-RECORDED_BY_DATABASES = _fed_by("every database")
-RECORDED_BY_CACHES = _fed_by("every cache")
-"""Names of the families that are on the page from when these are in use."""
+RECORDED_BY_MIDDLEWARE = _recorded_by(http.MIDDLEWARE)
+RECORDED_BY_WEBSOCKETS = _recorded_by(websocket.MIDDLEWARE)
+RECORDED_BY_DATABASES = _recorded_by(database.EVERY_DATABASE)
+RECORDED_BY_CACHES = _recorded_by(cache.EVERY_CACHE)
+"""Names of the metrics that are exposed as soon as these are in use."""

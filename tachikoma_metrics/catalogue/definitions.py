@@ -1,9 +1,8 @@
-"""What a metric is, apart from its values.
+"""The declaration of a metric: everything but its values.
 
-A family is declared once, as data (see ``catalogue``); everything else, the
-objects that hold values, the page, the reference, is derived from these
-declarations. Nothing here imports more than the standard library, so a
-declaration can be read without Django and without prometheus_client.
+A metric family is declared once, as data (see ``catalogue``); the objects that hold values, the
+exposition and the reference are derived from these declarations. Nothing here imports more than
+the standard library, so a declaration can be read without Django and without prometheus_client.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
 def is_legal_name(name: str) -> bool:
-    """Tell whether ``name`` may name a family; colons are for recording rules.
+    """Return whether ``name`` is a valid metric name; colons are for recording rules.
 
     https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
     """
@@ -31,7 +30,7 @@ def is_legal_name(name: str) -> bool:
 
 
 def is_legal_label(name: str) -> bool:
-    """Tell whether ``name`` may name a label of a family.
+    """Return whether ``name`` is a valid name of a label.
 
     https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
     """
@@ -40,7 +39,7 @@ def is_legal_label(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Label:
-    """Name one dimension of a family and say what its values are.
+    """Declare one label, and describe its values.
 
     ``is_closed`` tells whether they are a short list that is known beforehand: such a label
     keeps its value where the others become ``overflow``.
@@ -55,10 +54,10 @@ class Label:
 class Family:
     """Declare one metric family.
 
-    ``name`` is the name users query, ``help`` a noun phrase that says what one
-    unit of the value is, ``labels`` the standard labels in order, ``optional``
-    the labels that ``LABELS`` may add, and ``recorded_by`` whoever records it.
-    An ``opt_in`` family stays out unless ``EXTRA_METRICS`` names it.
+    ``name`` is the name in queries, ``help`` a noun phrase that says what one unit of the value
+    is, ``labels`` the standard labels in order, ``optional`` the labels that ``LABELS`` may add,
+    and ``recorded_by`` the API or instrumentation that records it. An ``opt_in`` family is off
+    unless ``EXTRA_METRICS`` names it.
     """
 
     name: str
@@ -72,7 +71,7 @@ class Family:
 
     @property
     def is_own_health(self) -> bool:
-        """Tell whether this is about tachikoma_metrics itself."""
+        """Return whether this is about tachikoma_metrics itself."""
         return self.name.startswith("tachikoma_metrics_")
 
     @property
@@ -82,7 +81,7 @@ class Family:
 
     @property
     def allowed_label_names(self) -> tuple[str, ...]:
-        """Return the names of all labels the instrument can fill in."""
+        """Return the names of all labels that the instrumentation has values for."""
         return tuple(label.name for label in self.labels + self.optional)
 
     @property
@@ -91,13 +90,13 @@ class Family:
         return frozenset(one.name for one in self.labels + self.optional if one.is_closed)
 
     def reserved_names(self, full_name: str) -> frozenset[str]:
-        """Return every name this family takes on a page under ``full_name``."""
+        """Return every name that this family takes in an exposition as ``full_name``."""
         return frozenset({full_name})
 
 
 @dataclass(frozen=True)
 class Counter(Family):
-    """Declare a total that only rises; its name ends in ``_total``.
+    """Declare a total that only increases; its name ends in ``_total``.
 
     https://prometheus.io/docs/practices/naming/#metric-names
     """
@@ -119,20 +118,18 @@ class Gauge(Family):
 
     https://prometheus.io/docs/concepts/metric_types/#gauge
 
-    ``latest_wins`` says how several processes become one value: the most
-    recently set value if true, the sum over living processes if not. A gauge
-    whose latest value wins has no sample before it is first set: zero would be
-    a claim that nobody made. A gauge that ``starts_unset`` is the sum over the living
-    processes that set it, and has no sample while there is none. A gauge that
-    ``is_about_the_page`` is found out for each page, and kept by nobody. What a
-    process had in progress when it died is counted in ``lost``, a counter with the same
-    labels.
+    ``latest_wins`` says how the values of several processes are aggregated: the most recently
+    set value if true, the sum over live processes if not. A gauge whose latest value wins has no
+    sample before it is first set, because zero would be wrong. A gauge that ``starts_unset`` is
+    the sum over the live processes that have set it, and has no sample without any. A gauge that
+    ``is_per_scrape`` is computed for each scrape, and not stored. The value of a process that
+    dies is added to ``lost``, a counter with the same labels.
     """
 
     type: ClassVar[str] = "gauge"
     latest_wins: bool = field(default=False, kw_only=True)
     starts_unset: bool = field(default=False, kw_only=True)
-    is_about_the_page: bool = field(default=False, kw_only=True)
+    is_per_scrape: bool = field(default=False, kw_only=True)
     lost: Counter | None = field(default=None, kw_only=True)
 
 
@@ -143,7 +140,7 @@ class Histogram(Family):
     https://prometheus.io/docs/concepts/metric_types/#histogram
 
     ``buckets`` are the upper bounds, without ``+Inf``; ``bucket_setting`` names
-    the setting that replaces them for a whole group of families.
+    the setting that replaces them for a group of families.
     """
 
     type: ClassVar[str] = "histogram"

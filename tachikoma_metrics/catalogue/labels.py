@@ -1,9 +1,8 @@
-"""The guard on label values.
+"""Label values, which are valid and bounded whatever a client sends.
 
-Whatever a client sends, a label value that leaves this module is valid UTF-8,
-short, and one of a bounded number: routes instead of URLs, nine methods,
-``overflow`` once a family is full. What is one of a short list stays what it is
-then, so that failures remain failures.
+A label value that this module returns is valid UTF-8, short, and one of a bounded number: routes
+instead of URLs, nine methods, ``overflow`` once a metric is full. Closed labels, such as
+``status``, keep their values then, so that errors are still counted as errors.
 
 https://prometheus.io/docs/practices/instrumentation/#do-not-overuse-labels
 """
@@ -23,7 +22,7 @@ STATIC = "<static>"
 STANDARD_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
-"""Those of HTTP, and PATCH.
+"""The methods of HTTP, and PATCH.
 
 https://www.rfc-editor.org/rfc/rfc9110#name-methods
 https://www.rfc-editor.org/rfc/rfc5789
@@ -48,7 +47,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""A token of a regular expression; what has no name in it leaves no trace in a label."""
+"""A token of a regular expression; operators without a name leave no trace in a label."""
 
 _FORMAT_SUFFIX = re.compile(r"\\\.\(\?P<\w+>(?:\[a-z0-9\]\+|\w+|\([\w|]+\))\)/\?\$$")
 _FORMAT_CONVERTER = "drf_format_suffix"
@@ -59,11 +58,10 @@ https://www.django-rest-framework.org/api-guide/format-suffixes/
 
 
 def clean(value: object) -> str:
-    """Return ``value`` as text that a page can carry.
+    """Return ``value`` as text that an exposition can contain.
 
     Lone surrogates, which UTF-8 cannot encode, become U+FFFD; text of more than
-    256 characters is cut and ends in an ellipsis. Raises whatever ``str(value)``
-    raises.
+    256 characters is cut and ends in an ellipsis. Raises what ``str(value)`` raises.
     """
     # The text of a member of a str enumeration is its value, however it prints.
     text = str.__str__(value) if isinstance(value, str) else str(value)
@@ -71,7 +69,7 @@ def clean(value: object) -> str:
         text = text[: MAX_LENGTH - 1] + "…"
     if text.isascii():
         return text
-    # A pair of surrogates is one character that was decoded in two halves.
+    # A pair of surrogates is one character, whose halves were decoded separately.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -83,8 +81,8 @@ def method_name(method: str | None) -> str:
 def normalize_path(path: str) -> str:
     """Return ``path`` with every UUID in it replaced by ``:id``.
 
-    For paths that no URLconf knows, such as those of a backend's API. Requests
-    to Django are labelled with their route, which is bounded by construction.
+    For paths that are in no URLconf, such as those of an upstream API. Requests to Django are
+    labelled with their route, which is bounded by construction.
     """
     return _UUID.sub(":id", path)
 
@@ -94,7 +92,7 @@ def route_template(route: str, language: str = "") -> str:
     """Return a route of Django's as a template that starts with a slash.
 
     ``<uuid:anything>`` becomes ``:id``, any other ``<converter:name>`` and any
-    regex group ``:name``. What a regular expression leaves open without a name becomes
+    regex group ``:name``. A part of a regular expression that is variable and has no name becomes
     ``:path`` if it may have a slash in it, else ``:var``. A leading ``language`` prefix, as
     ``i18n_patterns`` adds it, becomes ``:language``; a format suffix of Django REST
     framework's is left out.
@@ -109,7 +107,7 @@ def route_template(route: str, language: str = "") -> str:
 def _without_regex(route: str) -> str:
     """Return a route with its capturing groups named and its operators dropped.
 
-    What a non-capturing group holds stays: two routes may differ in nothing else.
+    The content of a non-capturing group stays: two routes may differ in nothing else.
     """
     if not _REGEX_SYNTAX.search(route):
         return route
@@ -120,7 +118,7 @@ def _without_regex(route: str) -> str:
 
 
 class _Template:
-    """Write a template, token by token of a regular expression."""
+    """Build a template from the tokens of a regular expression."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -165,7 +163,7 @@ _NAMELESS_PATH = ":path"
 
 
 def _may_have_slash(token: str) -> bool:
-    """Tell whether what a token of a regular expression stands for may be a slash."""
+    """Return whether a token of a regular expression may match a slash."""
     if token.startswith("[^"):
         return "/" not in token
     return "/" in token or token in (".", r"\D", r"\S", r"\W")
@@ -179,26 +177,26 @@ def _placeholder(found: re.Match[str]) -> str:
 
 
 MOST_OVERFLOWED = 200
-"""The label sets a family may have beyond its limit, so that closed labels keep their values."""
+"""The label sets a metric may have beyond its limit, so that closed labels keep their values."""
 
 
 def fits(values: tuple[str, ...], known: Collection[Sequence[str]], limit: float) -> bool:
-    """Tell whether a family with the ``known`` label sets may hold ``values`` too.
+    """Return whether a metric with the ``known`` label sets may have ``values``, too.
 
-    The last place of ``limit`` is kept for the overflow label set, so that a
-    family never has more than ``limit`` of them.
+    One of ``limit`` is reserved for the overflow label set, so that a metric never has more than
+    ``limit`` of them.
     """
     return values in known or len(known) < limit - 1 or values == overflow(len(values))
 
 
 @lru_cache(maxsize=64)
 def overflow(size: int) -> tuple[str, ...]:
-    """Return the label set that stands for all that found no place."""
+    """Return the label set that replaces those above the limit."""
     return (OVERFLOW,) * size
 
 
 def overflowed(values: Sequence[str], is_closed: Sequence[bool]) -> tuple[str, ...]:
-    """Return the label set that stands for ``values``, of which the closed labels keep theirs."""
+    """Return the label set that replaces ``values``, in which closed labels keep theirs."""
     return tuple(
         value if is_kept else OVERFLOW for value, is_kept in zip(values, is_closed, strict=True)
     )

@@ -13,7 +13,7 @@ from tachikoma_metrics.checks.callables import trouble_with_request_to
 from tachikoma_metrics.checks.messages import error, example, warning
 from tachikoma_metrics.checks.metric_names import LABELLED
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.registry.metrics import possible_labels
+from tachikoma_metrics.registry.shapes import possible_labels
 
 
 @register

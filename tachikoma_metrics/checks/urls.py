@@ -15,7 +15,7 @@ from tachikoma_metrics.checks.messages import warning
 from tachikoma_metrics.checks.middleware import positions
 from tachikoma_metrics.http.routes import path_labels
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.registry.metrics import Shape
+from tachikoma_metrics.registry.shapes import Shape
 
 
 @register

@@ -24,7 +24,7 @@ from tachikoma_metrics.database.execute_wrappers import MeasuredWrappers
 from tachikoma_metrics.database.queries import MeasuringWrapper
 from tachikoma_metrics.database.statements import labels_of
 from tachikoma_metrics.interruptions import is_interruption
-from tachikoma_metrics.recording.recorders import DB_CONNECTION
+from tachikoma_metrics.recording.events import DB_CONNECTION
 from tachikoma_metrics.recording.subclasses import alike, derived, give, is_derived
 from tachikoma_metrics.registry import METRICS, Progress
 from tachikoma_metrics.store import STORE

@@ -1,16 +1,18 @@
-"""The page: gather what a registry holds, choose a format, render it.
+"""The exposition: collect the metrics of a registry, choose a format, render them.
 
-Knows nothing of the catalogue: the registry, the global labels and whoever
-counts faults are handed in, so that the same code serves any of them.
+Nothing here knows the catalogue: the registry, the global labels and the callback that counts
+errors are arguments, so that the same code serves any registry.
 """
 
 from __future__ import annotations
 
 from tachikoma_metrics.exposition.coalescing import Coalescer
+from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.gather import Rank, gather
-from tachikoma_metrics.exposition.merged import MergedMetric, number
+from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.negotiation import accepts_gzip, choose_format
 from tachikoma_metrics.exposition.render import OPENMETRICS, TEXT, Format
+from tachikoma_metrics.exposition.syntax import number
 
 __all__ = [
     "OPENMETRICS",
@@ -18,6 +20,7 @@ __all__ = [
     "Coalescer",
     "Format",
     "MergedMetric",
+    "OnError",
     "Rank",
     "accepts_gzip",
     "choose_format",

@@ -1,4 +1,4 @@
-"""Share one piece of work among all who ask for it while it waits its run."""
+"""Concurrent calls for the same result, coalesced into one."""
 
 from __future__ import annotations
 
@@ -11,55 +11,55 @@ Result = TypeVar("Result")
 
 class _Run(Generic[Result]):
     def __init__(self) -> None:
-        self.is_over = threading.Event()
+        self.is_done = threading.Event()
         self.result: Result | None = None
 
 
 class Coalescer(Generic[Result]):
-    """Do one thing at a time, and each thing once for all who wait for it.
+    """Run one function at a time, and once for all threads that wait for the same result.
 
-    A result is shared only by those who asked before the work on it began, so that
-    nobody is shown what was true before they asked.
+    A thread shares a result only if it began to wait before the function was called, so that no
+    result is older than the thread's call.
     """
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """Forget who waits: after a fork, in the child, nobody does."""
+        """Forget the waiting threads, in a forked child: they are the parent's."""
         self._work = threading.Lock()
         self.waiting: dict[Hashable, _Run[Result]] = {}
-        self._working = threading.local()
+        self._current = threading.local()
 
     def run(self, key: Hashable, work: Callable[[], Result]) -> Result:
-        """Return what ``work`` returns, called by this thread or by one that waits as well.
+        """Return the result of ``work``, which this thread or another that waits has called.
 
-        Raises what ``work`` raises; others then try themselves. Called in the midst of
-        its own work, it works at once.
+        Raises what ``work`` raises; other threads then call it themselves. If ``work`` calls
+        this method, the inner ``work`` runs without waiting.
         """
-        if getattr(self._working, "is_here", False):
+        if getattr(self._current, "is_working", False):
             return work()
-        # From the first line on: a signal handler must not wait for the frame it is in.
-        self._working.is_here = True
+        # Before anything can wait: a signal handler must not wait for the frame it interrupts.
+        self._current.is_working = True
         try:
             return self._run(key, work)
         finally:
-            self._working.is_here = False
+            self._current.is_working = False
 
     def _run(self, key: Hashable, work: Callable[[], Result]) -> Result:
         run: _Run[Result] = _Run()
         try:
-            # One step for all threads, as the exchange of a flag is.
+            # Atomic: one of the threads becomes the one that works.
             joined = self.waiting.setdefault(key, run)
             if joined is run:
                 run.result = self._worked(key, work)
                 return run.result
         finally:
-            # Whatever is raised, wherever: nobody must wait for what never comes.
+            # In any case: no thread must wait for a result that never comes.
             if self.waiting.get(key) is run:
                 del self.waiting[key]
-            run.is_over.set()
-        joined.is_over.wait()
+            run.is_done.set()
+        joined.is_done.wait()
         return self._run(key, work) if joined.result is None else joined.result
 
     def _worked(self, key: Hashable, work: Callable[[], Result]) -> Result:

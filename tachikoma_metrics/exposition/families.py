@@ -1,7 +1,7 @@
-"""The families of one exposition: each under one head, and each name once.
+"""The metric families of one exposition: each with one header, and each name once.
 
-Collectors may yield a family in several objects, one for each label set for example, or
-one family from several collectors. The formats allow a family once.
+Collectors may yield a family in several objects, for example one for each label set, and several
+collectors may yield the same family. The formats allow a family only once.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from tachikoma_metrics.exposition.names import SUFFIXES, metric_name, names_of, 
 from tachikoma_metrics.interruptions import pass_on
 
 OnError = Callable[[str, Exception, object], None]
-"""Called with the source of a fault, the exception, and what raised it."""
+"""Called with the source of an error, the exception, and what raised it."""
 
 
 class PlainMetric(Metric):
-    """A family that takes everything as given, where prometheus_client's would change it."""
+    """A family with its attributes as given, which prometheus_client's would change."""
 
     def __init__(
         self, name: str, documentation: str, type: str, unit: str, samples: list[Sample]
@@ -33,7 +33,7 @@ class PlainMetric(Metric):
 
 
 class Families:
-    """Collect families until they are given away, which may be in several turns."""
+    """Merge the families of collectors, until they are taken out, possibly several times."""
 
     def __init__(self, on_error: OnError) -> None:
         self._on_error = on_error
@@ -41,20 +41,20 @@ class Families:
         self._open: dict[tuple[str, str], list[Metric]] = {}
         self._found: list[list[Metric]] = []
 
-    def take(self, metric: Metric, *, is_alone: bool = False) -> None:
+    def add(self, metric: Metric, *, is_alone: bool = False) -> None:
         """Add ``metric`` to the family of its name and type, or start that family.
 
-        It is left out, as a fault, if a family of another type has one of its names; one
-        that ``is_alone`` also if one of the same type has. Raises ``ValueError`` for a
-        family that no format allows, and whatever an object raises that is no family.
+        It is omitted, as an error, if a family of another type has one of its names; a family
+        that ``is_alone`` also if one of the same type has. Raises ``ValueError`` for a family
+        that no format allows, and what an object raises that is not a family.
         """
         if isinstance(metric, MergedMetric) and metric.type in SUFFIXES and metric.name:
-            self._take(metric, is_alone)
+            self._add(metric, is_alone)
             return
         for piece in _pieces(metric):
-            self._take(piece, is_alone)
+            self._add(piece, is_alone)
 
-    def _take(self, piece: Metric, is_alone: bool) -> None:
+    def _add(self, piece: Metric, is_alone: bool) -> None:
         key = (metric_name(piece.name), piece.type)
         if key in self._open and not is_alone:
             self._open[key].append(piece)
@@ -69,8 +69,8 @@ class Families:
         if not is_alone:
             self._open[key] = self._found[-1]
 
-    def give(self) -> Iterator[Metric]:
-        """Yield the families that were taken since the last time."""
+    def pop(self) -> Iterator[Metric]:
+        """Yield the families that were added since the last call."""
         found, self._found, self._open = self._found, [], {}
         for pieces in found:
             try:
@@ -90,7 +90,7 @@ def _joined(pieces: list[Metric]) -> Metric:
 def _pieces(metric: Metric) -> Iterator[Metric]:
     """Yield a family with the samples that its type allows, then the others as families.
 
-    Prometheus takes a sample of any name, so that one is worth more than its type.
+    Prometheus accepts a sample of any name, so exposing it is more useful than keeping its type.
     """
     name, type = _stem(metric), _type(metric)
     allowed = sample_names(name, type)
@@ -109,16 +109,16 @@ def _pieces(metric: Metric) -> Iterator[Metric]:
 
 
 def _stem(metric: Metric) -> str:
-    """Return the name of a family, without the ``_total`` that a counter's is written with."""
+    """Return the name of a family, without the ``_total`` of a counter."""
     name = metric_name(metric.name)
     if not name:
-        raise ValueError("A metric should have a name.")
-    is_written_whole = (
+        raise ValueError("A metric must have a name.")
+    has_suffix = (
         metric.type == "counter"
         and name.endswith("_total")
         and any(_name_of(sample) == name for sample in metric.samples)
     )
-    if is_written_whole:
+    if has_suffix:
         return name.removesuffix("_total")
     return metric.name
 
@@ -126,12 +126,12 @@ def _stem(metric: Metric) -> str:
 def _type(metric: Metric) -> str:
     type: object = "unknown" if metric.type == "untyped" else metric.type
     if not isinstance(type, str) or type not in SUFFIXES:
-        raise ValueError(f"The type of a metric should be one of {[*SUFFIXES]}; got {type!r}.")
+        raise ValueError(f"The type of a metric must be one of {[*SUFFIXES]}; got {type!r}.")
     return type
 
 
 def _name_of(sample: Sample) -> str:
-    """Return the name of a sample; nothing if it has none, which costs it when it is written."""
+    """Return the name of a sample; "" if it has none, and is omitted when it is written."""
     try:
         return metric_name(sample.name)
     except Exception as error:

@@ -1,8 +1,7 @@
-"""Collect the families of a registry, each collector behind its own guard.
+"""Collect the metric families of a registry, so that no collector can break the others.
 
-``CollectorRegistry.collect`` is one generator over all collectors: the first
-that raises ends it, and with it the page. Here a collector that raises costs
-what it had still to yield, and nothing else.
+``CollectorRegistry.collect`` is one generator over all collectors: the first that raises ends it,
+and with it the exposition. Here only what a raising collector had still to yield is missing.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from tachikoma_metrics.store import Incomplete
 
 
 class Rank(IntEnum):
-    """Say when a collector is asked, and whether its families may come in pieces.
+    """Order the collectors, and define whether their families may come in pieces.
 
-    What a collector records while it is asked belongs on the page: so those of metrics
-    whose values are shared come after all others. Families of the catalogue are left out
-    where another collector has one of their names. Those of the app's own health are asked
-    when all others are written, for they count the faults of that.
+    A collector may record something while it collects, which has to be exposed: so metrics
+    whose values are shared come after all others. Families of the catalogue are omitted where
+    another collector has one of their names. Those of the package's own health are collected
+    when all others are rendered, because they count the errors of that.
     """
 
     ELSEWHERE = 0
@@ -46,19 +45,19 @@ def gather(
 ) -> Iterator[Metric]:
     """Yield the families of ``registry`` by rank, then in the order of registration.
 
-    ``names`` keeps the families and the samples so named; empty keeps all. A
-    collector that is not wanted, or that says it has none of the names, is not
-    asked. Families of one name and type are one; one that has a name of another is left
-    out as a fault. ``collect`` asks a collector; ``rest`` returns the families that no
-    collector has, and is called when all but those of the app's own health were asked.
-    Whatever they raise costs what they had still to yield, but ``Incomplete``, which is raised.
+    ``names`` keeps the families and the samples so named; empty keeps all. A collector that is
+    not wanted, or whose registered names are all others, is skipped. Families of one name and
+    type are merged; one that has a name of another is omitted, as an error. ``collect`` calls a
+    collector; ``rest`` returns the families that no collector has, and is called after all
+    collectors but those of the package's own health. If they raise, what they had still to yield
+    is missing; ``Incomplete`` is raised to the caller.
     """
     families = Families(on_error)
 
-    def take(collector: Collector) -> None:
+    def add(collector: Collector) -> None:
         try:
             for metric in collect(collector):
-                _take(families, metric, rank(collector), collector, on_error)
+                _add(families, metric, rank(collector), collector, on_error)
         except Incomplete:
             raise
         except Exception as error:
@@ -66,39 +65,43 @@ def gather(
 
     target = registry.get_target_info()
     if target:
-        families.take(_target_info(target))
-    first, last = _by_turn(_asked(registry, names, is_wanted), rank)
+        families.add(_target_info(target))
+    first, last = _in_order(_selected(registry, names, is_wanted), rank)
     for collector in first:
-        take(collector)
-    try:
-        for metric in rest():
-            _take(families, metric, Rank.SHARED, metric, on_error)
-    except Incomplete:
-        raise
-    except Exception as error:
-        on_error("collector", error, "the rest")
-    yield from _restricted(families.give(), names, on_error)
+        add(collector)
+    _add_rest(families, rest, on_error)
+    yield from _restricted(families.pop(), names, on_error)
     for collector in last:
-        take(collector)
-    yield from _restricted(families.give(), names, on_error)
+        add(collector)
+    yield from _restricted(families.pop(), names, on_error)
 
 
-def _take(
+def _add(
     families: Families, metric: Metric, rank: Rank, collector: object, on_error: OnError
 ) -> None:
     try:
-        families.take(metric, is_alone=rank >= Rank.CATALOGUED)
+        families.add(metric, is_alone=rank >= Rank.CATALOGUED)
     except ValueError as error:
         on_error("render", error, collector)
     except Exception as error:
         on_error("collector", error, collector)
 
 
-def _asked(
+def _add_rest(families: Families, rest: Callable[[], Iterable[Metric]], on_error: OnError) -> None:
+    try:
+        for metric in rest():
+            _add(families, metric, Rank.SHARED, metric, on_error)
+    except Incomplete:
+        raise
+    except Exception as error:
+        on_error("collector", error, "the rest")
+
+
+def _selected(
     registry: CollectorRegistry, names: frozenset[str], is_wanted: Callable[[Collector], bool]
 ) -> list[Collector]:
-    # The registry offers no way to its collectors but collect(), which is one
-    # generator for all; restricted_registry() reads the same two attributes.
+    # The only public way to the collectors is collect(), which is one generator for all;
+    # restricted_registry() reads the same two attributes.
     with registry._lock:
         known = list(registry._collector_to_names.items())
     return [
@@ -108,7 +111,7 @@ def _asked(
     ]
 
 
-def _by_turn(
+def _in_order(
     collectors: list[Collector], rank: Callable[[Collector], Rank]
 ) -> tuple[list[Collector], list[Collector]]:
     ordered = sorted(collectors, key=rank)
@@ -137,7 +140,10 @@ def _restricted(
 
 
 def _with_samples(metric: Metric, samples: list[Sample]) -> Iterator[Metric]:
-    """Yield some samples of a family; the ends of a histogram are none without its buckets."""
+    """Yield a family with some of its samples.
+
+    Without buckets, the sum and the count of a histogram are families of unknown type.
+    """
     if metric.type not in HISTOGRAMS or any(one.name.endswith("_bucket") for one in samples):
         head = (metric.name, metric.documentation, metric.type, metric.unit)
         yield PlainMetric(*head, samples)

@@ -1,4 +1,4 @@
-"""A family that was merged from the values of several processes."""
+"""A metric family with the merged values of several processes."""
 
 from __future__ import annotations
 
@@ -9,29 +9,26 @@ from operator import lt
 
 from prometheus_client import Metric
 from prometheus_client.samples import Exemplar, Sample
-from prometheus_client.utils import floatToGoString
 
 from tachikoma_metrics.exposition.names import metric_name
+from tachikoma_metrics.exposition.syntax import SMALLEST_WITH_EXPONENT, number
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import Declaration
 from tachikoma_metrics.store.families import Family, Line, Lines, Pairs
 from tachikoma_metrics.store.layout import GAUGE, HISTOGRAM
 
 LabelsOf = Callable[[Pairs], tuple[list[str], list[str]]]
-"""Writes label pairs: those before ``le``, and those after it."""
+"""Formats label pairs: those before ``le``, and those after it."""
 
 ExemplarKey = tuple[str, frozenset[tuple[str, str]]]
 
-_SMALLEST_WITH_EXPONENT = 1e6
-"""From here on Go, whose numbers the formats have, writes an exponent."""
-
 
 class MergedMetric(Metric):
-    """A family of prometheus_client's whose samples are made only if they are asked for.
+    """A family of prometheus_client whose samples are made only if they are read.
 
-    ``families`` are of one name and type; more than one if processes disagree on its
-    labels or buckets, as old and new ones do in the middle of a deployment. ``extra``
-    are samples that are not in the store.
+    ``families`` are of one name and type; there is more than one if processes disagree on labels
+    or buckets, as those of two releases do during a deployment. ``extra`` are samples that are
+    not in the store.
     """
 
     def __init__(
@@ -45,7 +42,7 @@ class MergedMetric(Metric):
         self.extra = extra
         self.exemplars = exemplars or {}
         self._samples: list[Sample] | None = None
-        # Not by the base, which would look at each name again for each page.
+        # Not by the base, which would validate each name again at each scrape.
         self.name = declaration.name
         self.documentation = declaration.help
         self.type = declaration.type
@@ -53,7 +50,7 @@ class MergedMetric(Metric):
 
     @property
     def samples(self) -> list[Sample]:
-        """Return all samples, as prometheus_client has them."""
+        """Return all samples, as prometheus_client does."""
         if self._samples is None:
             self._samples = [*map(self._sample, *self._folded()), *self.extra]
         return self._samples
@@ -77,12 +74,12 @@ class MergedMetric(Metric):
     def quick_text(
         self, head: str, labels_of: LabelsOf, key: object, *, needs_sum: bool
     ) -> str | None:
-        """Return ``head`` and the lines of what is in the store, as they are remembered.
+        """Return ``head`` and the lines of the values in the store, from a cached template.
 
-        ``labels_of`` writes label pairs, those before ``le`` and those after it, and
-        raises ``ValueError`` for some that cannot be written; ``key`` tells what ``head``
-        and its answers depend on. ``needs_sum`` says that a histogram without a sum has no
-        count either. None if the lines have to be written one by one.
+        ``labels_of`` formats label pairs, those before ``le`` and those after it, and raises
+        ``ValueError`` for pairs that cannot be written; ``key`` is what ``head`` and its results
+        depend on. ``needs_sum`` means that a histogram without a sum must have no count either.
+        Returns None if the lines have to be written one by one.
         """
         if len(self._families) != 1:
             return None
@@ -98,9 +95,9 @@ class MergedMetric(Metric):
         write = number if self.type == GAUGE else _total
         try:
             return str(template) % tuple(
-                # Most numbers, and without a call.
+                # Covers most numbers without a call.
                 [
-                    repr(value) if 0 <= value < _SMALLEST_WITH_EXPONENT else write(value)
+                    repr(value) if 0 <= value < SMALLEST_WITH_EXPONENT else write(value)
                     for value in family.values
                 ]
             )
@@ -129,7 +126,7 @@ class MergedMetric(Metric):
 
 
 def _is_sound(family: Family, needs_sum: bool) -> bool:
-    """Tell whether the lines of a family are as the formats want them, whatever their values."""
+    """Return whether the lines of a family are valid in the formats, whatever their values."""
     bounds = family.declaration.bounds
     if family.declaration.type != HISTOGRAM:
         return True
@@ -139,9 +136,9 @@ def _is_sound(family: Family, needs_sum: bool) -> bool:
 
 
 def _total(value: float) -> str:
-    """Return a number that only rises; raise ``ValueError`` for one that cannot have risen."""
+    """Format the value of a total; raise ``ValueError`` for one that cannot be a total."""
     if not value >= 0:
-        raise ValueError(f"A total should be at least 0; got {value}.")
+        raise ValueError(f"A total must be at least 0; got {value}.")
     return number(value)
 
 
@@ -152,21 +149,11 @@ def _labels(line: Line) -> dict[str, str]:
     return labels
 
 
-def number(value: float) -> str:
-    """Return a number as the formats have it, which is as Go writes it.
-
-    https://prometheus.io/docs/specs/om/open_metrics_spec/#considerations-canonical-numbers
-    """
-    if 0 <= value < _SMALLEST_WITH_EXPONENT:
-        return repr(value)
-    return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # It has no types.
-
-
 _bound = lru_cache(1024)(number)
 
 
 def _folded(families: Sequence[Family]) -> dict[Line, float]:
-    """Return the lines of families that differ, with what is the same in them added up."""
+    """Return the lines of families that differ, with the values of equal lines added up."""
     folded: dict[Line, float] = {}
     for family in families:
         for line, value in _uncumulated(family):

@@ -1,4 +1,4 @@
-"""Names as the formats allow them.
+"""Valid names of metrics and labels.
 
 prometheus_client allows any UTF-8; text 0.0.4 and OpenMetrics 1.0 do not.
 https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
@@ -26,7 +26,7 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "summary": ("", "_count", "_sum"),
     "unknown": ("",),
 }
-"""What the samples of each type of family add to its name.
+"""The suffixes of the samples of each type of family.
 
 https://prometheus.io/docs/specs/om/open_metrics_spec/#suffixes
 """

@@ -1,4 +1,4 @@
-"""Which format, and which encoding, a scraper asked for.
+"""Content negotiation: the format and the encoding that a scraper accepts.
 
 https://prometheus.io/docs/instrumenting/content_negotiation/
 https://www.rfc-editor.org/rfc/rfc9110#name-content-negotiation
@@ -15,11 +15,10 @@ from tachikoma_metrics.interruptions import pass_on
 
 
 def choose_format(accepted: Iterable[MediaType]) -> Format:
-    """Return the format to answer in, given the accepted types, the best first.
+    """Return the format of the response, given the accepted types, the preferred first.
 
-    OpenMetrics only for those who ask for it by name, in version 1.0.0 or in none;
-    text 0.0.4 for everybody else, whatever they ask for, as Prometheus expects of a
-    target that cannot do better.
+    It is OpenMetrics if the client names that, in version 1.0.0 or without one; otherwise it is
+    text 0.0.4, even if the client does not name it, as Prometheus expects.
     """
     for media_type in accepted:
         if _is_openmetrics(media_type):
@@ -40,7 +39,7 @@ def _is_text(media_type: MediaType) -> bool:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether an ``Accept-Encoding`` header allows gzip."""
+    """Return whether an ``Accept-Encoding`` header allows gzip."""
     weights = dict(_weighted_coding(item) for item in accept_encoding.split(","))
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 

@@ -1,8 +1,7 @@
-"""What of a family's samples the formats allow, in an order that they allow.
+"""The valid samples of a metric family, in a valid order.
 
-A scraper that reads strictly refuses a whole exposition for one sample that is not as the
-format wants it. Each function here leaves such a sample out, or as many as have to go with
-it, and says so.
+A strict parser rejects a whole exposition for one invalid sample. So each invalid sample is
+omitted, together with those that depend on it, and reported as an error.
 
 https://prometheus.io/docs/specs/om/open_metrics_spec/#metric-types
 """
@@ -16,33 +15,29 @@ from itertools import groupby
 from typing import NamedTuple
 
 from prometheus_client import Metric
-from prometheus_client.samples import Sample, Timestamp
+from prometheus_client.samples import Sample
 
 from tachikoma_metrics.exposition.families import OnError
-from tachikoma_metrics.exposition.merged import number
 from tachikoma_metrics.exposition.names import (
     CREATED,
     HISTOGRAMS,
     WITH_CREATED,
-    label_name,
     metric_name,
 )
+from tachikoma_metrics.exposition.syntax import label_pairs, number, timestamp_text
 
 _NEVER_NEGATIVE = frozenset({"_total", "_sum", "_count", "_bucket", "_gcount"})
 _NEVER_NAN = _NEVER_NEGATIVE | {"_gsum"}
 _WHOLE = frozenset({"_bucket", "_count", "_gcount"})
 
-_LATEST = 2**63 / 1000
-"""Seconds that, as milliseconds, are too many for the number that Prometheus reads."""
-
 Instant = tuple[int, int]
-"""Seconds and nanoseconds, as they are written before and after the dot."""
+"""Seconds and nanoseconds, as in the digits before and after the decimal point."""
 
 
 class Place(NamedTuple):
-    """Name a sample as it is written, and the group of samples that it belongs to.
+    """Identify a sample by its written series, and by the group of samples that it belongs to.
 
-    ``bound`` is the number that tells the buckets, or the quantiles, of a group apart.
+    ``bound`` is the upper bound of a bucket, or the quantile.
     """
 
     series: str
@@ -51,7 +46,7 @@ class Place(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A sample that a format allows; ``suffix`` is what its name adds to the family's."""
+    """A valid sample; ``suffix`` is the part of its name after that of the family."""
 
     sample: Sample
     suffix: str
@@ -62,13 +57,13 @@ class Point(NamedTuple):
 
 
 class _Twice(ValueError):
-    """Raised for a sample that the family has already."""
+    """Raised for a sample that the family already has."""
 
 
 class Reader:
-    """Read the samples of one family, which gets ``global_labels``.
+    """Validate the samples of one family, and add ``global_labels`` to them.
 
-    ``needs_sum`` leaves out the count of a histogram that has no sum, as OpenMetrics wants it.
+    ``needs_sum`` omits the count of a histogram that has no sum, as OpenMetrics requires.
     """
 
     def __init__(
@@ -87,7 +82,7 @@ class Reader:
         self._is_free = metric.type in ("gauge", "unknown")
 
     def points(self, samples: Iterable[Sample]) -> Iterator[Point]:
-        """Yield what can be written, the samples of a group one after the other."""
+        """Yield the samples that can be written, those of a group one after the other."""
         groups: dict[str, list[Point]] = {}
         seen: set[tuple[str, Instant | None]] = set()
         for sample in samples:
@@ -111,12 +106,14 @@ class Reader:
             yield from self._checked(group)
 
     def _require_later(self, point: Point, last: Point) -> None:
-        """Raise ``ValueError`` unless the times of a group are all there, and do not fall."""
+        """Raise ``ValueError`` unless the samples of a group all have times, in order, or none."""
         if (point.at is None) != (last.at is None):
-            raise ValueError(f"{point.place.series} should have a timestamp, or none, like others.")
+            raise ValueError(
+                f"{point.place.series} must have a timestamp like the others, or none."
+            )
         is_older = point.at is not None and last.at is not None and point.at < last.at
         if is_older and self._type != "info":
-            raise ValueError(f"{point.place.series} should not be older than the one before.")
+            raise ValueError(f"{point.place.series} must not be older than the sample before it.")
 
     def _point(self, sample: Sample) -> Point:
         name = metric_name(sample.name)
@@ -125,15 +122,17 @@ class Reader:
         elif name.startswith(self._name):
             suffix = name[len(self._name) :]
         else:
-            raise ValueError(f"A sample of {self._name} should have its name; got {name!r}.")
+            raise ValueError(
+                f"The name of a sample of {self._name} must begin with it; got {name!r}."
+            )
         labels = tuple([(key, str(value)) for key, value in sample.labels.items()])
         place = _place(name, labels, self._global_labels, self._special(suffix), self._type)
-        stamp = "" if sample.timestamp is None else stamp_of(sample.timestamp)
+        stamp = "" if sample.timestamp is None else timestamp_text(sample.timestamp)
         at = _instant(stamp) if stamp else None
         return Point(sample, suffix, place, self._value(sample, suffix, place), stamp, at)
 
     def _special(self, suffix: str) -> str:
-        """Return the label that the samples of a group differ by, if there is one."""
+        """Return the label that distinguishes the samples of a group, if there is one."""
         if self._is_free:
             return ""
         if suffix == "_bucket" and self._type in HISTOGRAMS:
@@ -156,7 +155,7 @@ class Reader:
             or (is_quantile and (value < 0 or not 0 <= place.bound <= 1))
         )
         if is_wrong:
-            raise ValueError(f"{place.series} of a {self._type} should not be {value}.")
+            raise ValueError(f"{place.series} of a {self._type} must not be {value}.")
         return value
 
     # --- histograms -------------------------------------------------------------
@@ -168,7 +167,7 @@ class Reader:
         return [point for _, run in runs for point in self._histogram([*run])]
 
     def _histogram(self, points: list[Point]) -> Iterator[Point]:
-        """Yield what is sound of one histogram at one time: nothing if it has no end."""
+        """Yield what is valid of one histogram at one time: nothing without a bucket of `+Inf`."""
         buckets = self._buckets(points)
         if not buckets or buckets[-1].place.bound != math.inf:
             self._leave_out(points[0], "has no bucket of `+Inf` that fits the others")
@@ -178,14 +177,16 @@ class Reader:
         yield from (point for point in points if id(point) in kept)
 
     def _buckets(self, points: list[Point]) -> list[Point]:
-        """Return the buckets whose bounds rise, and whose values do not fall."""
+        """Return the buckets whose bounds increase, and whose values do not decrease."""
         kept: list[Point] = []
         for point in points:
             if point.suffix == "_bucket":
                 if _rises(point, kept[-1:]):
                     kept.append(point)
                 else:
-                    self._leave_out(point, "should rise with the bucket before")
+                    self._leave_out(
+                        point, "must have a higher bound and no lower value than the bucket before"
+                    )
         return kept
 
     def _ends(self, points: list[Point], buckets: list[Point]) -> list[Point]:
@@ -193,13 +194,13 @@ class Reader:
         total = next((one for one in points if one.suffix in ("_sum", "_gsum")), None)
         has_negative = buckets[0].place.bound < 0
         if count is not None and count.value != buckets[-1].value:
-            self._leave_out(count, "should be that of the bucket `+Inf`")
+            self._leave_out(count, "must equal the bucket of `+Inf`")
             count = None
         if total is not None and _contradicts(total, has_negative):
             self._leave_out(total, "does not fit the bounds")
             total = None
         if total is not None and count is None:
-            self._leave_out(total, "should have a count beside it")
+            self._leave_out(total, "must have a count beside it")
             total = None
         if total is None and self._needs_sum:
             count = None
@@ -217,10 +218,10 @@ def _rises(point: Point, last: list[Point]) -> bool:
 
 
 def _contradicts(total: Point, has_negative: bool) -> bool:
-    """Tell whether a sum does not fit the bounds.
+    """Return whether a sum does not fit the bounds.
 
-    Where observations may be negative the sum may fall, and is no counter; where they may
-    not, it cannot be negative.
+    If observations may be negative, the sum may decrease, and is no counter; otherwise it cannot
+    be negative.
     """
     return has_negative if total.suffix == "_sum" else total.value < 0 and not has_negative
 
@@ -235,60 +236,21 @@ def _place(
 ) -> Place:
     merged = {**dict(global_labels), **dict(labels)}
     bound = _bound(merged, special) if special in ("le", "quantile") else math.nan
-    pairs = written_pairs(merged)
+    pairs = label_pairs(merged)
     series = f"{name}{{{','.join(pairs.values())}}}" if pairs else name
     if special and special not in pairs:
-        raise ValueError(f"{series} should have the label {special!r}.")
-    # Which labels of an info tell what it is about, nobody can know: its samples are one group.
+        raise ValueError(f"{series} must have the label {special!r}.")
+    # It is unknown which labels of an info identify its subject: its samples are one group.
     others = [pair for key, pair in pairs.items() if key != special and type != "info"]
     return Place(series, ",".join(others), bound)
 
 
 def _bound(labels: dict[str, str], name: str) -> float:
-    """Return the number that a label is, and have it written as the formats do."""
+    """Return the number in a label, and normalise an infinite one in ``labels``."""
     bound = float(labels[name])
     if math.isinf(bound):
         labels[name] = number(bound)
     return bound
-
-
-def written_pairs(labels: Mapping[str, str]) -> dict[str, str]:
-    """Return labels as they are written, by their legal names, in the order of their names.
-
-    Raises ``ValueError`` for names that no longer differ once they are legal, that are empty,
-    or that are reserved: Prometheus would reject everything for one of them.
-    """
-    pairs: dict[str, str] = {}
-    for name in sorted(labels):
-        legal = label_name(name)
-        if not legal or legal in pairs or legal.startswith("__"):
-            raise ValueError(
-                f"Label names should differ, not be empty and not begin with `__`; "
-                f"got {list(labels)}."
-            )
-        pairs[legal] = f'{legal}="{escaped(str(labels[name]))}"'
-    return pairs
-
-
-def escaped(text: str) -> str:
-    """Return text as the formats have it between quotes."""
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-def stamp_of(timestamp: object) -> str:
-    """Return a time in seconds, as OpenMetrics has it and strict readers take it.
-
-    Those take no exponent. Raises ``ValueError`` or ``TypeError`` for what is no time.
-    """
-    seconds = float(timestamp)  # type: ignore[arg-type]  # What is no number raises.
-    if not abs(seconds) < _LATEST:
-        raise ValueError(f"A timestamp should be a time in seconds; got {timestamp!r}.")
-    if isinstance(timestamp, Timestamp) and timestamp.sec > 0:
-        return str(timestamp)
-    if isinstance(timestamp, int):
-        return str(int(timestamp))
-    text = repr(seconds)
-    return f"{seconds:.9f}" if "e" in text else text
 
 
 def _instant(stamp: str) -> Instant:

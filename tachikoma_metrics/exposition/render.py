@@ -1,10 +1,10 @@
-"""Write families as text 0.0.4 or OpenMetrics 1.0.
+"""Render metric families as text 0.0.4 or OpenMetrics 1.0.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 https://prometheus.io/docs/specs/om/open_metrics_spec/
 
-Both leave out ``_created`` series, which would be an eighth of a page. A sample
-that cannot be written costs itself alone.
+Both omit ``_created`` series, which would be an eighth of an exposition. A sample that cannot be
+written is omitted alone.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Any
 from prometheus_client import Metric
 
 from tachikoma_metrics.exposition.families import OnError
-from tachikoma_metrics.exposition.merged import MergedMetric, number
+from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.names import metric_name
-from tachikoma_metrics.exposition.points import Point, Reader, escaped, stamp_of, written_pairs
+from tachikoma_metrics.exposition.points import Point, Reader
+from tachikoma_metrics.exposition.syntax import escape, label_pairs, number, timestamp_text
 
 _TEXT_TYPES = {
     "info": "gauge",
@@ -39,12 +40,12 @@ _WITH_EXEMPLARS = {
 _MOST_CHARACTERS_OF_EXEMPLAR = 128
 
 Write = Callable[[Point, str], str]
-"""Writes a sample; with its exemplar, or an exception, if the type of its family is given."""
+"""Formats a sample. If the type of its family is given, it includes the exemplar, or raises."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """Name a format by its content type and write families in it."""
+    """Render families in the format that a content type names."""
 
     content_type: str
     _head: Callable[[str, str, str, str], str]
@@ -59,10 +60,10 @@ class Format:
         on_error: OnError,
         global_labels: Mapping[str, str],
     ) -> str:
-        """Return the page as text that UTF-8 can encode.
+        """Return the exposition as text that UTF-8 can encode.
 
-        Global labels are added to every sample; a label of the sample's own of the
-        same name stays.
+        Global labels are added to every sample; a label of the sample with the same name takes
+        precedence.
         """
         parts = []
         for metric in families:
@@ -76,7 +77,7 @@ class Format:
         return _encodable("".join(parts) + self._end)
 
     def alone(self, name: str, documentation: str, value: float) -> str:
-        """Return a page with nothing but a counter of faults of the page."""
+        """Return an exposition of one counter of errors, those of exposition."""
         head = self._head(name, documentation, "counter", "")
         return f'{head}{name}_total{{source="page"}} {float(value)}\n{self._end}'
 
@@ -124,7 +125,7 @@ def _text_family(
 ) -> Iterator[str]:
     apart: dict[str, list[str]] = {}
     for point in points:
-        # Text 0.0.4 knows no gauge histogram: its sum and count become gauges.
+        # Text 0.0.4 has no gauge histogram: its sum and count become gauges.
         if point.suffix in _GAUGES_OF_GAUGEHISTOGRAM:
             apart.setdefault(point.suffix, []).append(line(point))
         else:
@@ -156,9 +157,9 @@ def _openmetrics_family(
 @lru_cache(4096)
 def _openmetrics_head(name: str, documentation: str, type: str, unit: str) -> str:
     name = metric_name(name)
-    head = f"# HELP {name} {escaped(documentation)}\n# TYPE {name} {type}\n"
+    head = f"# HELP {name} {escape(documentation)}\n# TYPE {name} {type}\n"
     if not unit or not name.endswith(f"_{unit}") or type in _WITHOUT_UNIT:
-        # A unit that is no part of the legal name, such as `m/s`, has no place in the format.
+        # A unit that is no valid suffix of a name, such as `m/s`, cannot be written.
         return head
     return f"{head}# UNIT {name} {unit}\n"
 
@@ -172,30 +173,30 @@ def _openmetrics_sample(point: Point, type_of_exemplar: str) -> str:
 def _exemplar(point: Point, type: str) -> str:
     exemplar: Any = point.sample.exemplar
     if point.suffix != _WITH_EXEMPLARS.get(type):
-        raise ValueError(f"{point.place.series} should have no exemplar.")
+        raise ValueError(f"{point.place.series} must have no exemplar.")
     labels = {name: str(value) for name, value in exemplar.labels.items()}
     if sum(len(name) + len(value) for name, value in labels.items()) > _MOST_CHARACTERS_OF_EXEMPLAR:
-        raise ValueError(f"The exemplar of {point.place.series} should be shorter.")
-    stamp = "" if exemplar.timestamp is None else f" {stamp_of(exemplar.timestamp)}"
-    pairs = ",".join(written_pairs(labels).values())
+        raise ValueError(f"The exemplar of {point.place.series} is too long.")
+    stamp = "" if exemplar.timestamp is None else f" {timestamp_text(exemplar.timestamp)}"
+    pairs = ",".join(label_pairs(labels).values())
     return f" # {{{pairs}}} {number(float(exemplar.value))}{stamp}"
 
 
 def _around_le(labels: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return labels as they are written, those before ``le`` and those after it."""
-    pairs = written_pairs(labels)
+    """Format labels, those before ``le`` and those after it."""
+    pairs = label_pairs(labels)
     if "le" in pairs:
-        raise ValueError("A label that has the name of a bucket's is written with the others.")
+        raise ValueError("A label named `le` has to be sorted among the others.")
     before = [pair for name, pair in pairs.items() if name < "le"]
     return before, [pair for name, pair in pairs.items() if name > "le"]
 
 
-def _encodable(page: str) -> str:
+def _encodable(text: str) -> str:
     try:
-        page.encode()
+        text.encode()
     except UnicodeEncodeError:
-        return page.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return page
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 TEXT = Format(

@@ -33,7 +33,7 @@ from tachikoma_metrics.http.streams import (
     ServerSentBody,
 )
 from tachikoma_metrics.interruptions import pass_on, suppress
-from tachikoma_metrics.recording.recorders import HTTP_REQUEST, STATIC_ROUTE, HttpFacts
+from tachikoma_metrics.recording.events import HTTP_REQUEST, STATIC_ROUTE, HttpFacts
 from tachikoma_metrics.registry import METRICS, UNKNOWN, Progress
 from tachikoma_metrics.store import STORE
 

@@ -19,12 +19,9 @@ from tachikoma_metrics.recording.error_types import (
     members_of,
     shared,
 )
-from tachikoma_metrics.recording.recorders import (
-    EXECUTION,
-    model_name,
-    record_execution_extras,
-    record_tokens,
-)
+from tachikoma_metrics.recording.events import EXECUTION
+from tachikoma_metrics.recording.model_names import model_name
+from tachikoma_metrics.recording.recorders import record_execution_extras, record_tokens
 from tachikoma_metrics.recording.tracked_block import TrackedBlock
 from tachikoma_metrics.registry import METRICS, Progress
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.definitions import Family
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.registry.metrics import is_on, shape_of
+from tachikoma_metrics.registry.shapes import is_on, shape_of
 
 SERVICE = "<service>"
 """A placeholder in lists of labels, for all labels that identify a service."""

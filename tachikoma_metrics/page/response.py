@@ -135,7 +135,7 @@ def _format(request: HttpRequest) -> Format:
 
 
 def _page(format: Format, names: frozenset[str], accept_encoding: str) -> HttpResponse:
-    page = METRICS.page(format, names).encode()
+    page = METRICS.expose(format, names).encode()
     headers = {**ON_EVERY_ANSWER, "Vary": "Accept, Accept-Encoding"}
     if accepts_gzip(accept_encoding):
         page = gzip.compress(page, _COMPRESSION_LEVEL, mtime=0)

@@ -1,1 +1,1 @@
-"""How an event is recorded: recorders, tracked blocks, and the words for errors."""
+"""How events are recorded: recorders, timers, tracked blocks, and the types of errors."""

@@ -1,8 +1,8 @@
-"""What was begun, and has nobody left who could end it.
+"""What is in progress after its owner is gone, so that no code is left to end it.
 
-The body of an answer that a server dropped unread, a block that an exception from outside left
-before ``__exit__`` began. A finaliser would be no remedy: it runs for all that end well, too,
-and of an exception from outside that comes meanwhile the interpreter tells nobody.
+Examples are the body of a response that a server dropped unread, and a block that an exception
+from outside left before ``__exit__`` began. A finaliser would not do: it also runs for everything
+that ends normally, and the interpreter swallows an exception from outside that arrives in it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 
 class Droppable(Protocol):
-    """What can be in progress."""
+    """An object that can be in progress."""
 
     def drop(self) -> None:
-        """Be over, a little later. Called while anything may be under way, by any thread."""
+        """End soon, but not within this call, which may interrupt any other code of any thread."""
 
 
 class _Owner(weakref.ref[Any]):
@@ -25,18 +25,18 @@ class _Owner(weakref.ref[Any]):
 
 
 _owners: dict[int, _Owner] = {}
-"""Those of what is in progress, by its id."""
+"""The owner of each object that is in progress, by the id of that object."""
 
 
 def watch(owner: object, begun: Droppable) -> None:
-    """Have ``begun`` dropped when ``owner`` is gone, unless it is forgotten before."""
+    """Drop ``begun`` when ``owner`` is gone, unless it is forgotten before."""
     reference = _Owner(owner, _drop)
     reference.begun = begun
     _owners[id(begun)] = reference
 
 
 def forget(begun: Droppable) -> None:
-    """Know that ``begun`` is over."""
+    """Stop watching ``begun``, which has ended."""
     _owners.pop(id(begun), None)
 
 

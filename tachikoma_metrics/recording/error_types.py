@@ -1,7 +1,7 @@
-"""What went wrong, as one of a few words: by status, or by the names of classes.
+"""The type of an error, as one of a few words: by HTTP status, or by the names of classes.
 
-None of the classes is imported: those of httpx, requests, the SDKs, Celery and trio are told
-by their names, and those that are derived from them by their bases' names.
+None of the classes is imported: those of httpx, requests, the SDKs, Celery and trio are
+recognised by their names, and their subclasses by the names of their bases.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _CONNECTION_NAMES = frozenset(
     }
 )
 _GROUP_NAMES = frozenset({"BaseExceptionGroup", "ExceptionGroup", "MultiError"})
-"""Of Python 3.11, of the package exceptiongroup for 3.10, and of older trio."""
+"""Of Python 3.11, of the package exceptiongroup for 3.10, and of old versions of trio."""
 
 _WRAPPING_PACKAGES = frozenset({"anthropic", "litellm", "openai"})
-"""They raise an exception of their own for any that ends a request, not always ``from`` it."""
+"""They wrap any exception that ends a request in another, not always ``from`` it."""
 
 _MOST_CAUSES = 20
 
@@ -85,21 +85,21 @@ _BY_STATUS: dict[int, str] = {
 ERROR_TYPES = frozenset(
     {*_BY_STATUS.values(), CLIENT_ERROR, SERVER_ERROR, CANCELLED, CONNECTION, PROTOCOL, OTHER}
 )
-"""All that ``error_of_status`` and ``error_of`` return."""
+"""All values that ``error_of_status`` and ``error_of`` return."""
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Tell whether ``error`` ends a task, a generator or the process."""
+    """Return whether ``error`` ends a task, a generator or the process."""
     return isinstance(error, _CANCELLATIONS) or bool(_names(error) & _CANCELLATION_NAMES)
 
 
 def is_timeout(error: BaseException) -> bool:
-    """Tell whether ``error`` says that something took too long."""
+    """Return whether ``error`` says that something took too long."""
     return bool(_names(error) & _TIMEOUT_NAMES)
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield ``error``, what it was raised from, and so on to the first cause."""
+    """Yield ``error``, its cause, and so on to the first cause."""
     cause: BaseException | None = error
     for _ in range(_MOST_CAUSES):
         if cause is None:
@@ -117,20 +117,20 @@ def members_of(error: BaseException) -> Sequence[BaseException]:
 
 
 def shared(kinds: set[str]) -> str | None:
-    """Return the kind of all members of a group; None if they have several.
+    """Return the one type of all members of a group; None if they have several.
 
-    Those that are cancelled do not count beside others, whose failure cancelled them.
+    Cancelled members do not count beside others, because a failure of those cancels the rest.
     """
     rest = kinds - {CANCELLED} or kinds
     return next(iter(rest)) if len(rest) == 1 else None
 
 
 def is_disconnection(error: BaseException) -> bool:
-    """Tell whether ``error``, which a server's ``send`` raised, says that the client is gone.
+    """Return whether a server's ``send`` raised ``error`` because the client has disconnected.
 
-    By the specification it is an OSError then, which not all servers keep to:
+    By the specification it is an OSError then; not all servers follow that:
     https://asgi.readthedocs.io/en/latest/specs/main.html#error-handling
-    A timeout without an error number is a limit that some code set itself.
+    A timeout without an error number comes from a limit in Python code, not from the socket.
     """
     if isinstance(error, TimeoutError) and error.errno is None:
         return False
@@ -138,7 +138,7 @@ def is_disconnection(error: BaseException) -> bool:
 
 
 def error_of_status(status: int) -> str | None:
-    """Return the kind of failure that an HTTP status tells of; None if it tells of none."""
+    """Return the type of error of an HTTP status; None if it is not an error."""
     if status < HTTPStatus.BAD_REQUEST:
         return None
     general = CLIENT_ERROR if status < HTTPStatus.INTERNAL_SERVER_ERROR else SERVER_ERROR
@@ -146,18 +146,18 @@ def error_of_status(status: int) -> str | None:
 
 
 def error_of(error: BaseException) -> str:
-    """Return the kind of failure that an exception tells of.
+    """Return the type of error of an exception.
 
-    By the names of its classes, then by the HTTP status that it or its response has; else
-    ``other``. The names come first, for litellm gives statuses to failures without one. Of a
-    group it is the kind of its members, if all have the same.
+    It is found by the names of the exception's classes, then by the HTTP status of the exception
+    or its response; else it is ``other``. The names come first, because litellm gives a status to
+    failures that have none. For a group it is the type of all members, if they have the same.
     """
     if members := members_of(error):
         return shared({error_of(member) for member in members}) or OTHER
     if is_cancellation(error):
         return CANCELLED
     names = _names(error)
-    # The SDKs have it for whatever was raised while they waited.
+    # The SDKs wrap everything that is raised while they wait in it.
     if "APIConnectionError" in names and any(map(is_timeout, causes_of(error))):
         return TIMEOUT
     for kind, known in (

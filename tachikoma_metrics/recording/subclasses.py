@@ -1,8 +1,8 @@
-"""Subclasses that take the place of the class of one of the app's objects.
+"""Subclasses that replace the class of one of the app's objects.
 
-The object stays the one that it is: nothing is put into it or in front of it, so whatever
-other code sets on it, wraps, deletes or restores works as it does without the subclass. It
-has its own class for ``isinstance``, for ``__class__`` and in what is printed.
+The object stays the same: it gets no attribute and no wrapper, so that attributes which other
+code sets, wraps, deletes or restores work as they do without the subclass. ``isinstance``,
+``__class__`` and ``repr`` show its original class.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def derived(
 ) -> Any:
     """Return a subclass of ``original`` that looks like it, and has ``members``.
 
-    ``derive`` returns such a subclass of a class that other code gives the object later;
-    without it, the object then has that class and no more.
+    ``derive`` returns such a subclass of a class that other code assigns to the object later;
+    without it, the object then has the assigned class.
     """
     namespace: dict[str, Any] = {
         "__slots__": (),
@@ -39,13 +39,13 @@ def derived(
 
 
 def is_derived(kind: Any) -> bool:
-    """Tell whether ``kind`` is such a subclass."""
+    """Return whether ``kind`` is such a subclass."""
     return hasattr(kind, _MARK)
 
 
 def give(measured: Any, kind: Any) -> None:
-    """Make ``kind`` the class of an object; raises TypeError if it cannot be."""
-    # Not by the object's own __setattr__, which may do something else.
+    """Set the class of an object to ``kind``; raise TypeError if their layouts differ."""
+    # Not through the object's __setattr__, which its class may override.
     _CLASS.__set__(measured, kind)
 
 
@@ -53,10 +53,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def alike(method: Function, original: Any) -> Function:
-    """Return ``method`` with the name, the text and the signature of ``original``.
+    """Return ``method`` with the name, the docstring and the signature of ``original``.
 
-    It does not refer to it as ``__wrapped__``: code that counts or takes off wrappers finds
-    those that it would find on the original.
+    It has no ``__wrapped__`` but that of the original, so that code which counts or removes
+    wrappers finds those of the original.
     """
     facts: Any = update_wrapper(method, original)
     del facts.__wrapped__
@@ -80,7 +80,7 @@ def _giving(derive: Callable[[Any], Any] | None) -> Callable[[Any, Any], None]:
 
 
 def reduce_as_original(measured: Any, protocol: Any) -> Any:
-    """Copy and pickle an object as one of its own class; stands for ``__reduce_ex__``."""
+    """Copy and pickle an object as one of its original class; serves as ``__reduce_ex__``."""
     kind = type(measured)
     original = kind.__mro__[1]
     reduced = super(kind, measured).__reduce_ex__(protocol)

@@ -1,4 +1,4 @@
-"""Blocks of code that something is tracked in: ``with``, ``async with``, or a function."""
+"""Tracking what is in progress for a block: ``with``, ``async with``, or a function."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Trackable(Protocol):
-    """What is in progress for the time of a block."""
+    """An object that is in progress for the duration of a block."""
 
     def start(self) -> None:
         """Count as in progress from now on."""
 
     def discard(self) -> None:
-        """Be over without a record, unless it is over."""
+        """End without a record, unless it has ended."""
 
     def drop(self) -> None:
-        """Be over, a little later. Called while anything may be under way."""
+        """End soon, but not within this call, which may interrupt any other code."""
 
 
 Begun = TypeVar("Begun", bound=Trackable)
 
 
 class TrackedBlock(ABC, Generic[Begun]):
-    """Begin at the start of a block, and end once at its end, with what it raised.
+    """Begin at the start of a block, and end once at its end, with the exception it raised.
 
-    A subclass says how to make what begins and how to ``end`` it, neither of which raises.
-    One object tracks one block at a time, or blocks within each other; a decorated function
-    may be called by many at a time.
+    A subclass defines what begins and how to ``end`` it, neither of which raises. One object
+    tracks one block at a time, or nested blocks; a decorated function may be called
+    concurrently.
     """
 
     source: ClassVar[str]
-    """What faults of ours are counted as."""
+    """The source of instrumentation errors here."""
 
     def __init__(self) -> None:
         self._begun: list[Begun] = []
 
     @abstractmethod
     def begin(self) -> Begun:
-        """Return what the block is given, which is started next."""
+        """Return what the block is passed, which is started next."""
 
     @abstractmethod
     def end(self, begun: Begun, error: BaseException | None) -> None:
-        """Take note of the end of the block, which raised ``error`` unless that is None."""
+        """Record the end of the block, which raised ``error`` unless that is None."""
 
     def __enter__(self) -> Begun:
         begun = self.begin()
@@ -81,8 +81,8 @@ class TrackedBlock(ABC, Generic[Begun]):
                 self.end(begun, error)
             finally:
                 self._forget(begun)
-        except Exception as fault:
-            METRICS.count_error(self.source, fault)
+        except Exception as failure:
+            METRICS.count_error(self.source, failure)
 
     def _start(self, begun: Begun) -> None:
         self._begun.append(begun)
@@ -90,7 +90,7 @@ class TrackedBlock(ABC, Generic[Begun]):
         begun.start()
 
     def _forget(self, begun: Begun) -> None:
-        # Of an interrupted one it may not be the last.
+        # After an interruption it may not be the last.
         if begun in self._begun:
             self._begun.remove(begun)
         begun.discard()
@@ -117,7 +117,7 @@ class TrackedBlock(ABC, Generic[Begun]):
         self.__exit__(kind, error, traceback)
 
     def __call__(self, function: Function) -> Function:
-        """Return ``function``, each call of which is such a block; a generator's to its end."""
+        """Return ``function``, tracked at each call; a generator is tracked to its end."""
         if inspect.isasyncgenfunction(function):
             tracked: Any = self._async_generator(function)
         elif inspect.isgeneratorfunction(function):
@@ -156,7 +156,7 @@ class TrackedBlock(ABC, Generic[Begun]):
         return tracked
 
     def _async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        # There is no ``yield from`` here: what is sent and thrown in is passed on by hand.
+        # There is no ``yield from`` here: what is sent and thrown is passed on explicitly.
         async def tracked(*args: Any, **kwargs: Any) -> Any:
             with self._another():
                 async with aclosing(function(*args, **kwargs)) as chunks:

@@ -1,4 +1,4 @@
-"""Collectors of the project's own, which may take their time: for so long, and no longer."""
+"""The timeouts of custom collectors: one for each, and one for all of a scrape together."""
 
 from __future__ import annotations
 
@@ -15,72 +15,71 @@ from tachikoma_metrics.registry import thread_connections
 from tachikoma_metrics.registry.deadlines import TimedCall, TimedCalls
 
 SECONDS_TO_COLLECT = 5.0
-"""Half of what Prometheus waits for a whole page, unless told otherwise."""
+"""The timeout of one collector: half of Prometheus' default ``scrape_timeout``."""
 
-SECONDS_FOR_A_PAGE = 8.0
-"""What all of them have together: a page that is late is no page to Prometheus."""
+SECONDS_FOR_A_SCRAPE = 8.0
+"""The timeout of all collectors of a scrape together, which is below ``scrape_timeout``, too."""
 
 Collected = tuple[list[Metric], list[Exception]]
 
-_AT_ONCE = ("prometheus_client.", "tachikoma_metrics.")
+_WITHOUT_THREAD = ("prometheus_client.", "tachikoma_metrics.")
 
 
 class CollectorTimeouts:
-    """Have collectors asked in threads, and wait for each as long as that is sensible.
+    """Call custom collectors in threads, and omit the metrics of those that time out.
 
-    One that is slow costs what it collects. Later pages do not wait for it until it has been
-    in time once.
+    Later scrapes do not wait for such a collector until it has been in time once.
     """
 
     def __init__(self, seconds: float = SECONDS_TO_COLLECT) -> None:
         self._seconds = seconds
-        self._questions = TimedCalls(seconds)
-        self._page_ends_at = math.inf
+        self._calls = TimedCalls(seconds)
+        self._scrape_ends_at = math.inf
 
-    def begin_page(self) -> None:
-        """Have the collectors share the time of one page, from now on."""
-        self._page_ends_at = monotonic() + SECONDS_FOR_A_PAGE
+    def begin_scrape(self) -> None:
+        """Have the collectors share the time of one scrape, from now on."""
+        self._scrape_ends_at = monotonic() + SECONDS_FOR_A_SCRAPE
 
     def forget(self) -> None:
         """Forget the threads, in a forked child: they are the parent's."""
-        self._questions.forget()
+        self._calls.forget()
 
     def collect(self, collector: Collector) -> Iterable[Metric]:
         """Yield what ``collector`` collects; raise what it raises, or ``TimeoutError``."""
-        if type(collector).__module__.startswith(_AT_ONCE) or _is_within_a_test():
+        if type(collector).__module__.startswith(_WITHOUT_THREAD) or _is_within_a_test():
             yield from collector.collect()
             return
         name = f"collector {id(collector)}"
-        question: TimedCall[Collected] = self._questions.put(
+        call: TimedCall[Collected] = self._calls.start(
             name,
             partial(_collect_and_close, collector),
             lambda error: None,
             "",
         )
-        collected = question.wait(self._page_ends_at - monotonic())
+        collected = call.wait(self._scrape_ends_at - monotonic())
         if collected is None:
             raise TimeoutError(
-                f"{collector!r} should collect within {self._seconds:g} seconds; the page is "
-                "without it. Have it collect beforehand what takes long."
+                f"{collector!r} did not collect within {self._seconds:g} seconds; its metrics "
+                "are omitted. Do slow work beforehand, not in collect()."
             )
-        families, errors = collected
-        # Whoever is unregistered is not to be kept alive by what he was asked.
-        self._questions.drop(name)
-        yield from families
+        metrics, errors = collected
+        # The call has a reference to the collector, which would outlive its registration.
+        self._calls.discard(name)
+        yield from metrics
         if errors:
-            # Those that closing met come after the collector's.
+            # Those of closing connections come after the collector's.
             raise errors[0]
 
 
 def _is_within_a_test() -> bool:
-    # What a test has written in its transaction, another thread does not see.
-    return conf.is_test_run() and thread_connections.is_under_way()
+    # What a test has written in its transaction, another thread cannot read.
+    return conf.is_test_run() and thread_connections.is_in_transaction()
 
 
 def _collect_and_close(collector: Collector) -> Collected:
     found: list[Metric] = []
     errors: list[Exception] = []
-    with thread_connections.connections_of_its_own(errors.append):
+    with thread_connections.closing_connections(errors.append):
         try:
             found.extend(collector.collect())
         except Exception as error:

@@ -1,7 +1,7 @@
-"""What has to be asked of others for a page, and may take them too long.
+"""Calls with a timeout, for data that a scrape needs from another service.
 
-Each question is asked in a thread of its own, for which nobody waits longer than a
-second, or some. Whoever did not answer in time is not waited for again until he has.
+Each call runs in a thread, so that the scrape can continue without its result. After a timeout,
+scrapes do not wait for calls of the same name until one has been in time again.
 """
 
 from __future__ import annotations
@@ -12,131 +12,130 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 TIMEOUT_SECONDS = 1.0
 
-_SECONDS_TO_GIVE_UP = 30.0
-_MOST_GIVEN_UP = 3
+_SECONDS_UNTIL_ABANDONED = 30.0
+_MOST_ABANDONED = 3
 
 
-class TimedCall(Generic[Answer]):
-    """Ask, from now on; ``seconds_to_wait`` is how long the page waits for the answer.
+class TimedCall(Generic[Result]):
+    """Call ``function`` in a thread, from now on.
 
-    Who takes longer than ``seconds_to_answer`` was slow.
+    ``seconds_to_wait`` is how long ``wait`` blocks, at most; with zero the call is not waited for.
+    A call that takes longer than ``timeout`` has timed out, whether it was waited for or not.
 
-    ``on_error`` is told, once, that there was none: of the exception that was raised, or
-    of a ``TimeoutError`` that says ``when_late``.
+    ``on_error`` is called once if there is no result in time: with the exception that was
+    raised, or with a ``TimeoutError`` that has the ``timeout_message``.
     """
 
     def __init__(
         self,
         name: str,
-        ask: Callable[[], Answer],
+        function: Callable[[], Result],
         on_error: Callable[[Exception], object],
-        when_late: str,
+        timeout_message: str,
         seconds_to_wait: float,
-        seconds_to_answer: float = TIMEOUT_SECONDS,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> None:
-        self._seconds_to_answer = seconds_to_answer
-        self.answer: Answer | None = None
-        self.took = 0.0
+        self.result: Result | None = None
         self.began_at = monotonic()
-        self._ask = ask
+        self._function = function
         self._on_error: Callable[[Exception], object] | None = on_error
-        self._when_late = when_late
-        self._give_up_at = self.began_at + seconds_to_wait
+        self._timeout_message = timeout_message
+        self._timeout = timeout
+        self._duration = 0.0
+        self._wait_until = self.began_at + seconds_to_wait
         self._is_waited_for = seconds_to_wait > 0
-        self._is_over = threading.Event()
+        self._is_done = threading.Event()
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     @property
-    def is_over(self) -> bool:
-        """Tell whether there was an answer or a failure."""
-        return self._is_over.is_set()
+    def is_done(self) -> bool:
+        """Return whether the call has returned or raised."""
+        return self._is_done.is_set()
 
     @property
-    def was_slow(self) -> bool:
-        """Tell whether to wait was, or would have been, in vain."""
-        return self.took > self._seconds_to_answer
+    def timed_out(self) -> bool:
+        """Return whether a call that is done took longer than its timeout."""
+        return self._duration > self._timeout
 
-    def wait(self, at_most: float = math.inf) -> Answer | None:
-        """Return the answer; None if there is none in time, or in ``at_most`` seconds."""
-        seconds = min(self._give_up_at - monotonic(), at_most)
-        if self._is_over.wait(max(0.0, seconds)):
-            return None if self.was_slow else self.answer
-        # Whoever is not waited for is late if he takes too long, which he tells himself.
+    def wait(self, at_most: float = math.inf) -> Result | None:
+        """Return the result; None if there is none in time, or in ``at_most`` seconds."""
+        seconds = min(self._wait_until - monotonic(), at_most)
+        if self._is_done.wait(max(0.0, seconds)):
+            return None if self.timed_out else self.result
+        # A call that is not waited for reports its timeout by itself.
         if self._is_waited_for:
-            self._fail(TimeoutError(self._when_late))
+            self._fail(TimeoutError(self._timeout_message))
         return None
 
     def _run(self) -> None:
         try:
-            self.answer = self._ask()
+            self.result = self._function()
         except Exception as error:
             self._fail(error)
         except BaseException as error:
-            # Of gevent's timeouts some are none, and nobody above is waiting for this.
+            # Not all of gevent's timeouts are Exceptions, and no caller above catches this.
             self._fail(RuntimeError(repr(error)))
         finally:
-            self.took = monotonic() - self.began_at
+            self._duration = monotonic() - self.began_at
             try:
-                if self.was_slow:
-                    self._fail(TimeoutError(self._when_late))
+                if self.timed_out:
+                    self._fail(TimeoutError(self._timeout_message))
             finally:
-                self._is_over.set()
+                self._is_done.set()
 
     def _fail(self, error: Exception) -> None:
-        # One that is late and then fails is one fault.
+        # A call that times out and then raises is one error.
         on_error, self._on_error = self._on_error, None
         if on_error is not None:
             on_error(error)
 
 
 class TimedCalls:
-    """Remember, by name, what was asked last, so that nobody is asked twice at a time."""
+    """Remember the last call of each name, so that the same is not called twice at a time."""
 
-    def __init__(self, seconds_to_answer: float = TIMEOUT_SECONDS) -> None:
-        self._seconds_to_answer = seconds_to_answer
+    def __init__(self, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._timeout = timeout
         self.forget()
 
     def forget(self) -> None:
-        """Forget the threads, in a forked child: they are the parent's."""
+        """Forget all calls, in a forked child: their threads are the parent's."""
         self._lock = threading.Lock()
-        self._asked: dict[str, TimedCall[Any]] = {}
-        self._given_up: list[TimedCall[Any]] = []
+        self._calls: dict[str, TimedCall[Any]] = {}
+        self._abandoned: list[TimedCall[Any]] = []
 
-    def put(
+    def start(
         self,
         name: str,
-        ask: Callable[[], Answer],
+        function: Callable[[], Result],
         on_error: Callable[[Exception], object],
-        when_late: str,
-    ) -> TimedCall[Answer]:
-        """Return the question that is being asked, or ask it now."""
+        timeout_message: str,
+    ) -> TimedCall[Result]:
+        """Return the call of this name that is under way, or start it now."""
         with self._lock:
-            question = self._asked.get(name)
-            if question is None or question.is_over or self._gives_up(question):
-                # Whoever was slow has to answer in time once before the page waits again.
-                is_patient = question is None or (question.is_over and not question.was_slow)
-                seconds = self._seconds_to_answer if is_patient else 0.0
-                question = TimedCall(
-                    name, ask, on_error, when_late, seconds, self._seconds_to_answer
-                )
-                self._asked[name] = question
-            return question
+            call = self._calls.get(name)
+            if call is None or call.is_done or self._is_abandoned(call):
+                # After a timeout, one call has to be in time before a scrape waits again.
+                waits = call is None or (call.is_done and not call.timed_out)
+                seconds = self._timeout if waits else 0.0
+                call = TimedCall(name, function, on_error, timeout_message, seconds, self._timeout)
+                self._calls[name] = call
+            return call
 
-    def drop(self, name: str) -> None:
-        """Forget a question that was answered in time."""
+    def discard(self, name: str) -> None:
+        """Forget a call that was in time."""
         with self._lock:
-            self._asked.pop(name, None)
+            self._calls.pop(name, None)
 
-    def _gives_up(self, question: TimedCall[Any]) -> bool:
-        """Tell whether to ask again, for the answer may never come: it hangs in the network."""
-        if monotonic() - question.began_at < _SECONDS_TO_GIVE_UP:
+    def _is_abandoned(self, call: TimedCall[Any]) -> bool:
+        """Abandon a call that may never return, because it hangs in the network."""
+        if monotonic() - call.began_at < _SECONDS_UNTIL_ABANDONED:
             return False
-        self._given_up = [one for one in self._given_up if not one.is_over]
-        if len(self._given_up) >= _MOST_GIVEN_UP:
+        self._abandoned = [one for one in self._abandoned if not one.is_done]
+        if len(self._abandoned) >= _MOST_ABANDONED:
             return False
-        self._given_up.append(question)
+        self._abandoned.append(call)
         return True

@@ -1,4 +1,4 @@
-"""Which directories the store of this process may use."""
+"""The directories that the store of this process may use."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _refresh_at = 0.0
 
 
 def where() -> tuple[str, ...]:
-    """Return where the slots of this service may be; nowhere if memory is to do.
+    """Return the directories that may hold the files of this service, the first choice first.
 
-    What this process and its parents used once, they go on using.
+    Empty if values are kept in memory alone. A process goes on using the directory that it, or
+    its parent, has used.
     """
     config = conf.config()
     if config.store_dir is None or not config.enabled or not HAS_LOCKS:
@@ -32,7 +33,7 @@ def where() -> tuple[str, ...]:
     if config.store_dir != "auto":
         return (config.store_dir,)
     known = _known()
-    # Who has a slot keeps it, whatever comes.
+    # A process that shares its values goes on sharing them.
     if not known or (conf.is_test_run() and not STORE.is_shared):
         return ()
     return tuple(
@@ -41,24 +42,24 @@ def where() -> tuple[str, ...]:
 
 
 def prepare(path: str) -> str:
-    """Make one of the directories of ``where()``, and all that leads to it; return its path.
+    """Make one of the directories of ``where()``, and its aliases; return its path.
 
-    It may be another one, which a process has made meanwhile. Raises ``OSError`` if it cannot
-    be had.
+    The path is another one if a process has made that meanwhile. Raises ``OSError`` if the
+    directory cannot be made.
     """
     if conf.config().store_dir != "auto":
         return path
     base = os.path.dirname(path)
-    # The aliases may have been removed with the directory.
+    # If the directory was removed, so may its aliases have been.
     _prepared[base], has_made = aliases.prepare(base, _known(), _prepared.get(base))
-    refresh(at_once=True)
+    refresh(is_due=True)
     if has_made:
         _sweep()
     return os.path.join(base, _prepared[base])
 
 
 def _sweep() -> None:
-    """Remove what services that are gone have left, once in the life of a process."""
+    """Remove the directories of services that have ended, once in the life of a process."""
     global _has_swept
     if not _has_swept:
         _has_swept = True
@@ -66,11 +67,14 @@ def _sweep() -> None:
         STORE.afterwards(partial(expired.sweep, bases(), kept))
 
 
-def refresh(*, at_once: bool = False) -> None:
-    """Have others take the directory for used, now and then: values change without a trace."""
+def refresh(*, is_due: bool = False) -> None:
+    """Update the times of the directories now and then, so that no process removes them.
+
+    Changes in mapped memory do not update them.
+    """
     global _refresh_at
     now = perf_counter()
-    if _prepared and (at_once or now >= _refresh_at):
+    if _prepared and (is_due or now >= _refresh_at):
         _refresh_at = now + _SECONDS_BETWEEN_REFRESHES
         for base, name in _prepared.copy().items():
             aliases.refresh(base, _known(), name)
@@ -79,7 +83,7 @@ def refresh(*, at_once: bool = False) -> None:
 def of_other_layouts() -> Iterator[tuple[str, bool]]:
     """Yield the directories of this service that another version of the package made.
 
-    With each, whether a process has it.
+    Each comes with whether a live process uses it.
     """
     versions = set(range(1, LAYOUT_VERSION + _LATER_VERSIONS + 1)) - {LAYOUT_VERSION}
     known = [names.name_of(each, version) for each in service.names() for version in versions]
@@ -94,7 +98,7 @@ def _known() -> tuple[str, ...]:
 
 
 def forget() -> None:
-    """Find the directories again when asked next, for the settings are others."""
+    """Find the directories again when next needed, because the settings have changed."""
     _prepared.clear()
 
 

@@ -1,8 +1,7 @@
-"""Something that happens, and the families it changes.
+"""Events, and the metrics that each of them changes.
 
-The families of an event take their labels from the same facts. Which series those
-are is found out once and remembered, so that recording the same thing again costs
-one look-up.
+The metrics of an event take their label values from the same facts. The series for some facts
+are resolved once and remembered, so that recording the same facts again costs one lookup.
 """
 
 from __future__ import annotations
@@ -24,13 +23,12 @@ _MOST_REMEMBERED = 4096
 
 
 class Event:
-    """Record one kind of event in all families that it changes.
+    """Record one kind of event in all metrics that it changes.
 
-    ``offered`` names the facts, in the order in which ``record`` takes them; the
-    labels of ``EXTRA_LABELS`` follow if the event ``has_request``. ``named`` returns
-    them for facts that come in another form, which is asked for once. ``source`` names
-    the event in ``tachikoma_metrics_errors_total``, ``in_progress`` is the gauge of those
-    that have begun.
+    ``offered`` names the facts, in the order in which ``record`` takes them; the labels of
+    ``EXTRA_LABELS`` follow if the event ``has_request``. ``named`` converts facts that come in
+    another form, once for each that is new. ``source`` names the event in
+    ``tachikoma_metrics_errors_total``, ``in_progress`` is the gauge of events that have begun.
     """
 
     def __init__(
@@ -66,15 +64,15 @@ class Event:
             self._metrics.count_error(self.source, error)
 
     def abandon(self, progress: Progress) -> None:
-        """Count one less in progress, and nothing else; nothing if that is over."""
+        """Count one less in progress, and nothing else; do nothing if ``progress`` is over."""
         if not progress.is_over or progress.cell is not None:
             STORE.change(progress.abandon)
 
     def record(self, facts: tuple[object, ...], amounts: tuple[float, ...]) -> None:
-        """Add one amount to each family.
+        """Add one amount to each metric.
 
-        Never raises: an amount that is not a finite number of at least zero is counted
-        as a fault, and the others are recorded.
+        Never raises: an amount that is not a finite number of at least zero is counted as an
+        instrumentation error, and the others are recorded.
         """
         try:
             sound = tuple(map(self._valid, amounts))
@@ -90,11 +88,11 @@ class Event:
         ended: Progress | None = None,
         now: float = 0.0,
     ) -> None:
-        """Add one amount to each family, all of them known to be finite and at least zero.
+        """Add one amount to each metric, all of them known to be finite and at least zero.
 
-        ``UNKNOWN`` adds nothing to that one. ``ended`` is what ``begin`` was given, and is
-        over whatever happens: if it was so before, or has begun in another process, nothing
-        is added. ``now`` is the time of ``perf_counter``. Never raises.
+        ``UNKNOWN`` adds nothing to its metric. ``ended`` is the progress that ``begin`` took,
+        and is over in any case: if it was over before, or has begun in another process,
+        nothing is added. ``now`` is the time of ``perf_counter``. Never raises.
         """
         try:
             group = self._remembered.get(facts) or self._remember(facts)
@@ -102,7 +100,7 @@ class Event:
         except BaseException as error:
             if ended is not None and not ended.is_over:
                 if is_interruption(error):
-                    # It adds nothing twice.
+                    # What was added before is not added again.
                     self.record_valid(facts, amounts, ended, now)
                 self.abandon(ended)
             if not isinstance(error, Exception):
@@ -110,7 +108,7 @@ class Event:
             self._metrics.count_error(self.source, error)
 
     def forget(self) -> None:
-        """Forget which series the facts lead to; they are found anew."""
+        """Resolve the series of all facts again."""
         self._remembered = {}
         self._begun = None
 
@@ -134,7 +132,7 @@ class Event:
         amounts: Sequence[float],
         places: list[int],
     ) -> None:
-        """Record what could not be at once, for the series had to be found."""
+        """Record the amounts whose series are not resolved yet."""
         for number, place in enumerate(places, 1):
             try:
                 cell = group.cells[place] or self._find(place, named, group)
@@ -154,18 +152,18 @@ class Event:
         if bound.shape.label_names:
             child, is_lasting = bound.metric.child(self._values(bound.shape.label_names, named))
             cell = child.cell
-        # Overflow is found anew each time, for the guard counts it each time.
+        # Overflow is resolved each time, because the guard counts it each time.
         group.cells[place] = cell if is_lasting else None
         return cell
 
     def _valid(self, amount: float) -> float:
-        """Return the amount, or ``UNKNOWN`` and a fault if nothing can be added of it."""
+        """Return the amount; ``UNKNOWN`` for an invalid one, which is counted as an error."""
         try:
             if amount is UNKNOWN:
                 return UNKNOWN
             if 0 <= amount < math.inf:
                 return float(amount)
-            raise ValueError(f"An amount should be a finite number of at least 0; got {amount!r}.")
+            raise ValueError(f"An amount must be a finite number of at least 0; got {amount!r}.")
         except Exception as error:
             self._metrics.count_error(self.source, error)
             return UNKNOWN

@@ -1,4 +1,4 @@
-"""What prometheus_client tells of its own process, told of all processes of the service."""
+"""The process and garbage collector metrics of prometheus_client, over all processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GC_FAMILIES = {
     fact: Declaration("counter", name, help_, labels=("generation",), is_ours=True)
     for fact, (name, help_) in _GC.items()
 }
-"""The families of prometheus_client's ``GCCollector``, by the key in ``gc.get_stats``."""
+"""The metrics of prometheus_client's ``GCCollector``, by their key in ``gc.get_stats``."""
 
 _gc_cells = {
     (generation, fact): Cell(Series(declaration, (str(generation),)))
@@ -31,19 +31,19 @@ _gc_cells = {
 _gc_counted = dict.fromkeys(_gc_cells, 0)
 
 
-_shown_seconds: dict[tuple[object, ...], float] = {}
-"""The CPU seconds that this process showed last, by the holder of a slot."""
+_exposed_seconds: dict[tuple[object, ...], float] = {}
+"""The CPU seconds of each process that this process exposed last."""
 
 
 def count_collections() -> None:
-    """Count what the garbage collector did since this was called last."""
+    """Count what the garbage collector has done since the last call."""
     for key, total in _gc_totals():
         _gc_cells[key].inc(total - _gc_counted[key])
         _gc_counted[key] = total
 
 
 def leave_collections_to_parent() -> None:
-    """Count, in a forked child, what the child does."""
+    """Count from now on, in a forked child: the parent counts what was before."""
     _gc_counted.update(_gc_totals())
 
 
@@ -54,21 +54,21 @@ def _gc_totals() -> Iterator[tuple[tuple[int, str], int]]:
 
 
 def process_families(readings: Sequence[Reading]) -> Iterable[Metric]:
-    """Return the ``process_*`` families, summed over the processes that hold a slot.
+    """Return the ``process_*`` metrics, summed over the live processes.
 
-    CPU seconds are those of all processes there were. Of a process that another
-    container has in a shared directory, nothing else is known.
+    CPU seconds include those of processes that have exited. Of a process in another container,
+    whose directory is shared, nothing else is known.
     https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics
     """
     found = list(map(_usage, readings))
     usages = [usage for _, usage in found if usage is not None]
     if usages:
         yield from _gauges(usages)
-    # What is shown once is remembered: it must not fall when the process ends, nor when there
-    # is no descriptor to look, and to write it down.
+    # Values that were exposed are remembered: the total must not fall when a process exits, nor
+    # when no file descriptor is left to read its usage or to store it.
     seconds = {reading: _cpu_seconds(reading, usage) for reading, usage in found}
-    _shown_seconds.clear()
-    _shown_seconds.update((_holder(reading), cpu) for reading, cpu in seconds.items())
+    _exposed_seconds.clear()
+    _exposed_seconds.update((_holder(reading), cpu) for reading, cpu in seconds.items())
     STORE.note_cpu((r, cpu) for r, cpu in seconds.items() if cpu > r.header.cpu_seen)
     yield CounterMetricFamily(
         "process_cpu_seconds",
@@ -84,7 +84,7 @@ def _usage(reading: Reading) -> tuple[Reading, Usage | None]:
 
 
 def _cpu_seconds(reading: Reading, usage: Usage | None) -> float:
-    known = max(reading.header.cpu_seen, _shown_seconds.get(_holder(reading), 0.0))
+    known = max(reading.header.cpu_seen, _exposed_seconds.get(_holder(reading), 0.0))
     return known if usage is None else max(known, usage.cpu_seconds)
 
 

@@ -1,12 +1,12 @@
-"""The service that this process belongs to: what stays the same over a deployment.
+"""The service that this process belongs to, by a name that survives a deployment.
 
 The processes of a service load the same settings module from the same place. Where releases are
-directories, and a symbolic link leads to the one in force, the place is the path by that link:
-it stays when the link is made to lead to the next release.
+directories, and a symbolic link points to the current one, the place is the path through that
+link: it stays the same when the link is changed to the next release.
 
-A process may know the link, or the real path of its release alone: ``getcwd()`` has no links, and
-Python resolves those in the path of a script. So a service has several names, the most lasting
-first, and the store has all of them lead to the same directory.
+A process may know the link, or only the real path of its release: ``getcwd()`` has no links, and
+Python resolves those in the path of a script. So a service has several names, the most stable
+first, all of which the store maps to one directory.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from tachikoma_metrics import conf
 from tachikoma_metrics.interruptions import suppress
 
 _LINK_TO_RELEASE = "current"
-"""What Capistrano, Deployer, Ansistrano and Mina name the link to the release in force.
+"""The name that Capistrano, Deployer, Ansistrano and Mina give the link to the current release.
 
 https://capistranorb.com/documentation/getting-started/structure/
 """
 _NEAR = 2
-"""Directories between a link to a release and the directory that holds its packages, at most."""
+"""The most directories between a link to a release and the directory that holds its packages."""
 
 _names: tuple[str, ...] | None = None
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of this service, the most lasting first; none without settings.
+    """Return the names of this service, the most stable first; none without settings.
 
-    The last one is made from the real path. Found once: what a link leads to later changes
-    nothing for this process and its children.
+    The last one is made from the real path. They are found once: a link that is changed later
+    changes nothing for this process and its children.
     """
     global _names
     if _names is None:
@@ -42,7 +42,7 @@ def names() -> tuple[str, ...]:
 
 
 def forget() -> None:
-    """Find the service again when asked next, for the settings are others."""
+    """Find the names again when next needed, because the settings have changed."""
     global _names
     _names = None
 
@@ -64,7 +64,7 @@ def _found() -> tuple[str, ...]:
 
 
 def _paths_of(file: str, module: str) -> tuple[str, ...]:
-    """Return the paths of the settings module's file, the most lasting first."""
+    """Return the paths of the settings module's file, the most stable first."""
     with suppress(OSError, ValueError):
         given = os.path.abspath(file)
         root = _root(given, module)
@@ -76,9 +76,9 @@ def _paths_of(file: str, module: str) -> tuple[str, ...]:
 
 
 def _root(file: str, module: str) -> str | None:
-    """Return the directory that holds the top-level package; None if the path does not say.
+    """Return the directory that holds the top-level package; None if the path does not have it.
 
-    Of an archive, that is the archive.
+    For a module in an archive, that is the archive.
     """
     parts = module.split(".")
     path = os.path.splitext(file)[0]
@@ -92,9 +92,9 @@ def _root(file: str, module: str) -> str | None:
 
 
 def places(root: str) -> tuple[str, ...]:
-    """Return the paths of ``root``, a directory in a release, the most lasting first.
+    """Return the paths of ``root``, a directory in a release, the most stable first.
 
-    The real path is the last. Asks for a handful of names, and reads no directory.
+    The real path is the last. Checks a handful of paths, and lists no directory.
     """
     real = os.path.realpath(root)
     by_links = [by_link for given in _given(root, real) for by_link in _through_links(given)]
@@ -106,13 +106,13 @@ def places(root: str) -> tuple[str, ...]:
 
 
 def _given(root: str, real: str) -> Iterator[str]:
-    """Yield the paths of ``real`` as this process was given them, with the links in them."""
+    """Yield the paths of ``real`` that this process was started with, with the links in them."""
     yield root
     shell = os.environ.get("PWD", "")
     for path in (shell, os.path.dirname(os.path.abspath(sys.argv[0])) if _has_script() else ""):
         if os.path.isabs(path):
             given = _related(os.path.normpath(path), real)
-            # What led elsewhere meanwhile, or always did, is no path of it.
+            # It may be the path of another release, or have become that meanwhile.
             if given is not None and os.path.realpath(given) == real:
                 yield given
 
@@ -122,7 +122,7 @@ def _has_script() -> bool:
 
 
 def _related(given: str, real: str) -> str | None:
-    """Return ``real`` by way of ``given``, a path of it, of one above it, or of one in it."""
+    """Return ``real`` through ``given``, which is a path of it, of a parent or of a child."""
     leads_to = os.path.realpath(given)
     if os.path.commonpath((leads_to, real)) == leads_to:
         return os.path.normpath(os.path.join(given, os.path.relpath(real, leads_to)))
@@ -133,9 +133,9 @@ def _related(given: str, real: str) -> str | None:
 
 
 def _through_links(given: str) -> Iterator[tuple[str, int]]:
-    """Yield a path for each link in ``given``, the last first, and how much is below the link.
+    """Yield a path through each link in ``given``, the last first, and the depth below the link.
 
-    What is above a link is written without links: however it is reached, the path is the same.
+    The part above the link has no links, so that the path does not depend on the way to it.
     """
     parts = given.split(os.sep)
     for at in range(len(parts) - 1, 0, -1):
@@ -146,7 +146,7 @@ def _through_links(given: str) -> Iterator[tuple[str, int]]:
 
 
 def _by_convention(real: str) -> Iterator[str]:
-    """Yield the path by a link that tools for deployment make, if there is one."""
+    """Yield the path through a link that deployment tools make, if there is one."""
     for release in (real, os.path.dirname(real)):
         beside = os.path.dirname(release)
         for above in dict.fromkeys((beside, os.path.dirname(beside))):

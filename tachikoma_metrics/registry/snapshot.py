@@ -1,4 +1,4 @@
-"""One scrape's look at the store, in the shape of collectors."""
+"""What the store holds at the time of one scrape, as the metrics of collectors."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from prometheus_client.samples import Exemplar, Sample
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.registry import runtime
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
-from tachikoma_metrics.registry.families import GuardedMetric, is_guarded
+from tachikoma_metrics.registry.guarded_metrics import GuardedMetric, is_guarded
 from tachikoma_metrics.registry.values import declaration_of, is_shared
 from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Lines, Reading
 from tachikoma_metrics.store.layout import GAUGE
 
-Look = Callable[[], tuple[Sequence[Reading], Iterable[Family]]]
-"""Returns what is in the slots, and what was merged of it."""
+Merge = Callable[[], tuple[Sequence[Reading], Iterable[Family]]]
+"""Reads the values of all processes; returns them as they are, and merged."""
 
 
 class Snapshot:
-    """Hold what the slots said at one moment, for the collectors of one page.
+    """Hold the values of all processes at one time, for the collectors of one scrape.
 
-    That is the first moment at which anybody asks. ``faults`` returns how many there
-    were so far; ``names`` are those of the families and samples that the page shows, empty
-    for all; ``patience`` is for the collectors that are the project's own.
+    They are read when the first of them is needed. ``error_count`` returns the number of
+    instrumentation errors so far; ``names`` are those of the metrics and samples that are
+    exposed, empty for all; ``timeouts`` are those of custom collectors.
     """
 
     def __init__(
         self,
-        look: Look,
-        faults: Callable[[], int],
-        names: frozenset[str] = frozenset(),
-        patience: CollectorTimeouts | None = None,
+        merge: Merge,
+        error_count: Callable[[], int],
+        names: frozenset[str],
+        timeouts: CollectorTimeouts,
     ) -> None:
-        self._collector_timeouts = patience or CollectorTimeouts()
-        self._look = look
-        self._faults = faults
+        self._collector_timeouts = timeouts
+        self._merge = merge
+        self._error_count = error_count
         self._names = names
         self._readings: Sequence[Reading] | None = None
         self._families: dict[tuple[bool, str], list[Family]] = {}
-        self._shown: set[tuple[bool, str]] = set()
-        self._seen_faults = 0
+        self._exposed: set[tuple[bool, str]] = set()
+        self._errors_at_reading = 0
         self._was_observed = False
 
     @staticmethod
     def has(collector: Collector) -> bool:
-        """Tell whether what ``collector`` collects is in the store."""
+        """Return whether what ``collector`` collects is in the store."""
         return is_shared(collector) or collector in (PROCESS_COLLECTOR, GC_COLLECTOR)
 
     def renew(self) -> bool:
-        """Look again, if nobody did or a fault was counted since; tell whether that was so."""
-        is_old = self._readings is None or self._faults() != self._seen_faults
+        """Read the values if they were not read, or an error was counted since; tell if so."""
+        is_old = self._readings is None or self._error_count() != self._errors_at_reading
         if is_old:
-            self._seen_faults = self._faults()
-            self._readings, families = self._look()
+            self._errors_at_reading = self._error_count()
+            self._readings, families = self._merge()
             self._families = {}
             for family in families:
                 declaration = family.declaration
@@ -65,49 +65,49 @@ class Snapshot:
                 self._families.setdefault(key, []).append(family)
         return is_old
 
-    def is_to_be_observed(self) -> bool:
-        """Look again if a fault was counted; tell whether that, or the first look, is news."""
-        is_news = self.renew() or not self._was_observed
+    def needs_observation(self) -> bool:
+        """Renew the values; tell whether they have changed since this was called last."""
+        has_changed = self.renew() or not self._was_observed
         self._was_observed = True
-        return is_news
+        return has_changed
 
     @property
-    def living(self) -> int:
-        """Return the number of living processes."""
+    def live_processes(self) -> int:
+        """Return the number of live processes."""
         return len({reading.number for reading in self.readings if reading.is_held})
 
     @property
     def readings(self) -> Sequence[Reading]:
-        """Return what was in the slots."""
-        self._look_once()
+        """Return the values of each process."""
+        self._read_once()
         return self._readings or ()
 
     @property
     def _found(self) -> Mapping[tuple[bool, str], list[Family]]:
-        self._look_once()
+        self._read_once()
         return self._families
 
-    def _look_once(self) -> None:
+    def _read_once(self) -> None:
         if self._readings is None:
             self.renew()
 
     @property
-    def is_of_many(self) -> bool:
-        """Tell whether the slots are those of processes, and not this one's memory."""
+    def is_multiprocess(self) -> bool:
+        """Return whether values are shared with other processes, not in this one's memory alone."""
         return any(reading.header.pid for reading in self.readings)
 
     def label_sets(self, declaration: Declaration) -> int:
-        """Return the number of label sets of a family of ours."""
+        """Return the number of label sets of a metric of the catalogue."""
         found = self._found.get((True, declaration.name), [])
         return len({labels for family in found for labels in family.label_sets})
 
     def collect(self, collector: Collector) -> Iterable[Metric]:
-        """Return what ``collector`` collects, of all processes if it is in the store."""
+        """Return what ``collector`` collects; over all processes if it is in the store."""
         if is_guarded(collector):
-            return self._ours(cast(GuardedMetric, collector))
+            return self._catalogued(cast(GuardedMetric, collector))
         if is_shared(collector):
             return [self._merged(collector, declaration_of(collector))]
-        if not self.has(collector) or not self.is_of_many:
+        if not self.has(collector) or not self.is_multiprocess:
             return self._collector_timeouts.collect(collector)
         if collector is PROCESS_COLLECTOR:
             return runtime.process_families(self.readings)
@@ -117,35 +117,35 @@ class Snapshot:
         ]
 
     def rest(self) -> Iterable[Metric]:
-        """Yield the families that no collector of this process has.
+        """Yield the metrics of other processes that no collector of this process has.
 
-        A metric of a module that only Celery imports is one. Of our own families, every
-        process has those that are to be shown; what this process has and registered
-        nowhere is not to be shown.
+        A metric of a module that only Celery imports is one. The metrics of the catalogue are
+        not: every process has those that are exposed. Neither are those that this process has
+        made and not registered.
         """
         for key, families in list(self._found.items()):
             declaration = families[0].declaration
-            if key not in self._shown and not declaration.is_ours and not STORE.owns(declaration):
+            if key not in self._exposed and not declaration.is_ours and not STORE.owns(declaration):
                 yield MergedMetric(declaration, self._take(declaration))
 
-    def _ours(self, metric: GuardedMetric) -> Iterable[Metric]:
-        if metric.is_about_the_page or (metric.guard is not None and metric.guard.is_shadowed()):
+    def _catalogued(self, metric: GuardedMetric) -> Iterable[Metric]:
+        if metric.is_per_scrape or (metric.guard is not None and metric.guard.is_shadowed()):
             return metric.collect()
-        asked = self._asked(metric)
-        if not asked and not self.is_shown(metric):
+        found = self._from_function(metric)
+        if not found and not self.is_exposed(metric):
             return []
-        return [self._merged(metric, metric.declaration, asked)]
+        return [self._merged(metric, metric.declaration, found)]
 
-    def is_shown(self, metric: GuardedMetric) -> bool:
-        """Tell whether a family of ours is in use, or has values of any process."""
+    def is_exposed(self, metric: GuardedMetric) -> bool:
+        """Return whether a metric of the catalogue is in use, or any process has values of it."""
         if metric.guard is None or metric.guard.is_in_use():
             return True
         has_children = bool(metric._labelnames and metric._metrics)
         has_values = self.label_sets(metric.declaration) > 0
         return has_values or has_children or bool(_label_sets_of_functions(metric))
 
-    def _asked(self, metric: GuardedMetric) -> list[Family]:
-        """Return what is not in the store, but elsewhere, as one more family."""
+    def _from_function(self, metric: GuardedMetric) -> list[Family]:
+        """Return the values that the metric's function returns, as one more family."""
         declaration = metric.declaration
         if metric.function is None or (self._names and declaration.name not in self._names):
             return []
@@ -155,27 +155,27 @@ class Snapshot:
 
     def _take(self, declaration: Declaration) -> list[Family]:
         key = (declaration.is_ours, declaration.name)
-        self._shown.add(key)
+        self._exposed.add(key)
         found = self._found.get(key, [])
-        if self.is_of_many:
+        if self.is_multiprocess:
             return [family for family in found if family.declaration.type == declaration.type]
-        # Of one process it is another form of the family, from before a change of settings.
+        # In one process alone, others are the same metric from before a change of settings.
         return [family for family in found if family.declaration == declaration]
 
     def _merged(
-        self, metric: Any, declaration: Declaration, asked: Sequence[Family] = ()
+        self, metric: Any, declaration: Declaration, found: Sequence[Family] = ()
     ) -> Metric:
         families = self._take(declaration)
         functions = _label_sets_of_functions(metric)
         if functions:
-            # Nobody else can call them; and what was set before does not count.
+            # Only this process can call them; they replace what was set before.
             families = [family.without(functions) for family in families]
-        families = [*families, *asked]
+        families = [*families, *found]
         extra = [
             _named(metric, sample)
             for labels, samples in _unshared(metric, families)
-            # What found no room in a slot has values here that no other process shows.
-            if labels in functions or not (self.is_of_many and _has_values(samples))
+            # Label sets that did not fit into the file of this process have values here alone.
+            if labels in functions or not (self.is_multiprocess and _has_values(samples))
             for sample in samples
         ]
         return MergedMetric(declaration, families, extra, _exemplars(metric))
@@ -191,7 +191,7 @@ def _label_sets_of_functions(metric: Any) -> set[tuple[str, ...]]:
 def _unshared(
     metric: Any, families: Sequence[Family]
 ) -> Iterable[tuple[tuple[str, ...], list[Sample]]]:
-    """Yield the label sets that no slot has with their samples, zero ones as a rule."""
+    """Yield the label sets that are not in the store, with their samples, most of them zero."""
     if not metric._labelnames:
         if not any(family.label_sets for family in families):
             yield (), list(metric._samples())
@@ -225,7 +225,7 @@ def _named(metric: Any, sample: Sample) -> Sample:
 
 
 def _exemplars(metric: Any) -> dict[tuple[str, frozenset[tuple[str, str]]], Exemplar]:
-    """Return the examples this process has seen; they are in no slot."""
+    """Return the exemplars of this process, which are not in the store."""
     if not Cell.has_exemplars:
         return {}
     return {

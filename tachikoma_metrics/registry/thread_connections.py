@@ -1,4 +1,4 @@
-"""What a thread has to know of its database connections, and of another's transaction."""
+"""The database connections and the transactions of the current thread."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
-def is_under_way() -> bool:
-    """Tell whether this thread is within a transaction of any database.
+def is_in_transaction() -> bool:
+    """Return whether this thread is within a transaction of any database.
 
-    What that has written, no other thread sees.
+    Other threads cannot read what was written in it.
     """
     return any(one.in_atomic_block for one in connections.all(initialized_only=True))
 
 
 @contextmanager
-def connections_of_its_own(on_error: Callable[[Exception], object]) -> Iterator[None]:
-    """Close, at the end of a thread of ours, the connections that it has opened.
+def closing_connections(on_error: Callable[[Exception], object]) -> Iterator[None]:
+    """Close the connections that this thread has opened, when the block ends.
 
-    One that cannot be closed is handed to ``on_error`` as its exception, for it takes
-    nothing from what the thread has found out.
+    For threads that this package starts. ``on_error`` is called with the exception of a
+    connection that cannot be closed; it does not invalidate what the thread has read.
     """
     try:
         yield
@@ -41,6 +41,6 @@ def _close(connection: BaseDatabaseWrapper) -> None:
     try:
         connection.close()
     finally:
-        # An SQLite in memory, as tests have it, takes no notice of close().
+        # An in-memory SQLite database, as tests use it, ignores close().
         if connection.connection is not None:
             connection.connection.close()

@@ -1,11 +1,11 @@
-"""prometheus_client's values on the cells of the store.
+"""prometheus_client's values, in the cells of the store.
 
-Whoever makes a ``Counter``, ``Gauge``, ``Histogram`` or ``Summary`` in this process,
-the project, django-prometheus, any library, gets values that all processes of the
-service share. prometheus_client looks ``values.ValueClass`` up when a metric is made,
-so it can be replaced at any time; metrics made before are adopted.
+Every ``Counter``, ``Gauge``, ``Histogram`` and ``Summary`` that is made in this process, by the
+project, django-prometheus or another library, gets values that all processes of the service
+share. prometheus_client looks ``values.ValueClass`` up whenever a metric is made, so it can be
+replaced at any time; metrics that were made before are moved to the store.
 
-What this takes the place of: https://prometheus.github.io/client_python/multiprocess/
+This replaces https://prometheus.github.io/client_python/multiprocess/
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Summary, valu
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
-from tachikoma_metrics.registry.families import is_guarded
+from tachikoma_metrics.registry.guarded_metrics import is_guarded
 from tachikoma_metrics.store import STORE, Cell, Declaration, GaugeCell, Series
 from tachikoma_metrics.store.layout import GAUGE, GAUGE_WIDTH, HISTOGRAM
 
@@ -63,7 +63,7 @@ class Value(Cell):
         return self._owner
 
     def locate(self) -> Series | None:
-        """Return the record of the metric this value belongs to, if that is registered."""
+        """Return the series that this value belongs to, if its metric is registered."""
         name, labels = self._key
         metric = _metric(REGISTRY._names_to_collectors.get(name), labels)
         own = [] if metric is None else values_of(metric)
@@ -76,7 +76,7 @@ class Value(Cell):
         return self.series
 
     def __del__(self) -> None:
-        """Have the record removed with the metric, or with its label set."""
+        """Remove the series together with the metric, or with its label set."""
         series = getattr(self, "series", None)
         if series is not None and self._owner == self._number:
             self.store.dropped.append((series, self._number))
@@ -96,22 +96,22 @@ def make_value(typ: str, *details: Any, **more: Any) -> Value:
 
 
 def install(on_error: Callable[[Exception, object], None]) -> None:
-    """Have every metric of this process on the store, those that exist included.
+    """Keep the values of every metric of this process in the store, from now on.
 
-    A metric that cannot be moved there keeps its values; ``on_error`` is told the exception
-    and the metric.
+    A metric that exists and cannot be moved there keeps its values; ``on_error`` is called with
+    the exception and the metric.
     """
     values.ValueClass = make_value
-    # The registry offers no way to its collectors but collecting them.
+    # The registry has no public way to its collectors but collecting them.
     for collector in list(REGISTRY._collector_to_names):
         try:
-            _adopt_all(collector)
+            _move_to_store(collector)
         except Exception as error:
             on_error(error, collector)
 
 
 def drop_removed() -> None:
-    """Have the records of metrics and label sets removed that are registered no more."""
+    """Remove the series of metrics and label sets that are no longer registered."""
     for series, owner in STORE.owned():
         collector = REGISTRY._names_to_collectors.get(series.declaration.name)
         metric = _metric(collector, series.labels)
@@ -121,7 +121,7 @@ def drop_removed() -> None:
 
 
 def is_shared(collector: Collector) -> bool:
-    """Tell whether ``collector`` is a metric whose values are on the store."""
+    """Return whether ``collector`` is a metric whose values are in the store."""
     return _is_metric(collector) and type(collector).collect is MetricWrapperBase.collect
 
 
@@ -131,7 +131,7 @@ def _is_metric(collector: Collector | None) -> bool:
 
 
 def renew_lock(collector: Collector) -> None:
-    """Make the locks of a metric anew, and those of its label sets that have one."""
+    """Replace the locks of a metric, and of its label sets."""
     if isinstance(collector, MetricWrapperBase):
         children = getattr(collector, "_metrics", {}).values()
         for metric in (collector, *children):
@@ -140,14 +140,14 @@ def renew_lock(collector: Collector) -> None:
 
 
 def values_of(metric: Any) -> list[Any]:
-    """Return the values of a metric that has no label sets, as its record has them."""
+    """Return the values of a metric that has no labels, in the order of its record."""
     if isinstance(metric, Histogram):
         return [metric._sum, *metric._buckets]
     return [metric._count, metric._sum] if isinstance(metric, Summary) else [metric._value]
 
 
 def declaration_of(metric: Any) -> Declaration:
-    """Return what tells the family of ``metric`` from all others."""
+    """Return what distinguishes ``metric`` from all others in the store."""
     mode = getattr(metric, "_multiprocess_mode", "")
     return Declaration(
         type=metric._type,
@@ -156,7 +156,7 @@ def declaration_of(metric: Any) -> Declaration:
         unit=str(metric._unit),
         labels=tuple(metric._labelnames),
         bounds=tuple(getattr(metric, "_upper_bounds", ())),
-        # What nobody asked for and what asked for the default look the same.
+        # An explicit default cannot be distinguished from none.
         mode="" if mode == _DEFAULT_GAUGE_MODE else mode,
     )
 
@@ -175,17 +175,17 @@ def _metrics(collector: Any) -> list[Any]:
     return list(collector._metrics.values()) if collector._labelnames else [collector]
 
 
-def _adopt_all(collector: Collector) -> None:
-    # A metric of this package is on the store from the first, and has a cell where
+def _move_to_store(collector: Collector) -> None:
+    # A metric of this package is in the store from the first, and has a cell where
     # prometheus_client's classes have values.
     if is_guarded(collector):
         return
     for metric in _metrics(collector):
         if not isinstance(values_of(metric)[0], Cell):
-            _adopt(metric)
+            _move(metric)
 
 
-def _adopt(metric: Any) -> None:
+def _move(metric: Any) -> None:
     before = values_of(metric)
     created = getattr(metric, "_created", None)
     metric._metric_init()

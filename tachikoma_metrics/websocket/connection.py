@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from tachikoma_metrics.recording.error_types import is_disconnection
-from tachikoma_metrics.recording.recorders import (
+from tachikoma_metrics.recording.events import (
     WS_CONNECTION,
     WS_DISCONNECT,
     WS_MESSAGE_RECEIVED,

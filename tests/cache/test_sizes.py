@@ -128,9 +128,9 @@ def test_no_cache_is_queried_for_a_scrape_of_other_metrics(tmp_path: Path):
         override_settings(CACHES={"default": params}),
         mock.patch.object(FileBasedCache, "_list_cache_files", return_value=[]) as listed,
     ):
-        METRICS.page(TEXT, frozenset({"http_requests_total"}))
+        METRICS.expose(TEXT, frozenset({"http_requests_total"}))
         listed.assert_not_called()
-        assert "cache_size 0.0" in METRICS.page(TEXT, frozenset({"cache_size"}))
+        assert "cache_size 0.0" in METRICS.expose(TEXT, frozenset({"cache_size"}))
 
 
 def test_a_query_that_is_still_running_is_not_started_again(tmp_path: Path):

@@ -51,7 +51,7 @@ every_family = pytest.mark.parametrize(
 )
 
 
-def test_the_catalogue_has_the_specified_families_and_no_others():
+def test_the_catalogue_has_the_specified_metrics_and_no_others():
     declared = [
         (
             family.name,
@@ -99,11 +99,11 @@ def test_every_label_is_legal(family: Family):
 
 
 @every_family
-def test_every_family_is_an_attribute_of_metrics(family: Family):
+def test_every_metric_is_an_attribute_of_metrics(family: Family):
     assert getattr(METRICS, family.name)._documentation == family.help
     assert family.name in dir(METRICS)
 
 
-def test_an_unknown_family_is_no_attribute():
+def test_an_unknown_metric_is_no_attribute():
     with pytest.raises(AttributeError, match="http_request_total"):
         _ = METRICS.http_request_total

@@ -1,4 +1,4 @@
-"""A reader of expositions that is as strict as any scraper."""
+"""A parser of expositions that is as strict as any scraper."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from prometheus_client.parser import text_string_to_metric_families as text
 from tachikoma_metrics.exposition import OPENMETRICS, Format
 
 
-def read(page: str, format: Format) -> list[Metric]:
-    """Return the families of a page; raise ``ValueError`` for one that a scraper may reject."""
-    page.encode()
-    families = list((openmetrics if format is OPENMETRICS else text)(page))
-    _require_one_head_each(page)
+def read(exposition: str, format: Format) -> list[Metric]:
+    """Return the families of an exposition; raise ``ValueError`` for an invalid one."""
+    exposition.encode()
+    families = list((openmetrics if format is OPENMETRICS else text)(exposition))
+    _require_one_head_each(exposition)
     _require_each_sample_once(families)
     return families
 
 
-def _require_one_head_each(page: str) -> None:
-    heads = [tuple(line.split(" ")[1:3]) for line in page.split("\n") if line.startswith("# ")]
+def _require_one_head_each(exposition: str) -> None:
+    heads = [
+        tuple(line.split(" ")[1:3]) for line in exposition.split("\n") if line.startswith("# ")
+    ]
     if len(set(heads)) < len(heads):
-        raise ValueError("A family should have one head.")
+        raise ValueError("A family must have one header.")
 
 
 def _require_each_sample_once(families: Iterable[Metric]) -> None:
@@ -33,4 +35,4 @@ def _require_each_sample_once(families: Iterable[Metric]) -> None:
         for sample in family.samples
     ]
     if len(set(samples)) < len(samples):
-        raise ValueError("A sample should be there once.")
+        raise ValueError("A sample must not be repeated.")

@@ -1,4 +1,4 @@
-"""Threads that ask for the same work at the same time share it."""
+"""Threads that wait for the same result share it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tachikoma_metrics.exposition import Coalescer
 
 
-def test_threads_that_wait_share_the_work_that_begins_after_they_asked():
+def test_threads_that_wait_share_a_result_that_is_newer_than_their_calls():
     coalescer: Coalescer[int] = Coalescer()
     done: list[int] = []
     is_begun, may_end = threading.Event(), threading.Event()
@@ -35,7 +35,7 @@ def test_threads_that_wait_share_the_work_that_begins_after_they_asked():
         assert {other.result() for other in others} == {2}
 
 
-def test_work_that_fails_is_tried_again_by_each_thread():
+def test_work_that_raises_is_run_again_by_the_next_thread():
     coalescer: Coalescer[int] = Coalescer()
     calls: list[int] = []
 
@@ -45,12 +45,12 @@ def test_work_that_fails_is_tried_again_by_each_thread():
             raise ValueError
         return len(calls)
 
-    with pytest.raises(ValueError):  # noqa: PT011  # It has no message.
+    with pytest.raises(ValueError):  # noqa: PT011  # It has no words.
         coalescer.run("page", work)
     assert coalescer.run("page", work) == 2
 
 
-def test_work_that_asks_for_itself_does_not_wait():
+def test_a_recursive_call_does_not_wait():
     coalescer: Coalescer[str] = Coalescer()
 
     assert coalescer.run("page", lambda: coalescer.run("page", lambda: "inner")) == "inner"

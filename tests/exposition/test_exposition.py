@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import math
-import threading
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import prometheus_client
 import pytest
-from django.db import connection, connections
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,33 +26,15 @@ from prometheus_client.registry import Collector
 from tachikoma_metrics import METRICS, record_cache_hit, record_execution
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, gather
 from tachikoma_metrics.exposition.parse import parse_text
-from tachikoma_metrics.registry import collector_timeouts
-from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
-from tachikoma_metrics.testing import sample_value
-from tests.services.processes import eventually
-
-Faults = list[tuple[str, str]]
-
-
-class Yielding(Collector):
-    """A custom collector of these families."""
-
-    def __init__(self, *families: Metric) -> None:
-        self.families = families
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-    def collect(self) -> Iterable[Metric]:
-        yield from self.families
+from tests.exposition.collectors import Yielding, errors
 
 
 def render(registry: CollectorRegistry, format: Any = TEXT, **global_labels: str) -> str:
     def fail(source: str, error: Exception, about: object) -> None:
-        raise AssertionError(f"fault in {source}: {error!r}")
+        raise AssertionError(f"error in {source}: {error!r}")
 
-    page: str = format.render(gather(registry, fail), fail, global_labels)
-    return page
+    exposition: str = format.render(gather(registry, fail), fail, global_labels)
+    return exposition
 
 
 @pytest.fixture
@@ -94,34 +73,34 @@ def every_kind_of_metric(registry: CollectorRegistry) -> None:
     registry.set_target_info({"env": "prod"})
 
 
-def test_text_is_what_the_stock_writer_writes(stock: CollectorRegistry):
+def test_text_equals_that_of_prometheus_client(stock: CollectorRegistry):
     every_kind_of_metric(stock)
 
     assert render(stock) == prometheus_client.generate_latest(stock).decode()
 
 
-def test_openmetrics_is_what_the_stock_writer_writes(stock: CollectorRegistry):
+def test_openmetrics_equals_that_of_prometheus_client(stock: CollectorRegistry):
     every_kind_of_metric(stock)
 
     assert render(stock, OPENMETRICS) == stock_openmetrics.generate_latest(stock).decode()
 
 
-def test_our_own_families_are_what_the_stock_writer_writes():
+def test_built_in_metrics_equal_those_that_prometheus_client_writes():
     record_execution("openai", "gpt \ud800", "success", 1.5, (3, 4))
     prometheus_client.disable_created_metrics()
-    page = METRICS.encode()
+    exposition = METRICS.encode()
     stock = prometheus_client.generate_latest(METRICS.registry).decode()
     prometheus_client.enable_created_metrics()
 
-    def of_ours(text: str) -> list[str]:
-        """Return the lines that do not change from page to page, in an order of their own."""
+    def stable_lines(text: str) -> list[str]:
+        """Return the lines whose values do not change between scrapes, sorted."""
         volatile = ("process_", "python_gc", "tachikoma_metrics_scrape_duration")
         lines = text.splitlines()
         return sorted(line for line in lines if not any(map(line.__contains__, volatile)))
 
-    assert set(of_ours(page)) <= set(of_ours(stock))
-    # What is not in use, the page leaves out: it has no value but zero.
-    left_out = [line for line in of_ours(stock) if line not in of_ours(page)]
+    assert set(stable_lines(exposition)) <= set(stable_lines(stock))
+    # Metrics that are not in use are omitted: their values are zero.
+    left_out = [line for line in stable_lines(stock) if line not in stable_lines(exposition)]
     assert all(line.startswith("# ") or line.endswith(" 0.0") for line in left_out)
 
 
@@ -132,7 +111,7 @@ label_text = st.text(st.characters(exclude_categories=["Cs"]))
     st.dictionaries(st.tuples(label_text, label_text), st.floats(min_value=0), max_size=5),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r")),
 )
-def test_any_labels_and_values_come_back_from_the_page(
+def test_any_labels_and_values_can_be_parsed_from_the_exposition(
     values: dict[tuple[str, str], float], documentation: str
 ):
     registry = CollectorRegistry()
@@ -140,40 +119,40 @@ def test_any_labels_and_values_come_back_from_the_page(
     for labels, value in values.items():
         gauge.labels(*labels).set(value)
 
-    page = render(registry)
+    exposition = render(registry)
 
     parsed = {
         (sample.labels["one"], sample.labels["two"]): sample.value
-        for family in text_string_to_metric_families(page)
+        for family in text_string_to_metric_families(exposition)
         for sample in family.samples
     }
     assert repr(sorted(parsed.items())) == repr(sorted(values.items()))
 
 
-def test_created_series_are_left_out_but_a_metric_so_named_is_not():
+def test_created_series_are_omitted_but_a_metric_with_such_a_name_is_not():
     registry = CollectorRegistry()
     Counter("jobs_total", "Jobs.", registry=registry).inc()
     Gauge("orders_created", "Orders created.", registry=registry).set(5)
 
-    page = render(registry)
+    exposition = render(registry)
 
-    assert "jobs_created" not in page
-    assert "orders_created 5.0" in page
+    assert "jobs_created" not in exposition
+    assert "orders_created 5.0" in exposition
 
 
-def test_names_that_are_not_legal_are_made_so_in_both_formats():
+def test_invalid_names_are_made_valid_in_both_formats():
     registry = CollectorRegistry()
     Gauge("job:rate", "A colon is legal.", registry=registry).set(1)
     Gauge("3d.größe", "Not legal.", ["label.name"], registry=registry).labels("x").set(2)
 
     for format in (TEXT, OPENMETRICS):
-        page = render(registry, format)
-        assert "\njob:rate 1.0\n" in page
-        assert '\n_d_gr__e{label_name="x"} 2.0\n' in page
+        exposition = render(registry, format)
+        assert "\njob:rate 1.0\n" in exposition
+        assert '\n_d_gr__e{label_name="x"} 2.0\n' in exposition
 
 
 @override_settings(TACHIKOMA_METRICS={"GLOBAL_LABELS": {"env": "prod", "zone": "größer"}})
-def test_global_labels_are_on_every_sample_of_the_page():
+def test_global_labels_are_on_every_sample():
     record_cache_hit()
     METRICS.http_requests_total.labels("GET", "/", "200").inc()
 
@@ -184,7 +163,7 @@ def test_global_labels_are_on_every_sample_of_the_page():
     assert any(name.startswith("process_") for name, _ in samples)
 
 
-def test_a_label_of_a_sample_wins_over_a_global_one():
+def test_a_label_of_a_sample_takes_precedence_over_a_global_one():
     registry = CollectorRegistry()
     Gauge("things", "Things.", ["env"], registry=registry).labels("own").set(1)
 
@@ -192,15 +171,15 @@ def test_a_label_of_a_sample_wins_over_a_global_one():
 
 
 @pytest.mark.parametrize("is_included", [True, False])
-def test_process_metrics_are_there_unless_switched_off(is_included: bool):
+def test_process_metrics_are_exposed_unless_switched_off(is_included: bool):
     with override_settings(TACHIKOMA_METRICS={"INCLUDE_PROCESS_METRICS": is_included}):
-        page = METRICS.encode()
+        exposition = METRICS.encode()
 
     for name in ("process_cpu_seconds_total", "python_info", "python_gc_objects_collected_total"):
-        assert (f"# TYPE {name}" in page) == is_included
+        assert (f"# TYPE {name}" in exposition) == is_included
 
 
-# --- nothing costs the page -------------------------------------------------
+# --- custom collectors ------------------------------------------------------
 
 
 class Failing(Yielding):
@@ -209,16 +188,7 @@ class Failing(Yielding):
         raise RuntimeError("database is down")
 
 
-def errors(page: str) -> dict[str, float]:
-    """Return the faults that a page tells of; its own are among them."""
-    return {
-        dict(labels)["source"]: value
-        for (name, labels), value in parse_text(page).items()
-        if name == "tachikoma_metrics_errors_total"
-    }
-
-
-def test_a_collector_that_raises_costs_what_it_had_still_to_yield(
+def test_what_a_collector_yields_before_it_raises_is_exposed(
     registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
 ):
     registry.register(Failing(GaugeMetricFamily("before", "Before.", value=1)))
@@ -235,51 +205,51 @@ def test_a_collector_that_raises_costs_what_it_had_still_to_yield(
     assert "Failing" in caplog.text
 
 
-def test_a_value_that_cannot_be_written_costs_itself_alone(registry: CollectorRegistry):
+def test_an_invalid_value_is_omitted_alone(registry: CollectorRegistry):
     family = GaugeMetricFamily("things", "Things.", labels=["kind"])
     family.add_metric(["good"], 1)
     family.add_metric(["bad"], "many")  # type: ignore[arg-type]
     registry.register(Yielding(family))
 
-    page = METRICS.encode()
+    exposition = METRICS.encode()
 
-    assert 'things{kind="good"} 1.0' in page
-    assert "bad" not in page
-    assert errors(page) == {"render": 1}
+    assert 'things{kind="good"} 1.0' in exposition
+    assert "bad" not in exposition
+    assert errors(exposition) == {"render": 1}
 
 
-def test_a_family_that_cannot_be_written_costs_itself_alone(registry: CollectorRegistry):
+def test_an_invalid_family_is_omitted_alone(registry: CollectorRegistry):
     registry.register(Yielding(GaugeMetricFamily("things", None, value=1)))  # type: ignore[arg-type]
     record_cache_hit()
 
-    page = METRICS.encode()
+    exposition = METRICS.encode()
 
-    assert "cache_hits_total 1.0" in page
-    assert errors(page) == {"render": 1}
+    assert "cache_hits_total 1.0" in exposition
+    assert errors(exposition) == {"render": 1}
 
 
-def test_a_family_that_is_yielded_twice_is_on_the_page_once(registry: CollectorRegistry):
+def test_a_family_that_is_yielded_twice_is_exposed_once(registry: CollectorRegistry):
     for value in (1, 2):
         registry.register(Yielding(GaugeMetricFamily("things", "Things.", value=value)))
 
-    page = METRICS.encode()
+    exposition = METRICS.encode()
 
-    assert page.count("# TYPE things gauge") == 1
-    assert "things 1.0" in page
-    assert errors(page) == {"duplicate": 1}
+    assert exposition.count("# TYPE things gauge") == 1
+    assert "things 1.0" in exposition
+    assert errors(exposition) == {"duplicate": 1}
 
 
-def test_labels_of_other_collectors_are_made_printable(registry: CollectorRegistry):
+def test_labels_of_other_collectors_are_made_encodable(registry: CollectorRegistry):
     Counter("models_total", "Models.", ["model"], registry=registry).labels("gpt\ud800").inc()
     numbered = CounterMetricFamily("numbered", "Numbered.", labels=["number"])
     numbered.add_metric([7], 1)  # type: ignore[list-item]
     registry.register(Yielding(numbered))
 
-    page = METRICS.encode()
+    exposition = METRICS.encode()
 
-    page.encode()
-    assert 'models_total{model="gpt\ufffd"} 1.0' in page
-    assert 'numbered_total{number="7"} 1.0' in page
+    exposition.encode()
+    assert 'models_total{model="gpt\ufffd"} 1.0' in exposition
+    assert 'numbered_total{number="7"} 1.0' in exposition
 
 
 LISTED = GaugeMetricFamily("listed", "Listed.")
@@ -287,14 +257,16 @@ LISTED.name = ["listed"]  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("yielded", [None, "text", object(), LISTED])
-def test_what_is_no_family_costs_its_collector_alone(yielded: Any, registry: CollectorRegistry):
+def test_an_object_that_is_no_family_is_omitted_with_its_collector_alone(
+    yielded: Any, registry: CollectorRegistry
+):
     registry.register(Yielding(yielded))
     record_cache_hit()
 
-    page = METRICS.encode()
+    exposition = METRICS.encode()
 
-    assert "cache_hits_total 1.0" in page
-    assert errors(page) == {"collector": 1}
+    assert "cache_hits_total 1.0" in exposition
+    assert errors(exposition) == {"collector": 1}
 
 
 @pytest.mark.parametrize(
@@ -304,30 +276,30 @@ def test_what_is_no_family_costs_its_collector_alone(yielded: Any, registry: Col
         (Gauge("q_total", "Own.", registry=None), Counter("q", "Own.", registry=None), "q_total"),
     ],
 )
-def test_families_that_would_have_one_name_on_the_page_are_one(
+def test_families_whose_exposed_names_are_equal_are_exposed_once(
     first: Collector, second: Collector, line: str, registry: CollectorRegistry
 ):
     for metric in (first, second):
         registry.register(Yielding(*metric.collect()))
 
-    page = METRICS.encode()
+    exposition = METRICS.encode()
 
-    assert page.count(f"# TYPE {line} ") == 1
-    assert errors(page) == {"duplicate": 1}
+    assert exposition.count(f"# TYPE {line} ") == 1
+    assert errors(exposition) == {"duplicate": 1}
 
 
 @pytest.mark.parametrize("names", [["a.b", "a_b"], [""]])
-def test_a_sample_whose_labels_would_have_one_name_is_left_out(
+def test_a_sample_whose_label_names_become_equal_is_omitted(
     names: list[str], registry: CollectorRegistry
 ):
     family = GaugeMetricFamily("things", "Things.", labels=names)
     family.add_metric(["x"] * len(names), 1)
     registry.register(Yielding(family))
 
-    page = METRICS.encode()
+    exposition = METRICS.encode()
 
-    assert "\nthings{" not in page
-    assert errors(page) == {"render": 1}
+    assert "\nthings{" not in exposition
+    assert errors(exposition) == {"render": 1}
 
 
 @pytest.mark.parametrize(
@@ -337,107 +309,15 @@ def test_a_sample_whose_labels_would_have_one_name_is_left_out(
         GaugeMetricFamily("cache.hits.total", "Own.", value=9),
     ],
 )
-def test_our_family_gives_way_to_one_that_a_collector_makes_up(
+def test_a_family_of_a_custom_collector_replaces_a_built_in_one_of_its_name(
     family: Metric, registry: CollectorRegistry
 ):
     record_cache_hit()
     registry.register(Yielding(family))
 
-    page = METRICS.encode()
+    exposition = METRICS.encode()
 
-    assert page.count("cache_hits_total 9.0") == 1
-    assert page.count("cache_hits_total ") == 3
-    assert "cache_misses_total 0.0" in page
-    assert errors(page) == {"duplicate": 1}
-
-
-class Hanging(Collector):
-    """Hang until told to go on."""
-
-    def __init__(self, goes_on: threading.Event, *families: Metric) -> None:
-        self._goes_on = goes_on
-        self._families = families
-
-    def describe(self) -> list[Metric]:
-        return []
-
-    def collect(self) -> list[Metric]:
-        self._goes_on.wait(30)
-        return list(self._families)
-
-
-def test_a_collector_that_hangs_costs_itself_alone(
-    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(METRICS, "_collector_timeouts", CollectorTimeouts(0.2))
-    goes_on = threading.Event()
-
-    registry.register(Hanging(goes_on, GaugeMetricFamily("slow_jobs", "Jobs.", value=3)))
-    pages = [METRICS.encode() for _ in range(3)]
-    goes_on.set()
-
-    assert all("slow_jobs" not in page and "http_requests_in_flight" in page for page in pages)
-    assert sample_value("tachikoma_metrics_errors_total", source="collector") == 4
-    eventually(lambda: sample_value("slow_jobs") == 3)
-
-
-def test_collectors_that_hang_share_the_time_of_a_page(
-    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(collector_timeouts, "SECONDS_FOR_A_PAGE", 0.5)
-    goes_on = threading.Event()
-
-    for _ in range(4):
-        registry.register(Hanging(goes_on))
-    before = time.monotonic()
-    page = METRICS.encode()
-    seconds = time.monotonic() - before
-    goes_on.set()
-
-    assert "http_requests_in_flight" in page
-    # Each of them would be waited for ten times as long.
-    assert seconds < 4
-
-
-# --- clean-up ---------------------------------------------------------------
-
-
-def fail_to_close(self: object) -> None:
-    raise OSError("closed in another thread")
-
-
-class Asking(Collector):
-    """Ask the database, as a project's collector does in a thread of ours."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
-
-    def describe(self) -> list[Metric]:
-        return []
-
-    def collect(self) -> Iterable[Metric]:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 3")
-            yield GaugeMetricFamily("asked", "Asked.", value=cursor.fetchone()[0])
-        if self.error is not None:
-            raise self.error
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("error", [None, RuntimeError("no more")])
-def test_what_a_collector_answered_outlives_a_clean_up_that_fails(
-    registry: CollectorRegistry,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    error: Exception | None,
-):
-    monkeypatch.setattr(collector_timeouts, "_is_within_a_test", lambda: False)
-    monkeypatch.setattr(type(connections["default"]), "close", fail_to_close)
-    registry.register(Asking(error))
-    page = METRICS.encode()
-    monkeypatch.undo()
-
-    assert "asked 3.0" in page
-    assert errors(page) == {"collector": 1}
-    assert ("no more" if error else "closed in another thread") in caplog.text
-    assert "within 5 seconds" not in caplog.text
+    assert exposition.count("cache_hits_total 9.0") == 1
+    assert exposition.count("cache_hits_total ") == 3
+    assert "cache_misses_total 0.0" in exposition
+    assert errors(exposition) == {"duplicate": 1}

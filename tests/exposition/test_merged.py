@@ -14,7 +14,7 @@ from tachikoma_metrics.store.slot import MemorySlot
 
 
 def reading(number: int, *records: tuple[Declaration, Sequence[float]]) -> Reading:
-    """Return what a slot says that has one label set of each family."""
+    """Return the content of a file that has one label set of each family."""
     slot = MemorySlot()
     for declaration, values in records:
         series = Series(declaration, tuple("x" for _ in declaration.labels))
@@ -53,7 +53,7 @@ def test_buckets_of_two_releases_that_run_side_by_side_are_added_up():
     }
 
 
-def test_a_total_of_an_earlier_run_is_shown_until_its_family_is_declared_otherwise():
+def test_a_total_of_an_earlier_run_is_exposed_until_its_declaration_changes():
     past = reading(ARCHIVE, (OLD, [2.0, 1, 1, 0]))
 
     assert shown(past)["_count", ""] == 2
@@ -63,7 +63,7 @@ def test_a_total_of_an_earlier_run_is_shown_until_its_family_is_declared_otherwi
     assert shown(*both, past)["_count", ""] == 4
 
 
-def test_gauges_of_two_declarations_are_the_last_one_or_the_sum_as_their_mode_says():
+def test_gauges_of_two_declarations_are_the_last_one_or_the_sum_by_their_mode():
     for mode, value in (("livesum", 5.0), ("livemax", 3.0)):
         one = Declaration("gauge", "level", mode=mode)
         other = Declaration("gauge", "level", mode=mode, is_ours=True)

@@ -69,7 +69,7 @@ def valued(declaration: Declaration, labels: tuple[str, ...], *values: float) ->
 
 
 def assert_page_is_whole() -> None:
-    page = METRICS.page(OPENMETRICS)
+    page = METRICS.expose(OPENMETRICS)
     list(text_string_to_metric_families(page))
     assert "cache_hits_total 2.0" in page
     assert "evil" not in page
@@ -122,7 +122,7 @@ def test_a_histogram_whose_buckets_no_process_writes_is_left_out(
     fields = ["histogram", "evil", "", "", [], [1, 2, 3, math.inf], "", False]
     write(slots, declared(fields), valued(histogram, (), 0.0, *buckets))
 
-    page = METRICS.page(OPENMETRICS)
+    page = METRICS.expose(OPENMETRICS)
     assert "evil_count 0.0" in page
     assert "nan" not in page.lower()
 

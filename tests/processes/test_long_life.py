@@ -12,7 +12,7 @@ from tests.processes.scripts import run
 @pytest.mark.parametrize("generations", [25, pytest.param(150, marks=pytest.mark.thorough)])
 def test_a_long_life_leaves_no_trace(directory: Path, generations: int):
     script = """
-    from tachikoma_metrics.recording.recorders import DB_QUERY
+    from tachikoma_metrics.recording.events import DB_QUERY
 
     def work(events):
         for number in range(events):

@@ -10,7 +10,7 @@ import pytest
 from tests.processes.scripts import run
 
 BEGIN = """
-from tachikoma_metrics.recording.recorders import EXECUTION, HTTP_REQUEST
+from tachikoma_metrics.recording.events import EXECUTION, HTTP_REQUEST
 from tachikoma_metrics.registry import Progress
 
 def begin(event, number):

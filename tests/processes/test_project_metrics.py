@@ -236,7 +236,7 @@ def test_examples_are_in_openmetrics(directory: Path):
     counter = Counter("things", "Things.")
     counter.inc(1, {"trace": "abc"})
     METRICS.http_request_duration_seconds.labels("GET", "/").observe(0.02, {"trace": "def"})
-    page = METRICS.page(OPENMETRICS)
+    page = METRICS.expose(OPENMETRICS)
     assert 'things_total 1.0 # {trace="abc"} 1.0' in page
     assert 'le="0.025",method="GET",path="/"} 1.0 # {trace="def"} 0.02' in page
     """

@@ -37,7 +37,7 @@ from tachikoma_metrics.recording.error_types import ERROR_TYPES, error_of, error
         (999, "server_error"),
     ],
 )
-def test_a_status_tells_how_a_request_failed(status: int, kind: str | None):
+def test_a_status_has_an_error_type(status: int, kind: str | None):
     assert error_of_status(status) == kind
 
 
@@ -112,6 +112,6 @@ REQUEST = httpx.Request("GET", "http://backend")
         (BaseExceptionGroup(TimeoutError(), Answered(429)), "other"),
     ],
 )
-def test_an_exception_tells_how_a_request_failed(error: BaseException, kind: str):
+def test_an_exception_has_an_error_type(error: BaseException, kind: str):
     assert error_of(error) == kind
     assert kind in ERROR_TYPES

@@ -25,11 +25,11 @@ from tachikoma_metrics import (
 from tachikoma_metrics.testing import sample_value
 
 
-def faults(source: str) -> float | None:
+def errors(source: str) -> float | None:
     return sample_value("tachikoma_metrics_errors_total", source=source)
 
 
-def test_an_execution_is_counted_timed_and_its_tokens_added():
+def test_an_llm_call_is_counted_timed_and_its_tokens_added():
     record_execution("openai", "gpt-5", "success", 1.5, (10, 20))
     record_execution("openai", "gpt-5", "error", 0.5, (1, 0))
 
@@ -74,26 +74,26 @@ def test_a_file_change_is_counted():
 
 
 @pytest.mark.parametrize("duration", [float("nan"), float("inf"), -1, "fast", None, object()])
-def test_a_wrong_duration_is_counted_as_a_fault_and_the_rest_recorded(duration: object):
+def test_an_invalid_duration_is_counted_as_an_error_and_the_rest_recorded(duration: object):
     record_execution("openai", "gpt-5", "success", duration, (10, 20))  # type: ignore[arg-type]
 
     series = {"backend": "openai", "model": "gpt-5"}
     assert sample_value("executions_total", status="success", **series) == 1
     assert sample_value("execution_duration_seconds_count", **series) in (None, 0)
     assert sample_value("execution_tokens_total", type="prompt", **series) == 10
-    assert faults("execution") == 1
+    assert errors("execution") == 1
 
 
 @pytest.mark.parametrize(
     ("tokens", "counted"),
     [(None, 1), ((), 1), ((1,), 1), ((1, 2, 3), 1), (7, 1), (("a", 2), 1), ((None, -1), 2)],
 )
-def test_wrong_tokens_are_counted_as_a_fault_and_the_rest_recorded(tokens: object, counted: int):
+def test_invalid_tokens_are_counted_as_an_error_and_the_rest_recorded(tokens: object, counted: int):
     record_execution("openai", "gpt-5", "success", 1.5, tokens)  # type: ignore[arg-type]
 
     series = {"backend": "openai", "model": "gpt-5"}
     assert sample_value("executions_total", status="success", **series) == 1
-    assert faults("execution") == counted
+    assert errors("execution") == counted
 
 
 class Unprintable:
@@ -105,7 +105,7 @@ class Unprintable:
 def test_a_label_that_is_no_text_does_not_raise(label: object):
     record_file_change(label, "applied")  # type: ignore[arg-type]
 
-    assert faults("file_change") == 1
+    assert errors("file_change") == 1
 
 
 class Outcome(str, Enum):
@@ -120,7 +120,7 @@ def test_a_member_of_a_str_enumeration_is_its_value(outcomes: tuple[str, str]):
     assert sample_value("file_changes_total", change_type="modify", status="applied") == 2
 
 
-def test_a_lone_surrogate_in_a_label_does_not_break_the_page():
+def test_a_lone_surrogate_in_a_label_does_not_break_the_exposition():
     record_execution("openai", "gpt\ud800", "success", 1, (0, 0))
 
     METRICS.encode().encode()
@@ -150,7 +150,7 @@ RECORDERS: list[Callable[..., None]] = [
 
 
 @given(st.data())
-def test_no_argument_makes_a_recorder_raise_or_breaks_the_page(data: st.DataObject):
+def test_no_argument_makes_a_recorder_raise_or_breaks_the_exposition(data: st.DataObject):
     testing.reset()
     recorder = data.draw(st.sampled_from(RECORDERS))
     parameters = inspect.signature(recorder).parameters.values()
@@ -249,4 +249,4 @@ def test_a_callback_that_raises_is_counted_and_the_block_goes_on():
         value = 1
 
     assert value == 1
-    assert faults("timer") == 1
+    assert errors("timer") == 1

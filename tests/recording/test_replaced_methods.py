@@ -1,4 +1,4 @@
-"""Methods that other code wraps, replaces, deletes or restores on what is measured."""
+"""Other code wraps, replaces, deletes or restores methods of instrumented objects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 
 
 class Wrapper:
-    """What an instrument puts in the place of a method, and knows again by its type."""
+    """A wrapper as instrumentations put it in the place of a method, recognised by its type."""
 
     def __init__(self, wrapped: Callable[..., Any]) -> None:
         self.wrapped = wrapped
@@ -72,14 +72,14 @@ def requests_counted() -> float:
     return sum(v for (name, _), v in samples().items() if name == "backend_requests_total")
 
 
-def faults() -> float:
+def errors() -> float:
     return sum(v for (name, _), v in samples().items() if name == "tachikoma_metrics_errors_total")
 
 
 @pytest.fixture(autouse=True)
-def _no_faults() -> Iterator[None]:
+def _no_errors() -> Iterator[None]:
     yield
-    assert faults() == 0
+    assert errors() == 0
 
 
 class Adapter(requests.adapters.BaseAdapter):
@@ -147,7 +147,7 @@ def test_a_session_sends_and_counts_once_whatever_the_order():
         assert requests_counted() == number, order
 
 
-def test_what_is_put_on_a_sender_is_what_is_found_there():
+def test_an_attribute_that_is_set_on_a_sender_is_read_from_it():
     client, session = instrument_client(new_client(), "b"), instrument_client(new_session(), "b")
     for sender, name in (
         (client._transport, "handle_request"),
@@ -190,7 +190,7 @@ def test_a_method_of_a_session_may_be_wrapped(name: str):
     assert requests_counted() == 1
 
 
-def test_a_client_that_is_given_another_class_is_still_measured():
+def test_a_client_whose_class_is_changed_is_still_measured():
     class Traced(httpx.Client):
         pass
 
@@ -222,7 +222,7 @@ def test_each_client_counts_for_its_own_backend_though_they_share_a_transport():
     ] == [1, 1]
 
 
-def test_a_copied_client_is_its_own():
+def test_a_copied_client_is_not_measured():
     client = instrument_client(new_client(), "b")
     other = copy.copy(client)
     other._transport = httpx.MockTransport(lambda request: httpx.Response(418))
@@ -246,7 +246,7 @@ def test_a_method_of_a_body_may_be_wrapped(name: str, step: str):
     assert requests_counted() == 1
 
 
-def test_a_body_is_decoded_as_a_wrapper_says():
+def test_a_body_is_decoded_as_a_wrapper_requests():
     session = instrument_client(new_session(), "b")
     raw: Any = session.get(URL, stream=True).raw
     raw.read = functools.partial(raw.read, decode_content=True)
@@ -255,7 +255,7 @@ def test_a_body_is_decoded_as_a_wrapper_says():
     assert requests_counted() == 1
 
 
-def test_a_method_of_a_body_keeps_the_body():
+def test_a_method_of_a_body_keeps_the_body_alive():
     session = instrument_client(new_session(), "b")
     read = session.get(URL, stream=True).raw.read
 
@@ -288,7 +288,7 @@ def test_a_wrapper_on_a_wrapped_transport_counts_once():
     assert requests_counted() == 1
 
 
-def test_a_wrapper_that_asks_again_counts_each_attempt():
+def test_a_wrapper_that_retries_counts_each_attempt():
     client = instrument_client(SimpleNamespace(_transport=Sender(503, 503, 200)), "b")
     inner = client._transport.handle_request
 
@@ -302,7 +302,7 @@ def test_a_wrapper_that_asks_again_counts_each_attempt():
     assert requests_counted() == 3
 
 
-def test_what_takes_the_place_of_a_method_counts():
+def test_a_replacement_of_a_method_counts():
     client = instrument_client(SimpleNamespace(_transport=Sender()), "b")
     client._transport.handle_request = lambda request: httpx.Response(204)
 
@@ -346,7 +346,7 @@ def test_a_cache_looks_up_and_counts_once_whatever_the_order():
         assert looked_up() == (2 * number, number), order
 
 
-def test_a_method_of_a_caches_class_that_is_put_back_counts(monkeypatch: pytest.MonkeyPatch):
+def test_a_method_of_a_cache_that_is_restored_counts(monkeypatch: pytest.MonkeyPatch):
     make = type(caches).create_connection
     kept = []
 

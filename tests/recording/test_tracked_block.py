@@ -14,11 +14,11 @@ from tachikoma_metrics.testing import samples
     ("block", "begun", "source"),
     [(track_execution, Execution, "execution"), (track_backend_request, Attempt, "backend")],
 )
-def test_a_fault_at_the_end_of_a_block_is_counted_where_it_belongs(block, begun, source):
+def test_an_error_at_the_end_of_a_block_is_counted_under_its_source(block, begun, source):
     raising = mock.patch.object(begun, "end", side_effect=RuntimeError("on purpose"))
 
     with raising, block("openai", "gpt-5"):
         pass
 
-    faults = {labels: v for (name, labels), v in samples().items() if "_errors_total" in name and v}
-    assert faults == {frozenset({("source", source)}): 1}
+    errors = {labels: v for (name, labels), v in samples().items() if "_errors_total" in name and v}
+    assert errors == {frozenset({("source", source)}): 1}

@@ -1,4 +1,4 @@
-"""A family is on the page from when what feeds it is in use."""
+"""A metric is exposed from when what records it is in use."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.projects import Project
 
 LISTED = """
 from django.test import Client
-page = Client().get("/metrics").content.decode()
-print(*(line.split()[2] for line in page.splitlines() if line.startswith("# TYPE")))
+exposition = Client().get("/metrics").content.decode()
+print(*(line.split()[2] for line in exposition.splitlines() if line.startswith("# TYPE")))
 """
-NOBODY_ASKED_FOR = (
+NOT_IN_USE = (
     "missions_total",
     "specs_total",
     "file_changes_total",
@@ -38,26 +38,26 @@ NOBODY_ASKED_FOR = (
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no wrapper that another test made."""
+def _no_wrappers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the wrappers that other tests made."""
     in_use = METRICS._in_use - catalogue.RECORDED_BY_WEBSOCKETS
     monkeypatch.setattr(METRICS, "_in_use", in_use)
 
 
 def is_shown(name: str) -> bool:
-    page = METRICS.encode()
-    return f"# TYPE {name} " in page
+    exposition = METRICS.encode()
+    return f"# TYPE {name} " in exposition
 
 
-def test_the_page_of_a_new_site_has_what_it_measures_and_no_more(tmp_path: Path):
+def test_a_new_project_exposes_what_it_measures_and_no_more(tmp_path: Path):
     shown = Project(tmp_path / "project").run_code(LISTED).stdout.split()
 
     assert {"http_requests_total", "http_requests_in_flight", "db_queries_total"} <= set(shown)
     assert {"cache_hits_total", "db_connections_current", "tachikoma_metrics_info"} <= set(shown)
-    assert not set(NOBODY_ASKED_FOR) & set(shown)
+    assert not set(NOT_IN_USE) & set(shown)
 
 
-def test_no_series_are_counted_of_what_is_not_in_use():
+def test_cardinality_omits_metrics_that_are_not_in_use():
     assert 'tachikoma_metrics_cardinality{family="specs_total"}' not in METRICS.encode()
 
 
@@ -79,7 +79,7 @@ def use_a_wrapper() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "used",
 )
-def test_a_family_is_there_from_when_it_is_used(name: str, use: Callable[[], object]):
+def test_a_metric_is_exposed_from_when_it_is_used(name: str, use: Callable[[], object]):
     with override_settings(TACHIKOMA_METRICS={"INSTRUMENT_DATABASES": False}):
         before = is_shown(name)
         use()
@@ -87,13 +87,13 @@ def test_a_family_is_there_from_when_it_is_used(name: str, use: Callable[[], obj
         assert (before, is_shown(name)) == (False, True)
 
 
-def test_a_tracker_shows_what_is_in_progress():
+def test_tracking_exposes_what_is_in_progress():
     with track_execution("openai", "gpt"):
         assert is_shown("executions_in_progress")
 
 
 @pytest.mark.django_db
-def test_a_model_that_is_declared_puts_its_family_into_use():
+def test_a_model_that_is_declared_has_its_metric_exposed():
     declared = {"BUSINESS_METRICS": {"specs_total": {"model": "missions.Spec"}}}
     with override_settings(TACHIKOMA_METRICS=declared):
         assert is_shown("specs_total")
@@ -101,18 +101,18 @@ def test_a_model_that_is_declared_puts_its_family_into_use():
 
 
 @pytest.mark.parametrize("name", ["cache_hits_total", "cache_misses_total"])
-def test_caches_that_are_not_measured_have_no_family(name: str):
+def test_the_metrics_of_caches_that_are_not_instrumented_are_not_exposed(name: str):
     with override_settings(TACHIKOMA_METRICS={"INSTRUMENT_CACHES": False}):
         assert not is_shown(name)
     assert is_shown(name)
 
 
-def test_what_is_recorded_by_hand_is_shown_all_the_same():
+def test_manually_recorded_values_are_exposed_nevertheless():
     with override_settings(TACHIKOMA_METRICS={"INSTRUMENT_CACHES": False}):
         record_cache_hit()
 
         assert is_shown("cache_hits_total")
 
 
-def test_all_families_stay_attributes():
+def test_all_metrics_stay_attributes():
     assert all(getattr(METRICS, name) is not None for name in catalogue.FAMILIES)

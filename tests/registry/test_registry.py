@@ -2,14 +2,11 @@ from __future__ import annotations
 
 import gc
 import signal
-import subprocess
-import sys
-import threading
 
 import prometheus_client
 import pytest
 from django.test import override_settings
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from tachikoma_metrics import (
     METRICS,
@@ -19,7 +16,6 @@ from tachikoma_metrics import (
     record_file_change,
     testing,
 )
-from tachikoma_metrics.catalogue.labels import MOST_OVERFLOWED
 from tachikoma_metrics.testing import sample_value, samples
 
 
@@ -27,7 +23,7 @@ def label_sets(name: str) -> set[frozenset[tuple[str, str]]]:
     return {labels for sample, labels in samples() if sample == name}
 
 
-def test_families_are_prometheus_client_objects_in_its_registry():
+def test_metrics_are_prometheus_client_objects_in_its_registry():
     assert isinstance(METRICS.http_requests_total, prometheus_client.Counter)
     assert isinstance(METRICS.http_request_duration_seconds, prometheus_client.Histogram)
     assert isinstance(METRICS.http_requests_in_flight, prometheus_client.Gauge)
@@ -37,7 +33,7 @@ def test_families_are_prometheus_client_objects_in_its_registry():
     assert REGISTRY.get_sample_value("cache_hits_total") == 1
 
 
-def test_the_installed_version_is_on_the_page():
+def test_the_installed_version_is_exposed():
     assert sample_value("tachikoma_metrics_info", version=__version__) == 1
 
 
@@ -53,7 +49,7 @@ def test_a_gauge_that_is_set_has_no_sample_before():
 
 
 @override_settings(TACHIKOMA_METRICS={"NAMESPACE": "shop"})
-def test_the_namespace_is_a_prefix_of_all_but_our_own_health():
+def test_the_namespace_is_a_prefix_of_all_but_the_packages_own_health():
     record_cache_hit()
 
     assert sample_value("shop_cache_hits_total") == 1
@@ -114,7 +110,7 @@ def test_an_impossible_label_is_left_out_where_no_check_ran():
 
 
 @override_settings(TACHIKOMA_METRICS={"DISABLED_METRICS": ["db_queries_total"]})
-def test_a_disabled_family_is_off_the_page_and_the_others_are_not():
+def test_a_disabled_metric_is_not_exposed_and_the_others_are():
     record_db_query("select", "orders", 0.1)
     METRICS.db_queries_total.labels("select", "orders").inc()
 
@@ -122,7 +118,7 @@ def test_a_disabled_family_is_off_the_page_and_the_others_are_not():
     assert sample_value("db_query_duration_seconds_count", operation="select") == 1
 
 
-def test_an_opt_in_family_is_off_the_page_until_switched_on():
+def test_an_opt_in_metric_is_not_exposed_until_switched_on():
     assert "ws_disconnects_total" not in METRICS.encode()
 
     with override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": ["ws_disconnects_total"]}):
@@ -132,7 +128,7 @@ def test_an_opt_in_family_is_off_the_page_until_switched_on():
     assert "ws_disconnects_total" not in METRICS.encode()
 
 
-def test_a_change_of_settings_keeps_the_totals_of_families_it_does_not_touch():
+def test_a_change_of_settings_keeps_the_totals_of_metrics_it_does_not_affect():
     record_cache_hit()
 
     with override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1]}):
@@ -140,155 +136,6 @@ def test_a_change_of_settings_keeps_the_totals_of_families_it_does_not_touch():
 
     record_cache_hit()
     assert sample_value("cache_hits_total") == 3
-
-
-# --- CARDINALITY_LIMIT -------------------------------------------------------------
-
-
-@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 3})
-def test_past_the_limit_a_label_set_becomes_overflow():
-    for number in range(5):
-        record_file_change(f"type-{number}", "applied")
-    record_file_change("type-0", "applied")
-
-    assert label_sets("file_changes_total") == {
-        frozenset({("change_type", "type-0"), ("status", "applied")}),
-        frozenset({("change_type", "type-1"), ("status", "applied")}),
-        frozenset({("change_type", "overflow"), ("status", "overflow")}),
-    }
-    assert sample_value("file_changes_total", change_type="type-0", status="applied") == 2
-    assert sample_value("file_changes_total", change_type="overflow", status="overflow") == 3
-    assert sample_value("tachikoma_metrics_overflow_total", family="file_changes_total") == 3
-    assert sample_value("tachikoma_metrics_cardinality", family="file_changes_total") == 3
-
-
-@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
-def test_labels_of_a_short_list_keep_their_values_past_the_limit():
-    for table in ("first", "second", "third"):
-        for operation in ("select", "insert"):
-            record_db_query(operation, table, 0.1)
-
-    assert label_sets("db_queries_total") == {
-        frozenset({("operation", "select"), ("table", "first")}),
-        frozenset({("operation", "select"), ("table", "overflow")}),
-        frozenset({("operation", "insert"), ("table", "overflow")}),
-    }
-    assert sample_value("db_queries_total", operation="insert", table="overflow") == 3
-    assert sample_value("tachikoma_metrics_overflow_total", family="db_queries_total") == 5
-    assert sample_value("db_query_duration_seconds_count", operation="insert") == 3
-
-
-@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 10})
-def test_a_list_that_is_not_so_short_is_bounded_as_well():
-    for number in range(300):
-        METRICS.http_requests_total.labels("GET", f"/{number}/", str(number)).inc()
-        record_db_query(str(number), "orders", 0.1)
-
-    for name in ("http_requests_total", "db_queries_total", "db_query_duration_seconds_count"):
-        assert len(label_sets(name)) <= 10 + MOST_OVERFLOWED
-    assert sum(v for (name, _), v in samples().items() if name == "db_queries_total") == 300
-    assert sample_value("db_queries_total", operation="overflow", table="overflow") == 91
-
-
-@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
-def test_no_door_leads_past_the_limit():
-    family = METRICS.file_changes_total
-    family.labels("a", "applied").inc()
-    family.labels(change_type="b", status="applied").inc()
-    family.labels("c", "applied").inc()
-
-    assert len(label_sets("file_changes_total")) == 2
-
-
-@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
-def test_every_event_that_finds_no_place_is_counted():
-    record_file_change("modify", "applied")
-    for _ in range(3):
-        record_file_change("create", "applied")
-
-    assert sample_value("tachikoma_metrics_overflow_total", family="file_changes_total") == 3
-
-
-def test_more_label_sets_than_are_remembered_are_all_counted():
-    with override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 100_000}):
-        for number in [*range(5000), *range(5000)]:
-            record_file_change(f"type-{number}", "applied")
-
-        recorded = [value for (name, _), value in samples().items() if name == "file_changes_total"]
-        assert recorded == [2] * 5000
-
-
-@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 2})
-def test_a_full_family_is_logged_once(caplog: pytest.LogCaptureFixture):
-    for number in range(5):
-        record_file_change(f"type-{number}", "applied")
-
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "file_changes_total has reached CARDINALITY_LIMIT, 2 label sets" in caplog.text
-
-
-@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 5})
-def test_threads_do_not_exceed_the_limit():
-    barrier = threading.Barrier(8)
-
-    def record(thread: int) -> None:
-        barrier.wait()
-        for number in range(20):
-            record_file_change(f"{thread}-{number}", "applied")
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=record, args=(thread,)) for thread in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-
-    recorded = {
-        labels: value for (name, labels), value in samples().items() if name == "file_changes_total"
-    }
-    assert len(recorded) == 5
-    assert sum(recorded.values()) == 160
-
-
-@override_settings(TACHIKOMA_METRICS={"CARDINALITY_LIMIT": 3})
-def test_a_label_set_that_was_admitted_is_counted_however_late_it_gets_a_value():
-    admitted = [METRICS.file_changes_total.labels(name, "applied") for name in ("add", "modify")]
-
-    METRICS.file_changes_total.labels("delete", "applied").inc(7)
-    for series in admitted:
-        series.inc()
-
-    name = "file_changes_total"
-    assert sample_value(name, change_type="add", status="applied") == 1
-    assert sample_value(name, change_type="modify", status="applied") == 1
-    assert sample_value(name, change_type="overflow", status="overflow") == 7
-
-
-def test_a_removed_label_set_starts_anew():
-    for remove in (
-        lambda: METRICS.file_changes_total.remove("modify", "applied"),
-        lambda: METRICS.file_changes_total.remove_by_labels({"change_type": "modify"}),
-        lambda: METRICS.file_changes_total.clear(),
-    ):
-        record_file_change("modify", "applied")
-        record_file_change("modify", "applied")
-        remove()
-        assert sample_value("file_changes_total", change_type="modify", status="applied") is None
-
-        record_file_change("modify", "applied")
-        assert sample_value("file_changes_total", change_type="modify", status="applied") == 1
-        METRICS.file_changes_total.clear()
-
-
-def test_a_label_set_is_removed_by_the_values_it_was_made_with():
-    METRICS.file_changes_total.labels("z" * 300, "applied").inc()
-    METRICS.file_changes_total.remove("z" * 300, "applied")
-
-    assert label_sets("file_changes_total") == set()
 
 
 def test_a_gauge_whose_latest_value_wins_can_be_counted_with_too():
@@ -397,76 +244,6 @@ def test_a_child_has_no_label_sets_of_its_own():
 
 
 @pytest.mark.parametrize("labels", [(), ("a",)])
-def test_a_family_without_labels_has_no_children(labels: tuple[str, ...]):
+def test_a_metric_without_labels_has_no_children(labels: tuple[str, ...]):
     with pytest.raises(ValueError, match="No label names were set"):
         METRICS.cache_hits_total.labels(*labels)
-
-
-# --- names that are taken ---------------------------------------------------
-
-
-def test_a_metric_that_the_project_makes_later_is_no_error_and_has_the_name(
-    registry: CollectorRegistry,
-):
-    record_cache_hit()
-
-    own = Counter("cache_hits_total", "The project's own.", registry=registry)
-    own.inc(7)
-
-    page = METRICS.encode()
-    assert page.count("# TYPE cache_hits_total") == 1
-    assert sample_value("cache_hits_total") == 7
-    assert sample_value("cache_misses_total") == 0
-
-
-def test_a_metric_that_would_clash_in_openmetrics_has_the_name_too(registry: CollectorRegistry):
-    Gauge("cache_hits", "The project's own.", registry=registry).set(7)
-
-    assert sample_value("cache_hits") == 7
-    assert sample_value("cache_hits_total") is None
-
-
-def test_a_metric_that_the_project_made_before_has_the_name():
-    script = (
-        "from prometheus_client import Counter\n"
-        "Counter('cache_hits_total', 'Own.').inc(7)\n"
-        "import django; from django.conf import settings\n"
-        # The tests of other environments run at the same time, in one store of this user.
-        "settings.configure(INSTALLED_APPS=['tachikoma_metrics'],"
-        " TACHIKOMA_METRICS={'STORE_DIR': None}); django.setup()\n"
-        "from tachikoma_metrics import METRICS, record_cache_hit\n"
-        "record_cache_hit()\n"
-        "assert 'cache_hits_total 7.0' in METRICS.encode()"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"PYTHONPATH": "."},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.stderr == ""
-
-
-# --- faults -----------------------------------------------------------------
-
-
-def test_a_fault_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureFixture):
-    for _ in range(3):
-        record_db_query("select", "orders", float("nan"))
-
-    assert sample_value("tachikoma_metrics_errors_total", source="database") == 3
-    assert len(caplog.records) == 1
-    assert "Instrumentation error in database" in caplog.text
-
-
-def test_a_fault_that_cannot_be_counted_does_not_raise(caplog: pytest.LogCaptureFixture):
-    class Unprintable:
-        def __repr__(self) -> str:
-            raise RuntimeError
-
-    METRICS.count_error("http", ValueError("x"), Unprintable())
-
-    assert "could not be counted" in caplog.text

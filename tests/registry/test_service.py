@@ -58,7 +58,7 @@ def test_the_next_release_has_the_place_of_the_one_before(app: Path):
     assert places(live)[1] != before[1]
 
 
-def test_a_relative_link_is_one_too(app: Path):
+def test_a_relative_link_counts_too(app: Path):
     live = lead(app / "live", Path("releases/1"))
 
     assert places(live) == [live, app / "releases" / "1"]
@@ -75,7 +75,7 @@ def test_the_shell_may_know_the_link(app: Path, where: str, monkeypatch: pytest.
     assert places(app / "releases" / "1") == [expected, app / "releases" / "1"]
 
 
-def test_what_the_shell_knows_of_another_release_is_nothing(
+def test_a_path_of_another_release_in_the_shell_is_ignored(
     app: Path, monkeypatch: pytest.MonkeyPatch
 ):
     live = lead(app / "live", app / "releases" / "2")
@@ -94,7 +94,7 @@ def test_the_path_of_the_script_may_have_the_link(app: Path, monkeypatch: pytest
         assert places(app / "releases" / "1") == [live, app / "releases" / "1"]
 
 
-def test_a_link_to_what_is_in_a_release_is_none_to_the_release(
+def test_a_link_to_a_directory_in_a_release_is_no_link_to_the_release(
     app: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (app / "elsewhere").mkdir()
@@ -112,13 +112,13 @@ def test_a_link_named_current_is_looked_for(app: Path, root: str):
     assert places(app / root) == [by_link, app / root]
 
 
-def test_it_may_be_beside_the_releases(app: Path):
+def test_a_link_named_current_may_be_beside_the_releases(app: Path):
     current = lead(app / "releases" / "current", app / "releases" / "1")
 
     assert places(app / "releases" / "1") == [current, app / "releases" / "1"]
 
 
-def test_one_that_leads_to_another_release_is_none(app: Path):
+def test_a_link_to_another_release_is_ignored(app: Path):
     lead(app / "current", app / "releases" / "2")
 
     assert places(app / "releases" / "1") == [app / "releases" / "1"]
@@ -137,7 +137,7 @@ def test_a_directory_named_current_is_no_link(tmp_path: Path):
     assert places(tmp_path / "current") == [tmp_path / "current"]
 
 
-def test_the_link_by_which_it_was_started_wins_over_one_that_is_found(app: Path):
+def test_the_link_of_the_start_takes_precedence_over_one_that_is_found(app: Path):
     lead(app / "current", app / "releases" / "1")
     live = lead(app / "live", app / "releases" / "1")
 
@@ -154,7 +154,7 @@ def test_a_link_far_above_hides_none_that_is_found(app: Path):
     assert places(by_far) == [app / "current" / "src", by_far, real]
 
 
-def test_however_the_link_is_reached_the_place_is_one(app: Path):
+def test_the_place_does_not_depend_on_the_path_to_the_link(app: Path):
     current = lead(app / "current", app / "releases" / "1")
     linked = lead(app.parent / "linked", app)
 
@@ -223,7 +223,7 @@ def test_settings_that_are_a_link_belong_to_the_release_that_has_the_link(tmp_pa
     assert names_in(project) == [f"mysite.settings:{settings}"]
 
 
-def test_what_a_link_leads_to_later_changes_nothing(app: Path):
+def test_a_link_that_is_changed_later_changes_nothing(app: Path):
     project = Project(app / "releases" / "3")
     lead(app / "current", app / "releases" / "3")
     code = f"""
@@ -242,14 +242,14 @@ def test_without_settings_there_is_no_service(tmp_path: Path):
     assert Project(tmp_path / "shop").run_code(NAMES, setup="").stdout.strip() == ""
 
 
-def test_with_settings_of_a_script_the_directory_tells(tmp_path: Path):
+def test_with_settings_of_a_script_the_directory_is_in_the_name(tmp_path: Path):
     setup = "from django.conf import settings; settings.configure(ROOT_URLCONF='shop.urls')"
     outcome = Project(tmp_path / "shop").run_code(NAMES, setup=setup)
 
     assert outcome.stdout.strip() == f"shop.urls:{tmp_path}/shop:-c"
 
 
-def test_with_the_settings_the_service_is_another():
+def test_other_settings_make_another_service():
     # A test before may have asked for it with other settings in force.
     service.forget()
     before = service.names()

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metr
 from prometheus_client.samples import Exemplar, Sample
 
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, Format, gather
-from tests.exposition.test_exposition import Yielding
+from tests.exposition.collectors import Yielding
 from tests.services.processes import eventually
 from tests.services.prometheus import PROMETHEUSES, Prometheus, running_prometheus
 

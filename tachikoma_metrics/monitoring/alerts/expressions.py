@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tachikoma_metrics.catalogue.definitions import Histogram
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.registry.metrics import shape_of
+from tachikoma_metrics.registry.shapes import shape_of
 
 MIN_EVENTS = 10
 """More events than this have to fail, so that a service with little traffic raises no alert."""

@@ -22,7 +22,7 @@ from tachikoma_metrics.monitoring.dashboard_rows.process import PROCESS
 from tachikoma_metrics.monitoring.dashboard_rows.websocket import WEBSOCKET
 from tachikoma_metrics.monitoring.metric_names import SERVICE, quoted
 from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, rate
-from tachikoma_metrics.registry.metrics import is_on, shape_of
+from tachikoma_metrics.registry.shapes import is_on, shape_of
 
 
 def dashboard_rows(config: Config) -> Iterator[Row]:

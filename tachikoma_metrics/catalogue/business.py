@@ -1,0 +1,27 @@
+"""Metrics of what the project is about, and of the refresh that counts its rows."""
+
+from __future__ import annotations
+
+from tachikoma_metrics.catalogue.definitions import Counter, Gauge, Label
+
+SPEC_STATUS = Label("status", "The status of the spec.")
+CHANGE_TYPE = Label("change_type", "`create`, `modify`, `delete` and the like.")
+CHANGE_STATUS = Label("status", "The outcome of the change, such as `applied`.")
+
+BUSINESS = "`BUSINESS_METRICS`"
+"""Declares the metrics that a refresh of the business metrics sets."""
+
+MISSIONS = Gauge("missions_total", "Missions that exist.", latest_wins=True, recorded_by=BUSINESS)
+SPECS = Gauge(
+    "specs_total",
+    "Specs that exist.",
+    (SPEC_STATUS,),
+    latest_wins=True,
+    recorded_by=BUSINESS,
+)
+FILE_CHANGES = Counter(
+    "file_changes_total",
+    "Changes made to files.",
+    (CHANGE_TYPE, CHANGE_STATUS),
+    recorded_by="`record_file_change`",
+)

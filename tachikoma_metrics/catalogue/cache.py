@@ -1,0 +1,30 @@
+"""Metrics of cache lookups and cache sizes."""
+
+from __future__ import annotations
+
+from tachikoma_metrics.catalogue.definitions import Counter, Gauge, Label
+
+CACHE = Label("cache", "The cache's key in `CACHES`.", is_closed=True)
+
+EVERY_CACHE = "every cache"
+"""Records all of these metrics."""
+
+CACHE_HITS = Counter(
+    "cache_hits_total",
+    "Cache lookups that found their key.",
+    optional=(CACHE,),
+    recorded_by=f"{EVERY_CACHE}, and `record_cache_hit`",
+)
+CACHE_MISSES = Counter(
+    "cache_misses_total",
+    "Cache lookups that did not find their key.",
+    optional=(CACHE,),
+    recorded_by=f"{EVERY_CACHE}, and `record_cache_miss`",
+)
+CACHE_SIZE = Gauge(
+    "cache_size",
+    "Entries in caches that report their size.",
+    optional=(CACHE,),
+    starts_unset=True,
+    recorded_by=f"{EVERY_CACHE}, at each scrape",
+)

@@ -1,0 +1,39 @@
+"""Metrics of database queries and connections."""
+
+from __future__ import annotations
+
+from tachikoma_metrics.catalogue.definitions import Buckets, Counter, Gauge, Histogram, Label
+
+QUERY_BUCKETS: Buckets = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+
+OPERATION = Label(
+    "operation",
+    "`select`, `insert`, `update`, `delete`, `transaction`, `ddl` or `other`.",
+    is_closed=True,
+)
+TABLE = Label("table", "A table of an installed model, else `other`.")
+ALIAS = Label("alias", "The database's key in `DATABASES`.", is_closed=True)
+
+EVERY_DATABASE = "every database"
+"""Records all of these metrics."""
+
+_RECORDERS = f"{EVERY_DATABASE}, and `record_db_query`"
+
+DB_QUERIES = Counter(
+    "db_queries_total",
+    "Database queries executed.",
+    (OPERATION, TABLE),
+    (ALIAS,),
+    recorded_by=_RECORDERS,
+)
+DB_QUERY_DURATION = Histogram(
+    "db_query_duration_seconds",
+    "Seconds a database query took.",
+    (OPERATION,),
+    (ALIAS,),
+    buckets=QUERY_BUCKETS,
+    recorded_by=_RECORDERS,
+)
+DB_CONNECTIONS_CURRENT = Gauge(
+    "db_connections_current", "Database connections currently open.", recorded_by=EVERY_DATABASE
+)

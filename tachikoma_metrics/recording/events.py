@@ -1,0 +1,109 @@
+"""The events that are recorded, with the metrics that each of them changes."""
+
+from __future__ import annotations
+
+from tachikoma_metrics import catalogue
+from tachikoma_metrics.catalogue.labels import STATIC, UNMATCHED, route_template
+from tachikoma_metrics.registry import Event
+
+STATIC_ROUTE = "\0static"
+"""Stands for the route of a file that a middleware served, which is in no URLconf."""
+
+_WITHOUT_ROUTE = {None: UNMATCHED, STATIC_ROUTE: STATIC}
+
+HttpFacts = tuple[str, str | None, int, str, str, tuple[str, ...]]
+"""Method, route, status, view, the language prefix of the route, and the values of those of the
+scheme and ``EXTRA_LABELS`` that ``LABELS`` names."""
+
+
+def _named(facts: HttpFacts) -> tuple[str, ...]:
+    method, route, status, view, language, of_request = facts
+    path = _WITHOUT_ROUTE.get(route) or route_template(str(route), language)
+    return (method, path, str(int(status)), view, *of_request)
+
+
+HTTP_REQUEST = Event(
+    "http",
+    ("method", "path", "status", "view", "scheme"),
+    catalogue.HTTP_REQUESTS,
+    catalogue.HTTP_REQUEST_DURATION,
+    catalogue.HTTP_REQUEST_SIZE,
+    catalogue.HTTP_RESPONSE_SIZE,
+    catalogue.HTTP_RESPONSE_TIME_TO_FIRST_BYTE,
+    catalogue.HTTP_REQUEST_DB_QUERIES,
+    catalogue.HTTP_REQUEST_DB,
+    in_progress=catalogue.HTTP_REQUESTS_IN_FLIGHT,
+    named=_named,
+    has_request=True,
+)
+"""A request: its amounts are 1, seconds, bytes in its body and in that of the response, seconds to
+the first of those, database queries, and the seconds they took. ``UNKNOWN`` stands for an amount
+that is not known."""
+
+WS_CONNECTION = Event(
+    "websocket",
+    (),
+    catalogue.WS_CONNECTIONS,
+    in_progress=catalogue.WS_CONNECTIONS_CURRENT,
+)
+"""A WebSocket connection that is accepted, and in progress until it is closed."""
+
+WS_DISCONNECT = Event(
+    "websocket",
+    ("code",),
+    catalogue.WS_DISCONNECTS,
+    catalogue.WS_CONNECTION_DURATION,
+)
+"""The end of an accepted connection: its amounts are 1 and the seconds it was open."""
+
+WS_REJECTION = Event("websocket", ("reason",), catalogue.WS_CONNECTIONS_REJECTED)
+"""A WebSocket connection that ended before it was accepted."""
+
+WS_MESSAGE_RECEIVED = Event("websocket", ("message_type",), catalogue.WS_MESSAGES_RECEIVED)
+"""A WebSocket message that was received from a client."""
+
+WS_MESSAGE_SENT = Event("websocket", ("message_type",), catalogue.WS_MESSAGES_SENT)
+"""A WebSocket message that was sent to a client."""
+
+EXECUTION = Event(
+    "execution",
+    ("backend", "model", "status"),
+    catalogue.EXECUTIONS,
+    catalogue.EXECUTION_DURATION,
+    in_progress=catalogue.EXECUTIONS_IN_PROGRESS,
+)
+"""An LLM call: its amounts are 1 and seconds."""
+
+EXECUTION_TOKENS = Event("execution", ("backend", "model", "type"), catalogue.EXECUTION_TOKENS)
+FIRST_CHUNK = Event("execution", ("backend", "model"), catalogue.EXECUTION_TIME_TO_FIRST_CHUNK)
+TOKEN_DETAILS = Event("execution", ("type", "backend", "model"), catalogue.EXECUTION_TOKEN_DETAILS)
+EXECUTION_COST = Event("execution", ("backend", "model"), catalogue.EXECUTION_COST_USD)
+
+DB_QUERY = Event(
+    "database",
+    ("operation", "table", "alias"),
+    catalogue.DB_QUERIES,
+    catalogue.DB_QUERY_DURATION,
+)
+"""A database query: its amounts are 1 and seconds."""
+
+DB_CONNECTION = Event("database", (), in_progress=catalogue.DB_CONNECTIONS_CURRENT)
+"""A database connection, in progress from when it is opened until it is closed."""
+
+CACHE_HIT = Event("cache", ("cache",), catalogue.CACHE_HITS)
+"""Lookups that found their key: the amount is the number of keys."""
+
+CACHE_MISS = Event("cache", ("cache",), catalogue.CACHE_MISSES)
+"""Lookups that did not find their key: the amount is the number of keys."""
+
+BACKEND_REQUEST = Event(
+    "backend",
+    ("backend", "endpoint"),
+    catalogue.BACKEND_REQUESTS,
+    catalogue.BACKEND_REQUEST_DURATION,
+    in_progress=catalogue.BACKEND_REQUESTS_IN_PROGRESS,
+)
+"""A request to an upstream API: its amounts are 1 and seconds."""
+
+BACKEND_ERROR = Event("backend", ("backend", "error_type"), catalogue.BACKEND_ERRORS)
+FILE_CHANGE = Event("file_change", ("change_type", "status"), catalogue.FILE_CHANGES)
