@@ -23,7 +23,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory, override_settings
 from django.urls import resolve, set_script_prefix
 
-from tachikoma_metrics.http.measurement import content_length
+from tachikoma_metrics.http.request_labels import content_length
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.registry import UNKNOWN
 from tachikoma_metrics.testing import sample_value, samples

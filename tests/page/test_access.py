@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.middleware import MetricsMiddleware
-from tachikoma_metrics.page.access import read_address
+from tachikoma_metrics.page.addresses import read_address
 from tachikoma_metrics.testing import increase_of, sample_value, samples
 from tests.conftest import found
 

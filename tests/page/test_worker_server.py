@@ -68,7 +68,7 @@ def status(answer: str) -> str:
 def worker(settings) -> Iterator[Worker]:
     port = free_port()
     settings.TACHIKOMA_METRICS = {"WORKER_PORT": port}
-    server = worker_server.serve_page()
+    server = worker_server.serve_metrics()
     assert server is not None
     worker = Worker(port)
     yield worker
@@ -198,7 +198,7 @@ def test_clients_of_a_network_have_so_many_places_and_no_more():
         taken = []
         for one, network in zip(sockets, networks, strict=False):
             taken.append(connections.begin(one, network))
-            connections.read(one)
+            connections.start_scrape(one)
 
         assert taken == [True] * 8 + [False] * 4 + [True] * 8 + [False] * 20
         connections.end(sockets[0])
