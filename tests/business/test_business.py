@@ -18,8 +18,9 @@ from django.test.utils import CaptureQueriesContext
 
 from missions.models import Mission, Spec
 from tachikoma_metrics import METRICS, aupdate_business_metrics, update_business_metrics
-from tachikoma_metrics.business import refresh, snapshot
-from tachikoma_metrics.business.snapshot import CacheStore, DatabaseStore, Snapshot
+from tachikoma_metrics.business import refresh
+from tachikoma_metrics.business.snapshot import EMPTY, Snapshot
+from tachikoma_metrics.business.snapshot_store import CacheStore, DatabaseStore
 from tachikoma_metrics.models import BusinessSnapshot
 from tachikoma_metrics.testing import sample_value, samples
 from tests.conftest import found
@@ -171,7 +172,7 @@ def test_no_name_that_others_have_on_a_page_is_taken(settings: Any, name: str):
     counted = {name: {"model": "missions.Mission"}}
     settings.TACHIKOMA_METRICS = {"NAMESPACE": "shop", "BUSINESS_METRICS": counted}
 
-    assert "name should be another" in found()["E011"].msg
+    assert "name is already used" in found()["E011"].msg
 
 
 def test_the_name_of_a_measured_family_is_not_taken(declare: Declare):
@@ -179,7 +180,7 @@ def test_the_name_of_a_measured_family_is_not_taken(declare: Declare):
     METRICS.http_requests_total.labels("GET", "/", "200").inc()
     update_business_metrics()
 
-    assert "name should be another" in found()["E011"].msg
+    assert "name is already used" in found()["E011"].msg
     assert shown("http_requests") == {}
     assert sample_value("http_requests_total", method="GET", path="/", status="200") == 1
 
@@ -384,7 +385,7 @@ def test_a_dry_run_keeps_nothing(declare: Declare):
     done = refresh(dry_run=True)
 
     assert done is not None
-    assert done.snapshot.families[0].counts == {(): 0}
+    assert done.snapshot.metrics[0].counts == {(): 0}
     assert not BusinessSnapshot.objects.exists()
 
 
@@ -445,7 +446,7 @@ def test_a_database_that_hangs_is_waited_for_once(
 
     def hang(self: object) -> Snapshot:
         goes_on.wait(30)
-        return snapshot.NOTHING
+        return EMPTY
 
     monkeypatch.setattr(CacheStore, "read", hang)
     METRICS.reset()
@@ -495,19 +496,25 @@ def test_a_snapshot_outlives_a_clean_up_that_fails(
 @pytest.mark.parametrize(
     ("families", "said"),
     [
-        ({"x": {"model": "missions.Nothing"}}, "model should be that of an installed app"),
-        ({"x": {"model": "nothing"}}, "model should be that of an installed app"),
+        ({"x": {"model": "missions.Nothing"}}, "model must be `app.Model` of an installed app"),
+        ({"x": {"model": "nothing"}}, "model must be `app.Model` of an installed app"),
         ({"x": {"model": "missions.Spec", "labels": {"a": "nothing"}}}, "name fields of"),
         ({"x": {"model": "missions.Spec", "filter": {"nothing": 1}}}, "name fields of"),
-        ({"x": {"model": "missions.Spec", "labels": {"le": "title"}}}, "'le' should be a legal"),
-        ({"x-y": {"model": "missions.Spec"}}, "legal metric name"),
-        ({"http_requests_total": {"model": "missions.Spec"}}, "name should be another"),
-        ({"specs_total": {"model": "missions.Spec", "labels": {"a": "title"}}}, "of ['status']"),
-        ({"cache_hits": {"model": "missions.Spec"}}, "name should be another"),
-        ({"process_x": {"model": "missions.Spec"}}, "name should be another"),
-        ({"x": {"model": "missions.Spec", "filter": {"created_at__gt": "no"}}}, "name fields of"),
+        (
+            {"x": {"model": "missions.Spec", "labels": {"le": "title"}}},
+            "'le' must be a valid",
+        ),
+        ({"x-y": {"model": "missions.Spec"}}, "valid metric name"),
+        ({"http_requests_total": {"model": "missions.Spec"}}, "name is already used"),
+        ({"specs_total": {"model": "missions.Spec", "labels": {"a": "title"}}}, "among ['status']"),
+        ({"cache_hits": {"model": "missions.Spec"}}, "name is already used"),
+        ({"process_x": {"model": "missions.Spec"}}, "name is already used"),
+        (
+            {"x": {"model": "missions.Spec", "filter": {"created_at__gt": "no"}}},
+            "name fields of",
+        ),
         ({"x": {"callable": "tests.nothing.at_all"}}, "cannot be imported"),
-        ({"x": {"callable": "tests.business.test_business.SPECS"}}, "should be a callable"),
+        ({"x": {"callable": "tests.business.test_business.SPECS"}}, "must be a callable"),
         (
             {"x": {"callable": "tests.business.test_business.answer", "filter": {"a": 1}}},
             "left out",
@@ -554,8 +561,8 @@ def test_a_cache_of_one_process_is_refused_as_a_store(declare: Declare):
         ("numbers", ["x"], "each value of `x`; it returned a dictionary with the key ('a', True)."),
         ("answer", ["x", "y"], "for each tuple of values of `x`, `y`; it returned 42."),
         ("numbers", [], "a number, as the metric is declared without `labels`; it returned a"),
-        ("nonsense", [], "A count should be a number; got 'many'."),
-        ("nothing", [], "A count should be a number; got None."),
+        ("nonsense", [], "A count must be a number; got 'many'."),
+        ("nothing", [], "A count must be a number; got None."),
     ],
 )
 def test_an_answer_of_the_wrong_kind_is_told_in_words(

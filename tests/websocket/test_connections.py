@@ -12,7 +12,7 @@ from django.test import override_settings
 
 from tachikoma_metrics.asgi import WebSocketMetricsMiddleware
 from tachikoma_metrics.testing import sample_value, samples
-from tachikoma_metrics.websocket.message_types import MOST_PARSED
+from tachikoma_metrics.websocket.message_types import MAX_PARSED_LENGTH
 
 SCOPE = {"type": "websocket", "path": "/"}
 CONNECT = {"type": "websocket.connect"}
@@ -512,7 +512,7 @@ TEXTS = [
     ('{"type": ' + "1" * 5000 + "}", "invalid"),
     ('{"a": ' * 2500, "invalid"),
     ('{"a": ' * 100_000, "other"),
-    (json.dumps({"type": "move", "of": "x" * MOST_PARSED}), "other"),
+    (json.dumps({"type": "move", "of": "x" * MAX_PARSED_LENGTH}), "other"),
 ]
 
 
