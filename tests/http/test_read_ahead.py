@@ -35,7 +35,6 @@ async def test_both_kinds_of_stream_are_measured_under_asgi(url: str):
 
 
 FIRST_BYTE = "http_response_time_to_first_byte_seconds"
-
 SHOWING_FIRST_BYTE = override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": [FIRST_BYTE]})
 
 

@@ -12,7 +12,6 @@ from tachikoma_metrics.middleware import MetricsMiddleware
 
 TOKEN = "a-token-that-is-hard-to-guess"
 OTHER_TOKEN = "another-one-for-the-rotation"
-
 FORWARDED = "x-forwarded-for"
 BROWSER_HEADERS = {"accept-language": "en"}
 

@@ -9,11 +9,7 @@ from django.core.checks import run_checks
 from django.test import override_settings
 
 from tests.conftest import found
-from tests.page.scraping import (
-    TOKEN,
-    Declare,
-    scrape,
-)
+from tests.page.scraping import TOKEN, Declare, scrape
 
 
 def test_a_permission_is_evaluated_last(declare: Declare):

@@ -8,12 +8,7 @@ import pytest
 from django.test import Client
 
 from tachikoma_metrics.testing import sample_value
-from tests.page.scraping import (
-    OTHER_TOKEN,
-    TOKEN,
-    Declare,
-    scrape,
-)
+from tests.page.scraping import OTHER_TOKEN, TOKEN, Declare, scrape
 
 
 @pytest.mark.parametrize(

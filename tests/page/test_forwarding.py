@@ -7,13 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.page.scraping import (
-    BROWSER_HEADERS,
-    FORWARDED,
-    TOKEN,
-    Declare,
-    scrape,
-)
+from tests.page.scraping import BROWSER_HEADERS, FORWARDED, TOKEN, Declare, scrape
 
 PROXY_HEADERS = {
     "x-forwarded-proto": "https",

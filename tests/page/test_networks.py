@@ -8,12 +8,7 @@ import pytest
 from django.test import AsyncClient, Client
 
 from tests.conftest import found
-from tests.page.scraping import (
-    FORWARDED,
-    TOKEN,
-    Declare,
-    scrape,
-)
+from tests.page.scraping import FORWARDED, TOKEN, Declare, scrape
 
 ALLOWED: list[tuple[str | None, dict[str, str]]] = [
     ("127.0.0.1", {}),

@@ -12,14 +12,7 @@ from prometheus_client.registry import Collector
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.testing import increase_of, sample_value, samples
-from tests.page.scraping import (
-    BROWSER_HEADERS,
-    FORWARDED,
-    TOKEN,
-    Declare,
-    scrape,
-    scrape_asgi,
-)
+from tests.page.scraping import BROWSER_HEADERS, FORWARDED, TOKEN, Declare, scrape, scrape_asgi
 
 
 @pytest.mark.parametrize(
