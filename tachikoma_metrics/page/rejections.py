@@ -81,7 +81,7 @@ BY_SETTINGS = Rejection(
     title="Access denied",
 )
 BY_ERROR = Rejection(
-    403, "error", "the access check failed. See the server log.", title="Access denied"
+    403, "error", "access could not be decided. See the server log.", title="Access denied"
 )
 BUSY = Rejection(503, "busy", "too many connections.")
 
