@@ -13,7 +13,7 @@ import pkgutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import CodeType, FrameType
 from typing import Any
 from unittest import mock
@@ -69,6 +69,9 @@ STAND_AROUND_THE_APP = {
     "cache.lookups:Call.returned",
     "cache.lookups:Get.returned",
     "cache.lookups:_begun",
+    "cache.lookups:call",
+    "cache.lookups:get",
+    "cache.lookups:is_simple",
     "cache.lookups:_concluded",
     "http.measurement:Measurement.complete",
     "http.measurement:Measurement.end",
@@ -297,11 +300,27 @@ def raise_instead(name: str) -> Callable[..., Any]:
     return raising
 
 
-def replaced(owner: Any, name: str) -> Any:
+@contextmanager
+def replaced(owner: Any, name: str) -> Iterator[None]:
+    """Replace a function, also in the modules of its folder that import it by name."""
     raising = raise_instead(name)
-    return mock.patch.object(
-        owner, name, property(raising) if isinstance(vars(owner)[name], property) else raising
-    )
+    original = vars(owner)[name]
+    with ExitStack() as stack:
+        if isinstance(original, property):
+            stack.enter_context(mock.patch.object(owner, name, property(raising)))
+        else:
+            for holder in (owner, *_importers(original, name)):
+                stack.enter_context(mock.patch.object(holder, name, raising))
+        yield
+
+
+def _importers(function: Any, name: str) -> list[Any]:
+    """Return the modules of the function's own folder that import it by name."""
+    folder = function.__module__.rpartition(".")[0]
+    if folder == tachikoma_metrics.__name__:
+        return []
+    modules = [module for key, module in sys.modules.items() if key.startswith(f"{folder}.")]
+    return [module for module in modules if vars(module).get(name) is function]
 
 
 @pytest.mark.parametrize(("owner", "name"), list(functions()))
