@@ -333,7 +333,7 @@ def test_a_forgotten_app_is_told_in_the_log(project: MakeProject):
     )
 
     assert done.stdout == "200 404\n"
-    assert done.stderr.count('`INSTALLED_APPS` should have "tachikoma_metrics"') == 1
+    assert done.stderr.count('`INSTALLED_APPS` must contain "tachikoma_metrics"') == 1
     assert "Traceback" not in done.stderr
 
 
