@@ -54,7 +54,7 @@ def test_an_app_that_is_not_installed_is_logged(project: MakeProject):
     )
 
     assert done.stdout == "200 404\n"
-    assert done.stderr.count('`INSTALLED_APPS` should have "tachikoma_metrics"') == 1
+    assert done.stderr.count('`INSTALLED_APPS` must contain "tachikoma_metrics"') == 1
     assert "Traceback" not in done.stderr
 
 

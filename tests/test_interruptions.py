@@ -30,7 +30,7 @@ from tachikoma_metrics.backends import instrument_client
 from tachikoma_metrics.catalogue.labels import route_template
 from tachikoma_metrics.exposition import TEXT
 from tachikoma_metrics.exposition.parse import parse_text
-from tachikoma_metrics.http import measurement
+from tachikoma_metrics.http import dropped_bodies
 from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.testing import sample_value
@@ -254,11 +254,11 @@ IN_PROGRESS = {
 
 
 def _totals(counter: str) -> tuple[float, dict[str, float]]:
-    """Return the total of a counter, and what is in progress, as they are exposed."""
-    measurement.finish_dropped()
-    samples = parse_text(METRICS.expose(TEXT, frozenset({counter, *IN_PROGRESS})))
-    in_progress = {name: value for (name, _), value in samples.items() if name in IN_PROGRESS}
-    return sum(value for (name, _), value in samples.items() if name == counter), in_progress
+    """Return what was counted so far, and what is in progress, as a scrape shows them."""
+    dropped_bodies.finish_dropped()
+    page = parse_text(METRICS.expose(TEXT, frozenset({counter, *IN_PROGRESS})))
+    in_progress = {name: value for (name, _), value in page.items() if name in IN_PROGRESS}
+    return sum(value for (name, _), value in page.items() if name == counter), in_progress
 
 
 @pytest.fixture

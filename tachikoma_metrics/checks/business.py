@@ -12,7 +12,8 @@ from django.core.checks import CheckMessage, Tags, register
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import business, conf
-from tachikoma_metrics.business.families import declared, obstacles
+from tachikoma_metrics.business.declarations import declared
+from tachikoma_metrics.business.validation import problems
 from tachikoma_metrics.checks.messages import error, example, warning
 
 _CACHES_OF_ONE_PROCESS = (LocMemCache, DummyCache)
@@ -24,11 +25,11 @@ def check_business_metrics(**kwargs: Any) -> list[CheckMessage]:
     return [
         error(
             "E011",
-            f'BUSINESS_METRICS["{family.name}"] cannot be counted: {obstacle.says}',
-            obstacle.remedy,
+            f'BUSINESS_METRICS["{family.name}"] cannot be counted: {problem.message}',
+            problem.hint,
         )
         for family in declared()
-        for obstacle in obstacles(family)
+        for problem in problems(family)
     ]
 
 

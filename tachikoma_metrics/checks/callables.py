@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.module_loading import import_string
 
-from tachikoma_metrics.business.callables import is_coroutine_function, trouble_with_arguments
+from tachikoma_metrics.business.callables import is_coroutine_function, signature_error
 
 
 def trouble_with(dotted_path: str) -> str:
@@ -25,5 +25,5 @@ def trouble_with_request_to(dotted_path: str) -> str:
     trouble = trouble_with(dotted_path)
     if trouble:
         return trouble
-    reason = trouble_with_arguments(import_string(dotted_path), object())
+    reason = signature_error(import_string(dotted_path), object())
     return reason and f"cannot be called with the request alone: {reason}"

@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, register
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.checks.messages import warning
-from tachikoma_metrics.websocket import routing
+from tachikoma_metrics.websocket import static_analysis
 
 
 @register
@@ -25,5 +25,5 @@ def check_websockets_are_measured(**kwargs: Any) -> list[CheckMessage]:
             "WebSocketMetricsMiddleware(ProtocolTypeRouter({...}))",
         )
         for module in conf.asgi_modules()
-        if routing.unmeasured(module)
+        if static_analysis.bypasses_middleware(module)
     ]

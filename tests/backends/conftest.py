@@ -8,7 +8,7 @@ import requests
 from django.test import override_settings
 
 from tachikoma_metrics.backends import instrument_client
-from tachikoma_metrics.http import measurement
+from tachikoma_metrics.http import dropped_bodies
 from tests.backends.measured_clients import (
     IN_PROGRESS,
     in_progress,
@@ -22,7 +22,7 @@ def _nothing_stays_in_progress() -> Iterator[None]:
     with override_settings(TACHIKOMA_METRICS=IN_PROGRESS):
         yield
         gc.collect()
-        measurement.finish_dropped()
+        dropped_bodies.finish_dropped()
         assert in_progress() in (0, None)
         assert instrumentation_errors() == 0
 
