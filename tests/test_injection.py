@@ -89,7 +89,7 @@ STAND_AROUND_THE_APP = {
     "http.streams:MeasuredStream.__next__",
     "http.streams:as_bytes",
     "llm.tokens:Tokens.__init__",
-    "recording.subclasses:alike",
+    "recording.subclasses:imitating",
     "backends.backend:Backend.attempt",
     "backends.object_proxies:MeasuredCall.__call__",
     "backends.object_proxies:MeasuredCall.__init__",

@@ -16,11 +16,11 @@ from tachikoma_metrics.backends.backend import Backend
 from tachikoma_metrics.backends.bodies import follow_httpx, follow_requests
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.recording.subclasses import (
-    alike,
-    derived,
-    give,
-    is_derived,
+    imitating,
+    is_measured_class,
+    measured_subclass,
     reduce_as_original,
+    set_class,
 )
 
 _MAX_CLASSES = 64
@@ -34,13 +34,13 @@ _sending_session: ContextVar[Any] = ContextVar("sending_session", default=None)
 
 def measure_client(client: Any, backend: Backend) -> bool:
     """Replace the client's class by a measured subclass; return False where that is impossible."""
-    if is_derived(type(client)):
+    if is_measured_class(type(client)):
         return True
     try:
         derive = next(derive for name, derive in _DERIVED.items() if hasattr(type(client), name))
         _backends[client] = backend
         original: Any = type(client)
-        give(client, derive(original))
+        set_class(client, derive(original))
     except Exception as error:
         pass_on(error)
         # The client has another interface, or its class cannot be subclassed or replaced.
@@ -58,7 +58,7 @@ def _measured_client(original: Any) -> Any:
         return transport if backend is None else RequestTransport(transport, backend)
 
     members = {"_transport_for_url": _transport_for_url, "__reduce_ex__": reduce_as_original}
-    measured: Any = derived(original, members, _measured_client)
+    measured: Any = measured_subclass(original, members, _measured_client)
     return measured
 
 
@@ -82,11 +82,11 @@ def _measured_session(original: Any) -> Any:
         return adapter if backend is None else RequestTransport(adapter, backend)
 
     members = {
-        "send": alike(send, original.send),
-        "get_adapter": alike(get_adapter, original.get_adapter),
+        "send": imitating(send, original.send),
+        "get_adapter": imitating(get_adapter, original.get_adapter),
         "__reduce_ex__": reduce_as_original,
     }
-    measured: Any = derived(original, members, _measured_session)
+    measured: Any = measured_subclass(original, members, _measured_session)
     return measured
 
 

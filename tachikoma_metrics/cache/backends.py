@@ -36,11 +36,11 @@ from tachikoma_metrics.cache.lookups import (
 )
 from tachikoma_metrics.cache.shared_sizes import query_sizes
 from tachikoma_metrics.recording.subclasses import (
-    alike,
-    derived,
-    give,
-    is_derived,
+    imitating,
+    is_measured_class,
+    measured_subclass,
     reduce_as_original,
+    set_class,
 )
 from tachikoma_metrics.registry import METRICS
 
@@ -123,13 +123,13 @@ def _instrument(backend: Any, alias: str) -> None:
     """
     original: Any = type(backend)
     try:
-        if is_derived(original) or not conf.config().instruments_cache(alias):
+        if is_measured_class(original) or not conf.config().instruments_cache(alias):
             return
         instrument = _instrument_of(alias)
         instrument.has_known_client = has_known_client(backend)
         entries = vars(backend)["_cache"] if isinstance(backend, LocMemCache) else None
         instrument.set_local_entries(entries)
-        give(backend, _measured_class(original, alias))
+        set_class(backend, _measured_class(original, alias))
         for name, method in _replaced_methods(backend).items():
             vars(backend)[name] = _measure_replaced(backend, name, method, instrument)
     except Exception as error:
@@ -171,7 +171,7 @@ def _measure_replaced(
 ) -> Callable[..., Any]:
     """Return a measuring form of ``method``, which is set on the object itself."""
     measuring = _measuring(method, name, instrument, lambda backend: method)
-    return alike(functools.partial(measuring, backend), method)
+    return imitating(functools.partial(measuring, backend), method)
 
 
 @functools.lru_cache(_MAX_CLASSES)
@@ -186,7 +186,9 @@ def _measured_class(original: Any, alias: str) -> Any:
         super(measured, backend).__setattr__(name, value)
 
     members = {"__reduce_ex__": reduce_as_original, "__setattr__": __setattr__}
-    measured: Any = derived(original, members, functools.partial(_measured_class, alias=alias))
+    measured: Any = measured_subclass(
+        original, members, functools.partial(_measured_class, alias=alias)
+    )
     for name in _METHODS:
         method = getattr(original, name, None)
         if method is not None and iscoroutinefunction(method) == (name in ASYNC_METHODS):
@@ -212,7 +214,7 @@ def _fast_get(
         finally:
             instrument.record_size()
 
-    return alike(fast_get, general)
+    return imitating(fast_get, general)
 
 
 def _find_original(measured: type[Any], name: str) -> Callable[[Any], Method]:
@@ -244,4 +246,4 @@ def _measuring(
         finally:
             instrument.record_size()
 
-    return alike(measuring_async if iscoroutinefunction(method) else measuring, method)
+    return imitating(measuring_async if iscoroutinefunction(method) else measuring, method)

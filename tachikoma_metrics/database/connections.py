@@ -25,7 +25,12 @@ from tachikoma_metrics.database.queries import MeasuringWrapper
 from tachikoma_metrics.database.statements import labels_of
 from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.recording.events import DB_CONNECTION
-from tachikoma_metrics.recording.subclasses import alike, derived, give, is_derived
+from tachikoma_metrics.recording.subclasses import (
+    imitating,
+    is_measured_class,
+    measured_subclass,
+    set_class,
+)
 from tachikoma_metrics.registry import METRICS, Progress
 from tachikoma_metrics.store import STORE
 
@@ -72,8 +77,8 @@ def _instrument_connection(connection: BaseDatabaseWrapper) -> None:
     if config().instruments_database(connection.alias):
         _measure_queries(connection)
         kind: Any = type(connection)
-        if not is_derived(kind):
-            give(connection, _measured_class(kind))
+        if not is_measured_class(kind):
+            set_class(connection, _measured_class(kind))
         _count_open(connection)
 
 
@@ -117,10 +122,10 @@ def _measured_class(original: Any) -> Any:
             _count_closed(connection, owner)
 
     members = {
-        "close": alike(close, original.close),
-        "_close": alike(_close, original._close),
+        "close": imitating(close, original.close),
+        "_close": imitating(_close, original._close),
     }
-    measured: Any = derived(original, members, _measured_class)
+    measured: Any = measured_subclass(original, members, _measured_class)
     return measured
 
 

@@ -18,7 +18,7 @@ _MARK = "_is_measured_by_tachikoma_metrics"
 _CLASS: Any = vars(object)["__class__"]
 
 
-def derived(
+def measured_subclass(
     original: Any, members: Mapping[str, Any], derive: Callable[[Any], Any] | None = None
 ) -> Any:
     """Return a subclass of ``original`` that looks like it, and has ``members``.
@@ -38,12 +38,12 @@ def derived(
     return type(original)(original.__name__, (original,), namespace)
 
 
-def is_derived(kind: Any) -> bool:
+def is_measured_class(kind: Any) -> bool:
     """Return whether ``kind`` is such a subclass."""
     return hasattr(kind, _MARK)
 
 
-def give(measured: Any, kind: Any) -> None:
+def set_class(measured: Any, kind: Any) -> None:
     """Set the class of an object to ``kind``; raise TypeError if their layouts differ."""
     # Not through the object's __setattr__, which its class may override.
     _CLASS.__set__(measured, kind)
@@ -52,7 +52,7 @@ def give(measured: Any, kind: Any) -> None:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def alike(method: Function, original: Any) -> Function:
+def imitating(method: Function, original: Any) -> Function:
     """Return ``method`` with the name, the docstring and the signature of ``original``.
 
     It has no ``__wrapped__`` but that of the original, so that code which counts or removes
@@ -70,11 +70,11 @@ def alike(method: Function, original: Any) -> Function:
 def _giving(derive: Callable[[Any], Any] | None) -> Callable[[Any, Any], None]:
     def give_instead(measured: Any, kind: Any) -> None:
         try:
-            mine = kind if derive is None or is_derived(kind) else derive(kind)
+            mine = kind if derive is None or is_measured_class(kind) else derive(kind)
         except Exception as error:
             pass_on(error)
             mine = kind
-        give(measured, mine)
+        set_class(measured, mine)
 
     return give_instead
 

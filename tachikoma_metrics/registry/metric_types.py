@@ -121,7 +121,7 @@ def make(
         labels=label_names,
         bounds=(*map(float, buckets), math.inf) if buckets else (),
         mode=_mode(family) if isinstance(family, Gauge) else "",
-        is_ours=True,
+        is_builtin=True,
         lost=lost.removesuffix("_total"),
     )
     closed = family.closed_label_names

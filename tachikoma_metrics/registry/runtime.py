@@ -18,7 +18,7 @@ _GC = {
 }
 
 GC_FAMILIES = {
-    fact: Declaration("counter", name, help_, labels=("generation",), is_ours=True)
+    fact: Declaration("counter", name, help_, labels=("generation",), is_builtin=True)
     for fact, (name, help_) in _GC.items()
 }
 """The metrics of prometheus_client's ``GCCollector``, by their key in ``gc.get_stats``."""

@@ -61,7 +61,7 @@ class Snapshot:
             self._families = {}
             for family in families:
                 declaration = family.declaration
-                key = (declaration.is_ours, declaration.name)
+                key = (declaration.is_builtin, declaration.name)
                 self._families.setdefault(key, []).append(family)
         return is_old
 
@@ -125,7 +125,11 @@ class Snapshot:
         """
         for key, families in list(self._found.items()):
             declaration = families[0].declaration
-            if key not in self._exposed and not declaration.is_ours and not STORE.owns(declaration):
+            if (
+                key not in self._exposed
+                and not declaration.is_builtin
+                and not STORE.owns(declaration)
+            ):
                 yield MergedMetric(declaration, self._take(declaration))
 
     def _catalogued(self, metric: GuardedMetric) -> Iterable[Metric]:
@@ -154,7 +158,7 @@ class Snapshot:
         return [Family(declaration, list(found), lines, list(found.values()))] if found else []
 
     def _take(self, declaration: Declaration) -> list[Family]:
-        key = (declaration.is_ours, declaration.name)
+        key = (declaration.is_builtin, declaration.name)
         self._exposed.add(key)
         found = self._found.get(key, [])
         if self.is_multiprocess:

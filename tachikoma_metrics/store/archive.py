@@ -230,7 +230,7 @@ def _is_of_service(series: Series, total: Total) -> bool:
     """Return whether anything was counted that not every process counts."""
     declaration = series.declaration
     return any(total.values) and not (
-        declaration.is_ours and declaration.name.startswith(_OF_PROCESSES)
+        declaration.is_builtin and declaration.name.startswith(_OF_PROCESSES)
     )
 
 

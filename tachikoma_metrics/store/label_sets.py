@@ -78,7 +78,7 @@ def without_former(interned: InternedLabelSets, indexes: list[FileIndex]) -> lis
 
     def is_current(number: int) -> bool:
         declaration = interned.series[number].declaration
-        known = declared.get((declaration.is_ours, declaration.name))
+        known = declared.get((declaration.is_builtin, declaration.name))
         return known is None or declaration in known
 
     def current(index: FileIndex) -> FileIndex:
@@ -96,7 +96,7 @@ def _declared(
     for index in indexes:
         if not index.is_archive:
             for declaration in {interned.series[number].declaration for number in index.firsts}:
-                key = (declaration.is_ours, declaration.name)
+                key = (declaration.is_builtin, declaration.name)
                 declared.setdefault(key, set()).add(declaration)
     return declared
 

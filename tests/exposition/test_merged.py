@@ -66,7 +66,7 @@ def test_a_total_of_an_earlier_run_is_exposed_until_its_declaration_changes():
 def test_gauges_of_two_declarations_are_the_last_one_or_the_sum_by_their_mode():
     for mode, value in (("livesum", 5.0), ("livemax", 3.0)):
         one = Declaration("gauge", "level", mode=mode)
-        other = Declaration("gauge", "level", mode=mode, is_ours=True)
+        other = Declaration("gauge", "level", mode=mode, is_builtin=True)
         records = [(one, [2.0, 1.0, 0, 0, 0]), (other, [3.0, 1.0, 0, 0, 0])]
         readings = [reading(number, record) for number, record in enumerate(records)]
 

@@ -6,7 +6,9 @@ import pytest
 
 from tachikoma_metrics.store import Declaration, Series, gauges
 
-IN_PROGRESS = Declaration("gauge", "jobs", labels=("x",), mode="livesum", is_ours=True, lost="gone")
+IN_PROGRESS = Declaration(
+    "gauge", "jobs", labels=("x",), mode="livesum", is_builtin=True, lost="gone"
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +27,7 @@ def test_operations_in_progress_remain_in_the_counter_of_lost_ones(
 ):
     ((series, remaining),) = gauges.remaining(Series(IN_PROGRESS, ("a",)), values)
 
-    assert series == Series(Declaration("counter", "gone", labels=("x",), is_ours=True), ("a",))
+    assert series == Series(Declaration("counter", "gone", labels=("x",), is_builtin=True), ("a",))
     assert remaining == [lost]
 
 

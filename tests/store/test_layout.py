@@ -28,7 +28,7 @@ SERIES = st.builds(
             Declaration("counter", "a", labels=("x",)),
             Declaration("gauge", "b", "Help \ud800.", labels=("x",), mode="max"),
             Declaration("histogram", "c", labels=("x",), bounds=(0.5, math.inf)),
-            Declaration("summary", "d", labels=("x",), is_ours=True),
+            Declaration("summary", "d", labels=("x",), is_builtin=True),
         ]
     ),
     st.tuples(st.text(max_size=20)),

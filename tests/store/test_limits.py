@@ -124,8 +124,10 @@ def merged(*readings: Reading, **limits: Limit) -> dict[str, dict[Values, list[f
 
 
 def test_label_sets_above_the_limit_are_added_up_in_all_lines():
-    times = Declaration("histogram", "times", labels=("path",), bounds=(1, math.inf), is_ours=True)
-    jobs = Declaration("gauge", "jobs", labels=("kind",), mode="mostrecent", is_ours=True)
+    times = Declaration(
+        "histogram", "times", labels=("path",), bounds=(1, math.inf), is_builtin=True
+    )
+    jobs = Declaration("gauge", "jobs", labels=("kind",), mode="mostrecent", is_builtin=True)
     slots = [
         reading(
             number,
@@ -146,7 +148,7 @@ def test_label_sets_above_the_limit_are_added_up_in_all_lines():
 
 def test_counters_of_lost_operations_are_limited_too():
     jobs = Declaration(
-        "gauge", "jobs", labels=("kind",), mode="livesum", is_ours=True, lost="jobs_lost"
+        "gauge", "jobs", labels=("kind",), mode="livesum", is_builtin=True, lost="jobs_lost"
     )
     dead = reading(0, {Series(jobs, (kind,)): 2.0 for kind in "cba"}, is_held=False)
     alive = reading(1, {Series(jobs, (kind,)): 3.0 for kind in "cda"})

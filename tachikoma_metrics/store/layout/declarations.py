@@ -35,7 +35,7 @@ class Declaration:
 
     ``name`` is prometheus_client's: a counter's is without ``_total``. ``bounds`` are
     a histogram's upper bounds with ``+Inf``; ``mode`` is a gauge's multi-process mode
-    or "" (see ``gauges``). ``is_ours`` distinguishes a metric of the catalogue from one of the
+    or "" (see ``gauges``). ``is_builtin`` distinguishes a metric of the catalogue from one of the
     project with the same name. ``lost`` is the name of the counter to which a gauge's value is
     added when its process dies, or "".
     """
@@ -47,13 +47,13 @@ class Declaration:
     labels: tuple[str, ...] = ()
     bounds: tuple[float, ...] = ()
     mode: str = ""
-    is_ours: bool = False
+    is_builtin: bool = False
     lost: str = ""
 
     @cached_property
     def counter_of_lost(self) -> Declaration:
         """Return the counter that ``lost`` names."""
-        return Declaration(COUNTER, self.lost, labels=self.labels, is_ours=self.is_ours)
+        return Declaration(COUNTER, self.lost, labels=self.labels, is_builtin=self.is_builtin)
 
     @cached_property
     def width(self) -> int:
@@ -67,7 +67,7 @@ class Declaration:
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.type, self.name, self.labels, self.mode, self.is_ours))
+        return hash((self.type, self.name, self.labels, self.mode, self.is_builtin))
 
     def __hash__(self) -> int:
         return self._hash

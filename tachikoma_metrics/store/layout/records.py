@@ -117,7 +117,7 @@ def _words_of(declaration: Declaration) -> bytes:
 
 @lru_cache(1024)
 def _declaration(words: bytes) -> Declaration:
-    type_, name, help_, unit, labels, bounds, mode, is_ours, lost = json.loads(words)
+    type_, name, help_, unit, labels, bounds, mode, is_builtin, lost = json.loads(words)
     declaration = Declaration(
         str(type_),
         str(name),
@@ -126,7 +126,7 @@ def _declaration(words: bytes) -> Declaration:
         _strings(labels),
         tuple(float(bound) for bound in bounds),
         str(mode),
-        bool(is_ours),
+        bool(is_builtin),
         str(lost),
     )
     problem = problem_with(declaration)

@@ -32,7 +32,7 @@ class Overflow:
 
     def targets(self, declaration: Declaration, numbers: list[int]) -> dict[int, int]:
         """Return the label sets above the limit, each with the one it is added to."""
-        limit = self._limits.get(declaration.name) if declaration.is_ours else None
+        limit = self._limits.get(declaration.name) if declaration.is_builtin else None
         if limit is None or len(numbers) < limit.most:
             return {}
         number_of = {self._interned.series[number].labels: number for number in numbers}
