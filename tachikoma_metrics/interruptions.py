@@ -18,6 +18,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Iterator
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
@@ -37,6 +38,8 @@ _BEGINS_BEFORE_ITS_CODE = "RESUME" not in dis.opmap
 """Whether the interpreter checks for exceptions before a function's first instruction, as 3.10."""
 _COLLECTS_ARGUMENTS = 0x04
 """https://docs.python.org/3/library/inspect.html#inspect.CO_VARARGS"""
+_IS_THROWN_INTO = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
+"""Code whose ``throw()`` raises before its first instruction, by a call of the application."""
 
 
 def is_interruption(error: BaseException) -> bool:
@@ -125,11 +128,16 @@ def _is_thrown(error: Exception, innermost: TracebackType) -> bool:
     """Return whether no instruction of the innermost frame can have raised the exception."""
     code, place = innermost.tb_frame.f_code, innermost.tb_lasti
     operation = _operation(code, place)
-    has_not_begun = _BEGINS_BEFORE_ITS_CODE and place < 0 and bool(code.co_code)
-    if has_not_begun or operation in _CANNOT_RAISE:
+    if _has_not_begun(code, place) or operation in _CANNOT_RAISE:
         return True
     is_known = _package(innermost.tb_frame) in _KNOWN_TO_RAISE_IN_PYTHON
     return is_known and operation != _RAISE and _is_class_alone(error)
+
+
+def _has_not_begun(code: CodeType, place: int) -> bool:
+    """Return whether the exception came before the first instruction of a function."""
+    is_before_it = _BEGINS_BEFORE_ITS_CODE and place < 0 and bool(code.co_code)
+    return is_before_it and not code.co_flags & _IS_THROWN_INTO
 
 
 def _operation(code: CodeType, place: int) -> int | None:
