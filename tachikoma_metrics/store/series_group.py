@@ -79,9 +79,7 @@ class SeriesGroup:
                     amount = amounts[place]
                     if amount is not UNKNOWN:
                         if bounds is None:
-                            memory[index] += (
-                                amount  # An index of None raises TypeError: the slow path.
-                            )
+                            memory[index] += amount  # None raises TypeError: the slow path.
                         else:
                             bucket = first_bucket + bisect_left(bounds, amount)
                             memory[index] += amount
