@@ -11,6 +11,12 @@ https://prometheus.io/docs/practices/naming/
 
 from __future__ import annotations
 
+from tachikoma_metrics.catalogue.commands import (
+    COMMAND_LAST_SUCCESS_TIMESTAMP,
+    COMMAND_RUN_DURATION,
+    COMMAND_RUNS,
+    COMMANDS,
+)
 from tachikoma_metrics.catalogue.definitions import (
     Buckets,
     Counter,
@@ -18,6 +24,19 @@ from tachikoma_metrics.catalogue.definitions import (
     Gauge,
     Histogram,
     Label,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    BEAT,
+    BEAT_ENTRY_OVERDUE,
+    BEAT_LAST_TICK_TIMESTAMP,
+    TASK_LAST_SUCCESS_TIMESTAMP,
+    TASK_QUEUE_LENGTH,
+    TASK_QUEUE_WAIT,
+    TASK_RUN_DURATION,
+    TASK_RUNS,
+    TASK_RUNS_IN_PROGRESS,
+    TASK_SENDS,
+    TASK_SYSTEMS,
 )
 
 LATENCY_BUCKETS: Buckets = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -453,8 +472,27 @@ SCRAPE_DURATION = Gauge(
     recorded_by=_OURSELVES,
 )
 
+_OF_TASKS_AND_COMMANDS = (
+    TASK_SENDS,
+    TASK_RUNS,
+    TASK_RUN_DURATION,
+    TASK_QUEUE_WAIT,
+    TASK_RUNS_IN_PROGRESS,
+    TASK_QUEUE_LENGTH,
+    TASK_LAST_SUCCESS_TIMESTAMP,
+    BEAT_LAST_TICK_TIMESTAMP,
+    BEAT_ENTRY_OVERDUE,
+    COMMAND_RUNS,
+    COMMAND_RUN_DURATION,
+    COMMAND_LAST_SUCCESS_TIMESTAMP,
+)
+
 FAMILIES: dict[str, Family] = {
-    family.name: family for family in list(globals().values()) if isinstance(family, Family)
+    family.name: family
+    for family in (
+        *(one for one in list(globals().values()) if isinstance(one, Family)),
+        *_OF_TASKS_AND_COMMANDS,
+    )
 }
 """Every family by its name, in the order in which they are declared."""
 
@@ -465,7 +503,10 @@ _OF_LOST = frozenset(
 SPECIFIED: tuple[Family, ...] = tuple(
     family
     for family in FAMILIES.values()
-    if not family.opt_in and not family.is_own_health and family.name not in _OF_LOST
+    if not family.opt_in
+    and not family.is_own_health
+    and family.name not in _OF_LOST
+    and family not in _OF_TASKS_AND_COMMANDS
 )
 """The 25 families of the specification."""
 
@@ -483,4 +524,7 @@ RECORDED_BY_MIDDLEWARE = _fed_by(_MIDDLEWARE)
 RECORDED_BY_WEBSOCKETS = _fed_by(_WEBSOCKET)
 RECORDED_BY_DATABASES = _fed_by("every database")
 RECORDED_BY_CACHES = _fed_by("every cache")
+RECORDED_BY_TASK_SYSTEMS = _fed_by(TASK_SYSTEMS)
+RECORDED_BY_BEAT = _fed_by(BEAT)
+RECORDED_BY_COMMANDS = _fed_by(COMMANDS)
 """Names of the families that are on the page from when these are in use."""

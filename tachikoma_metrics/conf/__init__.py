@@ -17,6 +17,7 @@ import sys
 import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -226,6 +227,26 @@ class Config:
         "E127",
         "The port on which a Celery worker serves its own page.",
     )
+    worker_host: str = _setting(
+        "",
+        validators.HOST,
+        "E129",
+        "The address at which a Celery worker serves its own page; all addresses unless set.",
+    )
+    tasks: bool | tuple[str, ...] = _setting(
+        True,
+        validators.TASK_SYSTEMS,
+        "E130",
+        "Task systems to measure: all that are in use, none, or those listed of `celery` and "
+        "`django`.",
+    )
+    commands: tuple[str, ...] = _setting(
+        (),
+        validators.COMMANDS,
+        "E131",
+        "Management commands to measure, as patterns such as `send_*`; `!` before a pattern "
+        "leaves commands out.",
+    )
     faults: tuple[Fault, ...] = ()
 
     @cached_property
@@ -264,6 +285,18 @@ class Config:
     def instruments_cache(self, alias: str) -> bool:
         """Tell whether the look-ups in a cache, and its size, are measured."""
         return self.enabled and _names(self.instrument_caches, alias)
+
+    def measures_tasks_of(self, system: str) -> bool:
+        """Tell whether tasks of ``celery`` or ``django`` are measured."""
+        return self.enabled and _names(self.tasks, system)
+
+    def measures_command(self, name: str) -> bool:
+        """Tell whether runs of a management command are measured: the last pattern decides."""
+        is_measured = False
+        for pattern in self.commands:
+            if fnmatchcase(name, pattern.removeprefix("!")):
+                is_measured = not pattern.startswith("!")
+        return self.enabled and is_measured
 
     @cached_property
     def counts_queries(self) -> bool:

@@ -187,6 +187,30 @@ def _pattern(place: int, item: Any) -> re.Pattern[str]:
         raise Unmet(place, expectation=should_be, got=item, hint=hint) from error
 
 
+def _host(value: Any) -> str:
+    require(isinstance(value, str))
+    try:
+        return str(ipaddress.ip_address(value)) if value else ""
+    except ValueError as error:
+        raise Unmet from error
+
+
+def _task_systems(value: Any) -> bool | tuple[str, ...]:
+    if isinstance(value, bool):
+        return value
+    systems = _strings(value)
+    require(set(systems) <= {"celery", "django"})
+    return systems
+
+
+def _commands(value: Any) -> tuple[str, ...]:
+    patterns = _strings(value)
+    for place, pattern in enumerate(patterns):
+        should_be = "a pattern of command names"
+        require_part(pattern != "!", place, should_be=should_be, got=pattern)
+    return patterns
+
+
 def _positive_integer(value: Any) -> int:
     require(isinstance(value, int) and not isinstance(value, bool))
     # Python's floats, and its ways to write a number down, have an end.
@@ -441,5 +465,20 @@ DOTTED_PATH = Rule(
     "the dotted path of a callable, or None",
     'Write it like "shop.metrics.may_read".',
     _dotted_path,
+)
+HOST = Rule(
+    "an IP address, or an empty string for all addresses",
+    'Write it like "127.0.0.1" or "::1".',
+    _host,
+)
+TASK_SYSTEMS = Rule(
+    'True, False, or a list of "celery" and "django"',
+    'Write it like ["celery"].',
+    _task_systems,
+)
+COMMANDS = Rule(
+    "a list of patterns of command names",
+    'Write it like ["send_*", "!send_test"]; `*` stands for any characters.',
+    _commands,
 )
 PORT = Rule("a port number, or None", "Choose a number from 1 to 65535.", _port)
