@@ -24,6 +24,7 @@ class TachikomaMetricsConfig(AppConfig):
             conf,
             database,
             registry,
+            task_runs,
         )
         from tachikoma_metrics.registry import service
 
@@ -35,4 +36,5 @@ class TachikomaMetricsConfig(AppConfig):
         database.install()
         cache.install()
         business.install()
+        task_runs.install()
         registry.METRICS.activate(catalogue.RECORDED_BY_DATABASES | catalogue.RECORDED_BY_CACHES)
