@@ -8,7 +8,10 @@ from tachikoma_metrics.conf import config
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.store import STORE
 
-_installed: set[str] = set()
+_SYSTEMS = {"celery": "celery", "django.tasks": "django", "django_tasks": "django"}
+"""The name by which ``TASKS`` knows what each package has, which may not be installed."""
+
+_connected: set[str] = set()
 
 
 def install() -> None:
@@ -23,18 +26,24 @@ def install() -> None:
 
 def connect_imported() -> None:
     """Connect to the task systems that are imported by now. Never raises."""
-    for system, module, connect in (("celery", "celery", _connect_celery),):
-        if system in _installed or module not in sys.modules:
+    for package, system in _SYSTEMS.items():
+        if package in _connected or package not in sys.modules:
             continue
         try:
             if config().measures_tasks_of(system):
-                connect()
-                _installed.add(system)
+                _connected.add(package)
+                _connect(package)
         except Exception as error:
             METRICS.count_error("task", error)
 
 
-def _connect_celery() -> None:
-    from tachikoma_metrics.task_runs import celery_signals
+def _connect(package: str) -> None:
+    # Either imports the task system that it is for.
+    if package == "celery":
+        from tachikoma_metrics.task_runs import celery_signals
 
-    celery_signals.connect()
+        celery_signals.connect()
+    else:
+        from tachikoma_metrics.task_runs import django_signals
+
+        django_signals.connect(package)

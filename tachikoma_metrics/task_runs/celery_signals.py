@@ -33,7 +33,7 @@ from tachikoma_metrics.catalogue.tasks import (
 )
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND, TASK_WAIT
-from tachikoma_metrics.registry import METRICS, UNKNOWN, Progress
+from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.task_runs.celery_messages import (
     EAGER,
     queue_of_delivery,
@@ -42,6 +42,7 @@ from tachikoma_metrics.task_runs.celery_messages import (
     stamp,
     stamped_queue,
 )
+from tachikoma_metrics.task_runs.run import Run, record_success
 
 _RUN = "_tachikoma_metrics_run"
 """The attribute of a task's request that holds its run."""
@@ -62,17 +63,6 @@ _ended: weakref.WeakSet[Any] = weakref.WeakSet()
 
 _is_pool_process = False
 """Whether this is a process of the prefork pool, which another process watches."""
-
-
-class Run(Progress):
-    """A run of a task, from ``task_prerun`` to ``task_postrun``."""
-
-    __slots__ = ("queue", "started_at")
-
-    def __init__(self, queue: str, started_at: float) -> None:
-        super().__init__()
-        self.queue = queue
-        self.started_at = started_at
 
 
 Handler = TypeVar("Handler", bound=Callable[..., None])
@@ -157,7 +147,7 @@ def on_postrun(task: Any, retval: Any = None, state: Any = None, **_: Any) -> No
     facts = (task.name, run.queue, outcome, error)
     TASK_RUN.record_valid(facts, (1.0, now - run.started_at), run, now)
     if outcome == SUCCESS:
-        _record_success(task.name)
+        record_success(task.name, time.time())
 
 
 def _outcome(state: Any, retval: Any) -> tuple[str, str]:
@@ -170,12 +160,6 @@ def _outcome(state: Any, retval: Any) -> tuple[str, str]:
         return outcome, ""
     is_timeout = isinstance(retval, SoftTimeLimitExceeded)
     return TIMEOUT if is_timeout else FAILURE, type(retval).__name__
-
-
-def _record_success(name: str) -> None:
-    bound = METRICS.bound(catalogue.TASK_LAST_SUCCESS_TIMESTAMP.name)
-    if bound.is_on:
-        bound.metric.labels(name).set(time.time())
 
 
 @_handler
