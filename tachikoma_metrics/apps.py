@@ -21,6 +21,7 @@ class TachikomaMetricsConfig(AppConfig):
             cache,
             catalogue,
             checks,  # noqa: F401  # Importing registers them.
+            command_runs,
             conf,
             database,
             registry,
@@ -37,4 +38,5 @@ class TachikomaMetricsConfig(AppConfig):
         cache.install()
         business.install()
         task_runs.install()
+        command_runs.install()
         registry.METRICS.activate(catalogue.RECORDED_BY_DATABASES | catalogue.RECORDED_BY_CACHES)
