@@ -34,6 +34,7 @@ from tachikoma_metrics.catalogue.tasks import (
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND, TASK_WAIT
 from tachikoma_metrics.registry import METRICS, UNKNOWN
+from tachikoma_metrics.task_runs import celery_beat
 from tachikoma_metrics.task_runs.celery_messages import (
     EAGER,
     queue_of_delivery,
@@ -94,6 +95,7 @@ def connect() -> None:
         (signals.task_revoked, on_revoked),
         (signals.worker_process_init, on_pool_process_init),
         (signals.worker_ready, on_worker_ready),
+        (signals.beat_init, on_beat_init),
     ):
         signal.connect(handler, weak=False, dispatch_uid=f"{__name__}.{handler.__name__}")
     METRICS.activate(catalogue.RECORDED_BY_TASK_SYSTEMS)
@@ -221,3 +223,9 @@ def on_worker_ready(sender: Any, **_: Any) -> None:
             queue = app.amqp.router.route({}, name).get("queue")
             facts = (name, str(getattr(queue, "name", queue) or ""), FAILURE, "")
             TASK_RUN.record_valid(facts, (0.0, UNKNOWN))
+
+
+@_handler
+def on_beat_init(sender: Any, **_: Any) -> None:
+    """Measure the scheduler of a beat that starts."""
+    celery_beat.watch(sender.scheduler)
