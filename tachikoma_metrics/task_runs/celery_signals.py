@@ -32,6 +32,7 @@ from tachikoma_metrics.catalogue.tasks import (
     TIMEOUT,
 )
 from tachikoma_metrics.conf import config
+from tachikoma_metrics.recording.subclasses import derived, give, is_derived
 from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND, TASK_WAIT
 from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.task_runs import celery_beat
@@ -44,6 +45,8 @@ from tachikoma_metrics.task_runs.celery_messages import (
     stamped_queue,
 )
 from tachikoma_metrics.task_runs.run import Run, record_success
+
+_MOST_CLASSES = 64
 
 _RUN = "_tachikoma_metrics_run"
 """The attribute of a task's request that holds its run."""
@@ -166,8 +169,40 @@ def _outcome(state: Any, retval: Any) -> tuple[str, str]:
 
 @_handler
 def on_received(request: Any, **_: Any) -> None:
-    """Remember a request for as long as the worker holds it."""
+    """Remember a request for as long as the worker holds it, and watch how it ends."""
     _received[request.id] = request
+    kind: Any = type(request)
+    if not is_derived(kind):
+        give(request, _watched(kind))
+
+
+@functools.lru_cache(_MOST_CLASSES)
+def _watched(original: Any) -> Any:
+    """Return a subclass of a request's class that counts a run whose process was killed.
+
+    Celery sends no signal of one that goes back to its queue, as ``reject_on_worker_lost`` has
+    it, or that is sent again.
+    """
+
+    @functools.wraps(original.on_failure)
+    def on_failure(request: Any, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super(watched, request).on_failure(exc_info, *args, **kwargs)
+        finally:
+            _count_if_lost(request, exc_info)
+
+    watched: Any = derived(original, {"on_failure": on_failure})
+    return watched
+
+
+def _count_if_lost(request: Any, exc_info: Any) -> None:
+    try:
+        error = exc_info.exception
+        error = getattr(error, "exc", error)
+        if isinstance(error, WorkerLostError) and config().measures_tasks_of("celery"):
+            _count_ended(request.task.name, request.id, LOST, error)
+    except Exception as fault:
+        METRICS.count_error("task", fault)
 
 
 @_handler
