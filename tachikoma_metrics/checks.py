@@ -24,7 +24,7 @@ from django.utils.module_loading import import_string
 
 from tachikoma_metrics import business, catalogue, conf, views
 from tachikoma_metrics.business.callables import is_coroutine_function, signature_error
-from tachikoma_metrics.business.declarations import BUILT_IN, declared
+from tachikoma_metrics.business.declarations import CATALOGUED, declared
 from tachikoma_metrics.business.validation import problems
 from tachikoma_metrics.catalogue.definitions import Histogram
 from tachikoma_metrics.conf import Config
@@ -178,7 +178,7 @@ def _owners_in_catalogue() -> Iterator[Owner]:
 
 
 def _owners_in_business() -> Iterator[Owner]:
-    catalogued = {gauge.name for gauge in BUILT_IN}
+    catalogued = {gauge.name for gauge in CATALOGUED}
     for family in declared():
         if family.name not in catalogued:
             remedy = ", or the family's in `BUSINESS_METRICS`"
@@ -613,7 +613,7 @@ def check_business_metrics(**kwargs: Any) -> list[CheckMessage]:
 def check_counts_live_until_the_next(**kwargs: Any) -> list[CheckMessage]:
     """W026: ``BUSINESS_MAX_AGE`` is longer than ``BUSINESS_INTERVAL``, so that counts stay."""
     config = conf.config()
-    if not config.business_metrics or config.business_lifetime > config.business_interval:
+    if not config.has_business_metrics or config.business_lifetime > config.business_interval:
         return []
     return [
         warning(
@@ -655,7 +655,7 @@ _CACHES_OF_ONE_PROCESS = (LocMemCache, DummyCache)
 def check_business_store(**kwargs: Any) -> list[CheckMessage]:
     """E012: where ``BUSINESS_STORE`` is ``cache``, ``default`` is one that processes share."""
     config = conf.config()
-    if not config.business_metrics or config.business_store != "cache":
+    if not config.has_business_metrics or config.business_store != "cache":
         return []
     backend = import_string(caches.settings[DEFAULT_CACHE_ALIAS]["BACKEND"])
     if not issubclass(backend, _CACHES_OF_ONE_PROCESS):

@@ -41,7 +41,7 @@ def _begin(sender: Any = None, **kwargs: Any) -> None:
     """Serve this host's page, and have the counts refreshed that aged while nobody worked."""
     serve_metrics()
     config = conf.config()
-    if sender is None or not config.enabled or not config.business_metrics:
+    if sender is None or not config.enabled or not config.has_business_metrics:
         return
     try:
         sender.app.send_task(TASK, **options())

@@ -214,5 +214,6 @@ def _is_counted(family: Family, config: Config) -> bool:
     """Tell whether a family has samples, if it is one that a refresh of business counts sets."""
     if family.recorded_by != catalogue.BUSINESS:
         return True
-    wanted = config.business_metrics
-    return bool(wanted) if family.is_own_health else family.name in wanted
+    if family.is_own_health:
+        return config.has_business_metrics
+    return family.name in config.business_metrics

@@ -38,7 +38,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Refresh as asked; raise ``CommandError`` if a single refresh fails."""
         self.verbosity = options["verbosity"]
-        if not conf.config().business_metrics:
+        if not conf.config().has_business_metrics:
             raise CommandError(
                 "`BUSINESS_METRICS` should declare what to count; it is empty. Write it like "
                 '{"orders": {"model": "shop.Order"}}.'
