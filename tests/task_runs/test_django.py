@@ -71,9 +71,7 @@ def test_the_queue_is_that_of_the_task(errands: Any, settings):
 
 
 @needs_tasks
-@pytest.mark.parametrize(
-    ("task", "error_type"), [("fail", "LookupError"), ("leave", "SystemExit")]
-)
+@pytest.mark.parametrize(("task", "error_type"), [("fail", "LookupError"), ("leave", "SystemExit")])
 def test_an_exception_is_a_failure(errands: Any, settings, task: str, error_type: str):
     labels = ["task", "queue", "outcome", "error_type"]
     settings.TACHIKOMA_METRICS = {"LABELS": {"task_runs_total": labels}}
@@ -249,7 +247,9 @@ ALL = {
 }
 
 
-def first_task(tmp_path: Path, package: str, connect: str = "") -> tuple[list[str], dict[str, float]]:
+def first_task(
+    tmp_path: Path, package: str, connect: str = ""
+) -> tuple[list[str], dict[str, float]]:
     """Return the task metrics of a process before and after its first task."""
     code = PROCESS.replace("PACKAGE", package).replace("CONNECT", connect)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
