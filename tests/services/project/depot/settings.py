@@ -45,6 +45,7 @@ if "CACHES" in os.environ:
 CELERY_BROKER_URL = os.environ.get("BROKER", "redis://127.0.0.1:6379/0")
 CELERY_TASK_DEFAULT_QUEUE = os.environ.get("QUEUE", "celery")
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_BEAT_SCHEDULE = json.loads(os.environ.get("BEAT_SCHEDULE", "{}"))
 
 if "SQLITE" in os.environ:
     file = {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["SQLITE"]}
