@@ -16,7 +16,7 @@ from tests.services.sites import Site, total
 
 NewSite = Callable[..., Site]
 
-OFTEN = {"task": "depot.tasks.deliver", "schedule": 0.5}
+OFTEN = {"task": "depot.tasks.deliver", "schedule": 1}
 RARE = {"task": "depot.tasks.deliver", "schedule": 3600}
 REFRESH = "tachikoma_metrics: refresh business metrics"
 
