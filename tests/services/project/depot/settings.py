@@ -22,6 +22,8 @@ if "EXTRA_METRICS" in os.environ:
     TACHIKOMA_METRICS["EXTRA_METRICS"] = os.environ["EXTRA_METRICS"].split()
 if "ALLOWED_NETWORKS" in os.environ:
     TACHIKOMA_METRICS["ALLOWED_NETWORKS"] = os.environ["ALLOWED_NETWORKS"].split()
+if "COMMANDS" in os.environ:
+    TACHIKOMA_METRICS["COMMANDS"] = os.environ["COMMANDS"].split()
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
 if "BUSINESS_INTERVAL" in os.environ:
