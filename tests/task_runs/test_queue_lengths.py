@@ -15,7 +15,7 @@ pytest.importorskip("celery", reason="Celery is not installed")
 
 from celery import Celery
 from django.core.management import call_command
-from kombu import Queue
+from kombu.entity import Queue
 
 from tachikoma_metrics import update_business_metrics
 from tachikoma_metrics.conf import config
