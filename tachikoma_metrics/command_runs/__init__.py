@@ -60,7 +60,7 @@ def _measured(execute: Callable[..., Any]) -> Callable[..., Any]:
             outcome = SUCCESS
             return result
         except SystemExit as error:
-            outcome = FAILURE if error.code else SUCCESS
+            outcome = SUCCESS if error.code in (None, 0) else FAILURE
             raise
         finally:
             _record(name, outcome, perf_counter() - started_at)

@@ -23,7 +23,7 @@ from tests.services.sites import Site, total
 NewSite = Callable[..., Site]
 
 COUNT = int(os.environ.get("TASK_COUNT", "60"))
-DEATHS = 5
+DEATHS = int(os.environ.get("TASK_DEATHS", "5"))
 BACKEND = "django_tasks_db.DatabaseBackend"
 
 

@@ -41,13 +41,15 @@ if "TASK_BACKEND" in os.environ:
     INSTALLED_APPS += [os.environ["TASK_BACKEND"].partition(".")[0]]
     TASKS = {"default": {"BACKEND": os.environ["TASK_BACKEND"], "QUEUES": []}}
 
+if "BEAT_SCHEDULE" in os.environ:
+    CELERY_BEAT_SCHEDULE = json.loads(os.environ["BEAT_SCHEDULE"])
+
 if "CACHES" in os.environ:
     CACHES = json.loads(os.environ["CACHES"])
 
 CELERY_BROKER_URL = os.environ.get("BROKER", "redis://127.0.0.1:6379/0")
 CELERY_TASK_DEFAULT_QUEUE = os.environ.get("QUEUE", "celery")
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_BEAT_SCHEDULE = json.loads(os.environ.get("BEAT_SCHEDULE", "{}"))
 
 if "SQLITE" in os.environ:
     file = {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["SQLITE"]}
