@@ -41,7 +41,7 @@ def _on_worker_ready(sender: Any = None, **kwargs: Any) -> None:
     """Serve the metrics of this host, and refresh business metrics that became stale meanwhile."""
     serve_metrics()
     config = conf.config()
-    if sender is None or not config.enabled or not config.business_metrics:
+    if sender is None or not config.enabled or not config.has_business_metrics:
         return
     try:
         sender.app.send_task(TASK, **options())

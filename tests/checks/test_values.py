@@ -88,6 +88,12 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E128", "KEEP_TOTALS", -1),
     ("E128", "KEEP_TOTALS", NAN),
     ("E128", "KEEP_TOTALS", "600"),
+    ("E129", "WORKER_HOST", "localhost"),
+    ("E129", "WORKER_HOST", None),
+    ("E130", "TASKS", "celery"),
+    ("E130", "TASKS", ["rq"]),
+    ("E131", "COMMANDS", "migrate"),
+    ("E131", "COMMANDS", ["!"]),
 ]
 
 

@@ -22,6 +22,8 @@ if "EXTRA_METRICS" in os.environ:
     TACHIKOMA_METRICS["EXTRA_METRICS"] = os.environ["EXTRA_METRICS"].split()
 if "ALLOWED_NETWORKS" in os.environ:
     TACHIKOMA_METRICS["ALLOWED_NETWORKS"] = os.environ["ALLOWED_NETWORKS"].split()
+if "COMMANDS" in os.environ:
+    TACHIKOMA_METRICS["COMMANDS"] = os.environ["COMMANDS"].split()
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
 if "BUSINESS_INTERVAL" in os.environ:
@@ -34,6 +36,13 @@ if "BUSINESS_INTERVAL" in os.environ:
             "groups": {"model": "auth.Group"},
         },
     }
+
+if "TASK_BACKEND" in os.environ:
+    INSTALLED_APPS += [os.environ["TASK_BACKEND"].partition(".")[0]]
+    TASKS = {"default": {"BACKEND": os.environ["TASK_BACKEND"], "QUEUES": []}}
+
+if "BEAT_SCHEDULE" in os.environ:
+    CELERY_BEAT_SCHEDULE = json.loads(os.environ["BEAT_SCHEDULE"])
 
 if "CACHES" in os.environ:
     CACHES = json.loads(os.environ["CACHES"])

@@ -1,0 +1,29 @@
+"""Runs of tasks and of management commands, as events."""
+
+from __future__ import annotations
+
+from tachikoma_metrics import catalogue
+from tachikoma_metrics.registry import Event
+
+TASK_SEND = Event("task", ("task", "queue"), catalogue.TASK_SENDS)
+"""A task that was sent to a queue: the amount is 1."""
+
+TASK_RUN = Event(
+    "task",
+    ("task", "queue", "outcome", "error_type"),
+    catalogue.TASK_RUNS,
+    catalogue.TASK_RUN_DURATION,
+    in_progress=catalogue.TASK_RUNS_IN_PROGRESS,
+)
+"""A run of a task: its amounts are 1 and seconds, ``UNKNOWN`` if nobody saw it begin."""
+
+TASK_WAIT = Event("task", ("queue", "task"), catalogue.TASK_QUEUE_WAIT)
+"""A task that starts: the amount is the seconds since it could have started."""
+
+COMMAND_RUN = Event(
+    "command",
+    ("command", "outcome"),
+    catalogue.COMMAND_RUNS,
+    catalogue.COMMAND_RUN_DURATION,
+)
+"""A run of a management command: its amounts are 1 and seconds."""
