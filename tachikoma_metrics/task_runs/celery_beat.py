@@ -1,7 +1,7 @@
 """Celery beat: when it last looked at its schedule, and which entries it should have sent.
 
 The scheduler's class is replaced by a subclass of it, once beat has made one, so the file
-scheduler, the one of django-celery-beat and a project's own are measured imitating. An entry is
+scheduler, the one of django-celery-beat and a project's own are measured alike. An entry is
 overdue from when it was due to when it is sent: a beat that cannot reach its broker has some. If
 a beat hangs or ends, its last look grows old.
 
