@@ -99,7 +99,7 @@ class Command(BaseCommand):
     def _tell(self, done: business.Refresh) -> None:
         for name, error in done.errors.items():
             self.stderr.write(self.style.ERROR(f"{name}: {error}"))
-        counted = [one for one in done.snapshot.families if one.name not in done.errors]
+        counted = [one for one in done.snapshot.metrics if one.name not in done.errors]
         for family in counted if self.verbosity else ():
             for values, number in family.counts.items():
                 named = zip(family.labels, values, strict=True)
