@@ -85,8 +85,9 @@ STOCK = Peer("stock", "prometheus_client, one process", (), _STOCK)
 STOCK_SHARED = Peer(
     "stock-shared", "prometheus_client, multi-process", (), _STOCK, folder_variable=_STOCK_FOLDER
 )
+CELERY_EVENTS = Peer("celery-events", "Celery's events, for celery-exporter")
 
-_PEERS = (NONE, OURS, DJANGO_PROMETHEUS, OPENTELEMETRY, STOCK, STOCK_SHARED)
+_PEERS = (NONE, OURS, DJANGO_PROMETHEUS, OPENTELEMETRY, STOCK, STOCK_SHARED, CELERY_EVENTS)
 
 
 def current() -> Peer:

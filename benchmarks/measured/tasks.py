@@ -1,0 +1,124 @@
+"""What sending and running a task that does nothing costs more because one peer measures it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from celery import Celery, signals
+from celery.concurrency.solo import TaskPool
+from celery.worker.request import Request
+from kombu.simple import SimpleQueue
+
+from benchmarks import peers
+from benchmarks.measured.answering import answer
+from benchmarks.measured.timing import Prepare, added, stay_on_one_cpu
+from benchmarks.project.start import start
+from benchmarks.rounds import Figures
+
+_SIGNALS = (
+    signals.before_task_publish,
+    signals.after_task_publish,
+    signals.task_received,
+    signals.task_prerun,
+    signals.task_postrun,
+    signals.task_success,
+)
+_MEASURING = ("opentelemetry", "tachikoma_metrics")
+_EVENTS_AT_A_TIME = 24
+"""As many as Celery's dispatcher keeps back at most."""
+
+
+class Queue:
+    """A queue in memory, its publisher, and what a worker does with its messages."""
+
+    def __init__(self) -> None:
+        self.app = Celery("benchmark", broker="memory://", set_as_current=True)
+        self.app.conf.task_ignore_result = True
+        self.task = self.app.task(name="nothing")(_nothing)
+        self.app.finalize()
+        self._connection = self.app.connection()
+        self._queue = SimpleQueue(self._connection, "celery", no_ack=True)
+        self._pool = TaskPool(app=self.app)
+        self._events = self.app.events.Dispatcher(
+            self._connection, enabled=False, buffer_group=["task"], buffer_limit=_EVENTS_AT_A_TIME
+        )
+
+    @property
+    def receivers(self) -> dict[Any, list[Any]]:
+        """Return what is connected to each signal."""
+        return {signal: list(signal.receivers or ()) for signal in _SIGNALS}
+
+    @contextlib.contextmanager
+    def connected(self, receivers: dict[Any, list[Any]], has_events: bool) -> Iterator[None]:
+        """Have these receivers connected, and no others; and events sent, or not."""
+        for signal, those in receivers.items():
+            signal.receivers[:] = those
+            signal.sender_receivers_cache.clear()
+        self.app.conf.task_send_sent_event = self._events.enabled = has_events
+        # The publisher asks once for what it is configured to do.
+        self.app.amqp.__dict__.pop("send_task_message", None)
+        yield
+
+    def send_and_run(self, number: int) -> None:
+        """Send tasks, and run them as the pool that needs no process does."""
+        for _ in range(number):
+            self.task.apply_async()
+            message = self._queue.get_nowait()
+            request = Request(message, app=self.app, task=self.task, eventer=self._events)
+            signals.task_received.send(sender=None, request=request)
+            request.send_event("task-received", name=request.name, root_id=request.root_id)
+            request.execute_using_pool(self._pool)
+        self._events.flush(groups=("task",))
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def measure(repeats: int) -> Figures:
+    """Return the seconds of CPU that a task costs more, sent and run."""
+    logging.disable()
+    queue, number = Queue(), 50
+    is_of_events = peers.current() is peers.CELERY_EVENTS
+    _instrument()
+    measured = queue.receivers
+    bare = {signal: [one for one in those if not _measures(one)] for signal, those in measured.items()}
+    assert is_of_events or bare != measured  # noqa: S101  # Else nothing is measured.
+    # The code that runs a task is made with its first run, for what is connected then.
+    queue.send_and_run(1)
+
+    def work(receivers: dict[Any, list[Any]], has_events: bool) -> Prepare:
+        def prepare() -> Any:
+            with queue.connected(receivers, has_events):
+                return lambda: queue.send_and_run(number)
+
+        return prepare
+
+    more = added(work(bare, False), work(measured, is_of_events), repeats) / number
+    peers.require_files()
+    return {"task": more}
+
+
+def _instrument() -> None:
+    if peers.current() is peers.OPENTELEMETRY:
+        from opentelemetry.instrumentation.celery import CeleryInstrumentor
+
+        CeleryInstrumentor().instrument()
+
+
+def _measures(connected: Any) -> bool:
+    receiver = connected[1]
+    with contextlib.suppress(TypeError):
+        # A weak reference returns what it refers to.
+        receiver = receiver() or receiver
+    return str(receiver.__module__).startswith(_MEASURING)
+
+
+if __name__ == "__main__":
+    stay_on_one_cpu()
+    start()
+    answer({"measure": measure})
