@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 from celery import Celery, signals
@@ -22,7 +21,6 @@ from benchmarks.rounds import Figures
 _SIGNALS = (
     signals.before_task_publish,
     signals.after_task_publish,
-    signals.task_received,
     signals.task_prerun,
     signals.task_postrun,
     signals.task_success,
@@ -86,7 +84,9 @@ def measure(repeats: int) -> Figures:
     is_of_events = peers.current() is peers.CELERY_EVENTS
     _instrument()
     measured = queue.receivers
-    bare = {signal: [one for one in those if not _measures(one)] for signal, those in measured.items()}
+    bare = {
+        signal: [one for one in those if not _measures(one)] for signal, those in measured.items()
+    }
     assert is_of_events or bare != measured  # noqa: S101  # Else nothing is measured.
     # The code that runs a task is made with its first run, for what is connected then.
     queue.send_and_run(1)

@@ -3,8 +3,8 @@
 A pool process that is killed, or that passes a hard time limit, counts nothing: the main process
 sees the end of its request. Celery calls a method of the request then, but sends a signal only
 of some of these ends: none of a run that is cancelled by a cold shutdown, or that goes back to
-its queue because its process was killed. So the request's class is replaced by a subclass whose
-methods count, and each request is counted once.
+its queue because its process was killed. So methods of Celery's requests are replaced by ones
+that count first, which costs a run that ends otherwise nothing. Each request is counted once.
 
 https://docs.celeryq.dev/en/stable/userguide/workers.html#worker-shutdown
 """
@@ -15,85 +15,89 @@ import functools
 import time
 from typing import Any
 
-from billiard.exceptions import WorkerLostError
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.worker.request import Request
 
 from tachikoma_metrics.catalogue.tasks import LOST, TIMEOUT
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.recording.subclasses import derived, give, is_derived
 from tachikoma_metrics.recording.tasks import TASK_RUN
 from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.task_runs import celery_counted
 from tachikoma_metrics.task_runs.celery_messages import queue_of_delivery
 
-_WATCHED = "_tachikoma_metrics_watched"
-"""The attribute of a request's class that holds its subclass."""
-
 _IS_ENDED = "_tachikoma_metrics_is_ended"
 """The attribute of a request whose end was counted."""
+
+_IS_OURS = "_is_of_tachikoma_metrics"
+"""The attribute of a method that counts."""
 
 _DEATHS = (WorkerLostError, SystemExit, KeyboardInterrupt)
 """The exceptions by which the pool reports a process that ended during a run."""
 
 
-def watch(request: Any) -> None:
-    """Count the end of a request that the worker has received, unless a pool process does."""
-    kind: Any = type(request)
-    if is_derived(kind):
+def install() -> None:
+    """Count the ends of the requests of this process; twice changes nothing."""
+    if _is_installed():
         return
-    watched = vars(kind).get(_WATCHED)
-    if watched is None:
-        # Celery makes a class for each task: in the class itself, it is freed with it.
-        watched = _watched(kind)
-        setattr(kind, _WATCHED, watched)
-    give(request, watched)
+    for name, before in (
+        ("on_failure", _on_failure),
+        ("on_timeout", _on_timeout),
+        ("cancel", _on_cancel),
+    ):
+        setattr(Request, name, _preceded(getattr(Request, name), before))
 
 
-def _watched(original: Any) -> Any:
-    """Return a subclass of a request's class that counts how its requests end."""
-
-    @functools.wraps(original.on_failure)
-    def on_failure(request: Any, exc_info: Any, *args: Any, **options: Any) -> Any:
-        # With ``return_ok``, the pool process has reported how the run ended.
-        if not options.get("return_ok"):
-            _count(request, LOST, _death(exc_info))
-        return super(watched, request).on_failure(exc_info, *args, **options)
-
-    @functools.wraps(original.on_timeout)
-    def on_timeout(request: Any, soft: Any, timeout: Any) -> Any:
-        if not soft:
-            _count(request, TIMEOUT, "TimeLimitExceeded")
-        return super(watched, request).on_timeout(soft, timeout)
-
-    @functools.wraps(original.cancel)
-    def cancel(request: Any, *args: Any, **kwargs: Any) -> Any:
-        if request.time_start:
-            _count(request, LOST, "WorkerShutdown")
-        return super(watched, request).cancel(*args, **kwargs)
-
-    watched: Any = derived(
-        original, {"on_failure": on_failure, "on_timeout": on_timeout, "cancel": cancel}
-    )
-    return watched
+def _is_installed() -> bool:
+    return hasattr(Request.on_failure, _IS_OURS)
 
 
-def _death(exc_info: Any) -> str:
-    """Return the class name of the exception of a process that ended, else an empty string."""
+def _preceded(original: Any, before: Any) -> Any:
+    """Return a method of requests that calls ``before``, which raises nothing, and ``original``."""
+
+    @functools.wraps(original)
+    def method(request: Any, *args: Any, **options: Any) -> Any:
+        try:
+            if config().measures_tasks_of("celery"):
+                before(request, *args, **options)
+        except Exception as error:
+            METRICS.count_error("task", error)
+        return original(request, *args, **options)
+
+    setattr(method, _IS_OURS, True)
+    return method
+
+
+def _on_failure(request: Any, exc_info: Any, *_: Any, return_ok: bool = False, **__: Any) -> None:
+    # With ``return_ok``, the pool process has reported how the run ended.
+    if not return_ok and _is_death(exc_info):
+        _count(request, LOST, WorkerLostError.__name__)
+
+
+def _on_timeout(request: Any, soft: Any, *_: Any) -> None:
+    if not soft:
+        _count(request, TIMEOUT, TimeLimitExceeded.__name__)
+
+
+def _on_cancel(request: Any, *_: Any, **__: Any) -> None:
+    if request.time_start:
+        _count(request, LOST, WorkerLostError.__name__)
+
+
+def _is_death(exc_info: Any) -> bool:
+    """Tell whether the pool reports a process that ended, rather than a task that failed."""
     error = getattr(exc_info, "exception", None)
     # Celery has an exception that carries a traceback around the one that was raised.
-    error = getattr(error, "exc", error)
-    return WorkerLostError.__name__ if isinstance(error, _DEATHS) else ""
+    return isinstance(getattr(error, "exc", error), _DEATHS)
 
 
 def _count(request: Any, outcome: str, error: str) -> None:
-    """Count the end of a run, unless it was counted before. Never raises."""
-    try:
-        if error and config().measures_tasks_of("celery") and not _is_counted(request):
-            setattr(request, _IS_ENDED, True)
-            queue = queue_of_delivery(request.request_dict, request.delivery_info)
-            facts = (request.task.name, queue, outcome, error)
-            TASK_RUN.record_valid(facts, (1.0, _seconds(request)))
-    except Exception as fault:
-        METRICS.count_error("task", fault)
+    """Count the end of a run, unless it was counted before."""
+    if _is_counted(request):
+        return
+    setattr(request, _IS_ENDED, True)
+    queue = queue_of_delivery(request.request_dict, request.delivery_info)
+    facts = (request.task.name, queue, outcome, error)
+    TASK_RUN.record_valid(facts, (1.0, _seconds(request)))
 
 
 def _is_counted(request: Any) -> bool:

@@ -37,7 +37,7 @@ from tachikoma_metrics.catalogue.tasks import (
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND, TASK_WAIT
 from tachikoma_metrics.registry import METRICS, UNKNOWN
-from tachikoma_metrics.task_runs import celery_beat, celery_counted, celery_requests
+from tachikoma_metrics.task_runs import celery_beat, celery_counted
 from tachikoma_metrics.task_runs.celery_messages import (
     EAGER,
     queue_of_delivery,
@@ -48,8 +48,8 @@ from tachikoma_metrics.task_runs.celery_messages import (
 )
 from tachikoma_metrics.task_runs.run import Run, record_success
 
-_RUN = "_tachikoma_metrics_run"
-"""The attribute of a task's request that holds its run."""
+_runs: dict[str, Run] = {}
+"""The runs in progress in this process, by task id."""
 
 _SOFT_TIME_LIMIT = getattr(system_signals, "SIGUSR1", -1)
 """The signal by which the main process has the pool raise SoftTimeLimitExceeded in a task."""
@@ -89,7 +89,6 @@ def connect() -> None:
         (signals.after_task_publish, on_after_publish),
         (signals.task_prerun, on_prerun),
         (signals.task_postrun, on_postrun),
-        (signals.task_received, on_received),
         (signals.task_revoked, on_revoked),
         (signals.worker_init, on_worker_init),
         (signals.worker_process_init, on_pool_process_init),
@@ -118,7 +117,7 @@ def on_after_publish(
 
 
 @_handler
-def on_prerun(task: Any, **_: Any) -> None:
+def on_prerun(task_id: str, task: Any, **_: Any) -> None:
     """Begin a run, and record how long its task waited."""
     request, now = task.request, perf_counter()
     if request.is_eager:
@@ -128,29 +127,31 @@ def on_prerun(task: Any, **_: Any) -> None:
         waited = seconds_waited(request)
         if _pool_pid is not None:
             celery_counted.begin(_pool_pid)
-    setattr(request, _RUN, run)
+    # An eager task that is retried runs within its first run.
+    run.outer = _runs.get(task_id)
+    _runs[task_id] = run
     TASK_RUN.begin(run, now)
     if waited is not None:
         TASK_WAIT.record_valid((run.queue, task.name), (waited,), None, now)
 
 
 @_handler
-def on_postrun(task: Any, retval: Any = None, state: Any = None, **_: Any) -> None:
+def on_postrun(task_id: str, task: Any, retval: Any = None, state: Any = None, **_: Any) -> None:
     """End a run with the outcome that Celery gives it."""
-    request = task.request
-    run: Run | None = vars(request).pop(_RUN, None)
+    run = _runs.pop(task_id, None)
     if run is None:
         return
+    if run.outer is not None:
+        _runs[task_id] = run.outer
     outcome, error = _outcome(state, retval) if state else _outcome_of_raised()
     if outcome is None:
         TASK_RUN.abandon(run)
         return
     now = perf_counter()
-    TASK_RUN.record_valid(
-        (task.name, run.queue, outcome, error), (1.0, now - run.started_at), run, now
-    )
-    if _pool_pid is not None and not request.is_eager:
-        celery_counted.note(_pool_pid, request.id, request.retries)
+    facts = (task.name, run.queue, outcome, error)
+    TASK_RUN.record_valid(facts, (1.0, now - run.started_at), run, now)
+    if _pool_pid is not None and run.queue != EAGER:
+        celery_counted.note(_pool_pid, task_id, task.request.retries)
     if outcome == SUCCESS:
         record_success(task.name, time.time())
 
@@ -189,12 +190,6 @@ def _outcome_of_raised() -> tuple[str | None, str]:
 
 
 @_handler
-def on_received(request: Any, **_: Any) -> None:
-    """Watch how a request ends."""
-    celery_requests.watch(request)
-
-
-@_handler
 def on_revoked(sender: Any, request: Any, signum: Any = None, **_: Any) -> None:
     """Count a task that was revoked or expired before it started, or terminated since."""
     if signum == _SOFT_TIME_LIMIT:
@@ -206,9 +201,13 @@ def on_revoked(sender: Any, request: Any, signum: Any = None, **_: Any) -> None:
 
 @_handler
 def on_worker_init(**_: Any) -> None:
-    """Know the worker's main process, which also runs the tasks of most pools."""
+    """Know the worker's main process, which runs the tasks itself unless the pool is prefork."""
     global _main_pid
     _main_pid = os.getpid()
+    # A process that only publishes needs nothing of the worker's modules.
+    from tachikoma_metrics.task_runs import celery_requests
+
+    celery_requests.install()
 
 
 @_handler
