@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_init, worker_ready
+from celery.signals import beat_init, worker_init, worker_ready
 
 from tachikoma_metrics import business, conf
 from tachikoma_metrics.celery import TASK, options
@@ -25,6 +25,13 @@ def refresh_business_metrics() -> bool:
     except Exception as error:
         METRICS.count_error("business", error)
         raise
+
+
+@beat_init.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.
+def _begin_serving_beat(**kwargs: Any) -> None:
+    """Serve this host's metrics by beat, where no worker does."""
+    _begin_serving()
+    serve_metrics()
 
 
 @worker_init.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.

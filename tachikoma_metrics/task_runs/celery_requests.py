@@ -73,7 +73,7 @@ def _on_failure(request: Any, exc_info: Any, *_: Any, return_ok: bool = False, *
         _count(request, LOST, WorkerLostError.__name__)
 
 
-def _on_timeout(request: Any, soft: Any, *_: Any) -> None:
+def _on_timeout(request: Any, soft: Any, *_: Any, **__: Any) -> None:
     if not soft:
         _count(request, TIMEOUT, TimeLimitExceeded.__name__)
 

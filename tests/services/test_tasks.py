@@ -226,3 +226,36 @@ def test_every_process_of_a_pool_that_runs_one_task_is_counted(redis_tasks: Task
     with redis_tasks.worker("--concurrency", "2", "--max-tasks-per-child", "1"):
         redis_tasks.run("[task.delay() for task in (succeeds, fails) * 5]")
         redis_tasks.agree(10)
+
+
+def test_another_worker_takes_the_port_of_one_that_is_killed(redis_tasks: Tasks):
+    port = redis_tasks.site.port
+    with redis_tasks.worker("--concurrency", "2", "--hostname", "first@here") as first:
+        eventually(lambda: is_listening(port))
+        redis_tasks.run("succeeds.delay()")
+        redis_tasks.agree(1)
+        with redis_tasks.site.running("second", *SECOND):
+            second = redis_tasks.site.log("second")
+            eventually(lambda: " ready." in second.read_text())
+            first.kill()
+            first.wait()
+            eventually(lambda: is_listening(port), 10)
+
+            redis_tasks.run("succeeds.delay()")
+            redis_tasks.agree(2)
+            assert second.read_text().count("(WORKER_PORT)") == 1
+
+
+SECOND = ("celery", "--app", "depot.celery", "worker", "--loglevel", "info", "--concurrency", "2")
+SECOND += ("--include", "depot.kinds", "--hostname", "second@here", "--without-mingle")
+
+
+def test_beat_alone_serves_the_metrics_of_its_host(redis_tasks: Tasks):
+    with redis_tasks.site.beat():
+        eventually(lambda: is_listening(redis_tasks.site.port))
+
+        def is_seen() -> bool:
+            return total(redis_tasks.site.page(), "beat_last_tick_timestamp_seconds") > 0
+
+        eventually(is_seen, 20)
+        assert total(redis_tasks.site.page(), "tachikoma_metrics_errors_total") == 0
