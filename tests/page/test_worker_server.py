@@ -123,7 +123,8 @@ def test_a_port_in_use_is_no_error_and_is_taken_over(
         assert worker_server.serve_metrics() is None
 
     eventually(lambda: worker_server._Port.server is not None, 10)
-    assert "tachikoma_metrics_info" in Worker(port).scrape()
+    with contextlib.closing(Worker(port)) as successor:
+        assert "tachikoma_metrics_info" in successor.scrape()
     shut_down(worker_server._Port.server)
     levels = [record.levelname for record in caplog.records if "WORKER_PORT" in record.msg]
     assert levels == ["INFO"]
