@@ -468,12 +468,12 @@ DOTTED_PATH = Rule(
 )
 HOST = Rule(
     "an IP address, or an empty string for all addresses",
-    'Write it like "127.0.0.1" or "::1".',
+    'Write an address of this host, such as "127.0.0.1" or "::1"; names of hosts are not resolved.',
     _host,
 )
 TASK_SYSTEMS = Rule(
     'True, False, or a list of "celery" and "django"',
-    'Write it like ["celery"].',
+    'Write True for all that are in use, False for none, or a list such as ["celery"].',
     _task_systems,
 )
 COMMANDS = Rule(

@@ -57,7 +57,8 @@ def waits() -> tuple[float | None, float | None]:
 
 @pytest.fixture
 def error_types(settings) -> None:
-    settings.TACHIKOMA_METRICS = {"LABELS": {"task_runs_total": ["error_type"]}}
+    labels = ["task", "queue", "outcome", "error_type"]
+    settings.TACHIKOMA_METRICS = {"LABELS": {"task_runs_total": labels}}
 
 
 def test_a_task_is_counted_when_it_is_sent_when_it_starts_and_when_it_ends(broker: Broker):
