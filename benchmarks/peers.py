@@ -85,9 +85,19 @@ STOCK = Peer("stock", "prometheus_client, one process", (), _STOCK)
 STOCK_SHARED = Peer(
     "stock-shared", "prometheus_client, multi-process", (), _STOCK, folder_variable=_STOCK_FOLDER
 )
+OPENTELEMETRY_TRACES = Peer("opentelemetry-traces", "OpenTelemetry's, with a tracer provider")
 CELERY_EVENTS = Peer("celery-events", "Celery's events, for celery-exporter")
 
-_PEERS = (NONE, OURS, DJANGO_PROMETHEUS, OPENTELEMETRY, STOCK, STOCK_SHARED, CELERY_EVENTS)
+_PEERS = (
+    NONE,
+    OURS,
+    DJANGO_PROMETHEUS,
+    OPENTELEMETRY,
+    OPENTELEMETRY_TRACES,
+    STOCK,
+    STOCK_SHARED,
+    CELERY_EVENTS,
+)
 
 
 def current() -> Peer:

@@ -39,7 +39,7 @@ class Queue:
         self.task = self.app.task(name="nothing")(_nothing)
         self.app.finalize()
         self._connection = self.app.connection()
-        self._queue = SimpleQueue(self._connection, "celery", no_ack=True)
+        self._queue = _new_queue(self._connection)
         self._pool = TaskPool(app=self.app)
         self._events = self.app.events.Dispatcher(
             self._connection, enabled=False, buffer_group=["task"], buffer_limit=_EVENTS_AT_A_TIME
@@ -73,6 +73,11 @@ class Queue:
         self._events.flush(groups=("task",))
 
 
+def _new_queue(connection: Any) -> Any:
+    make: Any = SimpleQueue
+    return make(connection, "celery", no_ack=True)
+
+
 def _nothing() -> None:
     """Do nothing."""
 
@@ -104,7 +109,12 @@ def measure(repeats: int) -> Figures:
 
 
 def _instrument() -> None:
-    if peers.current() is peers.OPENTELEMETRY:
+    if peers.current() is peers.OPENTELEMETRY_TRACES:
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.trace import set_tracer_provider
+
+        set_tracer_provider(TracerProvider())
+    if peers.current() in {peers.OPENTELEMETRY, peers.OPENTELEMETRY_TRACES}:
         from opentelemetry.instrumentation.celery import CeleryInstrumentor
 
         CeleryInstrumentor().instrument()

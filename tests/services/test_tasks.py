@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -40,7 +42,7 @@ class Tasks:
             "WORKER_PORT": str(self.site.port),
         }
 
-    def worker(self, *options: str) -> contextlib.AbstractContextManager:
+    def worker(self, *options: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
         return self.site.celery("--include", "depot.kinds", *options)
 
     def run(self, code: str) -> None:
@@ -124,6 +126,11 @@ class Killer(threading.Thread):
 
 
 PYTHON = (sys.executable,)
+SECOND = (
+    *("celery", "--app", "depot.celery", "worker", "--loglevel", "info", "--concurrency", "2"),
+    *("--include", "depot.kinds", "--hostname", "second@here", "--without-mingle"),
+)
+"""A second worker of a site, as a module of Python's."""
 
 
 @pytest.fixture(params=BROKERS)
@@ -244,10 +251,6 @@ def test_another_worker_takes_the_port_of_one_that_is_killed(redis_tasks: Tasks)
             redis_tasks.run("succeeds.delay()")
             redis_tasks.agree(2)
             assert second.read_text().count("(WORKER_PORT)") == 1
-
-
-SECOND = ("celery", "--app", "depot.celery", "worker", "--loglevel", "info", "--concurrency", "2")
-SECOND += ("--include", "depot.kinds", "--hostname", "second@here", "--without-mingle")
 
 
 def test_beat_alone_serves_the_metrics_of_its_host(redis_tasks: Tasks):

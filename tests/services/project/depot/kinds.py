@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from celery import signals
+from celery import Task, signals
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 
 from depot.celery import app
@@ -34,7 +34,7 @@ def fails() -> None:
 
 
 @app.task(bind=True, max_retries=1)
-def retries(self) -> None:
+def retries(self: Task) -> None:
     if self.request.retries:
         note("retries", "success")
         return
@@ -77,7 +77,7 @@ def is_killed() -> None:
 
 
 @app.task(acks_late=True, reject_on_worker_lost=True, bind=True)
-def is_killed_once(self, path: str) -> None:
+def is_killed_once(self: Task, path: str) -> None:
     """End the process by a kill, the first time."""
     if Path(path).exists():
         note("is_killed_once", "success")
@@ -106,7 +106,7 @@ def is_revoked() -> None:
 
 
 @app.task(bind=True)
-def is_terminated(self) -> None:
+def is_terminated(self: Task) -> None:
     note("running", self.request.id)
     time.sleep(60)
 
@@ -118,6 +118,6 @@ def add(*numbers: int) -> int:
 
 
 @app.task(bind=True)
-def replaces(self) -> None:
+def replaces(self: Task) -> None:
     note("replaces", "ignored")
     raise self.replace(add.si())

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import django
+from celery import Task
 
 django.setup()
 
@@ -33,7 +34,7 @@ def send(number: int, kills: int) -> None:
             task.delay()
 
 
-def _revoke(task, place: int) -> None:
+def _revoke(task: Task, place: int) -> None:
     kinds.note("is_revoked", "revoked")
     # RabbitMQ drops messages that expire, and no worker ever sees them.
     if place % 2 and app.conf.broker_url.startswith("redis"):
