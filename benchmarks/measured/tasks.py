@@ -1,4 +1,4 @@
-"""What sending and running a task that does nothing costs more because one peer measures it."""
+"""CPU that one variant adds to a Celery task that does nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from celery.concurrency.solo import TaskPool
 from celery.worker.request import Request
 from kombu.simple import SimpleQueue
 
-from benchmarks import peers
-from benchmarks.measured.answering import answer
+from benchmarks import variants
+from benchmarks.measured.commands import run_commands
 from benchmarks.measured.timing import Prepare, added, stay_on_one_cpu
 from benchmarks.project.start import start
 from benchmarks.rounds import Figures
@@ -86,7 +86,7 @@ def measure(repeats: int) -> Figures:
     """Return the seconds of CPU that a task costs more, sent and run."""
     logging.disable()
     queue, number = Queue(), 50
-    is_of_events = peers.current() is peers.CELERY_EVENTS
+    is_of_events = variants.current() is variants.CELERY_EVENTS
     _instrument()
     measured = queue.receivers
     bare = {
@@ -104,17 +104,17 @@ def measure(repeats: int) -> Figures:
         return prepare
 
     more = added(work(bare, False), work(measured, is_of_events), repeats) / number
-    peers.require_files()
+    variants.require_files()
     return {"task": more}
 
 
 def _instrument() -> None:
-    if peers.current() is peers.OPENTELEMETRY_TRACES:
+    if variants.current() is variants.OPENTELEMETRY_TRACES:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.trace import set_tracer_provider
 
         set_tracer_provider(TracerProvider())
-    if peers.current() in {peers.OPENTELEMETRY, peers.OPENTELEMETRY_TRACES}:
+    if variants.current() in {variants.OPENTELEMETRY, variants.OPENTELEMETRY_TRACES}:
         from opentelemetry.instrumentation.celery import CeleryInstrumentor
 
         CeleryInstrumentor().instrument()
@@ -131,4 +131,4 @@ def _measures(connected: Any) -> bool:
 if __name__ == "__main__":
     stay_on_one_cpu()
     start()
-    answer({"measure": measure})
+    run_commands({"measure": measure})

@@ -37,10 +37,10 @@ def write_rules(folder: Path, config: Config, **wishes: Any) -> None:
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_promtool_accepts_the_rules(promtool: Promtool, settings: dict[str, Any]):
-    write_rules(promtool.folder, conf.read(settings))
+def test_promtool_accepts_the_rules(each_promtool: Promtool, settings: dict[str, Any]):
+    write_rules(each_promtool.folder, conf.read(settings))
 
-    checked = promtool.run("check", "rules", "--lint=all", "--lint-fatal", "rules.yml")
+    checked = each_promtool.run("check", "rules", "--lint=all", "--lint-fatal", "rules.yml")
 
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "SUCCESS" in checked.stdout
@@ -75,9 +75,9 @@ def fire(promtool: Promtool, series: dict[str, str], minutes: int, *expected: st
     firing = 'count by (alertname, severity) (ALERTS{alertstate="firing"}) > bool 0'
     test = {
         "rule_files": ["rules.yml"],
-        # A day of evaluations, one each minute, takes seconds of a processor. Every five minutes
-        # is too rare: what a rule reads of another has to be younger than that.
-        "evaluation_interval": "4m" if minutes == ALL_DAY else "1m",
+        # Evaluations take most of the time. Every five minutes is too rare: what a rule reads of
+        # another has to be younger than that.
+        "evaluation_interval": "4m" if minutes == ALL_DAY else "2m",
         "tests": [
             {
                 "interval": "1m",
@@ -99,8 +99,8 @@ def fire(promtool: Promtool, series: dict[str, str], minutes: int, *expected: st
 BURN_PAGES, BURN_IS_A_TICKET = "DjangoErrorBudgetBurn/page", "DjangoErrorBudgetBurn/ticket"
 
 
-def test_five_percent_of_errors_page(promtool: Promtool):
-    fire(promtool, requests(950, 50, 60), 60, BURN_PAGES)
+def test_five_percent_of_errors_page(each_promtool: Promtool):
+    fire(each_promtool, requests(950, 50, 60), 60, BURN_PAGES)
 
 
 def test_a_twentieth_of_a_percent_of_errors_tells_nobody(promtool: Promtool):
@@ -354,8 +354,8 @@ def test_new_instances_that_never_answer_page(promtool: Promtool):
     fire(promtool, series, 60, "DjangoMetricsUnreachable/page")
 
 
-def test_the_page_that_is_sent_says_how_many_failed(promtool: Promtool):
-    write_rules(promtool.folder, conf.read(USUAL))
+def test_the_page_that_is_sent_says_how_many_failed(each_promtool: Promtool):
+    write_rules(each_promtool.folder, conf.read(USUAL))
     made, _ = monitoring.rule_file(conf.read(USUAL))
     burn = next(one for one in made["groups"][-1]["rules"] if one["alert"].endswith("Burn"))
     series = {INFO.format("a"): "1x60", **requests(950, 50, 60)}
@@ -383,8 +383,8 @@ def test_the_page_that_is_sent_says_how_many_failed(promtool: Promtool):
             }
         ],
     }
-    (promtool.folder / "test.yml").write_text(json.dumps(test))
+    (each_promtool.folder / "test.yml").write_text(json.dumps(test))
 
-    tested = promtool.run("test", "rules", "test.yml")
+    tested = each_promtool.run("test", "rules", "test.yml")
 
     assert tested.returncode == 0, tested.stdout + tested.stderr

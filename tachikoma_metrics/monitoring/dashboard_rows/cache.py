@@ -1,0 +1,43 @@
+"""The row of cache lookups."""
+
+from __future__ import annotations
+
+from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, rate
+
+CACHE = Row(
+    "Cache",
+    (
+        Panel(
+            "Hits",
+            "Ratio of lookups that found their key. It drops when a deployment changes keys.",
+            (
+                Query(
+                    "sum(rate(cache_hits_total[$__rate_interval])) / "
+                    "(sum(rate(cache_hits_total[$__rate_interval])) "
+                    "+ sum(rate(cache_misses_total[$__rate_interval])))",
+                    "hits",
+                ),
+            ),
+            "percentunit",
+            width=THIRD,
+            max=1,
+        ),
+        Panel(
+            "Look-ups",
+            "Keys looked up per second.",
+            (
+                *rate("cache_hits_total", legend="hits"),
+                *rate("cache_misses_total", legend="misses"),
+            ),
+            "ops",
+            width=THIRD,
+            is_stacked=True,
+        ),
+        Panel(
+            "Entries",
+            "Cache entries, for backends that report them, by instance.",
+            (Query("max by (instance) (cache_size)", "{{instance}}"),),
+            width=THIRD,
+        ),
+    ),
+)

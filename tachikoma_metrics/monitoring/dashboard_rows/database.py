@@ -1,0 +1,43 @@
+"""The row of database queries and connections."""
+
+from __future__ import annotations
+
+from tachikoma_metrics.monitoring.panels import Panel, Row, by_instance, quantile, rate
+
+DATABASE = Row(
+    "Database",
+    (
+        Panel(
+            "Queries by operation",
+            "Each execute and each executemany, including failed ones.",
+            rate("db_queries_total", "operation", "{{operation}}"),
+            "ops",
+            is_stacked=True,
+        ),
+        Panel(
+            "Queries by table",
+            "Tables of installed models; all other queries are other.",
+            rate("db_queries_total", "table", "{{table}}"),
+            "ops",
+        ),
+        Panel(
+            "95th percentile by operation",
+            "Until the database responded. If only writes are slow, they wait for locks.",
+            (quantile(0.95, "db_query_duration_seconds", "operation", "{{operation}}"),),
+            "s",
+        ),
+        Panel(
+            "Time spent by operation",
+            "Seconds in the database per second: how many connections are busy on average.",
+            rate("db_query_duration_seconds_sum", "operation", "{{operation}}"),
+            "s",
+            is_stacked=True,
+        ),
+        Panel(
+            "Open connections",
+            "Compare it with the maximum of the database.",
+            by_instance("db_connections_current"),
+            is_stacked=True,
+        ),
+    ),
+)
