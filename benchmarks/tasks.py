@@ -24,8 +24,7 @@ and runs it. tachikoma_metrics records the send, the wait, and the run with its 
 OpenTelemetry's instrumentation has one histogram, and is made for traces: with a tracer provider
 it makes two spans of each task, which are exported nowhere here. *Events* are what Celery sends
 for celery-exporter (`worker -E`, `task_send_sent_event`): four for each task, which nothing
-receives here. To send four signals, whose receivers do nothing, takes about a quarter of what
-tachikoma_metrics adds."""
+receives here."""
 
 
 def run(plan: Plan) -> str:

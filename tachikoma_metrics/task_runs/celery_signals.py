@@ -40,9 +40,9 @@ from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.task_runs import celery_beat, celery_counted
 from tachikoma_metrics.task_runs.celery_messages import (
     EAGER,
+    queue_and_wait,
     queue_of_delivery,
     queue_of_publication,
-    seconds_waited,
     stamp,
     stamped_queue,
 )
@@ -120,19 +120,16 @@ def on_after_publish(
 def on_prerun(task_id: str, task: Any, **_: Any) -> None:
     """Begin a run, and record how long its task waited."""
     request, now = task.request, perf_counter()
-    if request.is_eager:
-        run, waited = Run(EAGER, now), None
-    else:
-        run = Run(queue_of_delivery(vars(request), request.delivery_info), now)
-        waited = seconds_waited(request)
-        if _pool_pid is not None:
-            celery_counted.begin(_pool_pid)
+    queue, waited = (EAGER, None) if request.is_eager else queue_and_wait(request)
+    run = Run(queue, now)
+    if _pool_pid is not None and not request.is_eager:
+        celery_counted.begin(_pool_pid)
     # An eager task that is retried runs within its first run.
     run.outer = _runs.get(task_id)
     _runs[task_id] = run
     TASK_RUN.begin(run, now)
     if waited is not None:
-        TASK_WAIT.record_valid((run.queue, task.name), (waited,), None, now)
+        TASK_WAIT.record_valid((queue, task.name), (waited,), None, now)
 
 
 @_handler

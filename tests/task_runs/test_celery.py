@@ -159,8 +159,10 @@ def test_a_header_that_is_no_stamp_does_not_disturb_the_task(broker: Broker, hea
 
     broker.run(broker.message(), **{HEADER: header})
 
+    assert runs(task="tests.succeeds", queue="celery", outcome="success") == 1
     assert sample_value("task_runs_in_progress") == 0
     assert waits()[0] in {None, 0}
+    assert not sample_value(ERRORS, source="task")
 
 
 def in_seconds(seconds: float) -> str:
@@ -238,7 +240,7 @@ def test_no_exception_of_this_package_reaches_the_publisher_or_the_task(
     def breaks(*_: object) -> None:
         raise RuntimeError("It is broken.")
 
-    for name in ("stamp", "stamped_queue", "queue_of_delivery", "record_success"):
+    for name in ("stamp", "stamped_queue", "queue_and_wait", "record_success"):
         monkeypatch.setattr(celery_signals, name, breaks)
     ran = []
 
