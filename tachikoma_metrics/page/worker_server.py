@@ -15,7 +15,6 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -29,6 +28,7 @@ from tachikoma_metrics.page import access
 from tachikoma_metrics.page.addresses import client_network
 from tachikoma_metrics.page.rejections import BUSY, Rejection, record_rejection
 from tachikoma_metrics.page.response import RESPONSE_HEADERS, respond_in_thread
+from tachikoma_metrics.page.worker_connections import Connections
 from tachikoma_metrics.registry import METRICS
 
 logger = logging.getLogger("tachikoma_metrics")
@@ -36,11 +36,6 @@ logger = logging.getLogger("tachikoma_metrics")
 _SECONDS_BETWEEN_TRIES = 2.0
 _DEFAULT_PATH = "/metrics"
 _IDLE_TIMEOUT_SECONDS = 10
-_HEAD_TIMEOUT_SECONDS = 5
-_SCRAPE_TIMEOUT_SECONDS = 30
-_MAX_CONNECTIONS = 16
-_MAX_CONNECTIONS_PER_NETWORK = 8
-"""More than the scrapers of one network need; the other connections are for other networks."""
 
 
 class _Handler(WSGIRequestHandler):
@@ -60,75 +55,6 @@ class _Handler(WSGIRequestHandler):
     def address_string(self) -> str:
         """Return the peer's address, without a reverse DNS lookup."""
         return str(self.client_address[0])
-
-
-@dataclass
-class _Connection:
-    network: str
-    times_out_at: float
-    has_request: bool = False
-    """Whether the client has sent the head of a request."""
-
-
-class Connections:
-    """Limit the connections that are served, and end those that time out.
-
-    At the limit, the oldest connection without a request is ended for a new one: a scraper
-    sends its request immediately.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: dict[socket.socket, _Connection] = {}
-
-    def begin(self, connection: socket.socket, network: str) -> bool:
-        """Admit a connection; return False at the limit."""
-        with self._lock:
-            if not self._has_room(network):
-                return False
-            times_out_at = time.monotonic() + _HEAD_TIMEOUT_SECONDS
-            self._open[connection] = _Connection(network, times_out_at)
-            return True
-
-    def start_scrape(self, connection: socket.socket) -> None:
-        """Note that the client has sent a request, and start the timeout of the scrape."""
-        with self._lock:
-            if connection in self._open:
-                known = self._open[connection]
-                known.has_request = True
-                known.times_out_at = time.monotonic() + _SCRAPE_TIMEOUT_SECONDS
-
-    def end(self, connection: socket.socket) -> None:
-        """Note that a connection was closed."""
-        with self._lock:
-            self._open.pop(connection, None)
-
-    def end_timed_out(self) -> None:
-        """End the connections that timed out."""
-        now = time.monotonic()
-        with self._lock:
-            late = [one for one, known in self._open.items() if known.times_out_at < now]
-            for connection in late:
-                self._shut_down(connection)
-
-    def _has_room(self, network: str) -> bool:
-        neighbours = [one for one, known in self._open.items() if known.network == network]
-        if len(neighbours) >= _MAX_CONNECTIONS_PER_NETWORK:
-            return self._make_room(neighbours)
-        return len(self._open) < _MAX_CONNECTIONS or self._make_room(list(self._open))
-
-    def _make_room(self, candidates: list[socket.socket]) -> bool:
-        """End the oldest connection without a request; return whether there was one."""
-        oldest = next((one for one in candidates if not self._open[one].has_request), None)
-        if oldest is not None:
-            self._shut_down(oldest)
-        return oldest is not None
-
-    def _shut_down(self, connection: socket.socket) -> None:
-        del self._open[connection]
-        # Its thread closes it: closed here, the thread might use a reused file descriptor.
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
 
 
 class MetricsServer(socketserver.ThreadingMixIn, WSGIServer):

@@ -13,8 +13,8 @@ from typing import NoReturn
 
 import pytest
 
-from tachikoma_metrics.page import worker_server
-from tachikoma_metrics.page.worker_server import Connections
+from tachikoma_metrics.page import worker_connections, worker_server
+from tachikoma_metrics.page.worker_connections import Connections
 from tachikoma_metrics.store import STORE, Incomplete
 from tachikoma_metrics.testing import sample_value
 from tests.services.processes import eventually, free_port
@@ -226,7 +226,7 @@ def test_a_client_that_sends_its_request_too_slowly_is_disconnected(
     # Connections are accepted in order, so the slow one has been.
     assert status(worker.scrape()) == "200"
     later = SimpleNamespace(monotonic=lambda: time.monotonic() + 6)
-    monkeypatch.setattr(worker_server, "time", later)
+    monkeypatch.setattr(worker_connections, "time", later)
 
     assert received(slow) == ""
 
