@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_init, worker_ready
+from celery.signals import beat_init, worker_init, worker_ready
 
 from tachikoma_metrics import business, conf
 from tachikoma_metrics.celery import TASK, options
@@ -25,6 +25,13 @@ def refresh_business_metrics() -> bool:
     except Exception as error:
         METRICS.count_error("business", error)
         raise
+
+
+@beat_init.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.
+def _on_beat_init(**kwargs: Any) -> None:
+    """Serve the metrics of this host in beat, unless a worker does."""
+    _on_worker_init()
+    serve_metrics()
 
 
 @worker_init.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.

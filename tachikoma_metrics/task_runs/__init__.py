@@ -7,9 +7,10 @@ import sys
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.store import STORE
+from tachikoma_metrics.task_runs.imports import call_after_import
 
 _SYSTEMS = {"celery": "celery", "django.tasks": "django", "django_tasks": "django"}
-"""The name by which ``TASKS`` knows what each package has, which may not be installed."""
+"""What ``TASKS`` calls the tasks of each package, which may not be installed."""
 
 _connected: set[str] = set()
 
@@ -17,17 +18,19 @@ _connected: set[str] = set()
 def install() -> None:
     """Connect to the signals of each task system that is imported, now and later.
 
-    A task system that nothing has imported yet is looked for at each maintenance of the store,
-    so that this package imports none by itself.
+    Each maintenance of the store connects what ``TASKS`` did not name when it was imported.
     """
-    STORE.on_maintenance(connect_imported)
     connect_imported()
+    for package in _SYSTEMS:
+        if package not in _connected:
+            call_after_import(f"{package}.signals", connect_imported)
+    STORE.on_maintenance(connect_imported)
 
 
 def connect_imported() -> None:
     """Connect to the task systems that are imported by now. Never raises."""
     for package, system in _SYSTEMS.items():
-        if package in _connected or package not in sys.modules:
+        if package in _connected or f"{package}.signals" not in sys.modules:
             continue
         try:
             if config().measures_tasks_of(system):

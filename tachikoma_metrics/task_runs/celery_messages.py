@@ -43,19 +43,25 @@ def queue_of_delivery(headers: Mapping[str, Any], delivery_info: Any) -> str:
     return queue
 
 
-def seconds_waited(request: Any) -> float | None:
-    """Return the seconds since a task could have started, at least 0; None without a stamp.
+def queue_and_wait(request: Any) -> tuple[str, float | None]:
+    """Return the queue of a task that starts, and the seconds since it could have started.
 
-    A task with a countdown, which each retry has, could start at its ``eta``. The clocks of two
-    hosts may differ: a task that seems to start before it was sent has waited 0 seconds.
+    These are at least 0, and None without a stamp. A task with a countdown, which each retry
+    has, could start at its ``eta``. The clocks of two hosts may differ: a task that seems to
+    start before it was sent has waited 0 seconds.
     """
     header = getattr(request, HEADER, None)
     if not isinstance(header, str):
-        return None
-    could_start_at = float(header.partition(" ")[0])
+        return queue_of_delivery({}, request.delivery_info), None
+    sent_at, _, queue = header.partition(" ")
+    try:
+        could_start_at = float(sent_at)
+    except ValueError:
+        # Something else has a header of that name.
+        return queue_of_delivery({}, request.delivery_info), None
     if request.eta:
         could_start_at = max(could_start_at, _timestamp(request.eta))
-    return max(0.0, time() - could_start_at)
+    return queue, max(0.0, time() - could_start_at)
 
 
 def _timestamp(eta: Any) -> float:

@@ -1,9 +1,9 @@
 """Celery's signals, recorded as sends, waits and runs of tasks.
 
 A run begins with ``task_prerun`` and ends with ``task_postrun``, both in the process that runs
-the task. A process of the prefork pool that is killed, or that passes a hard time limit, ends
-without telling an outcome: the pool's main process tells it by ``task_failure``. A task that is
-revoked before it starts never runs, and the worker tells it by ``task_revoked``.
+the task. A process of the prefork pool that is killed, or that passes a hard time limit, sends
+no outcome: the worker's main process counts it, see ``celery_requests``. A task that is revoked
+before it starts never runs, and the main process sends ``task_revoked``.
 
 https://docs.celeryq.dev/en/stable/userguide/signals.html
 """
@@ -11,14 +11,17 @@ https://docs.celeryq.dev/en/stable/userguide/signals.html
 from __future__ import annotations
 
 import functools
+import os
+import signal as system_signals
+import sys
 import time
-import weakref
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
-from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+from billiard.exceptions import SoftTimeLimitExceeded
 from celery import signals
+from celery.exceptions import Retry
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.tasks import (
@@ -32,42 +35,35 @@ from tachikoma_metrics.catalogue.tasks import (
     TIMEOUT,
 )
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.recording.subclasses import is_measured_class, measured_subclass, set_class
 from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND, TASK_WAIT
 from tachikoma_metrics.registry import METRICS, UNKNOWN
-from tachikoma_metrics.task_runs import celery_beat
+from tachikoma_metrics.task_runs import celery_beat, celery_counted
 from tachikoma_metrics.task_runs.celery_messages import (
     EAGER,
+    queue_and_wait,
     queue_of_delivery,
     queue_of_publication,
-    seconds_waited,
     stamp,
     stamped_queue,
 )
 from tachikoma_metrics.task_runs.run import Run, record_success
 
-_MOST_CLASSES = 64
+_runs: dict[str, Run] = {}
+"""The runs in progress in this process, by task id."""
 
-_RUN = "_tachikoma_metrics_run"
-"""The attribute of a task's request that holds its run."""
+_SOFT_TIME_LIMIT = getattr(system_signals, "SIGUSR1", -1)
+"""The signal by which the main process has the pool raise SoftTimeLimitExceeded in a task."""
 
 _OUTCOMES = {
-    "SUCCESS": SUCCESS,
-    "FAILURE": FAILURE,
-    "RETRY": RETRY,
     "REJECTED": REJECTED,
     "IGNORED": IGNORED,
 }
 
-_received: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
-"""The requests that the worker's main process holds, by task id."""
+_main_pid: int | None = None
+"""The id of this worker's main process, once it has started."""
 
-_ended: weakref.WeakSet[Any] = weakref.WeakSet()
-"""Those of them whose end was counted in that process: Celery may tell it twice."""
-
-_is_pool_process = False
-"""Whether this is a process of the prefork pool, which another process watches."""
-
+_pool_pid: int | None = None
+"""The id of this process if it is of the prefork pool, whose main process watches it."""
 
 Handler = TypeVar("Handler", bound=Callable[..., None])
 
@@ -93,9 +89,8 @@ def connect() -> None:
         (signals.after_task_publish, on_after_publish),
         (signals.task_prerun, on_prerun),
         (signals.task_postrun, on_postrun),
-        (signals.task_received, on_received),
-        (signals.task_failure, on_failure),
         (signals.task_revoked, on_revoked),
+        (signals.worker_init, on_worker_init),
         (signals.worker_process_init, on_pool_process_init),
         (signals.worker_ready, on_worker_ready),
         (signals.beat_init, on_beat_init),
@@ -122,128 +117,102 @@ def on_after_publish(
 
 
 @_handler
-def on_prerun(task: Any, **_: Any) -> None:
+def on_prerun(task_id: str, task: Any, **_: Any) -> None:
     """Begin a run, and record how long its task waited."""
-    request = task.request
-    now = perf_counter()
-    if request.is_eager:
-        run = Run(EAGER, now)
-    else:
-        run = Run(queue_of_delivery(vars(request), request.delivery_info), now)
-    setattr(request, _RUN, run)
+    request, now = task.request, perf_counter()
+    queue, waited = (EAGER, None) if request.is_eager else queue_and_wait(request)
+    run = Run(queue, now)
+    if _pool_pid is not None and not request.is_eager:
+        celery_counted.begin(_pool_pid)
+    # An eager task that is retried runs within its first run.
+    run.outer = _runs.get(task_id)
+    _runs[task_id] = run
     TASK_RUN.begin(run, now)
-    waited = None if request.is_eager else seconds_waited(request)
     if waited is not None:
-        TASK_WAIT.record_valid((run.queue, task.name), (waited,), None, now)
+        TASK_WAIT.record_valid((queue, task.name), (waited,), None, now)
 
 
 @_handler
-def on_postrun(task: Any, retval: Any = None, state: Any = None, **_: Any) -> None:
+def on_postrun(task_id: str, task: Any, retval: Any = None, state: Any = None, **_: Any) -> None:
     """End a run with the outcome that Celery gives it."""
-    run: Run | None = vars(task.request).pop(_RUN, None)
+    run = _runs.pop(task_id, None)
     if run is None:
         return
-    if state is None and _is_pool_process:
-        # The process is being ended, and the pool's main process counts how.
+    if run.outer is not None:
+        _runs[task_id] = run.outer
+    outcome, error = _outcome(state, retval) if state else _outcome_of_raised()
+    if outcome is None:
         TASK_RUN.abandon(run)
         return
     now = perf_counter()
-    outcome, error = _outcome(state, retval)
     facts = (task.name, run.queue, outcome, error)
     TASK_RUN.record_valid(facts, (1.0, now - run.started_at), run, now)
+    if _pool_pid is not None and run.queue != EAGER:
+        celery_counted.note(_pool_pid, task_id, task.request.retries)
     if outcome == SUCCESS:
         record_success(task.name, time.time())
 
 
-def _outcome(state: Any, retval: Any) -> tuple[str, str]:
-    """Return the outcome of a run that Celery knows, and the class name of its exception."""
-    outcome = _OUTCOMES.get(state, LOST)
-    if outcome == RETRY:
+def _outcome(state: Any, retval: Any) -> tuple[str | None, str]:
+    """Return the outcome of a run for Celery's state, and the class name of its exception."""
+    if state == "SUCCESS":
+        return SUCCESS, ""
+    if state == "FAILURE":
+        return _outcome_of_failure(retval)
+    if state == "RETRY":
         cause = getattr(retval, "exc", None)
         return RETRY, "" if cause is None else type(cause).__name__
-    if outcome != FAILURE:
-        return outcome, ""
-    is_timeout = isinstance(retval, SoftTimeLimitExceeded)
-    return TIMEOUT if is_timeout else FAILURE, type(retval).__name__
+    # Other releases of Celery may have other states.
+    return _OUTCOMES.get(state, FAILURE), ""
 
 
-@_handler
-def on_received(request: Any, **_: Any) -> None:
-    """Remember a request for as long as the worker holds it, and watch how it ends."""
-    _received[request.id] = request
-    kind: Any = type(request)
-    if not is_measured_class(kind):
-        set_class(request, _watched(kind))
+def _outcome_of_failure(error: Any) -> tuple[str | None, str]:
+    is_timeout = isinstance(error, SoftTimeLimitExceeded)
+    return TIMEOUT if is_timeout else FAILURE, type(error).__name__
 
 
-@functools.lru_cache(_MOST_CLASSES)
-def _watched(original: Any) -> Any:
-    """Return a subclass of a request's class that counts a run whose process was killed.
+def _outcome_of_raised() -> tuple[str | None, str]:
+    """Return the outcome of a run that ends by an exception which leaves Celery's code.
 
-    Celery sends no signal of one that goes back to its queue, as ``reject_on_worker_lost`` has
-    it, or that is sent again.
+    That is one of an eager task, which its caller gets, or one that ends the process or the
+    greenlet. The main process counts the end of a process or greenlet, so the outcome is None.
     """
-
-    @functools.wraps(original.on_failure)
-    def on_failure(request: Any, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super(watched, request).on_failure(exc_info, *args, **kwargs)
-        finally:
-            _count_if_lost(request, exc_info)
-
-    watched: Any = measured_subclass(original, {"on_failure": on_failure})
-    return watched
-
-
-def _count_if_lost(request: Any, exc_info: Any) -> None:
-    try:
-        error = exc_info.exception
-        error = getattr(error, "exc", error)
-        if isinstance(error, WorkerLostError) and config().measures_tasks_of("celery"):
-            _count_ended(request.task.name, request.id, LOST, error)
-    except Exception as fault:
-        METRICS.count_error("task", fault)
+    error = sys.exc_info()[1]
+    if isinstance(error, Retry):
+        return _outcome("RETRY", error)
+    if isinstance(error, Exception):
+        return _outcome_of_failure(error)
+    is_of_main_process = _pool_pid is None and isinstance(error, (SystemExit, KeyboardInterrupt))
+    return LOST if is_of_main_process else None, type(error).__name__
 
 
 @_handler
-def on_failure(sender: Any, task_id: str, exception: Any = None, **_: Any) -> None:
-    """Count a run whose process was killed, or passed a hard time limit.
-
-    What the process that ran the task counts itself, every other failure, is left to it.
-    """
-    if isinstance(exception, TimeLimitExceeded):
-        _count_ended(sender.name, task_id, TIMEOUT, exception)
-    elif isinstance(exception, WorkerLostError):
-        _count_ended(sender.name, task_id, LOST, exception)
-
-
-@_handler
-def on_revoked(sender: Any, request: Any, **_: Any) -> None:
+def on_revoked(sender: Any, request: Any, signum: Any = None, **_: Any) -> None:
     """Count a task that was revoked or expired before it started, or terminated since."""
+    if signum == _SOFT_TIME_LIMIT:
+        # The task gets an exception, and its process counts how it ends.
+        return
     queue = queue_of_delivery(vars(request), request.delivery_info)
-    _count_ended(sender.name, request.id, REVOKED, None, queue)
+    TASK_RUN.record_valid((sender.name, queue, REVOKED, ""), (1.0, UNKNOWN))
 
 
-def _count_ended(name: str, task_id: str, outcome: str, exception: Any, queue: str = "") -> None:
-    """Count, once for each request, an end that the worker's main process tells."""
-    request = _received.get(task_id)
-    seconds = UNKNOWN
-    if request is not None:
-        if request in _ended:
-            return
-        _ended.add(request)
-        queue = queue_of_delivery(request.request_dict, request.delivery_info)
-        if request.time_start:
-            seconds = max(0.0, time.time() - request.time_start)
-    error = "" if exception is None else type(exception).__name__
-    TASK_RUN.record_valid((name, queue, outcome, error), (1.0, seconds))
+@_handler
+def on_worker_init(**_: Any) -> None:
+    """Know the worker's main process, which runs the tasks itself unless the pool is prefork."""
+    global _main_pid
+    _main_pid = os.getpid()
+    # A process that only publishes needs nothing of the worker's modules.
+    from tachikoma_metrics.task_runs import celery_requests
+
+    celery_requests.install()
 
 
 @_handler
 def on_pool_process_init(**_: Any) -> None:
-    """Know that this is a process of the prefork pool."""
-    global _is_pool_process
-    _is_pool_process = True
+    """Know that this is a process of the prefork pool; the solo pool sends the signal too."""
+    global _pool_pid
+    if os.getpid() != _main_pid:
+        _pool_pid = os.getpid()
 
 
 @_handler

@@ -9,13 +9,15 @@ from tachikoma_metrics.registry import METRICS, Progress
 class Run(Progress):
     """A run of a task: in progress from its beginning to its end.
 
-    ``started_at`` is the time of ``perf_counter``.
+    ``started_at`` is the time of ``perf_counter``; ``outer`` is a run of the same task that
+    has not ended.
     """
 
-    __slots__ = ("queue", "started_at")
+    __slots__ = ("outer", "queue", "started_at")
 
     def __init__(self, queue: str, started_at: float) -> None:
         super().__init__()
+        self.outer: Run | None = None
         self.queue = queue
         self.started_at = started_at
 

@@ -167,13 +167,13 @@ def test_two_hosts_show_the_same_and_a_worker_serves_its_own(
         assert get(f"http://127.0.0.1:{port}/nothing")[0] == 404
 
 
-def test_a_port_that_is_taken_is_a_line_in_the_log(
+def test_a_port_in_use_is_a_line_in_the_log_of_the_worker(
     counting: NewSite, database: str, redis: dict[str, str]
 ):
     with Proxy(POSTGRESQL) as other:
         site = counting(WORKER_PORT=str(other.port), **redis)
         with site.celery("-c", "1"):
-            eventually(lambda: "Cannot serve metrics on port" in site.log("celery").read_text())
+            eventually(lambda: "(WORKER_PORT) is in use" in site.log("celery").read_text())
 
 
 def test_without_a_beat_the_counts_age_and_vanish(

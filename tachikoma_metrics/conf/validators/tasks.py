@@ -33,6 +33,14 @@ def _commands(value: Any) -> tuple[str, ...]:
     return patterns
 
 
-HOST = Rule("an IP address, or an empty string for all addresses", "", _host)
-TASK_SYSTEMS = Rule('True, False, or a list of "celery" and "django"', "", _task_systems)
+HOST = Rule(
+    "an IP address, or an empty string for all addresses",
+    "Write an address of this host; names are not resolved.",
+    _host,
+)
+TASK_SYSTEMS = Rule(
+    'True, False, or a list of "celery" and "django"',
+    "True measures all that are in use, False none.",
+    _task_systems,
+)
 COMMANDS = Rule("a list of patterns of command names", "`*` stands for any characters.", _commands)

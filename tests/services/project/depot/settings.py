@@ -49,7 +49,8 @@ if "CACHES" in os.environ:
 
 CELERY_BROKER_URL = os.environ.get("BROKER", "redis://127.0.0.1:6379/0")
 CELERY_TASK_DEFAULT_QUEUE = os.environ.get("QUEUE", "celery")
-CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_IGNORE_RESULT = "RESULTS" not in os.environ
+CELERY_RESULT_BACKEND = os.environ.get("RESULTS")
 
 if "SQLITE" in os.environ:
     file = {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["SQLITE"]}
