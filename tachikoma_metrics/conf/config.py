@@ -61,6 +61,11 @@ class Config(Declarations):
         """Return whether tasks of ``celery`` or ``django`` are measured."""
         return self.enabled and _includes(self.tasks, system)
 
+    @cached_property
+    def measures_celery(self) -> bool:
+        """Return whether tasks of Celery are measured; it is asked for each task."""
+        return self.measures_tasks_of("celery")
+
     def measures_command(self, name: str) -> bool:
         """Return whether runs of a management command are measured: the last pattern decides."""
         is_measured = False
@@ -72,7 +77,7 @@ class Config(Declarations):
     @property
     def measures_queue_lengths(self) -> bool:
         """Return whether a refresh asks Celery's broker for the lengths of its queues."""
-        return self.measures_tasks_of("celery") and "task_queue_length" in self.extra_metrics
+        return self.measures_celery and "task_queue_length" in self.extra_metrics
 
     @property
     def has_business_metrics(self) -> bool:

@@ -116,7 +116,7 @@ def _watched(original: Any, watch: Watch) -> Any:
     def tick(scheduler: Any, *args: Any, **kwargs: Any) -> Any:
         seconds = super(watched, scheduler).tick(*args, **kwargs)
         try:
-            if config().measures_tasks_of("celery"):
+            if config().measures_celery:
                 watch.record(scheduler, seconds != 0, time.time())
         except Exception as error:
             METRICS.count_error("task", error)

@@ -57,7 +57,7 @@ def _preceded(original: Any, before: Any) -> Any:
     @functools.wraps(original)
     def method(request: Any, *args: Any, **options: Any) -> Any:
         try:
-            if config().measures_tasks_of("celery"):
+            if config().measures_celery:
                 before(request, *args, **options)
         except Exception as error:
             METRICS.count_error("task", error)

@@ -65,6 +65,8 @@ _main_pid: int | None = None
 _pool_pid: int | None = None
 """The id of this process if it is of the prefork pool, whose main process watches it."""
 
+_ONE = (1.0,)
+
 Handler = TypeVar("Handler", bound=Callable[..., None])
 
 
@@ -74,7 +76,7 @@ def _handler(handler: Handler) -> Handler:
     @functools.wraps(handler)
     def guarded(**facts: Any) -> None:
         try:
-            if config().measures_tasks_of("celery"):
+            if config().measures_celery:
                 handler(**facts)
         except Exception as error:
             METRICS.count_error("task", error)
@@ -99,26 +101,44 @@ def connect() -> None:
     METRICS.activate(catalogue.RECORDED_BY_TASK_SYSTEMS)
 
 
-@_handler
+# The four that each task calls have no wrapper: it would take as long as what they do.
+
+
 def on_before_publish(
     headers: dict[str, Any], routing_key: Any = None, declare: Any = None, **_: Any
 ) -> None:
-    """Stamp a message that is about to be sent."""
-    stamp(headers, queue_of_publication(declare, routing_key))
+    """Stamp a message that is about to be sent. Never raises."""
+    try:
+        if config().measures_celery:
+            stamp(headers, queue_of_publication(declare, routing_key))
+    except Exception as error:
+        METRICS.count_error("task", error)
 
 
-@_handler
 def on_after_publish(
     sender: Any, headers: dict[str, Any], routing_key: Any = None, **_: Any
 ) -> None:
-    """Count a message that was sent."""
-    queue = stamped_queue(headers)
-    TASK_SEND.record_valid((str(sender), str(routing_key) if queue is None else queue), (1.0,))
+    """Count a message that was sent. Never raises."""
+    try:
+        if config().measures_celery:
+            queue = stamped_queue(headers)
+            if queue is None:
+                queue = str(routing_key)
+            TASK_SEND.record_valid((sender, queue), _ONE)
+    except Exception as error:
+        METRICS.count_error("task", error)
 
 
-@_handler
 def on_prerun(task_id: str, task: Any, **_: Any) -> None:
-    """Begin a run, and record how long its task waited."""
+    """Begin a run, and record how long its task waited. Never raises."""
+    try:
+        if config().measures_celery:
+            _begin(task_id, task)
+    except Exception as error:
+        METRICS.count_error("task", error)
+
+
+def _begin(task_id: str, task: Any) -> None:
     request, now = task.request, perf_counter()
     queue, waited = (EAGER, None) if request.is_eager else queue_and_wait(request)
     run = Run(queue, now)
@@ -132,12 +152,17 @@ def on_prerun(task_id: str, task: Any, **_: Any) -> None:
         TASK_WAIT.record_valid((queue, task.name), (waited,), None, now)
 
 
-@_handler
 def on_postrun(task_id: str, task: Any, retval: Any = None, state: Any = None, **_: Any) -> None:
-    """End a run with the outcome that Celery gives it."""
-    run = _runs.pop(task_id, None)
-    if run is None:
-        return
+    """End a run with the outcome that Celery gives it. Never raises."""
+    try:
+        run = _runs.pop(task_id, None)
+        if run is not None:
+            _end(run, task_id, task, retval, state)
+    except Exception as error:
+        METRICS.count_error("task", error)
+
+
+def _end(run: Run, task_id: str, task: Any, retval: Any, state: Any) -> None:
     if run.outer is not None:
         _runs[task_id] = run.outer
     outcome, error = _outcome(state, retval) if state else _outcome_of_raised()
