@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from tachikoma_metrics import testing
-from tachikoma_metrics.cache import sizes
+from tachikoma_metrics.cache import local_sizes
 from tachikoma_metrics.http import measurement
 from tachikoma_metrics.registry.families import GuardedMetric
 from tachikoma_metrics.store import STORE
@@ -65,7 +65,7 @@ def _new_families() -> None:
     """Start each test without a series, so that it can name absolute numbers."""
     # A test before may have dropped a streamed answer, which is recorded later.
     measurement.finish_dropped()
-    sizes.withdraw_local()
+    local_sizes.clear()
     testing.reset()
 
 

@@ -1,4 +1,4 @@
-"""The dashboard and the rules of a service with the usual settings, and their runbook."""
+"""The dashboard and the rules of a service with all metrics of the catalogue, and the runbooks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from itertools import groupby
 
 from pages import markdown
 from tachikoma_metrics import catalogue, conf, monitoring
-from tachikoma_metrics.monitoring import recordings, rows
+from tachikoma_metrics.monitoring import recording_rules
 from tachikoma_metrics.monitoring.alerts import Alert, alerts
-from tachikoma_metrics.monitoring.dialect import recorded_names
+from tachikoma_metrics.monitoring.dashboard_rows import dashboard_rows
+from tachikoma_metrics.monitoring.metric_names import recorded_names
 
 USUAL = conf.read(
     {
@@ -21,15 +22,15 @@ USUAL = conf.read(
         }
     }
 )
-"""The settings of whoever has the families of the catalogue, and no others."""
+"""The settings of a service that has the metrics of the catalogue, and no others."""
 
-_DIALECT = monitoring.Dialect(USUAL)
+_NAMES = monitoring.MetricNames(USUAL)
 
 
 def dashboard() -> str:
     """Return the dashboard."""
-    made, _ = monitoring.dashboard(USUAL)
-    return json.dumps(made, indent=2) + "\n"
+    board, _ = monitoring.dashboard(USUAL)
+    return json.dumps(board, indent=2) + "\n"
 
 
 def rules() -> str:
@@ -39,7 +40,7 @@ def rules() -> str:
 
 
 def runbook() -> str:
-    """Return the page of all alerts, with the expressions that the rules have."""
+    """Return the page of all alerts, with the expressions of the rule file."""
     made, _ = monitoring.rule_file(USUAL)
     rules = [rule for group in made["groups"] for rule in group["rules"]]
     alerting = iter([rule["expr"] for rule in rules if "alert" in rule])
@@ -47,12 +48,12 @@ def runbook() -> str:
         "# Alerts",
         markdown.NOTICE,
         "What the alerts of [`manage.py metrics_rules`](commands.md#metrics_rules) mean, and what "
-        "to do. Whoever is paged is paged for what users feel; a ticket can wait until morning. "
+        "to do. Alerts of severity `page` are user-visible; a `ticket` can wait until morning. "
         "Names in *italics* are panels of [the dashboard](../guides/dashboards.md).",
         *(part for name, of_name in _by_name() for part in _section(name, of_name, alerting)),
-        "## What is recorded",
-        "Rules that the alerts read, and that are quick to ask over long ranges, summed over all "
-        "instances.",
+        "## Recording rules",
+        "Series that the alerts use, summed over all instances. Queries over long ranges of them "
+        "are fast.",
         *(f"`{rule['record']}`\n\n{_promql(rule['expr'])}" for rule in rules if "record" in rule),
     )
 
@@ -66,8 +67,8 @@ def _alerts() -> Iterator[Alert]:
     return alerts(USUAL, monitoring.Objectives())
 
 
-def _recordings() -> list[recordings.Recording]:
-    return [*recordings.of_availability(), *recordings.of_routes()]
+def _recording_rules() -> list[recording_rules.RecordingRule]:
+    return [*recording_rules.availability_rules(), *recording_rules.route_rules()]
 
 
 def _section(name: str, of_name: list[Alert], expressions: Iterator[str]) -> Iterator[str]:
@@ -76,10 +77,10 @@ def _section(name: str, of_name: list[Alert], expressions: Iterator[str]) -> Ite
     yield first.runbook.meaning
     yield "\n".join(f"{number}. {step}" for number, step in enumerate(first.runbook.steps, 1))
     for alert in of_name:
-        yield f"A {alert.severity}, after {alert.after}, of:"
+        yield f"Severity `{alert.severity}`, for {alert.pending}:"
         yield _promql(next(expressions))
     named = sorted(families_of(first.expression))
-    yield f"About {', '.join(f'[`{one}`](metrics.md#{one})' for one in named)}."
+    yield f"Metrics: {', '.join(f'[`{one}`](metrics.md#{one})' for one in named)}."
 
 
 def _promql(expression: str) -> str:
@@ -87,15 +88,15 @@ def _promql(expression: str) -> str:
 
 
 def families_of(expression: str) -> set[str]:
-    """Return the families of the catalogue that an expression reads, through records, too."""
-    recorded = {one.name: one.expression for one in _recordings()}
-    through = [recorded[name] for name in recorded_names(expression)]
-    found = _DIALECT.named(expression) & set(catalogue.FAMILIES)
-    return found.union(*map(families_of, through))
+    """Return the metrics of the catalogue in an expression and in the rules that it uses."""
+    recorded = {one.name: one.expression for one in _recording_rules()}
+    used = [recorded[name] for name in recorded_names(expression)]
+    found = _NAMES.named(expression) & set(catalogue.FAMILIES)
+    return found.union(*map(families_of, used))
 
 
 def alerts_about(family_name: str) -> list[str]:
-    """Return the alerts that look at a family, each as Markdown, with when they fire."""
+    """Return the alerts about a metric, as Markdown, with what each means."""
     return [
         f"[{name}](alerts.md#{name.lower()}): {_first_sentence(of_name[0].runbook.meaning)}"
         for name, of_name in _by_name()
@@ -104,10 +105,10 @@ def alerts_about(family_name: str) -> list[str]:
 
 
 def panels_of(family_name: str) -> list[str]:
-    """Return the titles of the panels that show a family, with their rows."""
+    """Return the titles of the panels that show a metric, with their rows."""
     return [
         f"*{row.title}: {panel.title}*"
-        for row in rows.rows(USUAL)
+        for row in dashboard_rows(USUAL)
         for panel in row.panels
         if any(family_name in families_of(query.expression) for query in panel.queries)
     ]

@@ -1,4 +1,4 @@
-"""Calls and entries of every cache that Django makes."""
+"""Hits, misses and sizes of every cache that Django creates."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""Caches: every backend that ``django.core.cache.caches`` makes counts its look-ups.
+"""Instrument every backend that ``django.core.cache.caches`` creates.
 
-A backend keeps its class for ``isinstance``, for copies and for pickles: its own is a
-subclass of it, with the same name, whose methods call those of the class and watch.
-``lookups`` tells what counts, ``sizes`` how many entries there are.
+The class of a backend is replaced by a subclass with the same name, whose methods measure and
+call the original ones. ``isinstance``, copies and pickles see the original class. ``lookups``
+counts hits and misses, ``local_sizes`` and ``shared_sizes`` the entries.
 
-A key counts once: ``get``, ``get_many``, ``get_or_set``, ``has_key``, ``in`` and the async
-forms. What changes an entry is no look-up. Where a method raises, nothing counts. A stored
-None is a hit, but a miss in backends whose ``get`` is neither Django's nor django-redis'.
+``get``, ``get_many``, ``get_or_set``, ``has_key``, ``in`` and their async forms count each key
+once. Methods that change an entry are no lookups, and a method that raises counts nothing. A
+stored None is a hit, but a miss in backends whose ``get`` is neither Django's nor
+django-redis'.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.signals import setting_changed
 
 from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.cache import local_sizes
+from tachikoma_metrics.cache.calls import Method
+from tachikoma_metrics.cache.defaults import has_known_client
+from tachikoma_metrics.cache.local_sizes import LocalCache
 from tachikoma_metrics.cache.lookups import (
-    ASYNC_KINDS,
-    KINDS,
-    Inner,
+    ASYNC_METHODS,
+    SYNC_METHODS,
     call,
     call_async,
     get,
-    has_known_client,
     is_simple,
 )
-from tachikoma_metrics.cache.sizes import LocalCache, asked, show_local, withdraw_local
+from tachikoma_metrics.cache.shared_sizes import query_sizes
 from tachikoma_metrics.recording.subclasses import (
     alike,
     derived,
@@ -41,197 +44,204 @@ from tachikoma_metrics.recording.subclasses import (
 )
 from tachikoma_metrics.registry import METRICS
 
-_MOST_CLASSES = 256
-_METHODS = {**KINDS, **ASYNC_KINDS}
+_MAX_CLASSES = 256
+_METHODS = {**SYNC_METHODS, **ASYNC_METHODS}
 
 
-class Watch:
-    """What is to be known of a cache by whoever calls it.
+class CacheInstrument:
+    """The state of one cache that its measuring methods share.
 
-    ``facts`` are the label values, ``local`` its entries if this process alone has them;
-    ``has_known_client`` tells whether what it hands a default to is known to hand it back.
+    ``labels`` are the label values; ``local`` has the entries of a cache in local memory.
+    ``has_known_client`` is whether its client is known to return any default unchanged.
     """
 
-    __slots__ = ("alias", "facts", "has_known_client", "is_on", "local")
+    __slots__ = ("alias", "has_known_client", "is_on", "labels", "local")
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
-        self.facts = (alias,)
+        self.labels = (alias,)
         self.is_on = conf.config().instruments_cache(alias)
         self.local: LocalCache | None = None
         self.has_known_client = False
 
-    def follow(self, entries: Mapping[Any, Any] | None) -> None:
-        """Know the entries, if this process alone has them."""
+    def set_local_entries(self, entries: Mapping[Any, Any] | None) -> None:
+        """Set the entries of a cache in local memory; None for another."""
         if entries is None:
             self.local = None
         elif self.local is None or self.local.entries is not entries:
             self.local = LocalCache(self.alias, entries)
-        self.show()
+        self.register_local()
 
-    def show(self) -> None:
-        """Have the entries shown if the cache is measured and they are known here."""
-        show_local(self.alias, self.local if self.is_on else None)
+    def register_local(self) -> None:
+        """Register the entries in local memory if the cache is measured."""
+        local_sizes.register(self.alias, self.local if self.is_on else None)
 
-    def tell(self) -> None:
-        """Tell how many entries there are, if that has changed. Never raises."""
+    def record_size(self) -> None:
+        """Record the number of entries in local memory if it changed. Never raises."""
         local = self.local
         try:
-            if local is not None and len(local.entries) != local.known:
-                local.tell()
+            if local is not None and len(local.entries) != local.recorded:
+                local.record()
         except Exception as error:
             METRICS.count_error("cache", error, self.alias)
 
 
-_watches: dict[str, Watch] = {}
+_instruments: dict[str, CacheInstrument] = {}
 
 
 def install() -> None:
-    """Watch every cache from now on, and those this thread has made. Opens nothing."""
+    """Instrument every cache from now on, and those that this thread has. Opens nothing."""
     if vars(caches).get("create_connection") is _create_connection:
         return
     caches.create_connection = _create_connection  # type: ignore[method-assign]
-    METRICS.set_function(catalogue.CACHE_SIZE, asked)
-    conf.on_change(_follow_settings)
-    setting_changed.connect(_follow_caches, dispatch_uid="tachikoma_metrics.cache.backends")
-    _watch_made()
+    METRICS.set_function(catalogue.CACHE_SIZE, query_sizes)
+    conf.on_change(_on_settings_changed)
+    setting_changed.connect(_on_caches_changed, dispatch_uid="tachikoma_metrics.cache.backends")
+    _instrument_existing()
 
 
-def _watch_made() -> None:
-    """Watch the caches that this thread has made."""
-    made: Any = vars(caches)["_connections"]
+def _instrument_existing() -> None:
+    """Instrument the caches that this thread has."""
+    existing: Any = vars(caches)["_connections"]
     for alias in vars(caches).get("settings", ()):
-        if hasattr(made, alias):
-            _watch(getattr(made, alias), alias)
+        if hasattr(existing, alias):
+            _instrument(getattr(existing, alias), alias)
 
 
 def _create_connection(alias: str) -> Any:
-    # Looked up each time: others replace it, too.
+    # Looked up on each call, since other instrumentation may replace it.
     backend = type(caches).create_connection(caches, alias)
-    _watch(backend, alias)
+    _instrument(backend, alias)
     return backend
 
 
-def _watch(backend: Any, alias: str) -> None:
-    """Have a backend count, unless it is not to; one that cannot is left as it is, with a fault.
+def _instrument(backend: Any, alias: str) -> None:
+    """Instrument a backend, unless the settings exclude its cache.
 
-    Settings are looked at when it is made, and whenever they change.
+    A backend whose class cannot be replaced is left alone, and counts as an instrumentation
+    error.
     """
     original: Any = type(backend)
     try:
         if is_derived(original) or not conf.config().instruments_cache(alias):
             return
-        watch = _watch_of(alias)
-        watch.has_known_client = has_known_client(backend)
-        watch.follow(vars(backend)["_cache"] if isinstance(backend, LocMemCache) else None)
-        give(backend, _watched(original, alias))
-        for name, method in _hidden(backend).items():
-            vars(backend)[name] = _counting_for(backend, name, method, watch)
+        instrument = _instrument_of(alias)
+        instrument.has_known_client = has_known_client(backend)
+        entries = vars(backend)["_cache"] if isinstance(backend, LocMemCache) else None
+        instrument.set_local_entries(entries)
+        give(backend, _measured_class(original, alias))
+        for name, method in _replaced_methods(backend).items():
+            vars(backend)[name] = _measure_replaced(backend, name, method, instrument)
     except Exception as error:
         METRICS.count_error("cache", error, alias)
 
 
-def _watch_of(alias: str) -> Watch:
-    return _watches.setdefault(alias, Watch(alias))
+def _instrument_of(alias: str) -> CacheInstrument:
+    return _instruments.setdefault(alias, CacheInstrument(alias))
 
 
-def _follow_caches(*, setting: str, **_: object) -> None:
+def _on_caches_changed(*, setting: str, **_: object) -> None:
     if setting == "CACHES":
-        withdraw_local()
-        for watch in list(_watches.values()):
-            watch.local = None
+        local_sizes.clear()
+        for instrument in list(_instruments.values()):
+            instrument.local = None
 
 
-def _follow_settings() -> None:
-    withdraw_local()
-    for watch in list(_watches.values()):
-        watch.is_on = conf.config().instruments_cache(watch.alias)
-        watch.show()
-    _watch_made()
+def _on_settings_changed() -> None:
+    local_sizes.clear()
+    for instrument in list(_instruments.values()):
+        instrument.is_on = conf.config().instruments_cache(instrument.alias)
+        instrument.register_local()
+    _instrument_existing()
 
 
-def _hidden(backend: Any) -> dict[str, Inner]:
-    """Return the methods that another instrument has put in the place of the class's."""
-    own = getattr(backend, "__dict__", {})
-    return {name: own[name] for name in _METHODS if callable(own.get(name))}
+def _replaced_methods(backend: Any) -> dict[str, Method]:
+    """Return the methods that other instrumentation has set on the object itself."""
+    attributes = getattr(backend, "__dict__", {})
+    return {name: attributes[name] for name in _METHODS if callable(attributes.get(name))}
 
 
-def _is_own(value: Any, backend: Any, original: Any, name: str) -> bool:
+def _is_original(value: Any, backend: Any, original: Any, name: str) -> bool:
     function = getattr(value, "__func__", None)
     return getattr(value, "__self__", None) is backend and function is getattr(original, name, 0)
 
 
-def _counting_for(backend: Any, name: str, method: Inner, watch: Watch) -> Callable[..., Any]:
-    """Return what calls ``method``, which stands on the backend itself, and counts."""
-    counting = _counting(method, name, watch, lambda backend: method)
-    return alike(functools.partial(counting, backend), method)
+def _measure_replaced(
+    backend: Any, name: str, method: Method, instrument: CacheInstrument
+) -> Callable[..., Any]:
+    """Return a measuring form of ``method``, which is set on the object itself."""
+    measuring = _measuring(method, name, instrument, lambda backend: method)
+    return alike(functools.partial(measuring, backend), method)
 
 
-@functools.lru_cache(_MOST_CLASSES)
-def _watched(original: Any, alias: str) -> Any:
-    """Return the subclass of a backend's class that counts for ``alias``."""
-    watch = _watch_of(alias)
+@functools.lru_cache(_MAX_CLASSES)
+def _measured_class(original: Any, alias: str) -> Any:
+    """Return the subclass of a backend's class that measures for ``alias``."""
+    instrument = _instrument_of(alias)
 
     def __setattr__(backend: Any, name: str, value: Any) -> None:
-        # Other code may have kept the class's own method before, and puts that back.
-        if name in _METHODS and _is_own(value, backend, original, name):
-            value = _counting_for(backend, name, value, watch)
-        super(watched, backend).__setattr__(name, value)
+        # Other code may have replaced a method, and now restores the original one.
+        if name in _METHODS and _is_original(value, backend, original, name):
+            value = _measure_replaced(backend, name, value, instrument)
+        super(measured, backend).__setattr__(name, value)
 
     members = {"__reduce_ex__": reduce_as_original, "__setattr__": __setattr__}
-    watched: Any = derived(original, members, functools.partial(_watched, alias=alias))
+    measured: Any = derived(original, members, functools.partial(_measured_class, alias=alias))
     for name in _METHODS:
         method = getattr(original, name, None)
-        if method is not None and iscoroutinefunction(method) == (name in ASYNC_KINDS):
-            setattr(watched, name, _counting(method, name, watch, _of_class(watched, name)))
-    if "get" in vars(watched):
-        watched.get = _quick(watched.get, watched, watch)
-    return watched
+        if method is not None and iscoroutinefunction(method) == (name in ASYNC_METHODS):
+            find = _find_original(measured, name)
+            setattr(measured, name, _measuring(method, name, instrument, find))
+    if "get" in vars(measured):
+        measured.get = _fast_get(measured.get, measured, instrument)
+    return measured
 
 
-def _quick(general: Callable[..., Any], watched: type[Any], watch: Watch) -> Callable[..., Any]:
-    """Return ``general``, with a short way for what is called most often by far."""
+def _fast_get(
+    general: Callable[..., Any], measured: type[Any], instrument: CacheInstrument
+) -> Callable[..., Any]:
+    """Return ``general``, with a fast path for its most frequent form."""
 
-    def quick(backend: Any, *args: Any, **kwargs: Any) -> Any:
-        inner = super(watched, backend).get
-        is_plain = watch.is_on and watch.has_known_client and args and not kwargs
-        if not is_plain or not is_simple(inner):
+    def fast_get(backend: Any, *args: Any, **kwargs: Any) -> Any:
+        method = super(measured, backend).get
+        is_plain = instrument.is_on and instrument.has_known_client and args and not kwargs
+        if not is_plain or not is_simple(method):
             return general(backend, *args, **kwargs)
         try:
-            return get(watch.facts, inner, *args)
+            return get(instrument.labels, method, *args)
         finally:
-            watch.tell()
+            instrument.record_size()
 
-    return alike(quick, general)
-
-
-def _of_class(watched: type[Any], name: str) -> Callable[[Any], Inner]:
-    # Looked up at each call, for a test may have replaced it.
-    return lambda backend: getattr(super(watched, backend), name)
+    return alike(fast_get, general)
 
 
-def _counting(
-    method: Inner, name: str, watch: Watch, find: Callable[[Any], Inner]
+def _find_original(measured: type[Any], name: str) -> Callable[[Any], Method]:
+    # Looked up on each call, since a test may patch the original class.
+    return lambda backend: getattr(super(measured, backend), name)
+
+
+def _measuring(
+    method: Method, name: str, instrument: CacheInstrument, find: Callable[[Any], Method]
 ) -> Callable[..., Any]:
-    """Return a method like ``method`` that calls the one ``find`` returns, and counts."""
+    """Return a method like ``method`` that calls the one ``find`` returns, and measures."""
     kind = _METHODS[name]
 
-    async def counting_async(backend: Any, *args: Any, **kwargs: Any) -> Any:
-        inner = find(backend)
-        if not watch.is_on:
-            return await inner(*args, **kwargs)
+    async def measuring_async(backend: Any, *args: Any, **kwargs: Any) -> Any:
+        original = find(backend)
+        if not instrument.is_on:
+            return await original(*args, **kwargs)
         try:
-            return await call_async(kind, watch.facts, backend, inner, args, kwargs)
+            return await call_async(kind, instrument.labels, backend, original, args, kwargs)
         finally:
-            watch.tell()
+            instrument.record_size()
 
-    def counting(backend: Any, *args: Any, **kwargs: Any) -> Any:
-        inner = find(backend)
-        if not watch.is_on:
-            return inner(*args, **kwargs)
+    def measuring(backend: Any, *args: Any, **kwargs: Any) -> Any:
+        original = find(backend)
+        if not instrument.is_on:
+            return original(*args, **kwargs)
         try:
-            return call(kind, watch.facts, backend, inner, args, kwargs)
+            return call(kind, instrument.labels, backend, original, args, kwargs)
         finally:
-            watch.tell()
+            instrument.record_size()
 
-    return alike(counting_async if iscoroutinefunction(method) else counting, method)
+    return alike(measuring_async if iscoroutinefunction(method) else measuring, method)

@@ -1,4 +1,4 @@
-"""Queries and connections of every database that Django opens."""
+"""Queries and connections of every database that Django connects to."""
 
 from __future__ import annotations
 

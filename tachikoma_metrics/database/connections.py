@@ -1,9 +1,9 @@
-"""The database: its queries and its connections, of any engine.
+"""Instrument the connections of every database engine.
 
-Django tells of each connection that opens (``connection_created``) and lets others
-stand around each query (``execute_wrappers``). Of a connection that closes it tells
-nobody, so a connection's class is replaced by a subclass of it whose ``close`` is watched;
-what is dropped unclosed ends with the driver's own object. ``ENGINE`` stays what it is.
+Django sends a signal when a connection opens (``connection_created``) and calls
+``execute_wrappers`` around each query. It sends no signal when a connection closes, so the
+class of the connection is replaced by a subclass that overrides ``close``; a connection that is
+garbage-collected without being closed ends with the driver's object. ``ENGINE`` is unchanged.
 
 https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 """
@@ -21,87 +21,87 @@ from django.db.backends.signals import connection_created
 
 from tachikoma_metrics.conf import config, on_change
 from tachikoma_metrics.database.execute_wrappers import MeasuredWrappers
-from tachikoma_metrics.database.queries import QueryWatch
-from tachikoma_metrics.database.tables import reader_of
+from tachikoma_metrics.database.queries import MeasuringWrapper
+from tachikoma_metrics.database.statements import labels_of
 from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.recording.recorders import DB_CONNECTION
 from tachikoma_metrics.recording.subclasses import alike, derived, give, is_derived
 from tachikoma_metrics.registry import METRICS, Progress
 from tachikoma_metrics.store import STORE
 
-_MOST_CLASSES = 64
+_MAX_CLASSES = 64
 
 _open: dict[int, tuple[weakref.finalize[Any, Any], Progress]] = {}
-"""What ends each connection that counts as open, by the id of what it ends with."""
+"""The finalizer and the progress of each open connection, by the id of its owner."""
 
 _pools: weakref.WeakSet[Any] = weakref.WeakSet()
-"""The pools of this process: what they open by themselves, nobody tells of."""
+"""psycopg's pools in this process, which open connections without Django."""
 
 
 def install() -> None:
-    """Watch every connection from now on; opens none."""
-    connection_created.connect(_watch, dispatch_uid=__name__)
+    """Instrument every connection that is opened from now on; opens none."""
+    connection_created.connect(_instrument, dispatch_uid=__name__)
     STORE.on_maintenance(_count_pooled)
-    on_change(_watch_open)
-    _watch_open()
+    on_change(_instrument_open)
+    _instrument_open()
 
 
-def _watch_open() -> None:
-    """Watch the connections that this thread has open."""
+def _instrument_open() -> None:
+    """Instrument the open connections of this thread."""
     try:
         for connection in connections.all(initialized_only=True):
             if connection.connection is not None:
-                _watch(connection)
+                _instrument(connection)
     except Exception as error:
         METRICS.count_error("database", error)
 
 
-def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    """Watch a connection that was opened, unless its database is not to be measured."""
+def _instrument(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Instrument an open connection, unless the settings exclude its database."""
     try:
-        _watch_connection(connection)
+        _instrument_connection(connection)
     except BaseException as error:
         if is_interruption(error):
-            _watch_connection(connection)
+            _instrument_connection(connection)
             raise
         METRICS.count_error("database", error, connection.alias)  # type: ignore[arg-type]  # See above.
 
 
-def _watch_connection(connection: BaseDatabaseWrapper) -> None:
-    """Watch a connection that is open; doing it twice changes nothing."""
+def _instrument_connection(connection: BaseDatabaseWrapper) -> None:
+    """Instrument an open connection; idempotent."""
     if config().instruments_database(connection.alias):
-        _watch_queries(connection)
+        _measure_queries(connection)
         kind: Any = type(connection)
         if not is_derived(kind):
-            give(connection, _watched(kind))
+            give(connection, _measured_class(kind))
         _count_open(connection)
 
 
-def _watch_queries(connection: BaseDatabaseWrapper) -> None:
+def _measure_queries(connection: BaseDatabaseWrapper) -> None:
     wrappers = connection.execute_wrappers
     if isinstance(wrappers, MeasuredWrappers):
-        # What it is connected to may have changed, as it does in tests.
-        wrappers.watch.reader = reader_of(connection)
+        # The database of a connection may have changed, as it does in tests.
+        wrappers.measuring.labels = labels_of(connection)
     else:
-        watch = QueryWatch(connection.alias, reader_of(connection))
-        connection.execute_wrappers = MeasuredWrappers(wrappers, watch)
+        measuring = MeasuringWrapper(connection.alias, labels_of(connection))
+        connection.execute_wrappers = MeasuredWrappers(wrappers, measuring)
 
 
-@lru_cache(_MOST_CLASSES)
-def _watched(original: Any) -> Any:
-    """Return a connection's class that counts what is closed.
+@lru_cache(_MAX_CLASSES)
+def _measured_class(original: Any) -> Any:
+    """Return the subclass of a connection's class that records when a connection closes.
 
-    ``close`` calls ``_close``, whatever other code has put in its place; an engine may have a
-    ``close`` that does not.
+    Both methods are overridden: ``close`` calls ``_close`` even if other code replaced
+    ``close``, while an engine may override ``close`` without calling ``_close``.
     """
 
     def close(connection: Any) -> None:
         before = connection.connection
         owner = _owner_before(connection, before)
         try:
-            super(watched, connection).close()
+            super(measured, connection).close()
         finally:
-            # Within a transaction, one that is closed stays where it is.
+            # Within a transaction, Django keeps the closed connection until the block ends.
             if connection.connection is not before or connection.closed_in_transaction:
                 try:
                     _count_closed(connection, owner)
@@ -112,7 +112,7 @@ def _watched(original: Any) -> Any:
     def _close(connection: Any) -> None:
         owner = _owner_before(connection, connection.connection)
         try:
-            super(watched, connection)._close()
+            super(measured, connection)._close()
         finally:
             _count_closed(connection, owner)
 
@@ -120,8 +120,8 @@ def _watched(original: Any) -> Any:
         "close": alike(close, original.close),
         "_close": alike(_close, original._close),
     }
-    watched: Any = derived(original, members, _watched)
-    return watched
+    measured: Any = derived(original, members, _measured_class)
+    return measured
 
 
 def _count_open(connection: BaseDatabaseWrapper) -> None:
@@ -137,7 +137,7 @@ def _count_owner(owner: Any) -> None:
     if key not in _open:
         progress = Progress()
         closed = weakref.finalize(owner, _abandon, key, progress)
-        # When the process ends, it holds no slot, and nothing of it counts as open.
+        # The store removes the values of a process that exits.
         closed.atexit = False
         _open[key] = closed, progress
     _, progress = _open[key]
@@ -146,20 +146,20 @@ def _count_owner(owner: Any) -> None:
 
 
 def _count_pooled() -> None:
-    """Count what psycopg's pools keep open for nobody, as far as they tell."""
+    """Count the idle connections in psycopg's pools."""
     for pool in list(_pools):
-        # Other threads change it; to copy it is one step.
+        # Other threads change the deque; copying it is atomic.
         for owner in tuple(pool._pool.copy()):
             _count_owner(owner)
 
 
-def _owner_before(connection: BaseDatabaseWrapper, given: Any) -> Any:
-    """Return the owner of what is about to be closed; None if there is none.
+def _owner_before(connection: BaseDatabaseWrapper, driver_connection: Any) -> Any:
+    """Return the owner of the connection that is about to be closed; None if there is none.
 
-    That of a pool's connection is only known until it is given back.
+    The owner of a pooled connection is only known until it is returned to the pool.
     """
     try:
-        return None if given is None else _owner(connection, given)
+        return None if driver_connection is None else _owner(connection, driver_connection)
     except Exception as error:
         METRICS.count_error("database", error, connection.alias)
         return None
@@ -177,23 +177,23 @@ def _count_closed(connection: BaseDatabaseWrapper, owner: Any) -> None:
 
 
 def _is_open(owner: Any) -> bool:
-    """Tell whether a connection that was given back is open, as those of a pool are."""
-    # psycopg2 says 0, and drivers of MySQL say whether it is open. Those that do not know
-    # have no pool either.
+    """Return whether a driver's connection is still open, as one in a pool is."""
+    # `closed` is a number in psycopg2; drivers of MySQL have `open` instead. Drivers with
+    # neither have no pool.
     closed = getattr(owner, "closed", None)
     return bool(getattr(owner, "open", False)) if closed is None else closed in (False, 0)
 
 
-def _owner(connection: BaseDatabaseWrapper, given: Any) -> Any:
-    """Return what the connection ends with: the driver's, if that can be watched."""
-    # SQLAlchemy's pools give something that stands before the driver's connection, and
-    # forgets it when it is given back.
-    driver_connection = getattr(given, "dbapi_connection", None) or given
-    # sqlite3's cannot.
-    return driver_connection if type(driver_connection).__weakrefoffset__ else connection
+def _owner(connection: BaseDatabaseWrapper, driver_connection: Any) -> Any:
+    """Return the object whose lifetime is the connection's: the driver's, if weakly referable."""
+    # SQLAlchemy's pools return a proxy of the driver's connection, which drops its reference
+    # when the connection returns to the pool.
+    owner = getattr(driver_connection, "dbapi_connection", None) or driver_connection
+    # sqlite3's connections are not weakly referable.
+    return owner if type(owner).__weakrefoffset__ else connection
 
 
 def _abandon(key: int, progress: Progress) -> None:
-    # A forked child drops connections that its parent has open: that ends nothing.
+    # When a forked child drops its copy of a connection, the parent's stays open.
     DB_CONNECTION.abandon(progress)
     _open.pop(key, None)

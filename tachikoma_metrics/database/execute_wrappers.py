@@ -1,4 +1,4 @@
-"""The list of a connection's ``execute_wrappers``, with one more that measures.
+"""A list for a connection's ``execute_wrappers`` that also calls the wrapper that measures.
 
 https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 """
@@ -14,42 +14,42 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class MeasuredWrappers(list[Any]):
-    """The wrappers of a connection's queries, and around all of them the one that measures.
+    """The project's wrappers of a connection's queries, and the outermost one, which measures.
 
-    Django calls them from the last to the first. The one that measures, ``watch``, comes after
-    the first and is no item: code that looks at the list, clears it or takes from it finds its
-    own alone.
+    Django iterates over the list in reverse. ``measuring``, the wrapper that measures, comes
+    last in that iteration and is no item of the list: code that inspects or clears the list
+    finds the project's wrappers only.
     """
 
-    __slots__ = ("_around", "watch")
+    __slots__ = ("_outermost", "measuring")
 
-    def __init__(self, wrappers: Iterable[Any], watch: Any) -> None:
+    def __init__(self, wrappers: Iterable[Any], measuring: Any) -> None:
         super().__init__(wrappers)
-        self.watch = watch
-        self._around: tuple[Any, ...] = (watch,)
+        self.measuring = measuring
+        self._outermost: tuple[Any, ...] = (measuring,)
 
     def __reversed__(self) -> Iterator[Any]:
-        # As a rule the project has none, and each query asks.
-        return chain(self[::-1], self._around) if self else iter(self._around)
+        # This is called for each query, and most projects have no wrapper.
+        return chain(self[::-1], self._outermost) if self else iter(self._outermost)
 
     @contextmanager
     def unmeasured(self) -> Iterator[None]:
-        """Measure no query while the block lasts."""
-        around = self._around
+        """Measure no query within the block."""
+        outermost = self._outermost
         try:
-            self._around = ()
+            self._outermost = ()
             yield
         finally:
-            self._around = around
+            self._outermost = outermost
 
 
 @contextmanager
 def unmeasured(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Measure no query of a connection, which is opened, while the block lasts.
+    """Open a connection, and measure none of its queries within the block.
 
-    Raises whatever the database raises when a connection cannot be opened.
+    Raises the database's error if the connection cannot be opened.
     """
-    # Opening it is what makes it a measured one.
+    # Opening a connection replaces its list of wrappers.
     connection.ensure_connection()
     wrappers = connection.execute_wrappers
     if isinstance(wrappers, MeasuredWrappers):

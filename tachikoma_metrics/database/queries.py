@@ -1,4 +1,4 @@
-"""The queries of one connection: how long each took, and what it did."""
+"""The execute wrapper that measures queries: how long each took, and what it did."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from time import perf_counter
 from typing import Any
 
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.database.tables import StatementReader
+from tachikoma_metrics.database.statements import StatementLabels
 from tachikoma_metrics.http.measurement import count_query
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.recording.recorders import DB_QUERY
 from tachikoma_metrics.registry import METRICS
 
 
-class QueryWatch:
-    """Record each query of a connection; called around its ``execute_wrappers``."""
+class MeasuringWrapper:
+    """Measure each query of a connection; called around the project's ``execute_wrappers``."""
 
-    __slots__ = ("_alias", "reader")
+    __slots__ = ("_alias", "labels")
 
-    def __init__(self, alias: str, reader: StatementReader) -> None:
+    def __init__(self, alias: str, labels: StatementLabels) -> None:
         self._alias = alias
-        self.reader = reader
+        self.labels = labels
 
     def __call__(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
-        """Execute, and record how long that took, whatever comes of it."""
+        """Execute the query, and record how long it took, even if it raises."""
         started_at = perf_counter()
         try:
             return execute(sql, params, many, context)
@@ -41,11 +41,11 @@ class QueryWatch:
             wanted = settings.instrument_databases
             if wanted is not True and not settings.instruments_database(self._alias):
                 return
-            # A list cannot be looked up, and an object of psycopg is another each time.
-            facts = self.reader.remembered.get(sql) if type(sql) is str else None
-            if facts is None:
-                facts = self.reader.read(_text(sql, context), context["connection"])
-            DB_QUERY.record_valid(facts, (1.0, seconds), None, now)
+            # A list is not hashable, and psycopg's objects are new ones for each query.
+            values = self.labels.cached.get(sql) if type(sql) is str else None
+            if values is None:
+                values = self.labels.parse(_text(sql, context), context["connection"])
+            DB_QUERY.record_valid(values, (1.0, seconds), None, now)
             if settings.counts_queries:
                 count_query(seconds)
         except Exception as error:
@@ -53,7 +53,7 @@ class QueryWatch:
 
 
 def _text(sql: Any, context: Any) -> str:
-    """Return the text of a statement, which psycopg also takes in pieces, or as bytes."""
+    """Return the text of a statement, which psycopg also accepts as bytes or ``Composable``."""
     if isinstance(sql, str):
         return sql
     if isinstance(sql, bytes):
@@ -62,5 +62,5 @@ def _text(sql: Any, context: Any) -> str:
         return str(sql.as_string(context["connection"].connection))
     except Exception as error:
         pass_on(error)
-        # Some other kind: the query is counted, as other.
+        # Another type: the query is counted, as other.
         return ""

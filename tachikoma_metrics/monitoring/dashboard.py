@@ -1,4 +1,4 @@
-"""The dashboard as Grafana reads it: one JSON object.
+"""The dashboard in the JSON model of Grafana.
 
 https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
 """
@@ -10,57 +10,57 @@ from itertools import count
 from typing import Any
 
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.monitoring import drawing
-from tachikoma_metrics.monitoring.dialect import Dialect, NotMeasured
+from tachikoma_metrics.monitoring import panel_options
+from tachikoma_metrics.monitoring.dashboard_rows import dashboard_rows
+from tachikoma_metrics.monitoring.metric_names import MetricNames, NotMeasured
 from tachikoma_metrics.monitoring.panels import Panel, Query, Row
-from tachikoma_metrics.monitoring.rows import rows
 
 SCHEMA_VERSION = 39
-"""That of Grafana 10.4, which later ones migrate from."""
+"""The schema version of Grafana 10.4; later versions migrate it."""
 
 COLUMNS = 24
 UID = "tachikoma-metrics"
 
-_ALWAYS_THERE = ("tachikoma_metrics_info", "tachikoma_metrics_processes", "up")
-"""Families that tell which services there are; the first unless it is switched off."""
+_SERVICE_METRICS = ("tachikoma_metrics_info", "tachikoma_metrics_processes", "up")
+"""Metrics that every service has; the first that is on lists the services."""
 
 _HEIGHTS = {"stat": 4, "timeseries": 8, "heatmap": 8}
 
 
 def dashboard(config: Config, title: str = "Django service") -> tuple[dict[str, Any], list[str]]:
-    """Return a dashboard in the names of ``config``, and what it leaves out, and why.
+    """Return a dashboard that matches ``config``, and the reason for each panel left out.
 
-    A panel is left out if the settings leave out what it shows.
+    A panel is left out if the settings switch off one of its metrics.
     """
-    dialect = Dialect(config, {label: f'=~"${label}"' for label in _chosen(config)})
+    names = MetricNames(config, {label: f'=~"${label}"' for label in _variable_labels(config)})
     ids = count(1)
     left_out: list[str] = []
     panels: list[dict[str, Any]] = []
     y = 0
-    for row in rows(config):
-        shown = list(_panels(row, dialect, left_out))
+    for row in dashboard_rows(config):
+        shown = list(_panels(row, names, left_out))
         if shown:
-            drawn, height = _row(row, shown, ids, y)
-            panels += drawn
+            row_panels, height = _row(row, shown, ids, y)
+            panels += row_panels
             y += height
     return _dashboard(config, title, panels), left_out
 
 
-def _chosen(config: Config) -> list[str]:
-    """Return the labels that one chooses; the variable of the data source has its own name."""
-    service = Dialect(config).service_labels
+def _variable_labels(config: Config) -> list[str]:
+    """Return the labels that have a variable; ``datasource`` is the data source's variable."""
+    service = MetricNames(config).service_labels
     return [*(label for label in service if label != "datasource"), "instance"]
 
 
 def _panels(
-    row: Row, dialect: Dialect, left_out: list[str]
+    row: Row, names: MetricNames, left_out: list[str]
 ) -> Iterator[tuple[Panel, list[dict[str, Any]]]]:
-    """Yield the panels of a row that can be shown, with their targets."""
+    """Yield the panels of a row whose metrics are measured, with their targets."""
     for panel in row.panels:
         try:
             yield (
                 panel,
-                [_target(*numbered, panel, dialect) for numbered in enumerate(panel.queries)],
+                [_target(*numbered, panel, names) for numbered in enumerate(panel.queries)],
             )
         except NotMeasured as reason:
             left_out.append(f"{row.title}: {panel.title}: {reason}.")
@@ -70,12 +70,12 @@ def _datasource() -> dict[str, Any]:
     return {"type": "prometheus", "uid": "${datasource}"}
 
 
-def _target(number: int, query: Query, panel: Panel, dialect: Dialect) -> dict[str, Any]:
+def _target(number: int, query: Query, panel: Panel, names: MetricNames) -> dict[str, Any]:
     return {
         "datasource": _datasource(),
-        "expr": dialect.say(query.expression),
+        "expr": names.translate(query.expression),
         "format": "heatmap" if panel.kind == "heatmap" else "time_series",
-        "legendFormat": dialect.legend(query.legend, query.expression) or "__auto",
+        "legendFormat": names.legend(query.legend, query.expression) or "__auto",
         "refId": "ABCDEFGH"[number],
     }
 
@@ -83,47 +83,47 @@ def _target(number: int, query: Query, panel: Panel, dialect: Dialect) -> dict[s
 def _row(
     row: Row, shown: list[tuple[Panel, list[dict[str, Any]]]], ids: Iterator[int], y: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return what draws a row from line ``y`` on, and how many lines that are."""
+    """Return a row and its panels, from line ``y`` on, and their height in lines."""
     head = {
-        "collapsed": not row.is_open,
+        "collapsed": not row.is_expanded,
         "gridPos": {"h": 1, "w": COLUMNS, "x": 0, "y": y},
         "id": next(ids),
         "title": row.title,
         "type": "row",
     }
     placed = list(_placed(shown, y + 1))
-    drawn = [_drawn(panel, targets, next(ids), place) for panel, targets, place in placed]
-    if row.is_open:
+    panels = [_panel(panel, targets, next(ids), place) for panel, targets, place in placed]
+    if row.is_expanded:
         bottom = max(place["y"] + place["h"] for _, _, place in placed)
-        return [{**head, "panels": []}, *drawn], bottom - y
-    # The panels of a row that is closed are in it, and take no room yet.
-    return [{**head, "panels": drawn}], 1
+        return [{**head, "panels": []}, *panels], bottom - y
+    # The panels of a collapsed row are nested in it, and take no space.
+    return [{**head, "panels": panels}], 1
 
 
 def _placed(
     shown: Iterable[tuple[Panel, list[dict[str, Any]]]], y: int
 ) -> Iterator[tuple[Panel, list[dict[str, Any]], dict[str, int]]]:
-    """Yield the panels with their places, from left to right and from line ``y`` on."""
+    """Yield the panels with their positions, from left to right and from line ``y`` on."""
     x = height = 0
     for panel, targets in shown:
         if x + panel.width > COLUMNS:
             x, y, height = 0, y + height, 0
-        tall = _HEIGHTS[panel.kind]
-        yield panel, targets, {"h": tall, "w": panel.width, "x": x, "y": y}
+        panel_height = _HEIGHTS[panel.kind]
+        yield panel, targets, {"h": panel_height, "w": panel.width, "x": x, "y": y}
         x += panel.width
-        height = max(height, tall)
+        height = max(height, panel_height)
 
 
-def _drawn(
+def _panel(
     panel: Panel, targets: list[dict[str, Any]], id: int, place: dict[str, int]
 ) -> dict[str, Any]:
     return {
         "datasource": _datasource(),
         "description": panel.description,
-        "fieldConfig": {"defaults": drawing.field(panel), "overrides": []},
+        "fieldConfig": {"defaults": panel_options.field_defaults(panel), "overrides": []},
         "gridPos": place,
         "id": id,
-        "options": drawing.options(panel),
+        "options": panel_options.options(panel),
         "targets": targets,
         "title": panel.title,
         "type": panel.kind,
@@ -133,7 +133,7 @@ def _drawn(
 def _dashboard(config: Config, title: str, panels: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "annotations": {"list": []},
-        "description": "What tachikoma_metrics measures. Written by manage.py metrics_dashboard.",
+        "description": "Metrics of tachikoma_metrics. Generated by manage.py metrics_dashboard.",
         "editable": True,
         "graphTooltip": 1,
         "links": [],
@@ -158,16 +158,16 @@ def _variables(config: Config) -> Iterator[dict[str, Any]]:
         "query": "prometheus",
         "type": "datasource",
     }
-    # Each is asked of the services that tachikoma_metrics measures, and no others.
-    chosen = ""
-    asked = next(name for name in _ALWAYS_THERE if name in Dialect(config).families)
-    for name in _chosen(config):
-        yield _variable(name, asked, chosen)
-        chosen += f'{"," if chosen else ""}{name}=~"${name}"'
+    # The values are those of services that tachikoma_metrics instruments.
+    matchers = ""
+    metric = next(name for name in _SERVICE_METRICS if name in MetricNames(config).families)
+    for name in _variable_labels(config):
+        yield _variable(name, metric, matchers)
+        matchers += f'{"," if matchers else ""}{name}=~"${name}"'
 
 
-def _variable(label: str, asked: str, chosen: str) -> dict[str, Any]:
-    series = f"{asked}{{{chosen}}}" if chosen else asked
+def _variable(label: str, metric: str, matchers: str) -> dict[str, Any]:
+    series = f"{metric}{{{matchers}}}" if matchers else metric
     query = f"label_values({series}, {label})"
     variable: dict[str, Any] = {
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
@@ -181,6 +181,6 @@ def _variable(label: str, asked: str, chosen: str) -> dict[str, Any]:
         "sort": 1,
         "type": "query",
     }
-    # All jobs are those of the list, for others have a process, too; of these jobs all
-    # instances are wanted, however many there are.
+    # "All" jobs are those of the list, since other exporters have process metrics, too. For
+    # instances, a pattern that matches any is shorter than their list.
     return {**variable, "allValue": ".*"} if label == "instance" else variable

@@ -1,4 +1,4 @@
-"""How well a service is to do: what the alerts measure it by."""
+"""The objectives of a service, which the alerts are derived from."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Objectives:
-    """Say from when on somebody has to be told.
+    """The limits of the alerts.
 
-    ``availability`` is the percentage of requests that are not to fail in thirty days;
-    ``slow_after`` the seconds after which a request is slow, and ``connections`` the open
-    database connections of a service that are too many.
+    ``availability`` is the percentage of requests that succeed in thirty days, ``slow_after``
+    the seconds above which a request is slow, and ``connections`` the limit of open database
+    connections of a service.
 
-    Raises ``ValueError``, which says what it should be, for what makes no sense.
+    Raises ``ValueError`` for a value out of range.
     """
 
     availability: float = 99.9
@@ -21,7 +21,7 @@ class Objectives:
     connections: int = 80
 
     def __post_init__(self) -> None:
-        # Below, the fastest burn would be of more requests than there are.
+        # Below 95, the highest burn rate would exceed all requests.
         if not 95 <= self.availability < 100:
             raise ValueError(
                 "The objective should be a percentage of at least 95 and less than 100, such as "
@@ -38,6 +38,6 @@ class Objectives:
             )
 
     @property
-    def budget(self) -> float:
+    def error_budget(self) -> float:
         """Return the share of requests that may fail."""
         return round(1 - self.availability / 100, 12)

@@ -1,4 +1,4 @@
-"""The rules as Prometheus reads them: one file of groups.
+"""The recording and alerting rules as a file for Prometheus.
 
 https://prometheus.io/docs/prometheus/latest/configuration/recording_rules/
 """
@@ -11,17 +11,22 @@ from typing import Any
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.monitoring.alerts import Alert, alerts
-from tachikoma_metrics.monitoring.dialect import Dialect, NotMeasured, quoted, recorded_names
+from tachikoma_metrics.monitoring.metric_names import (
+    MetricNames,
+    NotMeasured,
+    quoted,
+    recorded_names,
+)
 from tachikoma_metrics.monitoring.objectives import Objectives
-from tachikoma_metrics.monitoring.recordings import (
-    SECONDS_BETWEEN_EVALUATIONS,
-    Recording,
-    of_availability,
-    of_routes,
+from tachikoma_metrics.monitoring.recording_rules import (
+    EVALUATION_INTERVAL,
+    RecordingRule,
+    availability_rules,
+    route_rules,
 )
 
 RUNBOOKS = "https://tachikoma-metrics.readthedocs.io/en/stable/reference/alerts.html"
-"""Where the runbook is, a section for each alert."""
+"""The URL of the runbooks, with a section for each alert."""
 
 
 def rule_file(
@@ -31,17 +36,17 @@ def rule_file(
     job: str = "",
     runbooks: str = RUNBOOKS,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the rules in the names of ``config``, and what they leave out, and why.
+    """Return the rules that match ``config``, and the reason for each rule that is left out.
 
-    ``job`` restricts them to one job of Prometheus; ``runbooks`` is the address of the runbook.
+    ``job`` restricts them to one job of Prometheus; ``runbooks`` is the URL of the runbooks.
     """
-    rules = _Rules(Dialect(config, {"job": f"={quoted(job)}"} if job else {}))
+    rules = _Rules(MetricNames(config, {"job": f"={quoted(job)}"} if job else {}))
     groups = {
-        "availability": list(rules.recorded(of_availability())),
-        "routes": list(rules.recorded(of_routes())),
+        "availability": list(rules.recording(availability_rules())),
+        "routes": list(rules.recording(route_rules())),
         "alerts": list(rules.alerting(alerts(config, objectives or Objectives()), runbooks)),
     }
-    interval = f"{SECONDS_BETWEEN_EVALUATIONS}s"
+    interval = f"{EVALUATION_INTERVAL}s"
     return {
         "groups": [
             {"name": f"tachikoma_metrics_{name}", "interval": interval, "rules": group}
@@ -52,56 +57,65 @@ def rule_file(
 
 
 class _Rules:
-    """Say rules one after the other, and remember what cannot be said."""
+    """Translate rules in their order, and collect the reasons for those that are left out."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, names: MetricNames) -> None:
         self.left_out: list[str] = []
-        self._dialect = dialect
+        self._names = names
         self._unrecorded: set[str] = set()
 
-    def recorded(self, recordings: Iterable[Recording]) -> Iterator[dict[str, Any]]:
+    def recording(self, rules: Iterable[RecordingRule]) -> Iterator[dict[str, Any]]:
         """Yield recording rules."""
-        for recording in recordings:
-            said = self._say(recording.name, recording.expression, exactly=True)
-            if said is None:
-                self._unrecorded.add(recording.name)
+        for rule in rules:
+            expression = self._translate(rule.name, rule.expression, exactly=True)
+            if expression is None:
+                self._unrecorded.add(rule.name)
             else:
-                yield {"record": self._dialect.recorded(recording.name), "expr": said}
+                yield {"record": self._names.recorded(rule.name), "expr": expression}
 
     def alerting(self, alerts: Iterable[Alert], runbooks: str) -> Iterator[dict[str, Any]]:
         """Yield alerting rules."""
         for alert in alerts:
-            said = self._say(alert.name, alert.expression)
-            if said is not None:
-                yield {
-                    "alert": alert.name,
-                    "expr": said,
-                    "for": alert.after,
-                    "labels": {"severity": alert.severity, **dict(alert.labels)},
-                    "annotations": {
-                        "summary": alert.summary,
-                        "description": alert.runbook.meaning,
-                        "runbook_url": f"{runbooks}#{alert.name.lower()}",
-                    },
-                }
+            expression = self._translate(alert.name, alert.expression)
+            if expression is not None:
+                yield _alerting_rule(alert, expression, runbooks)
 
-    def _of_ours(self, expression: str) -> str:
-        """Keep to jobs that have our page: others may have metrics of the same names."""
-        if recorded_names(expression):
-            return expression
-        families = (catalogue.FAMILIES.get(name) for name in self._dialect.named(expression))
-        is_ours_alone = all(family is None or family.is_own_health for family in families)
-        if is_ours_alone or catalogue.INFO.name not in self._dialect.families:
-            return expression
-        return f"{expression}\nand on (job) {catalogue.INFO.name}"
-
-    def _say(self, name: str, expression: str, *, exactly: bool = False) -> str | None:
+    def _translate(self, name: str, expression: str, *, exactly: bool = False) -> str | None:
         missing = self._unrecorded & set(recorded_names(expression))
         if missing:
             self.left_out.append(f"{name}: `{min(missing)}` is left out.")
             return None
         try:
-            return self._dialect.say(self._of_ours(expression), exactly=exactly)
+            return self._names.translate(
+                self._restricted_to_instrumented_jobs(expression), exactly=exactly
+            )
         except NotMeasured as reason:
             self.left_out.append(f"{name}: {reason}.")
             return None
+
+    def _restricted_to_instrumented_jobs(self, expression: str) -> str:
+        """Restrict an expression to the jobs that tachikoma_metrics instruments.
+
+        Other exporters may use the same metric names.
+        """
+        if recorded_names(expression):
+            return expression
+        families = (catalogue.FAMILIES.get(name) for name in self._names.named(expression))
+        has_own_names = all(family is None or family.is_own_health for family in families)
+        if has_own_names or catalogue.INFO.name not in self._names.families:
+            return expression
+        return f"{expression}\nand on (job) {catalogue.INFO.name}"
+
+
+def _alerting_rule(alert: Alert, expression: str, runbooks: str) -> dict[str, Any]:
+    return {
+        "alert": alert.name,
+        "expr": expression,
+        "for": alert.pending,
+        "labels": {"severity": alert.severity, **dict(alert.labels)},
+        "annotations": {
+            "summary": alert.summary,
+            "description": alert.runbook.meaning,
+            "runbook_url": f"{runbooks}#{alert.name.lower()}",
+        },
+    }

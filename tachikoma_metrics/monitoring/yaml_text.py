@@ -1,4 +1,4 @@
-"""Rules as text: YAML that people can read, too."""
+"""The rules as YAML that is easy to read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import yaml
 
 
 class _Dumper(yaml.SafeDumper):
-    """Write strings of several lines as such."""
+    """Write strings of several lines as block scalars."""
 
 
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -20,5 +20,5 @@ _Dumper.add_representer(str, _string)
 
 
 def as_yaml(content: dict[str, Any]) -> str:
-    """Return ``content`` as YAML, its keys in their order."""
+    """Return ``content`` as YAML, its keys in order."""
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""Cache backends for the tests, as a project might have them."""
+"""Cache backends such as a project may define."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.cache.backends.redis import RedisCache
 
 
 class Plain(BaseCache):
-    """As little as a backend has to have: all else is Django's, and calls these."""
+    """The methods that a backend must have; Django's base class implements the others with them."""
 
     def __init__(self, location: str, params: dict[str, Any]) -> None:
         super().__init__(params)
@@ -37,7 +37,7 @@ class Plain(BaseCache):
 
 
 class Twofold(LocMemCache):
-    """Two layers: what the near one does not have is in the cache ``far``."""
+    """Two layers: keys that are missing here are looked up in the cache ``far``."""
 
     def get(self, key, default=None, version=None):
         near = super().get(key, self, version)
@@ -45,14 +45,14 @@ class Twofold(LocMemCache):
 
 
 class LazyClient:
-    """A client of the app's own, which calls a default that can be called."""
+    """A custom client, which calls a default that is callable."""
 
     def get(self, key, default):
         return default() if callable(default) else default
 
 
 class Lazy(RedisCache):
-    """Django's backend, with that client."""
+    """Django's backend, with the custom client."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
@@ -64,7 +64,7 @@ class Lazy(RedisCache):
 
 
 class OwnNames(Plain):
-    """Its arguments have names of their own, its own keywords, and its own class method."""
+    """A backend with other argument names, another keyword, and a class method."""
 
     def get(self, name, default=None, version=None, *, client=None):
         return super().get(name, default, version)
@@ -75,7 +75,7 @@ class OwnNames(Plain):
 
 
 class Odd:
-    """Nothing that a subclass could take the place of."""
+    """A backend that cannot be subclassed."""
 
     __slots__ = ("_values",)
 
@@ -83,7 +83,7 @@ class Odd:
         self._values = {"key": "value"}
 
     def __init_subclass__(cls) -> None:
-        raise TypeError("There is but one.")
+        raise TypeError("This class has no subclasses.")
 
     def get(self, key, default=None, version=None):
         return self._values.get(key, default)
@@ -103,7 +103,7 @@ class Single(Plain):
 
 
 class Picky(Plain):
-    """Its look-ups fail for some keys."""
+    """A backend whose lookups fail for some keys."""
 
     def get(self, key, default=None, version=None):
         if key == "bad":

@@ -1,6 +1,6 @@
-"""What calls of a cache count, whichever backend it has: hits and misses.
+"""Calls of a cache, and the hits and misses that they count with every backend.
 
-In the cache are ``there``, ``none`` and ``number``; ``gone`` is not.
+The cache contains ``there``, ``none`` and ``number``; ``gone`` is missing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOOKUPS: dict[str, tuple[Callable[[Any], Any], int, int]] = {
     "get_or_set of nothing": (lambda c: c.get_or_set("gone", 5), 0, 1),
     "get_or_set of None": (lambda c: c.get_or_set("none", 5), 1, 0),
     "get_or_set by a call": (lambda c: c.get_or_set("gone", lambda: 5), 0, 1),
-    "get_or_set by a look-up": (lambda c: c.get_or_set("gone", lambda: c.get("there")), 1, 1),
+    "get_or_set by a lookup": (lambda c: c.get_or_set("gone", lambda: c.get("there")), 1, 1),
     "get_or_set by get_or_set": (
         lambda c: c.get_or_set("gone", lambda: c.get_or_set("away", lambda: c.get("there"))),
         1,

@@ -1,0 +1,1 @@
+"""Unit tests of ``database``; those that need a server are in ``tests/databases``."""

@@ -1,4 +1,4 @@
-"""What sqlglot, which parses SQL, says of a statement."""
+"""sqlglot as the oracle: the operation and the table of a statement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIALECTS = {
     "oracle": "oracle",
     "microsoft": "tsql",
 }
-"""sqlglot's names of the dialects, by Django's of the vendors."""
+"""sqlglot's dialects, by Django's vendors."""
 
 _OPERATIONS: tuple[tuple[type[exp.Expr], str], ...] = (
     (exp.Query, "select"),
@@ -34,7 +34,7 @@ _OTHER_TRANSACTIONS = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT")
 
 def judged(sql: str, vendor: str) -> tuple[str, str]:
     """Return the operation and the name of the table, in small letters."""
-    # sqlglot does not know all of them.
+    # sqlglot does not parse all of them.
     if sql.split(maxsplit=1)[0].upper().rstrip(";") in _OTHER_TRANSACTIONS:
         return "transaction", ""
     tree = sqlglot.parse_one(sql, dialect=DIALECTS[vendor])
@@ -67,7 +67,7 @@ def _target(tree: exp.Expr, names: dict[str, str], vendor: str) -> str:
         return _table(tree.args["tables"][0], names, vendor)
     inner = tree.this
     if isinstance(tree, exp.DML) and vendor != "microsoft":
-        # What is written to is no name of WITH.
+        # The target of a write is no common table expression.
         names = {}
     return _table(inner, names, vendor) if isinstance(inner, exp.Expr) else ""
 

@@ -1,4 +1,4 @@
-"""Which label a statement gets, where no server is needed to say what it means."""
+"""The label values of statements, as far as no server is needed to resolve their names."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 from django.db import connection, connections
 
-from tachikoma_metrics.database.sql import DIALECTS, STANDARD, read
-from tachikoma_metrics.database.tables import Home, Tables, reader_of
+from tachikoma_metrics.database.sql import DIALECTS, STANDARD, parse
+from tachikoma_metrics.database.statements import labels_of
+from tachikoma_metrics.database.tables import ModelTables, SearchPath
 
 
 def brackets(name: str) -> str:
@@ -26,13 +27,13 @@ def double(name: str) -> str:
 
 
 def label(
-    text: str, tables: list[str], vendor: str, quote: Callable[[str], str], home: Home
+    text: str, tables: list[str], vendor: str, quote: Callable[[str], str], search_path: SearchPath
 ) -> str:
     dialect = DIALECTS.get(vendor, STANDARD)
-    return Tables(tables, quote, dialect).label(read(text, dialect), home)
+    return ModelTables(tables, quote, dialect).label(parse(text, dialect), search_path)
 
 
-SQL_SERVER = Home("shop", ("dbo",))
+SQL_SERVER = SearchPath("shop", ("dbo",))
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,8 @@ def test_tables_of_sql_server(text: str, table: str):
     ],
 )
 def test_tables_of_oracle(text: str, table: str):
-    home = Home("db", ("SHOP",))
-    assert label(text, ["orders", 'live"."orders'], "oracle", capitals, home) == table
+    search_path = SearchPath("db", ("SHOP",))
+    assert label(text, ["orders", 'live"."orders'], "oracle", capitals, search_path) == table
 
 
 @pytest.mark.parametrize(
@@ -85,51 +86,53 @@ def test_tables_of_oracle(text: str, table: str):
 )
 def test_the_search_path_of_postgresql(text: str, table: str):
     tables = ["letters", 'live"."orders', 'archive"."orders']
-    home = Home("shop", ("archive", "public"))
-    assert label(text, tables, "postgresql", double, home) == table
+    search_path = SearchPath("shop", ("archive", "public"))
+    assert label(text, tables, "postgresql", double, search_path) == table
 
 
-def test_an_unknown_database_has_schemas_that_nobody_knows():
+def test_the_schemas_of_an_unknown_database_are_unknown():
     tables = ["letters", 'live"."orders']
     found = [
-        label(f"SELECT * FROM {name}", tables, "", double, Home("", ()))
+        label(f"SELECT * FROM {name}", tables, "", double, SearchPath("", ()))
         for name in ("some.letters", "live.letters", "information_schema.letters", "ORDERS")
     ]
     assert found == ["letters", "other", "other", 'live"."orders']
 
 
-def test_where_several_fit_it_is_always_the_same():
+def test_of_several_matching_tables_it_is_always_the_same():
     tables = ['b"."orders', 'a"."orders', 'a"."Orders']
     found = {
-        label("SELECT * FROM orders", list(order), "", double, Home("", ()))
+        label("SELECT * FROM orders", list(order), "", double, SearchPath("", ()))
         for order in itertools.permutations(tables)
     }
     assert found == {'a"."Orders'}
 
 
 def test_what_is_no_name_is_no_table():
-    assert label('SELECT * FROM "a"', ['a" b "c'], "postgresql", double, Home("", ())) == "other"
+    assert (
+        label('SELECT * FROM "a"', ['a" b "c'], "postgresql", double, SearchPath("", ())) == "other"
+    )
 
 
 @pytest.mark.django_db
-def test_no_more_than_some_megabytes_of_texts_are_remembered():
-    reader = reader_of(connection)
+def test_the_cache_of_statements_is_limited_to_some_megabytes():
+    labels = labels_of(connection)
     texts = [f"SELECT {number}, '{'x' * 9_000}' FROM auth_group" for number in range(1_000)]
     for text in texts:
-        assert reader.read(text, connection) == ("select", "auth_group", "default")
+        assert labels.parse(text, connection) == ("select", "auth_group", "default")
 
-    assert 0 < sum(map(sys.getsizeof, reader.remembered)) <= 4 * 2**20
+    assert 0 < sum(map(sys.getsizeof, labels.cached)) <= 4 * 2**20
 
 
 @pytest.mark.django_db
-def test_a_text_that_is_very_long_is_not_remembered():
-    reader = reader_of(connection)
+def test_a_very_long_statement_is_not_cached():
+    labels = labels_of(connection)
     text = f"SELECT * FROM auth_group WHERE id IN ({'1, ' * 100_000}1)"
 
-    assert reader.read(text, connection) == ("select", "auth_group", "default")
-    assert text not in reader.remembered
+    assert labels.parse(text, connection) == ("select", "auth_group", "default")
+    assert text not in labels.cached
 
 
 @pytest.mark.django_db
-def test_connections_to_one_database_remember_together():
-    assert reader_of(connection.copy()) is reader_of(connections["default"])
+def test_connections_to_one_database_share_the_cache():
+    assert labels_of(connection.copy()) is labels_of(connections["default"])

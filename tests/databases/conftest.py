@@ -14,16 +14,15 @@ from tachikoma_metrics.testing import samples
 from tests.services.processes import is_listening, missing
 
 Queries = Counter[tuple[str, str]]
-"""How many queries there were, by operation and table."""
+"""The number of queries, by operation and table."""
 
 Recorded = Callable[[], AbstractContextManager[Queries]]
-
 
 Define = Callable[..., type[models.Model]]
 
 
 def queries() -> Queries:
-    """Return what the page says."""
+    """Return the values on the metrics endpoint."""
     found: Queries = Counter()
     for (name, labels), value in samples().items():
         if name == "db_queries_total":
@@ -37,7 +36,7 @@ _PORTS = {"django.db.backends.postgresql": 5432, "django.db.backends.mysql": 330
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """Make sure that the server is there, before its database is made."""
+    """Skip without a server, before Django creates the test database."""
     port = _PORTS.get(str(settings.DATABASES["default"]["ENGINE"]))
     if port is not None and not is_listening(port):
         missing(f"nothing listens on port {port}")
@@ -45,7 +44,7 @@ def django_db_modify_db_settings() -> None:
 
 @pytest.fixture
 def recorded() -> Recorded:
-    """Count the queries in a block; they are there when it ends."""
+    """Count the queries in a block; the counts are complete when it ends."""
 
     @contextmanager
     def recording() -> Iterator[Queries]:
@@ -59,7 +58,7 @@ def recorded() -> Recorded:
 
 @pytest.fixture
 def define() -> Iterator[Define]:
-    """Define models by their names, tables and fields; they are there for one test."""
+    """Define models for one test, by their names, tables and fields."""
     before = set(apps.all_models["missions"])
 
     def define_(name: str, db_table: str, **fields: Any) -> type[models.Model]:

@@ -8,7 +8,7 @@ import pymysql
 
 from tests.settings import *  # noqa: F403
 
-# Django asks for mysqlclient, which has to be compiled, and looks at its version.
+# Django requires mysqlclient, which has to be compiled, and checks its version.
 pymysql.version_info = (2, 2, 7, "final", 0)
 pymysql.install_as_MySQLdb()
 

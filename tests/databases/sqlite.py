@@ -1,4 +1,4 @@
-"""SQLite, in a file: threads have connections of their own."""
+"""SQLite, in a file: each thread has its own connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows with a primary key of several columns are counted as others are."""
+"""Rows with a composite primary key are counted like others."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _tenant(**options: Any) -> models.ForeignKey[Any, Any]:
 
 
 def counted(settings: Any, **declaration: Any) -> dict[tuple[str, ...], float]:
-    """Return the numbers of a family of items."""
+    """Return the counts of items."""
     settings.TACHIKOMA_METRICS = {
         "BUSINESS_METRICS": {"items": {"model": "missions.Item", **declaration}}
     }

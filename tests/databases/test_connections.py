@@ -1,4 +1,4 @@
-"""How many connections are open: the database itself is the oracle where it can tell."""
+"""The number of open connections; PostgreSQL itself is the oracle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from django.utils.module_loading import import_string
 from missions.models import Mission
 from tachikoma_metrics import testing
 from tests.databases.conftest import Recorded
-from tests.services.processes import missing
+from tests.services.processes import eventually, missing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,7 +45,7 @@ def close_pool() -> None:
 def pooled_by_sqlalchemy() -> BaseDatabaseWrapper:
     """Return a connection of django-db-connection-pool, which keeps two."""
     if connection.vendor == "sqlite" or is_pooled():
-        pytest.skip("It has no pool for this.")
+        pytest.skip("django-db-connection-pool does not support these settings.")
     try:
         engine = import_module(f"dj_db_conn_pool.backends.{connection.vendor}.base")
     except ImportError:
@@ -57,12 +57,12 @@ def pooled_by_sqlalchemy() -> BaseDatabaseWrapper:
     return wrapper
 
 
-def shown() -> float:
+def open_connections() -> float:
     return testing.sample_value("db_connections_current") or 0.0
 
 
-def truth() -> int | None:
-    """Return what the server says; None if it cannot tell, or needs a connection to."""
+def connections_of_server() -> int | None:
+    """Return the number that the server reports; None if it cannot report one."""
     if connection.vendor != "postgresql":
         return None
     with connection.cursor() as cursor:
@@ -74,24 +74,24 @@ def truth() -> int | None:
         return int(cursor.fetchone()[0])
 
 
-def agrees() -> bool:
-    """Tell whether the page says what the server says, which takes a moment to notice.
+def agrees_with_server() -> bool:
+    """Return whether the gauge equals the server's number within some seconds.
 
-    What a pool opens by itself is noticed when one is next taken or given back.
+    The connections that a pool opens are counted when one is next taken or returned.
     """
     deadline = time.monotonic() + _PATIENCE
-    while shown() != truth() and time.monotonic() < deadline:
+    while open_connections() != connections_of_server() and time.monotonic() < deadline:
         time.sleep(0.02)
         if is_pooled():
             connection.close()
-    return shown() == truth()
+    return open_connections() == connections_of_server()
 
 
 @pytest.fixture(autouse=True)
 def _no_connection() -> None:
-    """Start with none open: what was counted before was forgotten with the families."""
+    """Start without an open connection: the gauge was reset before the test."""
     if connection.settings_dict["NAME"].startswith("file:memory"):
-        pytest.skip("Of a database in memory there is one connection, which stays open.")
+        pytest.skip("A database in memory has one connection, which stays open.")
     connection.close()
     if is_pooled():
         close_pool()
@@ -101,41 +101,41 @@ def _no_connection() -> None:
 
 def test_a_connection_counts_while_it_is_open():
     connection.ensure_connection()
-    assert shown() == 1 or is_pooled()
+    assert open_connections() == 1 or is_pooled()
     connection.close()
     connection.close()
-    assert shown() == 0 or is_pooled()
+    assert open_connections() == 0 or is_pooled()
     connection.ensure_connection()
-    assert shown() == 1 or is_pooled()
+    assert open_connections() == 1 or is_pooled()
 
 
-def test_a_pool_counts_what_it_keeps():
+def test_the_idle_connections_of_a_pool_count():
     if not is_pooled():
         pytest.skip("There is no pool.")
     Mission.objects.count()
-    assert agrees()
-    assert shown() >= 2
+    # The pool opens the second one in the background.
+    eventually(lambda: agrees_with_server() and open_connections() >= 2)
     connection.close()
     close_pool()
     gc.collect()
-    assert shown() == 0
+    assert open_connections() == 0
 
 
-def test_a_pool_of_sqlalchemy_counts_what_it_keeps():
+def test_the_idle_connections_of_a_pool_of_sqlalchemy_count():
     opened = [pooled_by_sqlalchemy() for _ in range(3)]
     pools: Any = import_module("dj_db_conn_pool.core").pool_container
     for one in opened:
         one.ensure_connection()
-    assert shown() == 3
+    assert open_connections() == 3
     for one in opened:
         one.close()
-    assert shown() == 2
+    assert open_connections() == 2
     opened[0].ensure_connection()
-    assert shown() == 2
+    assert open_connections() == 2
     opened[0].close()
     pools.get("default").dispose()
     gc.collect()
-    assert shown() == 0
+    assert open_connections() == 0
 
 
 def test_queries_count_once_after_reconnecting(recorded: Recorded):
@@ -148,7 +148,7 @@ def test_queries_count_once_after_reconnecting(recorded: Recorded):
     assert counted == {("select", "missions_mission"): 1}
 
 
-def test_the_wrappers_of_a_connection_are_those_of_the_project(recorded: Recorded):
+def test_the_list_of_wrappers_has_those_of_the_project_only(recorded: Recorded):
     connection.ensure_connection()
     assert connection.execute_wrappers == []
     connection.execute_wrappers.clear()
@@ -159,11 +159,11 @@ def test_the_wrappers_of_a_connection_are_those_of_the_project(recorded: Recorde
     assert counted == {("select", "missions_mission"): 1}
 
 
-def test_what_measures_stands_around_the_wrappers_of_the_project(recorded: Recorded):
+def test_the_measuring_wrapper_is_the_outermost(recorded: Recorded):
     def answer_itself(*arguments: object) -> object:
         raise DatabaseError("not sent")
 
-    # One that opens asks for more.
+    # Opening a connection may run more queries.
     Mission.objects.count()
     with (
         recorded() as counted,
@@ -175,7 +175,7 @@ def test_what_measures_stands_around_the_wrappers_of_the_project(recorded: Recor
     assert counted == {("select", "missions_mission"): 1}
 
 
-def test_one_that_opens_within_a_wrapper_stays_watched(recorded: Recorded):
+def test_a_connection_that_opens_within_a_wrapper_is_measured(recorded: Recorded):
     def pass_on(execute: Callable[..., object], *arguments: object) -> object:
         return execute(*arguments)
 
@@ -204,20 +204,20 @@ def test_connections_of_50_threads_that_come_and_go():
     for thread in threads:
         thread.start()
     barrier.wait(_PATIENCE * 4)
-    assert shown() == count
+    assert open_connections() == count
     barrier.wait(_PATIENCE * 4)
     for thread in threads:
         thread.join()
     if connection.vendor == "postgresql":
-        assert agrees()
+        assert agrees_with_server()
     else:
-        assert shown() == 0
+        assert open_connections() == 0
 
 
 @pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:Exception ignored:pytest.PytestUnraisableExceptionWarning")
-def test_a_connection_is_dropped_with_its_thread():
+def test_a_connection_ends_with_its_thread():
     def work() -> None:
         Mission.objects.count()
 
@@ -227,29 +227,29 @@ def test_a_connection_is_dropped_with_its_thread():
         thread.join()
     gc.collect()
 
-    assert shown() <= (2 if is_pooled() else 0)
-    assert connection.vendor != "postgresql" or agrees()
+    assert open_connections() <= (2 if is_pooled() else 0)
+    assert connection.vendor != "postgresql" or agrees_with_server()
 
 
 def test_old_connections_are_closed():
     connection.ensure_connection()
     connection.close_at = 0
     close_old_connections()
-    assert shown() == 0 or is_pooled()
+    assert open_connections() == 0 or is_pooled()
     Mission.objects.count()
-    assert connection.vendor != "postgresql" or agrees()
+    assert connection.vendor != "postgresql" or agrees_with_server()
 
 
 def test_persistent_connections_stay():
     connection.ensure_connection()
     connection.close_at = None
     close_old_connections()
-    assert shown() == 1 or is_pooled()
+    assert open_connections() == 1 or is_pooled()
 
 
-def test_one_that_the_server_ends_counts_until_it_is_replaced():
+def test_a_connection_that_the_server_closes_counts_until_it_is_replaced():
     if connection.vendor != "postgresql" or is_pooled():
-        pytest.skip("Ends a connection as only PostgreSQL can.")
+        pytest.skip("Only PostgreSQL can terminate a connection here.")
     other = connection.copy()
     Mission.objects.count()
     with other.cursor() as cursor:
@@ -260,21 +260,21 @@ def test_one_that_the_server_ends_counts_until_it_is_replaced():
     other.close()
     connection.errors_occurred = True
     close_old_connections()
-    assert shown() == 0
-    assert agrees()
+    assert open_connections() == 0
+    assert agrees_with_server()
 
 
-def test_a_connection_that_fails_is_none():
+def test_a_failed_connection_does_not_count():
     if connection.vendor == "sqlite" or is_pooled():
-        pytest.skip("No server refuses at once.")
+        pytest.skip("No server refuses the connection immediately.")
     fresh = connection.copy()
     fresh.settings_dict["PORT"] = "1"
     with pytest.raises(OperationalError):
         fresh.ensure_connection()
-    assert shown() == 0
+    assert open_connections() == 0
 
 
-def test_what_a_mock_puts_in_place_of_close_is_called(monkeypatch: pytest.MonkeyPatch):
+def test_a_mock_of_close_on_the_class_is_called(monkeypatch: pytest.MonkeyPatch):
     calls: list[object] = []
     connection.ensure_connection()
     with monkeypatch.context() as patched:
@@ -283,16 +283,16 @@ def test_what_a_mock_puts_in_place_of_close_is_called(monkeypatch: pytest.Monkey
     assert [type(call) for call in calls] == [type(connections["default"])]
 
 
-def test_what_stands_in_the_place_of_close_is_called():
+def test_a_replaced_close_of_one_connection_is_called():
     calls: list[str] = []
     fresh = connection.copy()
     close = fresh.close
 
-    def stand_in() -> None:
+    def replacement() -> None:
         calls.append("close")
         close()
 
-    fresh.close = stand_in  # type: ignore[method-assign]
+    fresh.close = replacement  # type: ignore[method-assign]
     fresh.ensure_connection()
     fresh.close()
 
@@ -307,9 +307,9 @@ def test_a_connection_counts_whatever_wraps_its_close():
             fresh.ensure_connection()
         fresh.close = partial(fresh.close)  # type: ignore[method-assign]
         fresh.ensure_connection()
-        assert shown() == 1 or is_pooled()
+        assert open_connections() == 1 or is_pooled()
         fresh.close()
-        assert shown() == 0 or is_pooled()
+        assert open_connections() == 0 or is_pooled()
         assert fresh.connection is None
 
 
@@ -321,7 +321,7 @@ def test_a_connection_counts_after_its_close_is_put_back():
     del fresh.close
     fresh.close()
 
-    assert shown() == 0 or is_pooled()
+    assert open_connections() == 0 or is_pooled()
     assert fresh.connection is None
 
 
@@ -331,13 +331,13 @@ def test_a_copied_connection_closes_itself():
     second: Any = copy.copy(first)
     second.connection = None
     second.ensure_connection()
-    assert shown() == 2 or is_pooled()
+    assert open_connections() == 2 or is_pooled()
 
     second.close()
     assert (second.connection, first.is_usable()) == (None, True)
-    assert shown() == 1 or is_pooled()
+    assert open_connections() == 1 or is_pooled()
     first.close()
-    assert shown() == 0 or is_pooled()
+    assert open_connections() == 0 or is_pooled()
 
 
 def test_a_connection_keeps_its_class():
@@ -351,19 +351,19 @@ def test_a_connection_keeps_its_class():
     fresh.close()
 
 
-def test_one_that_is_closed_within_a_transaction_is_closed():
+def test_a_connection_that_is_closed_within_a_transaction_does_not_count():
     connection.ensure_connection()
-    before = shown()
+    before = open_connections()
     with transaction.atomic():
         connection.close()
-        assert shown() == before - 1 or is_pooled()
+        assert open_connections() == before - 1 or is_pooled()
 
 
-def test_unlisted_databases_are_left_alone(settings):
+def test_databases_that_are_not_listed_are_not_instrumented(settings):
     settings.TACHIKOMA_METRICS = {"INSTRUMENT_DATABASES": ["other"]}
     fresh: BaseDatabaseWrapper = connection.copy()
     fresh.ensure_connection()
     assert type(fresh.execute_wrappers) is list
     assert "close" not in vars(fresh)
     fresh.close()
-    assert shown() == 0
+    assert open_connections() == 0

@@ -29,7 +29,7 @@ _OF_THE_DRIVER = frozenset({"BEGIN", "COMMIT", "ROLLBACK"})
 
 @contextmanager
 def as_django_logs(recorded: Recorded) -> Iterator[Queries]:
-    """Compare what is counted in the block with Django's log; transactions by number."""
+    """Compare the counts of a block with Django's log; transactions by their number."""
     connection.ensure_connection()
     with CaptureQueriesContext(connection) as captured, recorded() as counted:
         yield counted
@@ -41,7 +41,7 @@ def as_django_logs(recorded: Recorded) -> Iterator[Queries]:
     )
     assert counted_as_read == {key: n for key, n in logged.items() if key[0] != "transaction"}
     savepoints = sum(n for key, n in logged.items() if key[0] == "transaction")
-    # SQLite is told to begin; of the others the driver takes care.
+    # Django begins transactions of SQLite with a statement; other drivers do so themselves.
     begun = statements.count("BEGIN") if connection.vendor == "sqlite" else 0
     assert counted["transaction", "other"] == savepoints + begun
 
@@ -161,7 +161,7 @@ def test_savepoints(recorded: Recorded):
         with pytest.raises(ZeroDivisionError), transaction.atomic():
             raise ZeroDivisionError
 
-    # Begun and ended, both of them, for the test is in a transaction too.
+    # Two savepoints begin and end, for the test itself runs in a transaction.
     assert counted["transaction", "other"] >= 4
 
 
@@ -207,7 +207,7 @@ async def test_async_calls(recorded: Recorded):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_fails_is_counted_and_passes_through(recorded: Recorded):
+def test_a_query_that_fails_is_counted_and_raises(recorded: Recorded):
     connection.ensure_connection()
     with recorded() as counted, connection.cursor() as cursor, pytest.raises(DatabaseError) as info:
         cursor.execute("SELECT nothing FROM missions_spec WHERE %s", [1])
@@ -216,7 +216,7 @@ def test_what_fails_is_counted_and_passes_through(recorded: Recorded):
     assert info.value.__cause__ is not None
 
 
-def test_the_wrapped_call_is_given_what_the_caller_passed():
+def test_wrappers_receive_the_arguments_of_the_caller():
     given: list[tuple[object, ...]] = []
 
     def look(execute: Callable[..., object], *arguments: object) -> object:
@@ -231,7 +231,7 @@ def test_the_wrapped_call_is_given_what_the_caller_passed():
     assert given[0][1] is params
 
 
-def test_durations_go_with_the_queries():
+def test_each_query_has_a_duration():
     with increase_of("db_query_duration_seconds_count", operation="select") as queries:
         Spec.objects.count()
         Mission.objects.count()
@@ -239,7 +239,7 @@ def test_durations_go_with_the_queries():
     assert queries.amount == 2
 
 
-def test_a_request_tells_its_queries(client: Client, settings):
+def test_the_queries_of_a_request_are_recorded(client: Client, settings):
     settings.TACHIKOMA_METRICS = {
         "EXTRA_METRICS": ["http_request_db_queries", "http_request_db_seconds"]
     }

@@ -1,4 +1,4 @@
-"""Tables of one name in several places, on databases that have such places."""
+"""Tables of one name in several schemas, or databases in MySQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.databases.conftest import Define, Recorded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-_MAKE = {
+_DDL = {
     "mysql": ("CREATE DATABASE {}", "DROP DATABASE {}"),
     "postgresql": ("CREATE SCHEMA {}", "DROP SCHEMA {} CASCADE"),
     "sqlite": ("ATTACH DATABASE ':memory:' AS {}", "DETACH DATABASE {}"),
@@ -27,37 +27,37 @@ def run(sql: str) -> None:
 
 
 @pytest.fixture
-def place() -> Iterator[str]:
-    """Make a schema, or what the database has instead; return its name."""
+def schema() -> Iterator[str]:
+    """Create a schema, or its equivalent in the database; return its name."""
     name = f"place_{os.getpid()}"
-    make, drop = _MAKE[connection.vendor]
-    run(make.format(name))
+    create, drop = _DDL[connection.vendor]
+    run(create.format(name))
     yield name
     run(drop.format(name))
 
 
-def within(place: str, table: str) -> str:
-    """Return a name as people write it into ``db_table``, for Django to quote."""
+def within(schema: str, table: str) -> str:
+    """Return a qualified name in the form that ``db_table`` takes, for Django to quote."""
     quote = connection.ops.quote_name("x")[0]
-    return f"{place}{quote}.{quote}{table}"
+    return f"{schema}{quote}.{quote}{table}"
 
 
 def table_of(define: Define, name: str, db_table: str) -> type[models.Model]:
-    """Return a model of one column, whose table is there."""
+    """Return a model of one column, and create its table."""
     model = define(name, db_table, id=models.IntegerField(primary_key=True))
     run(f"CREATE TABLE {connection.ops.quote_name(db_table)} (id INTEGER PRIMARY KEY)")
     return model
 
 
 @pytest.fixture
-def orders(define: Define, place: str) -> Iterator[tuple[Any, Any]]:
-    """Return two models whose tables have one name in two places."""
-    models_ = table_of(define, "Live", "orders"), table_of(define, "Old", within(place, "orders"))
+def orders(define: Define, schema: str) -> Iterator[tuple[Any, Any]]:
+    """Return two models whose tables have one name in two schemas."""
+    models_ = table_of(define, "Live", "orders"), table_of(define, "Old", within(schema, "orders"))
     yield models_
     run("DROP TABLE orders")
 
 
-def test_tables_of_one_name_are_told_apart(orders, recorded: Recorded):
+def test_tables_of_one_name_have_different_labels(orders, recorded: Recorded):
     live, old = orders
     with recorded() as counted:
         live.objects.create(id=1)
@@ -72,12 +72,13 @@ def test_tables_of_one_name_are_told_apart(orders, recorded: Recorded):
     }
 
 
-def test_statements_that_are_written_by_hand(orders, place: str, recorded: Recorded):
+def test_raw_statements_are_resolved(orders, schema: str, recorded: Recorded):
     _, old = orders
+    in_other_case = schema.upper() if connection.vendor == "sqlite" else schema
     with recorded() as counted:
         run("SELECT * FROM orders")
-        run(f"SELECT * FROM {place}.orders")
-        run(f"UPDATE {place.upper() if connection.vendor == 'sqlite' else place}.orders SET id = 1")
+        run(f"SELECT * FROM {schema}.orders")
+        run(f"UPDATE {in_other_case}.orders SET id = 1")
 
     assert counted == {
         ("select", "orders"): 1,
@@ -86,11 +87,11 @@ def test_statements_that_are_written_by_hand(orders, place: str, recorded: Recor
     }
 
 
-def test_a_name_with_its_quotes(define: Define, place: str, recorded: Recorded):
+def test_a_table_name_that_is_already_quoted(define: Define, schema: str, recorded: Recorded):
     quote = connection.ops.quote_name("x")[0]
-    name = f"{quote}{within(place, 'letters')}{quote}"
+    name = f"{quote}{within(schema, 'letters')}{quote}"
     if connection.vendor != "mysql" and quote != '"':
-        pytest.skip("Django quotes once more.")
+        pytest.skip("Django quotes the name again.")
     letters: Any = table_of(define, "Letter", name)
     with recorded() as counted:
         assert letters.objects.count() == 0
@@ -98,30 +99,30 @@ def test_a_name_with_its_quotes(define: Define, place: str, recorded: Recorded):
     assert counted == {("select", name): 1}
 
 
-def test_a_table_elsewhere_that_no_model_has_is_other(place: str, recorded: Recorded):
-    run(f"CREATE TABLE {place}.auth_group (id INTEGER PRIMARY KEY)")
+def test_a_table_of_no_model_in_another_schema_is_other(schema: str, recorded: Recorded):
+    run(f"CREATE TABLE {schema}.auth_group (id INTEGER PRIMARY KEY)")
     with recorded() as counted:
-        run(f"SELECT * FROM {place}.auth_group")
+        run(f"SELECT * FROM {schema}.auth_group")
         Group.objects.count()
 
     assert counted == {("select", "other"): 1, ("select", "auth_group"): 1}
 
 
-def test_a_table_that_is_found_without_its_schema(define: Define, place: str, recorded: Recorded):
-    name = within(place, "letters")
+def test_a_table_that_is_found_without_its_schema(define: Define, schema: str, recorded: Recorded):
+    name = within(schema, "letters")
     table_of(define, "Letter", name)
     run("CREATE TABLE letters (id INTEGER PRIMARY KEY)")
     with recorded() as counted:
         run("SELECT * FROM letters")
     run("DROP TABLE letters")
 
-    # The schemas that are searched are PostgreSQL's to know; MySQL searches none.
+    # PostgreSQL searches the schemas of a session; MySQL searches none.
     assert counted == {("select", "other" if connection.vendor == "mysql" else name): 1}
 
 
 def test_names_that_differ_in_case(define: Define, recorded: Recorded):
     if connection.vendor == "sqlite":
-        pytest.skip("To SQLite they are one.")
+        pytest.skip("SQLite ignores case.")
     upper: Any = table_of(define, "Upper", "Depot")
     lower: Any = table_of(define, "Lower", "depot")
     quoted = connection.ops.quote_name("Depot")
@@ -143,7 +144,7 @@ def test_two_models_of_one_table(define: Define, recorded: Recorded):
     assert counted == {("select", "auth_group"): 2}
 
 
-def test_a_model_that_comes_later_is_known(define: Define, recorded: Recorded):
+def test_a_model_that_is_defined_later_is_known(define: Define, recorded: Recorded):
     run("CREATE TABLE letters (id INTEGER PRIMARY KEY)")
     with recorded() as before:
         run("SELECT id FROM letters")

@@ -6,7 +6,7 @@ import promql_parser
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.definitions import Family, Histogram
-from tachikoma_metrics.monitoring import recordings
+from tachikoma_metrics.monitoring import recording_rules
 from tachikoma_metrics.registry.runtime import GC_FAMILIES
 
 Labels = frozenset[str]
@@ -42,7 +42,7 @@ OF_DJANGO_PROMETHEUS: dict[str, Labels] = {
 
 OF_RULES: dict[str, Labels] = {
     rule.name: frozenset(rule.name.partition(":")[0].split("_"))
-    for rule in (*recordings.of_availability(), *recordings.of_routes())
+    for rule in (*recording_rules.availability_rules(), *recording_rules.route_rules())
 }
 """What the rules of ``metrics_rules`` record, and its labels, which are in front of the name."""
 

@@ -1,4 +1,4 @@
-"""The tokens of one SQL text, with ways to skip what need not be looked at."""
+"""The tokenizer: the tokens of one SQL text, and ways to skip text without tokenizing it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from typing import Final, NamedTuple
 
 from tachikoma_metrics.database.sql.dialects import Dialect
 
-_MOST_STEPS = 600
-"""How much work one text may be: about a millisecond."""
-_CHARACTERS_A_STEP = 8
-_MOST_STEPS_A_MATCH = 8
+_MAX_STEPS = 600
+"""The work that one text may take: about a millisecond."""
+_CHARACTERS_PER_STEP = 8
+_MAX_STEPS_PER_MATCH = 8
 
-_LARGEST_PIECE = 4096
-_SMALLEST_PIECE = 64
-_CHARACTERS_OF_PIECES_A_STEP = 800
+_LARGEST_CHUNK = 4096
+_SMALLEST_CHUNK = 64
+_CHARACTERS_OF_CHUNKS_PER_STEP = 800
 _NO_SIGNS = bytes(set(range(256)) - set(b"()'\"`[$#"))
 _NESTED = re.compile(r"/\*|\*/")
-_NO_CLAUSE = re.compile(r"(?:(?<![\w$.:@%])AS|\bIS\s+(?:NOT\s+)?DISTINCT)\s+\Z", re.IGNORECASE)
-"""What stands before a FROM that is a column's alias, or compares two values."""
-_LAST = 200
-"""How many characters are looked at of what was taken already."""
+_BEFORE_OTHER_FROM = re.compile(
+    r"(?:(?<![\w$.:@%])AS|\bIS\s+(?:NOT\s+)?DISTINCT)\s+\Z", re.IGNORECASE
+)
+"""The text before a FROM that is a column's alias, or part of IS DISTINCT FROM."""
+_LOOK_BEHIND = 200
+"""How many of the characters before the position a pattern may look at."""
 
 
 class Token(NamedTuple):
-    """A word (``text`` in capitals), a quoted name, a sign or a value, as it is written."""
+    """A word (``text`` in capitals), a quoted name, a sign or a value, as written (``raw``)."""
 
     kind: str
     text: str
@@ -32,31 +34,31 @@ class Token(NamedTuple):
 
     @property
     def is_name(self) -> bool:
-        """Whether it may be a name; so may be words that mean something elsewhere."""
+        """Whether the token may be a name, as keywords may be in some positions."""
         return self.kind in ("word", "quoted")
 
 
 END: Final = Token("end", "", "")
 
 
-class Unreadable(Exception):
-    """Raised when a text takes more work than it is worth, or is nested too deeply."""
+class ParseError(Exception):
+    """Raised when a text is no SQL, exceeds the work limit, or is nested too deeply."""
 
 
 class Tokens:
-    """Reads a text from the left; ``depth`` is the number of open parentheses."""
+    """The tokens of a text, from the left; ``depth`` is the number of open parentheses."""
 
     def __init__(self, text: str, dialect: Dialect) -> None:
         self._text = text
         self._dialect = dialect
         self._at = 0
-        self._steps = _MOST_STEPS
+        self._steps = _MAX_STEPS
         self._next: tuple[Token, int] | None = None
         self.depth = 0
 
     def take(self) -> Token:
-        """Return the next token, and go past it."""
-        token, self._at = self._next or self._read(self._at)
+        """Return the next token, and advance."""
+        token, self._at = self._next or self._tokenize(self._at)
         self._next = None
         if token.text == "(":
             self.depth += 1
@@ -65,62 +67,62 @@ class Tokens:
         return token
 
     def peek(self) -> Token:
-        """Return the token that is taken next."""
+        """Return the next token without advancing."""
         if self._next is None:
-            self._next = self._read(self._at)
+            self._next = self._tokenize(self._at)
         return self._next[0]
 
     def take_past(self, words: frozenset[str]) -> Token:
-        """Return the next token that is none of ``words``."""
+        """Skip tokens that are one of ``words``; take and return the next."""
         token = self.take()
         while token.text in words:
             token = self.take()
         return token
 
     def take_if(self, *words: str) -> bool:
-        """Go past the next token if it is one of ``words``; tell whether it was."""
+        """Take the next token if it is one of ``words``; return whether it was."""
         is_one = self.peek().text in words
         if is_one:
             self.take()
         return is_one
 
     def mark(self) -> tuple[int, int]:
-        """Return the place to come back to with ``go_back``."""
+        """Return the position, to return to with ``go_back``."""
         return self._at, self.depth
 
     def go_back(self, mark: tuple[int, int]) -> None:
-        """Have what was taken since ``mark`` taken again."""
+        """Return to a position that ``mark`` returned."""
         self._at, self.depth = mark
         self._next = None
 
     def leave(self, depth: int) -> None:
-        """Skip past the parenthesis that closes what was opened at ``depth``."""
+        """Skip text until no more than ``depth`` parentheses are open."""
         self._next = None
-        self._skip_pieces(depth)
+        self._skip_chunks(depth)
         while self.depth > depth:
-            sign = self._run(self._dialect.in_parentheses)
+            sign = self._skip_run(self._dialect.in_parentheses)
             if not sign:
                 return
-            self._pass(sign)
+            self._skip_sign(sign)
 
     def find_from(self) -> bool:
-        """Skip past the next FROM at this depth, if what is read now has one."""
+        """Skip past the FROM of this statement; return whether it has one."""
         self._next = None
         depth = self.depth
         while True:
-            sign = self._run(self._dialect.before_from)
+            sign = self._skip_run(self._dialect.before_from)
             if sign in ("", ")", ";"):
                 return False
             if sign in ("f", "F"):
                 self._at += 4
-                if not self._is_no_clause(self._at - 4):
+                if not self._is_other_from(self._at - 4):
                     return True
             else:
-                self._pass(sign)
+                self._skip_sign(sign)
                 self.leave(depth)
 
     def find(self, *words: str) -> Token:
-        """Take tokens up to one of ``words`` at this depth, or where that ends; return it."""
+        """Take tokens up to one of ``words`` at this depth and return it; END if there is none."""
         depth = self.depth
         while True:
             token = self.peek()
@@ -133,12 +135,12 @@ class Tokens:
                 return token
 
     def was_preceded_by(self, pattern: re.Pattern[str]) -> bool:
-        """Tell whether ``pattern`` is found in the last of what was taken."""
-        return pattern.search(self._text, max(0, self._at - _LAST), self._at) is not None
+        """Return whether the text that was taken last matches ``pattern``."""
+        return pattern.search(self._text, max(0, self._at - _LOOK_BEHIND), self._at) is not None
 
     # --- text ---------------------------------------------------------------
 
-    def _read(self, at: int) -> tuple[Token, int]:
+    def _tokenize(self, at: int) -> tuple[Token, int]:
         while True:
             self._spend(1)
             match = self._dialect.token.match(self._text, at)
@@ -174,17 +176,17 @@ class Tokens:
             at = match.end()
         return at
 
-    def _run(self, pattern: re.Pattern[str]) -> str:
-        """Go past what ``pattern`` matches; return the character after it, "" at the end."""
+    def _skip_run(self, pattern: re.Pattern[str]) -> str:
+        """Skip a match of ``pattern``; return the character after it, "" at the end."""
         while True:
             match = pattern.match(self._text, self._at)
             end = match.end() if match else self._at
-            passed, self._at = end - self._at, end
-            self._spend(1 + min(passed // _CHARACTERS_A_STEP, _MOST_STEPS_A_MATCH))
-            if not passed:
+            skipped, self._at = end - self._at, end
+            self._spend(1 + min(skipped // _CHARACTERS_PER_STEP, _MAX_STEPS_PER_MATCH))
+            if not skipped:
                 return self._text[end : end + 1]
 
-    def _pass(self, sign: str) -> None:
+    def _skip_sign(self, sign: str) -> None:
         if sign == "(":
             self.depth += 1
             self._at += 1
@@ -192,9 +194,9 @@ class Tokens:
             self.depth -= 1
             self._at += 1
         else:
-            self._at = self._read_one(self._at)
+            self._at = self._end_of_token(self._at)
 
-    def _read_one(self, at: int) -> int:
+    def _end_of_token(self, at: int) -> int:
         """Return the end of the comment or the value at ``at``."""
         match = self._dialect.token.match(self._text, at)
         if match is None:
@@ -205,36 +207,36 @@ class Tokens:
             return self._after(match[0], match.end())
         return match.end()
 
-    def _skip_pieces(self, depth: int) -> None:
-        """Skip whole pieces of text in which nothing closes what was opened at ``depth``.
+    def _skip_chunks(self, depth: int) -> None:
+        """Skip whole chunks of text in which more than ``depth`` parentheses stay open.
 
-        Thousands of rows of values are so passed a hundred times as fast.
+        This is a hundred times as fast for thousands of rows of values.
         """
-        size = _LARGEST_PIECE if len(self._text) - self._at > 2 * _LARGEST_PIECE else 0
-        while size >= _SMALLEST_PIECE and self.depth > depth:
-            if len(self._text) - self._at < size or not self._skip_piece(size, depth):
+        size = _LARGEST_CHUNK if len(self._text) - self._at > 2 * _LARGEST_CHUNK else 0
+        while size >= _SMALLEST_CHUNK and self.depth > depth:
+            if len(self._text) - self._at < size or not self._skip_chunk(size, depth):
                 size //= 8
 
-    def _skip_piece(self, size: int, depth: int) -> bool:
-        piece = self._text[self._at : self._at + size].rstrip("-/")
-        if "--" in piece or "/*" in piece:
+    def _skip_chunk(self, size: int, depth: int) -> bool:
+        chunk = self._text[self._at : self._at + size].rstrip("-/")
+        if "--" in chunk or "/*" in chunk:
             return False
-        signs = piece.encode("latin-1", "replace").translate(None, _NO_SIGNS)
-        # Those that open and close within the piece, and within those.
+        signs = chunk.encode("latin-1", "replace").translate(None, _NO_SIGNS)
+        # Drop the pairs that open and close within the chunk, twice for nested ones.
         signs = signs.replace(b"()", b"").replace(b"()", b"")
         closed = signs.count(b")")
         opened = len(signs) - closed
-        self._spend(1 + size // _CHARACTERS_OF_PIECES_A_STEP + opened // _CHARACTERS_A_STEP)
+        self._spend(1 + size // _CHARACTERS_OF_CHUNKS_PER_STEP + opened // _CHARACTERS_PER_STEP)
         if signs != b")" * closed + b"(" * opened or self.depth - closed <= depth:
             return False
         self.depth += opened - closed
-        self._at += len(piece)
-        return bool(piece)
+        self._at += len(chunk)
+        return bool(chunk)
 
-    def _is_no_clause(self, at: int) -> bool:
-        return _NO_CLAUSE.search(self._text, max(0, at - _LAST), at) is not None
+    def _is_other_from(self, at: int) -> bool:
+        return _BEFORE_OTHER_FROM.search(self._text, max(0, at - _LOOK_BEHIND), at) is not None
 
     def _spend(self, steps: int) -> None:
         self._steps -= steps
         if self._steps < 0:
-            raise Unreadable
+            raise ParseError

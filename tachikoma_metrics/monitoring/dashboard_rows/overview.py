@@ -1,4 +1,4 @@
-"""The row that tells at a glance how the service does."""
+"""The row with the state of the service at a glance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OVERVIEW = Row(
     (
         Panel(
             "Requests",
-            "Requests answered per second, by whatever answered them.",
+            "Requests per second, wherever the response came from.",
             rate("http_requests_total"),
             "reqps",
             width=SMALL,
@@ -22,16 +22,16 @@ OVERVIEW = Row(
         ),
         Panel(
             "Failed requests",
-            "Share of the requests that were answered with a status of 500 or above.",
+            "Ratio of requests with a status of 500 or above.",
             (Query(f"({FAILED_SHARE}) or 0 * sum(rate(http_requests_total[$__rate_interval]))"),),
             "percentunit",
             width=SMALL,
             kind="stat",
-            alarming_from=0.01,
+            red_above=0.01,
         ),
         Panel(
             "95th percentile",
-            "Ninety-five of a hundred requests were answered, to the last byte, within this time.",
+            "95 % of the requests were complete, to the last byte, within this time.",
             (quantile(0.95, "http_request_duration_seconds"),),
             "s",
             width=SMALL,
@@ -39,14 +39,14 @@ OVERVIEW = Row(
         ),
         Panel(
             "In flight",
-            "Requests being answered now, by all processes.",
+            "Requests in progress, of all processes.",
             (Query("sum(http_requests_in_flight)"),),
             width=SMALL,
             kind="stat",
         ),
         Panel(
             "Processes",
-            "Living processes whose values are shown, and the targets that answered Prometheus.",
+            "Live processes that share the metrics, and the targets that Prometheus can scrape.",
             (
                 Query("sum(tachikoma_metrics_processes)", "processes"),
                 Query("sum(up)", "targets"),
@@ -56,7 +56,7 @@ OVERVIEW = Row(
         ),
         Panel(
             "Faults while measuring",
-            "Faults of the last hour: what was measured may be incomplete. The log names each.",
+            "Instrumentation errors of the last hour: metrics may be incomplete. See the log.",
             (
                 Query(
                     "sum(increase(tachikoma_metrics_errors_total[1h])) "
@@ -65,8 +65,8 @@ OVERVIEW = Row(
             ),
             width=SMALL,
             kind="stat",
-            alarming_from=1,
+            red_above=1,
         ),
     ),
-    is_open=True,
+    is_expanded=True,
 )

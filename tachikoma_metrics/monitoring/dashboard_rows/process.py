@@ -1,4 +1,4 @@
-"""The row of processes, and of measuring itself."""
+"""The row of processes, and of the instrumentation itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PROCESS = Row(
     (
         Panel(
             "CPU",
-            "Cores that all processes of an instance use.",
+            "CPU cores that all processes of an instance use.",
             (
                 Query(
                     "sum by (instance) (rate(process_cpu_seconds_total[$__rate_interval]))",
@@ -20,7 +20,7 @@ PROCESS = Row(
         ),
         Panel(
             "Memory",
-            "Resident memory of all processes of an instance; what they share counts for each.",
+            "Resident memory of all processes of an instance; shared memory counts for each.",
             by_instance("process_resident_memory_bytes"),
             "bytes",
             width=THIRD,
@@ -33,7 +33,7 @@ PROCESS = Row(
         ),
         Panel(
             "Processes",
-            "Living processes of an instance that have values.",
+            "Live processes of an instance that share its metrics.",
             by_instance("tachikoma_metrics_processes"),
             width=THIRD,
         ),
@@ -46,7 +46,7 @@ PROCESS = Row(
         ),
         Panel(
             "Uptime",
-            "Since the oldest living process of an instance started.",
+            "Since the oldest live process of an instance started.",
             (
                 Query(
                     "time() - max by (instance) (process_start_time_seconds)",
@@ -58,7 +58,7 @@ PROCESS = Row(
         ),
         Panel(
             "Faults while measuring",
-            "By the part of tachikoma_metrics that met them. The log names the first of each kind.",
+            "Instrumentation errors by component. The log has the first of each kind.",
             (
                 Query(
                     "sum by (source) (increase(tachikoma_metrics_errors_total[$__rate_interval])) "
@@ -70,7 +70,7 @@ PROCESS = Row(
         ),
         Panel(
             "Label sets by family",
-            "How full each metric is; from CARDINALITY_LIMIT on, new label sets are `overflow`.",
+            "Cardinality of each metric; above CARDINALITY_LIMIT, new label sets are `overflow`.",
             (Query("max by (family) (tachikoma_metrics_cardinality)", "{{family}}"),),
             width=THIRD,
         ),
@@ -89,7 +89,7 @@ PROCESS = Row(
         ),
         Panel(
             "Time of a scrape",
-            "Seconds the page took to make.",
+            "Seconds that a scrape took.",
             (
                 Query(
                     "max by (instance) (tachikoma_metrics_scrape_duration_seconds)", "{{instance}}"

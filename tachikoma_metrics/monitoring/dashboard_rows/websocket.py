@@ -16,13 +16,13 @@ WEBSOCKET = Row(
     (
         Panel(
             "Open connections",
-            "WebSockets open now.",
+            "WebSocket connections that are open.",
             by_instance("ws_connections_current"),
             is_stacked=True,
         ),
         Panel(
             "Accepted connections",
-            "A high rate beside a flat number of open ones is clients that come again and again.",
+            "A high rate with a constant number of open connections is clients that reconnect.",
             rate("ws_connections_total", legend="accepted"),
             "cps",
         ),
@@ -42,21 +42,21 @@ WEBSOCKET = Row(
         ),
         Panel(
             "How long connections last",
-            "Of those that ended. Many that end after the same time are cut by a proxy's timeout.",
+            "Of connections that ended. Many of the same duration are closed by a proxy's timeout.",
             quantiles("ws_connection_duration_seconds"),
             "s",
             width=THIRD,
         ),
         Panel(
             "Refused connections",
-            "Not accepted: closed or denied by the app, left by the client, or an error.",
+            "Not accepted: closed or denied by the app, closed by the client, or an error.",
             rate("ws_connections_rejected_total", "reason", "{{reason}}"),
             "cps",
             width=THIRD,
         ),
         Panel(
             "Close codes",
-            "1000 and 1001 are ordinary; 1006 is a connection that broke, 1011 an app that did.",
+            "1000 and 1001 are normal; 1006 is a broken connection, 1011 an error of the app.",
             rate("ws_disconnects_total", "code", "{{code}}"),
             "cps",
             width=THIRD,

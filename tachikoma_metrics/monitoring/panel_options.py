@@ -1,4 +1,4 @@
-"""How Grafana is to draw a panel: colours, lines and legends."""
+"""The field config and the options of a Grafana panel: colours, lines and legends."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from tachikoma_metrics.monitoring.panels import Panel
 
 
-def field(panel: Panel) -> dict[str, Any]:
-    """Return how the values of a panel are drawn."""
+def field_defaults(panel: Panel) -> dict[str, Any]:
+    """Return the defaults of a panel's field config."""
     if panel.kind == "heatmap":
         return {"unit": "short"}
-    drawn: dict[str, Any] = {"min": 0, "thresholds": _thresholds(panel), "unit": panel.unit}
-    if panel.highest is not None:
-        drawn["max"] = panel.highest
+    defaults: dict[str, Any] = {"min": 0, "thresholds": _thresholds(panel), "unit": panel.unit}
+    if panel.max is not None:
+        defaults["max"] = panel.max
     if panel.kind == "stat":
-        return {**drawn, "color": {"mode": "thresholds"}}
-    return {**drawn, "color": {"mode": "palette-classic"}, "custom": _lines(panel)}
+        return {**defaults, "color": {"mode": "thresholds"}}
+    return {**defaults, "color": {"mode": "palette-classic"}, "custom": _lines(panel)}
 
 
 def _thresholds(panel: Panel) -> dict[str, Any]:
     steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
-    if panel.alarming_from is not None:
-        steps.append({"color": "red", "value": panel.alarming_from})
+    if panel.red_above is not None:
+        steps.append({"color": "red", "value": panel.red_above})
     return {"mode": "absolute", "steps": steps}
 
 
@@ -84,9 +84,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def options(panel: Panel) -> dict[str, Any]:
-    """Return what the kind of a panel lets one choose."""
-    # Each panel has its own, which a caller may change.
-    chosen = deepcopy(_OPTIONS[panel.kind])
+    """Return the options of a panel."""
+    # Callers may change the options of one panel.
+    copied = deepcopy(_OPTIONS[panel.kind])
     if panel.kind == "heatmap":
-        return {**chosen, "yAxis": {"axisPlacement": "left", "unit": panel.unit}}
-    return chosen
+        return {**copied, "yAxis": {"axisPlacement": "left", "unit": panel.unit}}
+    return copied

@@ -1,4 +1,4 @@
-"""The row of executions of language models, and their tokens."""
+"""The row of LLM calls, and their tokens."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ EXECUTIONS = Row(
     (
         Panel(
             "Executions by status",
-            "Executions of a language model that ended.",
+            "LLM calls that ended.",
             rate("executions_total", "status", "{{status}}"),
             "ops",
             is_stacked=True,
         ),
         Panel(
             "Unsuccessful executions",
-            "Share of a model's executions that ended in an error or a timeout.",
+            "Ratio of a model's LLM calls that ended in an error or a timeout.",
             (
                 Query(
                     "sum by (backend, model) (rate("
@@ -35,11 +35,11 @@ EXECUTIONS = Row(
                 ),
             ),
             "percentunit",
-            highest=1,
+            max=1,
         ),
         Panel(
             "95th percentile by model",
-            "Seconds an execution took, retries of the SDK included.",
+            "Seconds that an LLM call took, including retries of the SDK.",
             (
                 quantile(
                     0.95, "execution_duration_seconds", "backend, model", "{{backend}} {{model}}"
@@ -49,27 +49,27 @@ EXECUTIONS = Row(
         ),
         Panel(
             "In progress",
-            "Executions under way now.",
+            "LLM calls in progress.",
             by_instance("executions_in_progress"),
             is_stacked=True,
         ),
         Panel(
             "Tokens by type",
-            "Tokens per second; prompt has the cached ones in it.",
+            "Tokens per second; prompt includes cached tokens.",
             rate("execution_tokens_total", "type", "{{type}}"),
             "ops",
             is_stacked=True,
         ),
         Panel(
             "Tokens by model",
-            "Who uses the tokens, and so the money.",
+            "Token usage by model (cost driver).",
             rate("execution_tokens_total", "backend, model", "{{backend}} {{model}}"),
             "ops",
             is_stacked=True,
         ),
         Panel(
             "Time to first chunk",
-            "What one who waits for a streamed answer feels.",
+            "Delay until the first chunk of a streamed response.",
             quantiles("execution_time_to_first_chunk_seconds"),
             "s",
             width=THIRD,
@@ -83,14 +83,14 @@ EXECUTIONS = Row(
         ),
         Panel(
             "Cost",
-            "US dollars per hour, at the present rate.",
+            "US dollars per hour, at the current rate.",
             (Query("3600 * sum(rate(execution_cost_usd_total[$__rate_interval]))", "per hour"),),
             "currencyUSD",
             width=THIRD,
         ),
         Panel(
             "Lost executions",
-            "Executions that were in progress when their process died.",
+            "LLM calls that were in progress when their process died.",
             (
                 Query(
                     "sum by (instance) (increase(executions_lost_total[$__rate_interval]))",

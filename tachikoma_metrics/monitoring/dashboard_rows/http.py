@@ -18,20 +18,20 @@ HTTP = Row(
     (
         Panel(
             "Requests by status",
-            "499 is a client that left before its answer was complete.",
+            "499 is a client that disconnected before its response was complete.",
             rate("http_requests_total", "status", "{{status}}"),
             "reqps",
             is_stacked=True,
         ),
         Panel(
             "Duration",
-            "To the last byte of the answer, streamed ones included.",
+            "To the last byte of the response, including streamed ones.",
             quantiles("http_request_duration_seconds"),
             "s",
         ),
         Panel(
             "Requests by route",
-            "What the service is asked for, and which routes grow.",
+            "Which routes are requested, and which grow.",
             rate("http_requests_total", "method, path", "{{method}} {{path}}"),
             "reqps",
         ),
@@ -50,7 +50,7 @@ HTTP = Row(
         ),
         Panel(
             "Failed requests by route",
-            "Share of a route's requests that were answered with a status of 500 or above.",
+            "Ratio of a route's requests with a status of 500 or above.",
             (
                 Query(
                     'sum by (path) (rate(http_requests_total{status=~"5.."}[$__rate_interval])) '
@@ -59,18 +59,18 @@ HTTP = Row(
                 ),
             ),
             "percentunit",
-            highest=1,
+            max=1,
         ),
         Panel(
             "Time spent by route",
-            "Seconds of answering per second: where the work of the processes goes.",
+            "Seconds of handling requests per second: which routes keep the workers busy.",
             rate("http_request_duration_seconds_sum", "path", "{{path}}"),
             "s",
             is_stacked=True,
         ),
         Panel(
             "How long requests take",
-            "How many requests took how long. Two bands are two kinds of request.",
+            "Requests by duration. Two bands are two kinds of request.",
             (
                 Query(
                     "sum by (le) "
@@ -83,7 +83,7 @@ HTTP = Row(
         ),
         Panel(
             "In flight by instance",
-            "A line that only rises is requests that nobody finishes.",
+            "A line that only rises is requests that never finish.",
             by_instance("http_requests_in_flight"),
         ),
         Panel(
@@ -99,25 +99,25 @@ HTTP = Row(
         ),
         Panel(
             "Size of answers",
-            "Mean bytes in the body of an answer.",
+            "Mean bytes in the body of a response.",
             (mean("http_response_size_bytes", "path", "{{path}}"),),
             "bytes",
         ),
         Panel(
             "Size of requests",
-            "Mean bytes in the body of a request that has one.",
+            "Mean bytes in the body of a request that has a body.",
             (mean("http_request_size_bytes", "path", "{{path}}"),),
             "bytes",
         ),
         Panel(
             "Time to first byte",
-            "Until the answer began; far from the duration where answers are streamed.",
+            "Until the response began; far below the duration for streamed responses.",
             quantiles("http_response_time_to_first_byte_seconds"),
             "s",
         ),
         Panel(
             "Queries of a request",
-            "95th percentile by route. Dozens for one page are an N+1.",
+            "p95 by route. Dozens for one request are an N+1 problem.",
             (quantile(0.95, "http_request_db_queries", "path", "{{path}}"),),
         ),
         Panel(
@@ -127,5 +127,5 @@ HTTP = Row(
             "s",
         ),
     ),
-    is_open=True,
+    is_expanded=True,
 )

@@ -1,4 +1,4 @@
-"""The rows of business counts, and of how fresh they are."""
+"""The row of business metrics, and panels about their refresh."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUSINESS = Row(
         ),
         Panel(
             "Changes to files",
-            "Changes per second, by what was done and what became of it.",
+            "Changes per second, by type and outcome.",
             rate("file_changes_total", "change_type, status", "{{change_type}} {{status}}"),
             "ops",
             width=THIRD,
@@ -33,7 +33,7 @@ BUSINESS = Row(
 FRESHNESS = (
     Panel(
         "Age of the counts",
-        "Since the refresh began that the counts are of. Old ones are dropped.",
+        "Since the start of the refresh that produced them. Metrics that are too old are removed.",
         (
             Query(
                 "time() - max by (<service>) (tachikoma_metrics_business_timestamp_seconds)",
@@ -45,7 +45,7 @@ FRESHNESS = (
     ),
     Panel(
         "Refresh of the counts",
-        "Seconds the last refresh took.",
+        "Seconds that the last refresh took.",
         (
             Query(
                 "max by (<service>) (tachikoma_metrics_business_refresh_duration_seconds)",
@@ -57,7 +57,7 @@ FRESHNESS = (
     ),
     Panel(
         "Trouble with the counts",
-        "Families that could not be counted, and instances that show their last copy.",
+        "Metrics that could not be refreshed, and instances that expose their last copy.",
         (
             Query(
                 "max by (<service>) (tachikoma_metrics_business_refresh_errors)",

@@ -1,4 +1,4 @@
-"""The row of requests to backends' APIs."""
+"""The row of requests to upstream APIs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ BACKENDS = Row(
         ),
         Panel(
             "Errors by type",
-            "rate_limit and overloaded are the backend's; timeout and connection may be ours.",
+            "rate_limit and overloaded are the API's; timeout and connection may be the network's.",
             rate("backend_errors_total", "backend, error_type", "{{backend}} {{error_type}}"),
             "reqps",
             is_stacked=True,
         ),
         Panel(
             "Failed requests",
-            "Share of a backend's requests that failed.",
+            "Ratio of requests to an upstream API that failed.",
             (
                 Query(
                     "sum by (backend) (rate(backend_errors_total[$__rate_interval])) "
@@ -32,17 +32,17 @@ BACKENDS = Row(
                 ),
             ),
             "percentunit",
-            highest=1,
+            max=1,
         ),
         Panel(
             "95th percentile by backend",
-            "To the last byte of the answer.",
+            "To the last byte of the response.",
             (quantile(0.95, "backend_request_duration_seconds", "backend", "{{backend}}"),),
             "s",
         ),
         Panel(
             "Requests in progress",
-            "Requests to backends under way now.",
+            "Requests to upstream APIs in progress.",
             by_instance("backend_requests_in_progress"),
             is_stacked=True,
         ),

@@ -1,4 +1,4 @@
-"""The words that matter: those that stand before a table, and those that end a part."""
+"""The keywords that the parser looks for: before a table, and at the end of a clause."""
 
 from __future__ import annotations
 
@@ -6,56 +6,55 @@ import re
 from collections.abc import Mapping
 
 
-def _words(text: str) -> frozenset[str]:
+def _keywords(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-BEFORE_A_VERB = frozenset({"(", ";"})
-BEFORE_A_TABLE = frozenset({"(", "ONLY", "LATERAL"})
+BEFORE_VERB = frozenset({"(", ";"})
+BEFORE_TABLE = frozenset({"(", "ONLY", "LATERAL"})
 SUBSELECTS = frozenset({"SELECT", "WITH", "TABLE"})
 NO_TABLES = frozenset({"VALUES", "ROWS"})
-HINTS = _words(
+TABLE_HINTS = _keywords(
     """
     HOLDLOCK INDEX NOLOCK NOWAIT PAGLOCK READCOMMITTED READPAST READUNCOMMITTED REPEATABLEREAD
     ROWLOCK SERIALIZABLE SNAPSHOT TABLOCK TABLOCKX UPDLOCK XLOCK
     """
 )
-"""What SQL Server's old syntax has in parentheses after a table."""
+"""The table hints that SQL Server accepts in parentheses without WITH."""
 
-BEFORE_A_SOURCE = frozenset({",", "JOIN", "STRAIGHT_JOIN", "APPLY"})
-AFTER_SOURCES = _words(
+JOINS = frozenset({",", "JOIN", "STRAIGHT_JOIN", "APPLY"})
+AFTER_FROM_CLAUSE = _keywords(
     """
     ; ) SET WHERE GROUP HAVING ORDER LIMIT RETURNING OUTPUT OPTION UNION WINDOW FOR
     """
 )
-AFTER_A_SOURCE = _words(
+NO_ALIASES = _keywords(
     """
     SET WHERE GROUP HAVING ORDER LIMIT RETURNING OUTPUT OPTION UNION WINDOW FOR FROM WITH ON
     USING JOIN STRAIGHT_JOIN APPLY INNER LEFT RIGHT CROSS FULL NATURAL OUTER PARTITION USE
     FORCE IGNORE TABLESAMPLE
     """
 )
-"""What is no alias where one may be."""
+"""Keywords that may stand where an alias may, and are none."""
 
-MODIFIERS = _words(
+MODIFIERS = _keywords(
     """
     OR REPLACE ROLLBACK ABORT FAIL IGNORE LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK
     """
 )
 
 PREPARATIONS = frozenset({"SET", "DECLARE", "IF", "SELECT"})
-NOTHING = frozenset[str]()
 AFTER_OPTIONS = frozenset({";", "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH"})
 INTO_A_TEMPORARY_TABLE = re.compile(r"\bINTO\s+#\w+\s+FROM\Z", re.IGNORECASE)
 
 BEFORE_TRANSACTION = frozenset({"GLOBAL", "LOCAL", "SESSION", "CHARACTERISTICS", "AS"})
-BEGINNINGS = _words(
+BEGINNINGS = _keywords(
     """
     TRANSACTION WORK TRAN DEFERRED IMMEDIATE EXCLUSIVE CONCURRENT ISOLATION READ NOT ;
     """
 )
 TRANSACTIONS: Mapping[str, frozenset[str]] = {
-    # By itself it begins a transaction, before statements a block of them.
+    # Alone, BEGIN starts a transaction; before statements, it starts a block of them.
     "BEGIN": BEGINNINGS | {""},
     "START": frozenset({"TRANSACTION"}),
     "SET": frozenset({"TRANSACTION"}),
@@ -63,9 +62,9 @@ TRANSACTIONS: Mapping[str, frozenset[str]] = {
     "SAVE": frozenset({"TRANSACTION", "TRAN"}),
     **dict.fromkeys(("COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "END", "ABORT"), frozenset()),
 }
-"""The first words, and the second ones if not all are of a transaction."""
+"""The verbs of transactions, and the words that must follow a verb that has other uses."""
 
-DEFINITIONS = frozenset({"CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "COMMENT"})
-DEFINED_ON_A_TABLE = frozenset({"INDEX", "TRIGGER", "POLICY", "RULE"})
-BEFORE_DEFINED = frozenset({"IF", "NOT", "EXISTS", "ONLY", "TABLE"})
-MOST_WORDS_BEFORE_DEFINED = 6
+DDL_VERBS = frozenset({"CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "COMMENT"})
+DDL_ON_A_TABLE = frozenset({"INDEX", "TRIGGER", "POLICY", "RULE"})
+BEFORE_DDL_NAME = frozenset({"IF", "NOT", "EXISTS", "ONLY", "TABLE"})
+MAX_WORDS_BEFORE_DDL_NAME = 6

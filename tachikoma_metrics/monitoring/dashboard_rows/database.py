@@ -9,20 +9,20 @@ DATABASE = Row(
     (
         Panel(
             "Queries by operation",
-            "Each execute and each executemany, those that failed too.",
+            "Each execute and each executemany, including failed ones.",
             rate("db_queries_total", "operation", "{{operation}}"),
             "ops",
             is_stacked=True,
         ),
         Panel(
             "Queries by table",
-            "Tables of installed models; whatever else is asked is other.",
+            "Tables of installed models; all other queries are other.",
             rate("db_queries_total", "table", "{{table}}"),
             "ops",
         ),
         Panel(
             "95th percentile by operation",
-            "Until the database answered. Writes that slow down alone wait for locks.",
+            "Until the database responded. If only writes are slow, they wait for locks.",
             (quantile(0.95, "db_query_duration_seconds", "operation", "{{operation}}"),),
             "s",
         ),
@@ -35,7 +35,7 @@ DATABASE = Row(
         ),
         Panel(
             "Open connections",
-            "Compare it with what the database allows.",
+            "Compare it with the maximum of the database.",
             by_instance("db_connections_current"),
             is_stacked=True,
         ),

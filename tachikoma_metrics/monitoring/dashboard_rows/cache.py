@@ -1,4 +1,4 @@
-"""The row of cache look-ups."""
+"""The row of cache lookups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CACHE = Row(
     (
         Panel(
             "Hits",
-            "Share of the look-ups that found their key. A drop after a deploy is a changed key.",
+            "Ratio of lookups that found their key. It drops when a deployment changes keys.",
             (
                 Query(
                     "sum(rate(cache_hits_total[$__rate_interval])) / "
@@ -20,7 +20,7 @@ CACHE = Row(
             ),
             "percentunit",
             width=THIRD,
-            highest=1,
+            max=1,
         ),
         Panel(
             "Look-ups",
@@ -35,7 +35,7 @@ CACHE = Row(
         ),
         Panel(
             "Entries",
-            "Of the caches that can tell, as each instance sees them.",
+            "Cache entries, for backends that report them, by instance.",
             (Query("max by (instance) (cache_size)", "{{instance}}"),),
             width=THIRD,
         ),
