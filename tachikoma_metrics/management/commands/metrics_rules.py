@@ -48,6 +48,22 @@ class Command(WritingCommand):
             help="Database connections of a service that are too many.",
         )
         parser.add_argument(
+            "--queue-wait",
+            type=float,
+            default=usual.queue_wait,
+            metavar="SECONDS",
+            help="Time that a task may wait in its queue; the next bucket at or above counts, else "
+            "the highest.",
+        )
+        parser.add_argument(
+            "--command",
+            action="append",
+            dest="succeeding",
+            metavar="NAME=SECONDS",
+            help="Alert if this management command did not succeed for so long; may be repeated. "
+            "`COMMANDS` has to name it.",
+        )
+        parser.add_argument(
             "--job",
             default="",
             help="Restrict the rules to this job: a `job_name` of the configuration of Prometheus. "
@@ -61,7 +77,11 @@ class Command(WritingCommand):
         """Write the rules; raise ``CommandError`` for an objective that makes no sense."""
         try:
             objectives = Objectives(
-                options["objective"], options["slow_after"], options["connections"]
+                options["objective"],
+                options["slow_after"],
+                options["connections"],
+                options["queue_wait"],
+                dict(map(_command, options["succeeding"] or ())),
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
@@ -86,3 +106,15 @@ class Command(WritingCommand):
                 f"The rules are about job={job!r} alone, which has to be a `job_name` of the "
                 "configuration of Prometheus: for any other they stay silent."
             )
+
+
+def _command(option: str) -> tuple[str, float]:
+    """Return a command and its seconds; raise ``ValueError`` for one that is not measured."""
+    name, _, seconds = option.partition("=")
+    try:
+        limit = float(seconds)
+    except ValueError:
+        raise ValueError(f"--command should be like clearsessions=90000; got {option}.") from None
+    if not conf.config().measures_command(name):
+        raise ValueError(f"`COMMANDS` does not name {name!r}, so it is not measured.")
+    return name, limit

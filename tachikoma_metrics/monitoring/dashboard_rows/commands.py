@@ -19,11 +19,7 @@ COMMANDS = Row(
         Panel(
             "Command runs in a day",
             "Runs of the last 24 hours, by command and outcome.",
-            (
-                Query(
-                    _in_a_day(_RUNS, "command, outcome"), "{{command}} {{outcome}}"
-                ),
-            ),
+            (Query(_in_a_day(_RUNS, "command, outcome"), "{{command}} {{outcome}}"),),
         ),
         Panel(
             "Failed command runs in a day",

@@ -108,22 +108,14 @@ TASKS = Row(
         Panel(
             "Time since beat's last tick",
             "Since Celery beat last looked at its schedule, on whichever host it runs.",
-            (
-                Query(
-                    "time() - max by (<service>) (beat_last_tick_timestamp_seconds)", "{{job}}"
-                ),
-            ),
+            (Query("time() - max by (<service>) (beat_last_tick_timestamp_seconds)", "{{job}}"),),
             "s",
             width=THIRD,
         ),
         Panel(
             "Overdue entries of the schedule",
             "Seconds since an entry was due without being sent. Beat hangs, or reaches no broker.",
-            (
-                Query(
-                    "max by (<service>, entry) (beat_entry_overdue_seconds)", "{{job}} {{entry}}"
-                ),
-            ),
+            (Query("max by (<service>, entry) (beat_entry_overdue_seconds)", "{{job}} {{entry}}"),),
             "s",
             width=THIRD,
         ),
