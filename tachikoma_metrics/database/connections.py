@@ -64,7 +64,7 @@ def _instrument(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         if is_interruption(error):
             _instrument_connection(connection)
             raise
-        METRICS.count_error("database", error, connection.alias)  # type: ignore[arg-type]  # See above.
+        METRICS.count_error("database", error, connection.alias)  # type: ignore[arg-type]  # No interruption, so an Exception.
 
 
 def _instrument_connection(connection: BaseDatabaseWrapper) -> None:

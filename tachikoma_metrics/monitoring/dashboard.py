@@ -58,12 +58,11 @@ def _panels(
     """Yield the panels of a row whose metrics are measured, with their targets."""
     for panel in row.panels:
         try:
-            yield (
-                panel,
-                [_target(*numbered, panel, names) for numbered in enumerate(panel.queries)],
-            )
+            targets = [_target(*numbered, panel, names) for numbered in enumerate(panel.queries)]
         except NotMeasured as reason:
             left_out.append(f"{row.title}: {panel.title}: {reason}.")
+        else:
+            yield panel, targets
 
 
 def _datasource() -> dict[str, Any]:

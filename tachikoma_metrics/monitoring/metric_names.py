@@ -128,9 +128,8 @@ class MetricNames:
     @cached_property
     def _tokens(self) -> re.Pattern[str]:
         # The longest first, since a name may be the prefix of another.
-        names = sorted(
-            {*catalogue.FAMILIES, *PROCESS_METRICS, *PROMETHEUS_METRICS}, key=len, reverse=True
-        )
+        known = {*catalogue.FAMILIES, *PROCESS_METRICS, *PROMETHEUS_METRICS}
+        names = sorted(known, key=len, reverse=True)
         return re.compile(
             r"\b(?P<modifier>by|on) \((?P<labels>[^)]*)\)"
             rf"|(?P<recorded>{_RECORDED.pattern})"
@@ -141,9 +140,8 @@ class MetricNames:
 
     def _token(self, match: re.Match[str], named: set[str], exactly: bool) -> str:
         if match["modifier"]:
-            return (
-                f"{match['modifier']} ({', '.join(self._labels(match['labels'], named, exactly))})"
-            )
+            labels = self._labels(match["labels"], named, exactly)
+            return f"{match['modifier']} ({', '.join(labels)})"
         if match["recorded"]:
             return self._with_matchers(self.recorded(match["recorded"]))
         if match["business"]:
@@ -162,7 +160,7 @@ class MetricNames:
                 continue
             available = self._available(label, named)
             if exactly and available != label:
-                raise NotMeasured(f"the label `{label}` is not there")
+                raise NotMeasured(f"the label `{label}` is not available")
             if available is not None:
                 yield available
 
@@ -206,15 +204,15 @@ def _usual_labels(name: str) -> tuple[str, ...]:
 
 def _families(config: Config) -> Iterator[tuple[str, Series]]:
     for name, family in catalogue.FAMILIES.items():
-        if is_on(family, config) and _is_counted(family, config):
+        if is_on(family, config) and _has_samples(family, config):
             shape = shape_of(family, config)
             yield name, Series(shape.full_name, shape.label_names)
-    of_processes = PROCESS_METRICS if config.include_process_metrics else {}
-    for name, labels in {**of_processes, **PROMETHEUS_METRICS}.items():
+    process_metrics = PROCESS_METRICS if config.include_process_metrics else {}
+    for name, labels in {**process_metrics, **PROMETHEUS_METRICS}.items():
         yield name, Series(name, labels)
 
 
-def _is_counted(family: Family, config: Config) -> bool:
+def _has_samples(family: Family, config: Config) -> bool:
     """Return whether a metric has samples, if it is a business metric or about their refresh."""
     if family.recorded_by != catalogue.BUSINESS:
         return True

@@ -26,8 +26,8 @@ def queries() -> Queries:
     found: Queries = Counter()
     for (name, labels), value in samples().items():
         if name == "db_queries_total":
-            facts = dict(labels)
-            found[facts["operation"], facts["table"]] += int(value)
+            values = dict(labels)
+            found[values["operation"], values["table"]] += int(value)
     return found
 
 
