@@ -1,7 +1,7 @@
 """The ASGI middleware that measures WebSocket connections.
 
-It needs no Channels: any ASGI 3 application can be wrapped, and whatever is not a
-WebSocket goes straight through, as Django's own part of the application does.
+It does not need Channels: any ASGI 3 application can be wrapped. Scopes other than WebSockets
+pass through unchanged, such as the requests that Django serves.
 
 https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
@@ -25,8 +25,8 @@ from tachikoma_metrics.websocket.connection import (
 class WebSocketMetricsMiddleware:
     """Measure the WebSocket connections of an ASGI application.
 
-    Belongs outermost, or round what answers WebSockets. The application gets the
-    messages, and the server the exceptions, that they would get without it::
+    It must be outermost, or wrap the part of the application that serves WebSockets. Messages
+    and exceptions pass through unchanged::
 
         application = WebSocketMetricsMiddleware(ProtocolTypeRouter({...}))
     """
@@ -38,10 +38,10 @@ class WebSocketMetricsMiddleware:
         except Exception as error:
             METRICS.count_error("websocket", error)
 
-    # Servers tell ASGI 3 by this being a coroutine function:
+    # Servers recognise ASGI 3 by a coroutine function:
     # https://asgi.readthedocs.io/en/latest/specs/main.html#applications
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> Any:
-        """Answer a connection as the application does."""
+        """Serve a connection with the application, and measure it."""
         if scope["type"] != "websocket" or not config().enabled or is_measured(receive):
             return await self.app(scope, receive, send)
         connection = Connection(receive, send)
@@ -54,6 +54,6 @@ class WebSocketMetricsMiddleware:
                 connection.finish(error)
                 raise
         except BaseException:
-            # An exception from outside may come where another is handled.
+            # A signal handler may raise while another exception is handled.
             connection.discard()
             raise

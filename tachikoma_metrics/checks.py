@@ -23,8 +23,9 @@ from django.urls import ResolverMatch, get_resolver, resolve
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics import business, catalogue, conf, views
-from tachikoma_metrics.business.callables import is_coroutine_function, trouble_with_arguments
-from tachikoma_metrics.business.families import CATALOGUED, declared, obstacles
+from tachikoma_metrics.business.callables import is_coroutine_function, signature_error
+from tachikoma_metrics.business.declarations import CATALOGUED, declared
+from tachikoma_metrics.business.validation import problems
 from tachikoma_metrics.catalogue.definitions import Histogram
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.conf.validators import AT_UNIX_SOCKET
@@ -34,7 +35,7 @@ from tachikoma_metrics.page import bearer_tokens
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.registry.metrics import Shape, possible_labels
 from tachikoma_metrics.store import STORE, Exposed
-from tachikoma_metrics.websocket import routing
+from tachikoma_metrics.websocket import static_analysis
 
 STOCK_MODE_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 MIDDLEWARE = "tachikoma_metrics.middleware.MetricsMiddleware"
@@ -215,7 +216,7 @@ def _trouble_with_request_to(dotted_path: str) -> str:
     trouble = _trouble_with(dotted_path)
     if trouble:
         return trouble
-    reason = trouble_with_arguments(import_string(dotted_path), object())
+    reason = signature_error(import_string(dotted_path), object())
     return reason and f"which cannot be called with the request alone: {reason}"
 
 
@@ -600,11 +601,11 @@ def check_business_metrics(**kwargs: Any) -> list[CheckMessage]:
         error(
             "E011",
             f"`BUSINESS_METRICS` should declare what can be counted; of `{family.name}`, "
-            f"{obstacle.says}",
-            obstacle.remedy,
+            f"{problem.message}",
+            problem.hint,
         )
         for family in declared()
-        for obstacle in obstacles(family)
+        for problem in problems(family)
     ]
 
 
@@ -612,7 +613,7 @@ def check_business_metrics(**kwargs: Any) -> list[CheckMessage]:
 def check_counts_live_until_the_next(**kwargs: Any) -> list[CheckMessage]:
     """W026: ``BUSINESS_MAX_AGE`` is longer than ``BUSINESS_INTERVAL``, so that counts stay."""
     config = conf.config()
-    if not config.business_metrics or config.business_lifetime > config.business_interval:
+    if not config.has_business_metrics or config.business_lifetime > config.business_interval:
         return []
     return [
         warning(
@@ -654,7 +655,7 @@ _CACHES_OF_ONE_PROCESS = (LocMemCache, DummyCache)
 def check_business_store(**kwargs: Any) -> list[CheckMessage]:
     """E012: where ``BUSINESS_STORE`` is ``cache``, ``default`` is one that processes share."""
     config = conf.config()
-    if not config.business_metrics or config.business_store != "cache":
+    if not config.has_business_metrics or config.business_store != "cache":
         return []
     backend = import_string(caches.settings[DEFAULT_CACHE_ALIAS]["BACKEND"])
     if not issubclass(backend, _CACHES_OF_ONE_PROCESS):
@@ -755,5 +756,5 @@ def check_websockets_are_measured(**kwargs: Any) -> list[CheckMessage]:
             "class from `tachikoma_metrics.asgi`.",
         )
         for module in conf.asgi_modules()
-        if routing.unmeasured(module)
+        if static_analysis.bypasses_middleware(module)
     ]

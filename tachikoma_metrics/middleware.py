@@ -1,6 +1,6 @@
-"""The middleware that measures every request; it belongs first in ``MIDDLEWARE``.
+"""The middleware that measures every request; it must be first in ``MIDDLEWARE``.
 
-Native in sync and async: a request takes no extra thread hop under either.
+It is both sync and async: a request needs no extra thread hop under WSGI or ASGI.
 
 https://docs.djangoproject.com/en/stable/topics/http/middleware/#asynchronous-support
 """
@@ -17,18 +17,15 @@ from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
 from tachikoma_metrics.conf import config, is_installed, is_test_run
-from tachikoma_metrics.http.measurement import (
-    Measurement,
-    dropped,
-    finish_dropped,
-    lose_client_of_current,
-)
-from tachikoma_metrics.page.response import refuse, respond, respond_in_thread
+from tachikoma_metrics.http.current_request import client_disconnected
+from tachikoma_metrics.http.dropped_bodies import dropped, finish_dropped
+from tachikoma_metrics.http.measurement import Measurement
+from tachikoma_metrics.page.response import reject, respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
 
 
 class Scrape(Enum):
-    """Stands for a request that is answered with the page."""
+    """Stands for a request of the metrics endpoint, which is not measured."""
 
     SCRAPE = "scrape"
 
@@ -37,26 +34,26 @@ SCRAPE = Scrape.SCRAPE
 
 
 class MetricsMiddleware:
-    """Measure each request and answer scrapes of ``PATH``. Belongs first in ``MIDDLEWARE``.
+    """Measure each request and answer scrapes of ``PATH``. Must be first in ``MIDDLEWARE``.
 
-    Everything but ``PATH`` gets the response it would get without the middleware,
-    to the byte, and the exceptions it would get pass through.
+    A request of any other path gets the response it would get without the middleware, byte
+    for byte, and exceptions pass through unchanged.
 
-    Raises ``MiddlewareNotUsed`` where ``ENABLED`` is False, so that Django leaves it out for
-    as long as the process lives. In a test run it stays, for a test may switch it on.
+    Raises ``MiddlewareNotUsed`` if ``ENABLED`` is False, so that Django omits the middleware
+    until the process ends. In a test run it stays, for a test may override ``ENABLED``.
     """
 
     sync_capable = True
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        if _is_left_out():
+        if _is_unused():
             raise MiddlewareNotUsed("ENABLED is False in TACHIKOMA_METRICS.")
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
-        tell_what_is_wrong()
+        report_setup_errors()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Return the response, or an awaitable of it under ASGI."""
@@ -72,41 +69,41 @@ class MetricsMiddleware:
                 measurement.start()
                 return measurement.follow(self.get_response(request))
             except BaseException as error:
-                measurement.break_off(error)
+                measurement.fail(error)
                 raise
         except BaseException:
-            # An exception from outside may come where another is handled.
+            # A signal handler may raise while another exception is handled.
             measurement.discard()
             raise
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """Take note of an upload that broke off, to which Django answers 500."""
+        """Note an upload that broke off: Django answers it with 500."""
         if isinstance(exception, UnreadablePostError):
-            lose_client_of_current()
+            client_disconnected()
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
         measurement = begin(request)
         if measurement is None:
             return await self.get_response(request)  # type: ignore[no-any-return]
         if measurement is SCRAPE:
-            refused = refuse(request)
-            if refused is not None:
-                return refused
+            rejection = reject(request)
+            if rejection is not None:
+                return rejection
             return await sync_to_async(respond_in_thread, thread_sensitive=False)(request)
         try:
             try:
                 measurement.start()
                 return measurement.follow(await self.get_response(request))
             except BaseException as error:
-                measurement.break_off(error)
+                measurement.fail(error)
                 raise
         except BaseException:
-            # An exception from outside may come where another is handled.
+            # A signal handler may raise while another exception is handled.
             measurement.discard()
             raise
 
 
-def _is_left_out() -> bool:
+def _is_unused() -> bool:
     try:
         return not config().enabled and not is_test_run()
     except Exception as error:
@@ -114,8 +111,8 @@ def _is_left_out() -> bool:
         return False
 
 
-def tell_what_is_wrong() -> None:
-    """Log what is wrong with the settings, where a process begins to serve. Never raises."""
+def report_setup_errors() -> None:
+    """Log errors of the settings when a process starts to serve. Never raises."""
     try:
         if not is_installed():
             error = ImproperlyConfigured(
@@ -130,7 +127,7 @@ def tell_what_is_wrong() -> None:
 
 
 def begin(request: HttpRequest) -> Measurement | Scrape | None:
-    """Return the measurement of ``request``, unless it is a scrape or is to pass unmeasured.
+    """Return a measurement of ``request``, ``SCRAPE``, or None if it is not measured.
 
     Never raises.
     """

@@ -9,7 +9,7 @@ from celery.signals import worker_init, worker_ready
 
 from tachikoma_metrics import business, conf
 from tachikoma_metrics.celery import TASK, options
-from tachikoma_metrics.page.worker_server import serve_page
+from tachikoma_metrics.page.worker_server import serve_metrics
 from tachikoma_metrics.registry import METRICS
 
 
@@ -39,9 +39,9 @@ def _begin_serving(**kwargs: Any) -> None:
 @worker_ready.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.
 def _begin(sender: Any = None, **kwargs: Any) -> None:
     """Serve this host's page, and have the counts refreshed that aged while nobody worked."""
-    serve_page()
+    serve_metrics()
     config = conf.config()
-    if sender is None or not config.enabled or not config.business_metrics:
+    if sender is None or not config.enabled or not config.has_business_metrics:
         return
     try:
         sender.app.send_task(TASK, **options())

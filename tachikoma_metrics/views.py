@@ -7,7 +7,7 @@ from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from tachikoma_metrics.http.measurement import discard_current
+from tachikoma_metrics.http.current_request import discard_current
 from tachikoma_metrics.page.response import respond
 
 

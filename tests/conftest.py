@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from tachikoma_metrics import testing
 from tachikoma_metrics.cache import local_sizes
-from tachikoma_metrics.http import measurement
+from tachikoma_metrics.http import dropped_bodies
 from tachikoma_metrics.registry.families import GuardedMetric
 from tachikoma_metrics.store import STORE
 
@@ -64,7 +64,7 @@ def _connections_stay_open() -> Iterator[None]:
 def _new_families() -> None:
     """Start each test without a series, so that it can name absolute numbers."""
     # A test before may have dropped a streamed answer, which is recorded later.
-    measurement.finish_dropped()
+    dropped_bodies.finish_dropped()
     local_sizes.clear()
     testing.reset()
 

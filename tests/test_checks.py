@@ -186,7 +186,7 @@ def test_an_alias_that_no_database_has_is_warned_of():
     assert message.hint == "Did you mean `default`?"
 
 
-COUNTED = {"answer": {"callable": "tests.business.test_business.answer", "labels": ["kind"]}}
+COUNTED = {"answer": {"callable": "tests.business.callables.answer", "labels": ["kind"]}}
 
 
 def test_a_global_label_has_no_name_of_a_business_metrics_label():

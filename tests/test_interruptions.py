@@ -30,7 +30,7 @@ from tachikoma_metrics.backends import instrument_client
 from tachikoma_metrics.catalogue.labels import route_template
 from tachikoma_metrics.exposition import TEXT
 from tachikoma_metrics.exposition.parse import parse_text
-from tachikoma_metrics.http import measurement
+from tachikoma_metrics.http import dropped_bodies
 from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.testing import sample_value
@@ -255,7 +255,7 @@ IN_PROGRESS = {
 
 def _totals(counter: str) -> tuple[float, dict[str, float]]:
     """Return what was counted so far, and what is in progress, as a scrape shows them."""
-    measurement.finish_dropped()
+    dropped_bodies.finish_dropped()
     page = parse_text(METRICS.page(TEXT, frozenset({counter, *IN_PROGRESS})))
     in_progress = {name: value for (name, _), value in page.items() if name in IN_PROGRESS}
     return sum(value for (name, _), value in page.items() if name == counter), in_progress

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from tachikoma_metrics.http.measurement import dropped, finish_dropped
+from tachikoma_metrics.http.dropped_bodies import dropped, finish_dropped
 from tachikoma_metrics.recording import abandoned
 from tachikoma_metrics.recording.error_types import error_of, error_of_status
 from tachikoma_metrics.recording.recorders import BACKEND_REQUEST, record_backend_error

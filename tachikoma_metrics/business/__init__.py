@@ -1,7 +1,8 @@
-"""Counts of what a service is about: rows of its tables, or what its callables return.
+"""Business metrics: numbers of rows of the project's models, or values of its callables.
 
-Counting is dear, and a scrape is not the time for it: a refresh counts now and then,
-writes one snapshot, and all processes on all hosts show that one.
+Counting in each scrape would multiply the load of the database by scrapers and hosts.
+Instead a refresh counts on a schedule, stores one snapshot, and all processes on all hosts
+export that snapshot.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tachikoma_metrics.business.refreshing import (
     refresh,
     update_business_metrics,
 )
-from tachikoma_metrics.business.snapshot import NotMigrated, lacks_table
+from tachikoma_metrics.business.snapshot_store import NotMigrated, lacks_table
 
 __all__ = [
     "NotMigrated",

@@ -1,4 +1,4 @@
-"""What can be told of the project's callables before they are called."""
+"""What is known of a callable that the settings name, without a call of it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from asgiref.sync import iscoroutinefunction
 
 
 def is_coroutine_function(call: Callable[..., Any]) -> bool:
-    """Tell whether what ``call`` returns has to be awaited; an object may be called, too."""
+    """Return whether the result of ``call``, a function or an object, has to be awaited."""
     return iscoroutinefunction(call) or iscoroutinefunction(type(call).__call__)
 
 
-def trouble_with_arguments(call: Callable[..., Any], *arguments: object) -> str:
-    """Return why ``call`` cannot be given these arguments; "" if it can, or nobody knows."""
+def signature_error(call: Callable[..., Any], *arguments: object) -> str:
+    """Return why ``call`` does not accept these arguments; "" if it does, or if that is unknown."""
     try:
-        # What a decorator leads to may get other arguments than the decorated function.
+        # A decorator may pass other arguments to the function that it wraps.
         signature = inspect.signature(call, follow_wrapped=False)
     except Exception:
-        # Some that are written in C have none, and annotations of the project's may raise.
+        # Some callables in C have no signature, and evaluating annotations may raise.
         return ""
     try:
         signature.bind(*arguments)

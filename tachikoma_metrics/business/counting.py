@@ -1,4 +1,4 @@
-"""Count one family, by one query or one call."""
+"""The values of one business metric, by one query or one call."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from django.db.models.constants import LOOKUP_SEP
 from django.db.models.functions import JSONArray
 
 from tachikoma_metrics import conf
-from tachikoma_metrics.business.families import BusinessFamily
+from tachikoma_metrics.business.declarations import BusinessMetric
 from tachikoma_metrics.catalogue.labels import clean, overflow
 
 Counts = dict[tuple[str, ...], float]
-"""Numbers by the values of the labels, in the order of the family's."""
+"""Values by label values, in the order of the label names."""
 
 
-def count(family: BusinessFamily) -> Counts:
-    """Return the numbers of a family, of no more than ``CARDINALITY_LIMIT`` label sets.
+def count(metric: BusinessMetric) -> Counts:
+    """Return the values of a metric, with ``CARDINALITY_LIMIT`` label sets at most.
 
     Raises whatever the database or the callable raises, and ``ValueError`` or
-    ``TypeError`` for a callable's answer that is no number.
+    ``TypeError`` if the callable returns anything but numbers.
     """
-    found = _called(family) if family.callable_path else _counted(family)
+    found = _called(metric) if metric.callable_path else _counted(metric)
     return _bounded(found, conf.config().cardinality_limit)
 
 
@@ -42,14 +42,14 @@ def _bounded(counts: Counts, limit: int) -> Counts:
 # --- rows -------------------------------------------------------------------
 
 
-def _counted(family: BusinessFamily) -> Counts:
-    model = family.model
-    rows = model._default_manager.filter(**(family.filter or {}))
-    is_multiplied = _is_multiplied(model, family)
-    if not family.labels:
+def _counted(metric: BusinessMetric) -> Counts:
+    model = metric.model
+    rows = model._default_manager.filter(**(metric.filter or {}))
+    is_multiplied = _is_multiplied(model, metric)
+    if not metric.labels:
         number = rows.aggregate(number=_number_of_rows(model, is_multiplied))["number"]
         return {(): float(number)}
-    fields = list(family.labels.values())
+    fields = list(metric.labels.values())
     counts: Counts = {_texts(values): 0.0 for values in _choices(model, fields)}
     for *values, number in _grouped(rows, fields, is_multiplied):
         texts = _texts(values)
@@ -58,9 +58,9 @@ def _counted(family: BusinessFamily) -> Counts:
 
 
 def _grouped(rows: QuerySet[Any], fields: list[str], is_multiplied: bool) -> QuerySet[Any]:
-    # The model's own ordering would make more groups.
+    # Without the default ordering of the model, which would be part of the grouping.
     number = _number_of_rows(rows.model, is_multiplied)
-    # By names of their own: Django 5.2.0 cannot group by a transform as it stands.
+    # By annotations: Django 5.2.0 cannot group by a transform directly.
     named = {f"_label_{place}": F(field) for place, field in enumerate(fields)}
     groups: QuerySet[Any] = rows.order_by().annotate(**named).values_list(*named)
     groups = groups.annotate(_number=number)
@@ -68,10 +68,10 @@ def _grouped(rows: QuerySet[Any], fields: list[str], is_multiplied: bool) -> Que
 
 
 def _number_of_rows(model: type[Model], is_multiplied: bool) -> Count:
-    """Count each row once, however often it is found."""
+    """Return the aggregate that counts each row once, however often a join repeats it."""
     key = model._meta.pk
     if is_multiplied and isinstance(key, CompositePrimaryKey):
-        # No database that Django knows counts distinct pairs, but all count distinct texts.
+        # No database that Django supports counts distinct pairs, but all count distinct texts.
         return Count(JSONArray(*key.field_names), distinct=True)
     return Count("pk", distinct=is_multiplied)
 
@@ -87,7 +87,7 @@ def _text(value: Any) -> str:
 
 
 def _choices(model: type[Model], fields: list[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield the values that there may be, if all fields have choices."""
+    """Yield the possible values, if all fields have choices."""
     choices = [_choices_of(model, field) for field in fields]
     if all(choices) and math.prod(map(len, choices)) <= conf.config().cardinality_limit:
         yield from product(*choices)
@@ -99,14 +99,14 @@ def _choices_of(model: type[Model], lookup: str) -> list[Any]:
 
 
 def _last_field(model: type[Model], lookup: str) -> Field[Any, Any] | None:
-    """Return the field a look-up leads to; None if it leads further, or elsewhere."""
+    """Return the field that a lookup ends with; None if it ends with a transform."""
     fields = list(_fields(model, lookup))
     is_whole = len(fields) == len(lookup.split(LOOKUP_SEP))
     return fields[-1] if is_whole and isinstance(fields[-1], Field) else None
 
 
 def _fields(model: type[Model], lookup: str) -> Iterator[Any]:
-    """Yield the fields that a look-up leads through, as far as its names are of fields."""
+    """Yield the fields that a lookup traverses, up to the first name that is no field."""
     for name in lookup.split(LOOKUP_SEP):
         try:
             field: Any = model._meta.get_field(name)
@@ -118,11 +118,11 @@ def _fields(model: type[Model], lookup: str) -> Iterator[Any]:
         model = field.related_model
 
 
-def _is_multiplied(model: type[Model], family: BusinessFamily) -> bool:
-    """Tell whether a row may be found several times, through a relation to many."""
+def _is_multiplied(model: type[Model], metric: BusinessMetric) -> bool:
+    """Return whether a join may repeat a row: through a to-many relation."""
     return any(
         field.one_to_many or field.many_to_many
-        for lookup in (*family.labels.values(), *(family.filter or ()))
+        for lookup in (*metric.labels.values(), *(metric.filter or ()))
         for field in _fields(model, lookup)
     )
 
@@ -130,40 +130,40 @@ def _is_multiplied(model: type[Model], family: BusinessFamily) -> bool:
 # --- callables --------------------------------------------------------------
 
 
-def _called(family: BusinessFamily) -> Counts:
-    answer = family.callable()
-    if not isinstance(answer, Mapping):
-        if family.labels:
-            raise TypeError(f"{_should_return(family)}; it returned {reprlib.repr(answer)}.")
-        answer = {(): answer}
-    return {_key(key, family): _number(value) for key, value in answer.items()}
+def _called(metric: BusinessMetric) -> Counts:
+    result = metric.callable()
+    if not isinstance(result, Mapping):
+        if metric.labels:
+            raise TypeError(f"{_must_return(metric)}; it returned {reprlib.repr(result)}.")
+        result = {(): result}
+    return {_key(key, metric): _number(value) for key, value in result.items()}
 
 
-def _key(key: Any, family: BusinessFamily) -> tuple[str, ...]:
+def _key(key: Any, metric: BusinessMetric) -> tuple[str, ...]:
     values = key if isinstance(key, tuple) else (key,)
-    if len(values) != len(family.labels):
+    if len(values) != len(metric.labels):
         raise ValueError(
-            f"{_should_return(family)}; it returned a dictionary with the key {reprlib.repr(key)}."
+            f"{_must_return(metric)}; it returned a dictionary with the key {reprlib.repr(key)}."
         )
     return _texts(values)
 
 
-def _should_return(family: BusinessFamily) -> str:
-    """Return what the callable of a family should return, in words."""
-    names = ", ".join(f"`{name}`" for name in family.labels)
-    values = ("", f"value of {names}", f"tuple of values of {names}")[min(len(family.labels), 2)]
+def _must_return(metric: BusinessMetric) -> str:
+    """Return the part of an error message that says what a callable must return."""
+    names = ", ".join(f"`{name}`" for name in metric.labels)
+    values = ("", f"value of {names}", f"tuple of values of {names}")[min(len(metric.labels), 2)]
     numbers = f"a dictionary with a number for each {values}"
     alone = "a number, as the metric is declared without `labels`"
-    return f"{family.callable_path} should return {numbers if values else alone}"
+    return f"{metric.callable_path} must return {numbers if values else alone}"
 
 
 def _number(value: Any) -> float:
     if isinstance(value, (str, bytes)):
-        raise TypeError(f"A count should be a number; got {value!r}.")
+        raise TypeError(f"A count must be a number; got {value!r}.")
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise TypeError(f"A count should be a number; got {reprlib.repr(value)}.") from error
+        raise TypeError(f"A count must be a number; got {reprlib.repr(value)}.") from error
     if not math.isfinite(number):
-        raise ValueError(f"A count should be a finite number; got {value!r}.")
+        raise ValueError(f"A count must be a finite number; got {value!r}.")
     return number

@@ -1,4 +1,4 @@
-"""Count everything anew, and keep it for all processes to show."""
+"""Count the business metrics, and store the snapshot that all processes export."""
 
 from __future__ import annotations
 
@@ -13,32 +13,31 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 
 from tachikoma_metrics import conf
-from tachikoma_metrics.business import snapshot
+from tachikoma_metrics.business import snapshot_store
 from tachikoma_metrics.business.counting import count
-from tachikoma_metrics.business.families import BusinessFamily, declared, obstacles_of_names
-from tachikoma_metrics.business.snapshot import CountedFamily, NotMigrated, Snapshot
+from tachikoma_metrics.business.declarations import BusinessMetric, declared
+from tachikoma_metrics.business.snapshot import CountedMetric, Snapshot
+from tachikoma_metrics.business.snapshot_store import NotMigrated
+from tachikoma_metrics.business.validation import name_problems
 from tachikoma_metrics.registry import METRICS, thread_connections
 
-_SECONDS_TO_WAIT = 60.0
+_TIMEOUT_SECONDS = 60.0
 
-_SHARE_OF_AN_INTERVAL = 0.9
-"""Two that refresh do the work of one; who comes a little early is not left out."""
+_MIN_AGE_PER_INTERVAL = 0.9
+"""Concurrent refreshers are deduplicated; a refresh that is a little early still runs."""
 
 
 def min_age(interval: float) -> float:
-    """Return how old the last refresh must be for one more, if there is one each interval.
-
-    All are seconds.
-    """
-    return interval * _SHARE_OF_AN_INTERVAL
+    """Return the minimum age of the last refresh, in seconds, if one runs each ``interval``."""
+    return interval * _MIN_AGE_PER_INTERVAL
 
 
 @dataclass(frozen=True)
 class Refresh:
-    """Tell what a refresh came to.
+    """The result of a refresh.
 
-    ``is_kept`` is False if a newer one was quicker, or nothing was to be kept;
-    ``errors`` says of each family that failed why.
+    ``is_kept`` is False if a newer one was stored first, or if it was a dry run; ``errors``
+    has the exception of each metric that failed, by its name.
     """
 
     snapshot: Snapshot
@@ -47,36 +46,36 @@ class Refresh:
 
 
 def refresh(min_age: float = 0.0, *, dry_run: bool = False) -> Refresh | None:
-    """Count all families of ``BUSINESS_METRICS`` and keep the counts.
+    """Count all business metrics and store the snapshot.
 
-    Returns None if another refresh began less than ``min_age`` seconds ago, or nothing
-    is declared. A family that fails keeps its counts from before, and is a fault in
-    ``tachikoma_metrics_errors_total``; raises if the counts cannot be kept. With
-    ``dry_run`` nothing is kept.
+    Returns None if another refresh began less than ``min_age`` seconds ago, or if no metric
+    is declared. A metric that fails keeps its previous values, and is counted in
+    ``tachikoma_metrics_errors_total``; raises if the snapshot cannot be stored. With
+    ``dry_run`` nothing is stored.
 
-    Within a transaction it works on connections of its own, in a thread, and waits a minute for it:
-    a query that fails would break the transaction, and the snapshot's row would be locked
-    until its end. It does not see what the transaction has written.
+    In a transaction, a thread with connections of its own does the work, and the caller waits
+    up to a minute: a query that fails would break the transaction, and the snapshot's row would
+    be locked until its end. What the transaction has written is not counted.
     """
-    families = declared()
-    if not families:
+    metrics = declared()
+    if not metrics:
         return None
-    if _is_within_a_transaction():
-        return _apart(partial(refresh, min_age, dry_run=dry_run))
-    store = snapshot.store()
+    if _is_in_transaction():
+        return _in_thread(partial(refresh, min_age, dry_run=dry_run))
+    store = snapshot_store.store()
     now = time.time()
     if dry_run:
-        return _refresh(families, now, Snapshot(0.0))
+        return _refresh(metrics, now, Snapshot(0.0))
     if not store.begin(now, min_age):
         return None
-    done = _refresh(families, now, store.read())
-    return Refresh(done.snapshot, snapshot.keep(done.snapshot), done.errors)
+    done = _refresh(metrics, now, store.read())
+    return Refresh(done.snapshot, snapshot_store.keep(done.snapshot), done.errors)
 
 
 def update_business_metrics() -> None:
-    """Count all families of ``BUSINESS_METRICS`` now, for all processes to show.
+    """Count all metrics of ``BUSINESS_METRICS`` now, for all processes to export.
 
-    Never raises: what goes wrong is counted in ``tachikoma_metrics_errors_total``.
+    Never raises: errors are counted in ``tachikoma_metrics_errors_total``.
     """
     try:
         refresh()
@@ -86,15 +85,15 @@ def update_business_metrics() -> None:
 
 
 aupdate_business_metrics = sync_to_async(update_business_metrics)
-"""Do as ``update_business_metrics`` does, and be awaited."""
+"""``update_business_metrics`` for async code."""
 
 
-def _is_within_a_transaction() -> bool:
-    # What a test writes, nobody sees outside of its transaction.
+def _is_in_transaction() -> bool:
+    # Another thread would not see what a test writes in its transaction.
     return not conf.is_test_run() and thread_connections.is_under_way()
 
 
-def _apart(work: Callable[[], Refresh | None]) -> Refresh | None:
+def _in_thread(work: Callable[[], Refresh | None]) -> Refresh | None:
     done: Future[Refresh | None] = Future()
 
     def run() -> None:
@@ -107,32 +106,30 @@ def _apart(work: Callable[[], Refresh | None]) -> Refresh | None:
             done.set_exception(error)
 
     threading.Thread(target=run, name="refresh", daemon=True).start()
-    # The transaction that waits here may hold the very lock that is needed there.
-    return done.result(_SECONDS_TO_WAIT)
+    # With a timeout: the transaction of the caller may hold a lock that the thread needs.
+    return done.result(_TIMEOUT_SECONDS)
 
 
-def _refresh(families: list[BusinessFamily], now: float, before: Snapshot) -> Refresh:
+def _refresh(metrics: list[BusinessMetric], now: float, before: Snapshot) -> Refresh:
     errors: dict[str, Exception] = {}
-    known = {family.name: family for family in before.families}
-    counted: list[CountedFamily] = []
-    for family in families:
+    known = {metric.name: metric for metric in before.metrics}
+    counted: list[CountedMetric] = []
+    for metric in metrics:
         try:
-            counted.append(_counted(family))
+            counted.append(_counted(metric))
         except Exception as error:
-            # Of a callable, the project has to see where it failed.
-            is_expected = not family.callable_path
-            METRICS.count_error("business", error, family.name, is_expected=is_expected)
-            errors[family.name] = error
-            if family.name in known:
-                counted.append(known[family.name])
+            # With a traceback if code of the project failed.
+            is_expected = not metric.calls_project_code
+            METRICS.count_error("business", error, metric.name, is_expected=is_expected)
+            errors[metric.name] = error
+            if metric.name in known:
+                counted.append(known[metric.name])
     duration = time.time() - now
     return Refresh(Snapshot(now, duration, tuple(counted), tuple(errors)), False, errors)
 
 
-def _counted(family: BusinessFamily) -> CountedFamily:
-    for obstacle in obstacles_of_names(family):
-        raise ValueError(
-            f"`BUSINESS_METRICS` should declare `{family.name}` otherwise: {obstacle.says}"
-        )
+def _counted(metric: BusinessMetric) -> CountedMetric:
+    for problem in name_problems(metric):
+        raise ValueError(f"`{metric.name}` in `BUSINESS_METRICS` is invalid: {problem.message}")
     at = time.time()
-    return CountedFamily(family.name, family.help, tuple(family.labels), at, count(family))
+    return CountedMetric(metric.name, metric.help, tuple(metric.labels), at, count(metric))

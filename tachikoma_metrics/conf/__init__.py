@@ -298,6 +298,16 @@ class Config:
                 is_measured = not pattern.startswith("!")
         return self.enabled and is_measured
 
+    @property
+    def measures_queue_lengths(self) -> bool:
+        """Tell whether a refresh asks Celery's broker for the lengths of its queues."""
+        return self.measures_tasks_of("celery") and "task_queue_length" in self.extra_metrics
+
+    @property
+    def has_business_metrics(self) -> bool:
+        """Tell whether there is something for a refresh to count."""
+        return bool(self.business_metrics) or self.measures_queue_lengths
+
     @cached_property
     def counts_queries(self) -> bool:
         """Tell whether each request is to say how many queries it took, or how long."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.database.statements import StatementLabels
-from tachikoma_metrics.http.measurement import count_query
+from tachikoma_metrics.http.current_request import count_query
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.recording.recorders import DB_QUERY
 from tachikoma_metrics.registry import METRICS

@@ -308,7 +308,7 @@ def _of_series(samples: Samples) -> Iterator[Finding]:
 
 def _of_counts(samples: Samples) -> Iterator[Finding]:
     config = conf.config()
-    if not config.business_metrics:
+    if not config.has_business_metrics:
         return
     age = time.time() - _sum(samples, "tachikoma_metrics_business_timestamp_seconds")
     failed = _sum(samples, "tachikoma_metrics_business_refresh_errors")

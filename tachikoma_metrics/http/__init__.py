@@ -1,1 +1,1 @@
-"""HTTP requests: what the middleware measures of each."""
+"""HTTP requests: how the middleware measures each from its start to the end of its response."""

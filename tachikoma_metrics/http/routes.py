@@ -11,7 +11,7 @@ from tachikoma_metrics.catalogue.labels import route_template
 
 
 def path_labels(urlconf: str) -> frozenset[str]:
-    """Return the values that the ``path`` label can have by the routes of ``urlconf``.
+    """Return the values of the ``path`` label for the routes of ``urlconf``.
 
     Raises whatever importing the URLconf raises.
     """
@@ -24,10 +24,10 @@ def _routes(patterns: list[Any]) -> Iterator[str]:
         if isinstance(pattern, URLPattern):
             yield route
         else:
-            for below in _routes(pattern.url_patterns):
-                yield _joined(route, below)
+            for included in _routes(pattern.url_patterns):
+                yield _joined(route, included)
 
 
-def _joined(route: str, below: str) -> str:
+def _joined(route: str, included: str) -> str:
     """Join two parts of a route as Django does for ``ResolverMatch.route``."""
-    return route + below.removeprefix("^") if route else below
+    return route + included.removeprefix("^") if route else included

@@ -1,35 +1,37 @@
-"""Streamed bodies that tell how many bytes passed and how they ended.
+"""Streamed bodies that report how many bytes passed and how they ended.
 
 Django registers the ``close`` of what it is given as ``streaming_content`` and calls
-it when the server is done with the response, exhausted or not, as PEP 3333 asks of a server:
+it when the server is done with the response, exhausted or not, as PEP 3333 requires of a server:
 https://peps.python.org/pep-3333/#specification-details
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Protocol
+from typing import Protocol
+
+from django.http import FileResponse, HttpRequest, StreamingHttpResponse
 
 from tachikoma_metrics.recording import abandoned
 
 
-class Follower(Protocol):
-    """Whoever wants to know what becomes of a body."""
+class BodyObserver(Protocol):
+    """What a body reports to."""
 
-    def pass_chunk(self, size: int) -> None:
-        """Be told of a chunk of ``size`` bytes that is on its way."""
+    def add_chunk(self, size: int) -> None:
+        """Note that a chunk of ``size`` bytes is being sent."""
 
     def complete(self) -> None:
-        """Be told that the last chunk has gone."""
+        """Note that the last chunk was sent."""
 
     def close(self) -> None:
-        """Be told that nobody asks for more, at the end or before it."""
+        """Note that the server closed the body, at its end or before it."""
 
-    def break_off(self, error: BaseException) -> None:
-        """Be told that making the next chunk failed."""
+    def fail(self, error: BaseException) -> None:
+        """Note that making the next chunk raised ``error``."""
 
     def drop(self) -> None:
-        """Be told that the body is gone, while anything may be under way."""
+        """Note that the body was garbage-collected; any thread may call this, at any point."""
 
 
 def as_bytes(chunk: object, charset: str) -> bytes:
@@ -40,14 +42,14 @@ def as_bytes(chunk: object, charset: str) -> bytes:
 
 
 class MeasuredStream:
-    """Hand on the chunks of an iterator, as bytes."""
+    """Pass on the chunks of an iterator, as bytes."""
 
-    def __init__(self, chunks: Iterator[object], charset: str, follower: Follower) -> None:
+    def __init__(self, chunks: Iterator[object], charset: str, observer: BodyObserver) -> None:
         self._chunks = chunks
         self._charset = charset
-        self._follower = follower
+        self._observer = observer
         # Not every server closes a response that it failed to send.
-        abandoned.watch(self, follower)
+        abandoned.watch(self, observer)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -56,29 +58,29 @@ class MeasuredStream:
         try:
             chunk = as_bytes(next(self._chunks), self._charset)
         except StopIteration:
-            self._follower.complete()
+            self._observer.complete()
             raise
         except BaseException as error:
-            self._follower.break_off(error)
+            self._observer.fail(error)
             raise
-        self._follower.pass_chunk(len(chunk))
+        self._observer.add_chunk(len(chunk))
         return chunk
 
     def close(self) -> None:
-        """Tell that nobody asks for more."""
-        self._follower.close()
-        abandoned.forget(self._follower)
+        """Report that the server is done with the body."""
+        self._observer.close()
+        abandoned.forget(self._observer)
 
 
 class MeasuredAsyncStream:
-    """Hand on the chunks of an async iterator, as bytes."""
+    """Pass on the chunks of an async iterator, as bytes."""
 
-    def __init__(self, chunks: AsyncIterator[object], charset: str, follower: Follower) -> None:
+    def __init__(self, chunks: AsyncIterator[object], charset: str, observer: BodyObserver) -> None:
         self._chunks = chunks
         self._charset = charset
-        self._follower = follower
+        self._observer = observer
         # Not every server closes a response that it failed to send.
-        abandoned.watch(self, follower)
+        abandoned.watch(self, observer)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -87,131 +89,36 @@ class MeasuredAsyncStream:
         try:
             chunk = as_bytes(await anext(self._chunks), self._charset)
         except StopAsyncIteration:
-            self._follower.complete()
+            self._observer.complete()
             raise
         except BaseException as error:
-            self._follower.break_off(error)
+            self._observer.fail(error)
             raise
-        self._follower.pass_chunk(len(chunk))
+        self._observer.add_chunk(len(chunk))
         return chunk
 
     def close(self) -> None:
-        """Tell that nobody asks for more."""
-        self._follower.close()
-        abandoned.forget(self._follower)
-
-
-class ReadAheadBody:
-    """Follow a body that Django reads to its end before the server gets the first chunk.
-
-    Django does that with an iterator of the other kind: a sync one under ASGI, an async one
-    under WSGI. What passes then is what the server takes of the chunks that were read.
-    https://docs.djangoproject.com/en/stable/ref/request-response/#streaminghttpresponse-objects
-    """
-
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
-        self._read = 0
-        self._taken = 0
-        self._is_read = False
-
-    def pass_chunk(self, size: int) -> None:
-        """Be told of a chunk of ``size`` bytes that was read."""
-        self._read += size
-
-    def take(self, size: int) -> None:
-        """Be told that the server takes ``size`` bytes."""
-        self._taken += size
-        self._follower.pass_chunk(size)
-
-    def complete(self) -> None:
-        """Be told that all was read."""
-        self._is_read = True
-
-    def close(self) -> None:
-        """Be told that the server is done, or the client gone."""
-        if self._is_read and not self._taken:
-            # A test client takes the chunks otherwise than a server does.
-            self._follower.pass_chunk(self._read)
-            self._taken = self._read
-        if self._is_read and self._taken >= self._read:
-            self._follower.complete()
-        else:
-            self._follower.close()
-
-    def break_off(self, error: BaseException) -> None:
-        """Be told that making the next chunk failed."""
-        self._follower.break_off(error)
-
-    def drop(self) -> None:
-        """Be told that the body is gone, while anything may be under way."""
-        self._follower.drop()
-
-
-class _Chunk(bytes):
-    """A chunk of a body that is read ahead."""
-
-    body: ReadAheadBody
-
-    @classmethod
-    def of(cls, body: ReadAheadBody, chunk: bytes) -> bytes:
-        made = cls(chunk)
-        made.body = body
-        return made if chunk else chunk
-
-
-class _ChunkOfAsgi(_Chunk):
-    """Tell what is taken of a chunk when an ASGI handler cuts it into messages."""
-
-    def __bytes__(self) -> bytes:
-        # Django asks for this when it reads ahead, and nobody has the chunk then.
-        return self
-
-    def __getitem__(self, key: Any) -> Any:
-        part = super().__getitem__(key)
-        if isinstance(part, bytes):
-            self.body.take(len(part))
-        return part
-
-
-class _ChunkOfWsgi(_Chunk):
-    """Tell when a WSGI server takes a chunk, for which Django makes it plain bytes."""
-
-    def __bytes__(self) -> bytes:
-        self.body.take(len(self))
-        return self[:]
-
-
-class ReadAheadStream(MeasuredStream):
-    """Hand on the chunks of a sync iterator under ASGI."""
-
-    def __init__(self, chunks: Iterator[object], charset: str, follower: Follower) -> None:
-        self._body = ReadAheadBody(follower)
-        super().__init__(chunks, charset, self._body)
-
-    def __next__(self) -> bytes:
-        return _ChunkOfAsgi.of(self._body, super().__next__())
-
-
-class ReadAheadAsyncStream(MeasuredAsyncStream):
-    """Hand on the chunks of an async iterator under WSGI."""
-
-    def __init__(self, chunks: AsyncIterator[object], charset: str, follower: Follower) -> None:
-        self._body = ReadAheadBody(follower)
-        super().__init__(chunks, charset, self._body)
-
-    async def __anext__(self) -> bytes:
-        return _ChunkOfWsgi.of(self._body, await super().__anext__())
+        """Report that the server is done with the body."""
+        self._observer.close()
+        abandoned.forget(self._observer)
 
 
 class ServerSentBody:
-    """Stand beside a file that the server reads and sends by itself."""
+    """Accompany a file that the server reads and sends without Django (``wsgi.file_wrapper``)."""
 
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
-        abandoned.watch(self, follower)
+    def __init__(self, observer: BodyObserver) -> None:
+        self._observer = observer
+        abandoned.watch(self, observer)
 
     def close(self) -> None:
-        """Tell that the server is done with it."""
-        self._follower.close()
-        abandoned.forget(self._follower)
+        """Report that the server is done with the file."""
+        self._observer.close()
+        abandoned.forget(self._observer)
+
+
+def is_sent_by_server(request: HttpRequest | None, response: StreamingHttpResponse) -> bool:
+    """Return whether the server sends the file of a response without Django reading it."""
+    has_wrapper = request is not None and "wsgi.file_wrapper" in request.META
+    return (
+        has_wrapper and isinstance(response, FileResponse) and response.file_to_stream is not None
+    )

@@ -1,7 +1,7 @@
-"""What a request looks like that a proxy, a browser or a certain server had a hand in.
+"""What distinguishes requests that come through a proxy, from a browser or a certain server.
 
-Names are those of WSGI's environ, in which Django has the headers of ASGI as well. A scraper
-sends none of these headers: neither Prometheus and its agents do, nor curl.
+Names are keys of the WSGI environ; Django stores the headers of ASGI under the same names. A
+scraper sends none of these headers: neither Prometheus and its agents nor curl.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 FORWARDED = "HTTP_FORWARDED"
 """https://www.rfc-editor.org/rfc/rfc7239#section-4"""
 
-NAMES_OF_ADDRESSES = (
+CLIENT_ADDRESS_SUFFIXES = (
     FORWARDED,
     "FORWARDED_FOR",  # X-Forwarded-For, X-Original-Forwarded-For
     "_IP",  # X-Real-IP, True-Client-IP, CF-Connecting-IP, Fly-Client-IP
@@ -22,9 +22,9 @@ NAMES_OF_ADDRESSES = (
     "_ADDR",  # X-Remote-Addr
     "_ADDRESS",  # X-Envoy-External-Address, CloudFront-Viewer-Address
 )
-"""How the name of a header ends that says which client a request was forwarded for."""
+"""Suffixes of the headers in which a proxy forwards the address of its client."""
 
-SIGNS_OF_PROXIES = (
+PROXY_HEADER_PREFIXES = (
     "HTTP_CDN_LOOP",  # https://www.rfc-editor.org/rfc/rfc8586
     "HTTP_FORWARDED",
     "HTTP_VIA",  # https://www.rfc-editor.org/rfc/rfc9110#name-via
@@ -40,7 +40,7 @@ SIGNS_OF_PROXIES = (
     "HTTP_X_SSL_",
     "HTTP_FRONT_END_HTTPS",
     "HTTP_SURROGATE_CAPABILITY",
-    # Load balancers and networks for delivery.
+    # Load balancers and content delivery networks.
     "HTTP_AKAMAI_",
     "HTTP_X_AKAMAI_",
     "HTTP_X_AMZN_",
@@ -60,34 +60,34 @@ SIGNS_OF_PROXIES = (
     "HTTP_X_ENVOY_",
     "HTTP_L5D_",
 )
-"""How the name of a header begins that a proxy sets."""
+"""Prefixes of the headers that a proxy sets."""
 
-SIGNS_OF_BROWSERS = (
+BROWSER_HEADER_PREFIXES = (
     "HTTP_ACCEPT_LANGUAGE",
     "HTTP_ORIGIN",
     "HTTP_REFERER",
     "HTTP_SEC_",
     "HTTP_UPGRADE_INSECURE_REQUESTS",
 )
-"""How the name of a header begins that a browser sends, beside ``Cookie``."""
+"""Prefixes of the headers that a browser sends, apart from ``Cookie``."""
 
-NODES = re.compile(r'(?:^|[;\s])for\s*=\s*("[^"\\;\s]*"|[^;\s]*)', re.IGNORECASE)
-"""The clients in one element of ``Forwarded``."""
+FORWARDED_FOR = re.compile(r'(?:^|[;\s])for\s*=\s*("[^"\\;\s]*"|[^;\s]*)', re.IGNORECASE)
+"""The client addresses in one element of ``Forwarded``."""
 
 # https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html
-SIGN_OF_WAITRESS = "waitress.client_disconnected"
+WAITRESS_KEY = "waitress.client_disconnected"
 
-_EVERY_PEER = r"""[= ]['"]?(\S*,)?(\*|0\.0\.0\.0/0|::/0)"""
+_ALL_PEERS = r"""[= ]['"]?(\S*,)?(\*|0\.0\.0\.0/0|::/0)"""
 
-TAKES_HEADERS_OF_EVERY_PEER = re.compile(
-    rf"--forwarded-allow-ips{_EVERY_PEER}|(?:^|/)daphne(?:/__main__\.py)? .*--proxy-headers"
+TRUSTS_HEADERS_OF_ALL_PEERS = re.compile(
+    rf"--forwarded-allow-ips{_ALL_PEERS}|(?:^|/)daphne(?:/__main__\.py)? .*--proxy-headers"
 )
-"""Found in the command of a server that takes the peer's address from any client's header.
+"""Matches the command of a server that takes the peer address from a header of any client.
 
 https://uvicorn.dev/settings/#http and https://github.com/django/daphne
 """
-VARIABLES_OF_TRUST = ("FORWARDED_ALLOW_IPS", "UVICORN_FORWARDED_ALLOW_IPS")
+TRUST_VARIABLES = ("FORWARDED_ALLOW_IPS", "UVICORN_FORWARDED_ALLOW_IPS")
 
-SIGN_OF_PROXY_PROTOCOL = "PROXY_PROTOCOL"
-TAKES_PROXY_PROTOCOL_OF_EVERY_PEER = re.compile(rf"--proxy-allow-from{_EVERY_PEER}")
-"""The same of the protocol's first line: https://gunicorn.org/reference/settings/#proxy_allow_ips"""
+PROXY_PROTOCOL_KEY = "PROXY_PROTOCOL"
+TRUSTS_PROXY_PROTOCOL_OF_ALL_PEERS = re.compile(rf"--proxy-allow-from{_ALL_PEERS}")
+"""The same for the PROXY protocol: https://gunicorn.org/reference/settings/#proxy_allow_ips"""

@@ -1,7 +1,10 @@
 """The signals of ``django.tasks``, recorded as sends, waits and runs of tasks.
 
 Django 6.0 has them, and the backport ``django_tasks`` for Django 5.2 has the same ones. Every
-backend sends them: the one that runs a task at once, and those whose worker runs it later.
+backend sends them: the one that runs a task immediately, and those whose worker runs it later.
+
+A worker that is killed sends no signal for the task that it runs: that run leaves the runs in
+progress and is not counted. Neither is a task whose function can no longer be imported.
 
 https://docs.djangoproject.com/en/stable/ref/signals/#task-signals
 """
@@ -15,11 +18,13 @@ from importlib import import_module
 from time import perf_counter
 from typing import Any
 
+from django.conf import settings
+
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.tasks import FAILURE, RETRY, SUCCESS
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND, TASK_WAIT
-from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.task_runs.run import Run, record_success
 
 _OUTCOMES = {"SUCCESSFUL": SUCCESS, "FAILED": FAILURE, "READY": RETRY}
@@ -39,11 +44,13 @@ def connect(package: str) -> None:
         (signals.task_finished, on_finished),
     ):
         signal.connect(receiver, dispatch_uid=f"{__name__}.{receiver.__name__}")
-    METRICS.activate(catalogue.RECORDED_BY_TASK_SYSTEMS)
+    # Django always has tasks: a project that configures none gets the metrics with its first task.
+    if package != "django.tasks" or settings.is_overridden("TASKS"):
+        METRICS.activate(catalogue.RECORDED_BY_TASK_SYSTEMS)
 
 
 def _receiver(receive: Callable[[Any], None]) -> Callable[..., None]:
-    """Return a receiver that hands on the result, and raises nothing of its own."""
+    """Return a receiver that passes the result to ``receive``, and never raises."""
 
     @functools.wraps(receive)
     def guarded(task_result: Any, **_: Any) -> None:
@@ -86,14 +93,16 @@ def _seconds_waited(task_result: Any) -> float:
 
 @_receiver
 def on_finished(task_result: Any) -> None:
-    """End a run; a task that is ready to run again is retried."""
+    """End a run; a task that is ready to run again is retried.
+
+    A run whose beginning was not seen has no duration: another receiver raised before.
+    """
     run = _runs.pop(task_result.id, None)
-    if run is None:
-        return
     task, now = task_result.task, perf_counter()
     outcome = _OUTCOMES[str(task_result.status)]
-    facts = (task.module_path, run.queue, outcome, _error_type(task_result, outcome))
-    TASK_RUN.record_valid(facts, (1.0, now - run.started_at), run, now)
+    facts = (task.module_path, task.queue_name, outcome, _error_type(task_result, outcome))
+    seconds = UNKNOWN if run is None else now - run.started_at
+    TASK_RUN.record_valid(facts, (1.0, seconds), run, now)
     if outcome == SUCCESS:
         record_success(task.module_path, time.time())
 

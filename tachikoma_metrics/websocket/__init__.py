@@ -1,1 +1,1 @@
-"""WebSocket connections and their messages."""
+"""WebSocket connections and their messages: what the ASGI middleware measures."""

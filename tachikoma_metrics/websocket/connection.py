@@ -1,4 +1,4 @@
-"""One WebSocket connection, measured by the messages that pass."""
+"""The measurement of one WebSocket connection, by its ASGI messages."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _ONE = (1.0,)
 class Connection:
     """Measure a WebSocket connection: it is accepted and ends, or is rejected, once.
 
-    It ends at the first sign of it, for an application may go on for long after that, and
-    not every server tells it.
+    It ends with the first message or exception that shows so: the application may run on for
+    long after that, and not every server sends ``websocket.disconnect``.
     """
 
     __slots__ = ("_is_connecting", "_is_open", "_opened_at", "_progress", "_receive", "_send")
@@ -51,41 +51,41 @@ class Connection:
         self._progress = Progress()
 
     async def receive(self) -> Any:
-        """Return what the server has for the application."""
+        """Return the next message from the server to the application."""
         message = await self._receive()
         try:
-            self._take_note_of_received(message)
+            self._record_received(message)
         except Exception as error:
             METRICS.count_error("websocket", error)
         return message
 
     async def send(self, message: Any) -> Any:
-        """Hand the server what the application has for it."""
+        """Send a message from the application to the server."""
         try:
             answer = await self._send(message)
         except Exception as error:
-            self._fail_to_send(error)
+            self._record_send_error(error)
             raise
         try:
-            self._take_note_of_sent(message)
+            self._record_sent(message)
         except Exception as error:
             METRICS.count_error("websocket", error)
         return answer
 
     def finish(self, error: BaseException | None) -> None:
-        """End with the application, which returned, or raised ``error``."""
+        """End with the application, which returned or raised ``error``."""
         is_cancelled = isinstance(error, _CANCELLATIONS)
         try:
             self._reject(LEFT if is_cancelled else ERROR)
             self._end(LOST if error is None or is_cancelled else FAILED)
-        except Exception as fault:
-            METRICS.count_error("websocket", fault)
+        except Exception as internal_error:
+            METRICS.count_error("websocket", internal_error)
 
     def discard(self) -> None:
-        """Be over without a record, unless it is over."""
+        """End without a record, unless the connection has ended."""
         WS_CONNECTION.abandon(self._progress)
 
-    def _take_note_of_received(self, message: Any) -> None:
+    def _record_received(self, message: Any) -> None:
         kind = message["type"]
         if kind == "websocket.receive":
             WS_MESSAGE_RECEIVED.record_valid((message_type(message),), _ONE)
@@ -93,10 +93,10 @@ class Connection:
             self._reject(LEFT)
             self._end(received_code(message))
 
-    def _take_note_of_sent(self, message: Any) -> None:
+    def _record_sent(self, message: Any) -> None:
         kind = message["type"]
         if kind == "websocket.send":
-            # Some servers drop without a word what is sent to a client that left.
+            # Some servers silently drop messages to a client that has disconnected.
             if self._is_open:
                 WS_MESSAGE_SENT.record_valid((message_type(message),), _ONE)
         elif kind == "websocket.accept":
@@ -107,15 +107,15 @@ class Connection:
         elif kind == "websocket.http.response.start":
             self._reject(DENIED)
 
-    def _fail_to_send(self, error: Exception) -> None:
-        # A message that the server refuses is no end, nor is a send that is cancelled: the
-        # application may go on with the connection.
+    def _record_send_error(self, error: Exception) -> None:
+        # Neither a message that the server rejects nor a cancelled send ends the connection:
+        # the application may continue with it.
         try:
             if is_disconnection(error):
                 self._reject(LEFT)
                 self._end(LOST)
-        except Exception as fault:
-            METRICS.count_error("websocket", fault)
+        except Exception as internal_error:
+            METRICS.count_error("websocket", internal_error)
 
     def _open(self) -> None:
         if self._is_connecting:
@@ -139,5 +139,5 @@ class Connection:
 
 
 def is_measured(receive: Receive) -> bool:
-    """Tell whether the application is wrapped twice, and this is the inner one."""
+    """Return whether an outer middleware already measures the connection."""
     return isinstance(getattr(receive, "__self__", None), Connection)

@@ -1,4 +1,4 @@
-"""What the labels of WebSocket families say of a message, whoever wrote it."""
+"""Label values of WebSocket messages and close codes, bounded whatever clients send."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tachikoma_metrics.interruptions import pass_on
 
 TEXT, BINARY, INVALID = "text", "binary", "invalid"
 
-MOST_PARSED = 16 * 1024
-"""Characters of a text, or bytes of a binary message, that are looked into at most."""
+MAX_PARSED_LENGTH = 16 * 1024
+"""In characters of a text message, or bytes of a binary one; longer ones are not parsed."""
 
 NORMAL, NO_CODE, LOST, FAILED = "1000", "1005", "1006", "1011"
 
@@ -23,10 +23,10 @@ _CODES = {code: str(code) for code in range(1000, 1016)}
 def message_type(message: Mapping[str, Any]) -> str:
     """Return the label of a ``websocket.receive`` or ``websocket.send``.
 
-    ``text`` or ``binary``; with ``WS_MESSAGE_TYPES`` the ``type`` of the JSON object in
-    it, if that is listed, else ``other``. ``invalid`` is JSON without such a type, and
-    text that is no JSON object; binary that is none stays ``binary``. More than
-    16 KiB are not looked into: they are ``other`` or ``binary``.
+    It is ``text`` or ``binary``. With ``WS_MESSAGE_TYPES`` it is the ``type`` of the JSON object
+    in the message if that is listed, else ``other``; ``invalid`` for JSON without a string as
+    ``type`` and for text that is no JSON object; ``binary`` for binary data that is none.
+    Messages longer than 16 KiB are not parsed: they are ``other`` or ``binary``.
     """
     text = message.get("text")
     listed = config().ws_message_types
@@ -36,27 +36,27 @@ def message_type(message: Mapping[str, Any]) -> str:
 
 
 def received_code(message: Mapping[str, Any]) -> str:
-    """Return the close code of a ``websocket.disconnect``; ``1005`` if it has none."""
+    """Return the label of the close code of a ``websocket.disconnect``; ``1005`` if it has none."""
     return _code_label(message.get("code"), NO_CODE)
 
 
 def sent_code(message: Mapping[str, Any]) -> str:
-    """Return the close code of a ``websocket.close``; ``1000`` if it has none."""
+    """Return the label of the close code of a ``websocket.close``; ``1000`` if it has none."""
     return _code_label(message.get("code"), NORMAL)
 
 
-def _code_label(code: object, without: str) -> str:
-    """Return a code of https://www.iana.org/assignments/websocket, else ``other``.
+def _code_label(code: object, default: str) -> str:
+    """Return a registered code (https://www.iana.org/assignments/websocket), else ``other``.
 
-    A client may choose any of 3000 to 4999, an app as well.
+    Clients and applications may use any code from 3000 to 4999.
     """
     if code is None:
-        return without
+        return default
     return _CODES.get(code, OTHER) if isinstance(code, int) else OTHER
 
 
 def _type_in_text(text: str, listed: tuple[str, ...]) -> str:
-    if len(text) > MOST_PARSED:
+    if len(text) > MAX_PARSED_LENGTH:
         return OTHER
     content = _json_object(text)
     return INVALID if content is None else _listed_type(content, listed)
@@ -64,10 +64,10 @@ def _type_in_text(text: str, listed: tuple[str, ...]) -> str:
 
 def _type_in_binary(message: Mapping[str, Any], listed: tuple[str, ...]) -> str:
     content = message.get("bytes")
-    if not content or len(content) > MOST_PARSED:
+    if not content or len(content) > MAX_PARSED_LENGTH:
         return BINARY
     try:
-        # Not left to json, which would take UTF-16 and UTF-32 as well.
+        # json would also accept UTF-16 and UTF-32.
         parsed = _json_object(str(content, "utf-8"))
     except UnicodeDecodeError as error:
         pass_on(error)

@@ -23,7 +23,7 @@ from django.test import override_settings
 
 from tachikoma_metrics import track_backend_request
 from tachikoma_metrics.backends import instrument_client
-from tachikoma_metrics.http import measurement
+from tachikoma_metrics.http import dropped_bodies
 from tachikoma_metrics.testing import sample_value, samples
 from tests.backends import _base_client
 from tests.origins import Answer, Origin
@@ -78,7 +78,7 @@ def _nothing_stays_behind() -> Iterator[None]:
     with override_settings(TACHIKOMA_METRICS=IN_PROGRESS):
         yield
         gc.collect()
-        measurement.finish_dropped()
+        dropped_bodies.finish_dropped()
         assert in_progress() in (0, None)
         assert faults() == 0
 

@@ -60,7 +60,7 @@ def counted(settings: Any, **declaration: Any) -> dict[tuple[str, ...], float]:
     done = refresh(dry_run=True)
     assert done is not None
     assert done.errors == {}
-    return done.snapshot.families[0].counts
+    return done.snapshot.metrics[0].counts
 
 
 def test_a_filter_through_a_relation_to_many_counts_each_row_once(settings):

@@ -1,3 +1,5 @@
+"""The response of the metrics endpoint: format, compression, selection, headers."""
+
 from __future__ import annotations
 
 import gzip
@@ -30,12 +32,12 @@ PROMETHEUS_3 = (
     "application/openmetrics-text;version=0.0.1;q=0.5,"
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
-BOTH_DOORS = [{}, {"PATH": None}]
+BOTH_ROUTES = [{}, {"PATH": None}]
 
 
-@pytest.fixture(params=BOTH_DOORS, ids=["middleware", "urlconf"])
-def door(request: pytest.FixtureRequest) -> Any:
-    """Serve the page by the middleware, then by the URLconf."""
+@pytest.fixture(params=BOTH_ROUTES, ids=["middleware", "urlconf"])
+def endpoint(request: pytest.FixtureRequest) -> Any:
+    """Serve the metrics by the middleware, then by the URLconf."""
     with override_settings(TACHIKOMA_METRICS=request.param):
         yield
 
@@ -62,16 +64,18 @@ def door(request: pytest.FixtureRequest) -> Any:
         (PROMETHEUS_3, OPENMETRICS),
     ],
 )
-@pytest.mark.usefixtures("door")
-def test_the_format_is_what_was_asked_for(client: Client, accept: str | None, content_type: str):
+@pytest.mark.usefixtures("endpoint")
+def test_the_format_follows_the_accept_header(
+    client: Client, accept: str | None, content_type: str
+):
     response = client.get("/metrics", headers={} if accept is None else {"accept": accept})
 
     assert response["Content-Type"] == content_type
     assert response.content.endswith(b"# EOF\n") == (content_type == OPENMETRICS)
 
 
-@pytest.mark.usefixtures("door")
-def test_the_page_parses_in_both_formats(client: Client):
+@pytest.mark.usefixtures("endpoint")
+def test_the_response_parses_in_both_formats(client: Client):
     record_cache_hit()
 
     text = parse_text(client.get("/metrics").content.decode())
@@ -101,8 +105,8 @@ def test_the_page_parses_in_both_formats(client: Client):
         ("notgzip", None),
     ],
 )
-@pytest.mark.usefixtures("door")
-def test_the_page_is_compressed_where_accepted(
+@pytest.mark.usefixtures("endpoint")
+def test_the_response_is_compressed_if_the_client_accepts_gzip(
     client: Client, accept_encoding: str | None, encoding: str | None
 ):
     headers = {} if accept_encoding is None else {"accept-encoding": accept_encoding}
@@ -114,8 +118,8 @@ def test_the_page_is_compressed_where_accepted(
     assert b"# TYPE http_requests_total counter" in body
 
 
-@pytest.mark.usefixtures("door")
-def test_names_keep_families_and_samples(client: Client):
+@pytest.mark.usefixtures("endpoint")
+def test_names_select_metrics_and_samples(client: Client):
     METRICS.http_request_duration_seconds.labels("GET", "/").observe(0.1)
     query = {
         "name[]": ["cache_hits_total", "http_request_duration_seconds_count", "python_info", "no"]
@@ -127,7 +131,7 @@ def test_names_keep_families_and_samples(client: Client):
     assert names == {"cache_hits_total", "http_request_duration_seconds_count", "python_info"}
 
 
-def test_a_family_name_keeps_all_its_samples(client: Client):
+def test_the_name_of_a_metric_selects_all_its_samples(client: Client):
     METRICS.http_request_duration_seconds.labels("GET", "/").observe(0.1)
 
     page = client.get("/metrics?name[]=http_request_duration_seconds").content.decode()
@@ -136,33 +140,33 @@ def test_a_family_name_keeps_all_its_samples(client: Client):
     assert names == {"_bucket", "_count", "_sum"}
 
 
-def test_a_collector_without_the_name_is_not_asked(client: Client, registry: CollectorRegistry):
+def test_a_collector_without_the_name_is_not_called(client: Client, registry: CollectorRegistry):
     class Slow(Counter):
         def collect(self) -> Any:
-            raise AssertionError("was asked")
+            raise AssertionError("was called")
 
     Slow("slow_total", "Own.", registry=registry)
 
     page = client.get("/metrics?name[]=cache_hits_total").content.decode()
     assert page.count("# TYPE") == 1
 
-    asked = client.get("/metrics?name[]=tachikoma_metrics_errors_total&name[]=slow_total")
-    assert "was asked" not in asked.content.decode()
-    assert b'source="collector"} 1.0' in asked.content
+    called = client.get("/metrics?name[]=tachikoma_metrics_errors_total&name[]=slow_total")
+    assert "was called" not in called.content.decode()
+    assert b'source="collector"} 1.0' in called.content
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("endpoint")
 def test_only_get_and_head_are_allowed(client: Client, method: str):
-    for asker in (client, Client(enforce_csrf_checks=True)):
-        response = asker.generic(method, "/metrics")
+    for sender in (client, Client(enforce_csrf_checks=True)):
+        response = sender.generic(method, "/metrics")
 
         assert response.status_code == 405
         assert response["Allow"] == "GET, HEAD"
         assert response["Cache-Control"] == "private, no-store"
 
 
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("endpoint")
 def test_head_has_the_headers_and_no_body(client: Client):
     response = client.head("/metrics")
 
@@ -172,8 +176,10 @@ def test_head_has_the_headers_and_no_body(client: Client):
     assert response.content == b""
 
 
-@pytest.mark.parametrize("declared", BOTH_DOORS)
-def test_the_page_is_gone_where_disabled(client: Client, declared: dict[str, Any]):
+@pytest.mark.parametrize("declared", BOTH_ROUTES)
+def test_the_endpoint_is_not_found_if_metrics_are_disabled(
+    client: Client, declared: dict[str, Any]
+):
     with override_settings(TACHIKOMA_METRICS={**declared, "ENABLED": False}):
         response = client.get("/metrics")
 
@@ -181,7 +187,7 @@ def test_the_page_is_gone_where_disabled(client: Client, declared: dict[str, Any
     assert response["Cache-Control"] == "private, no-store"
 
 
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("endpoint")
 def test_too_many_names_are_a_bad_request(client: Client):
     with override_settings(DATA_UPLOAD_MAX_NUMBER_FIELDS=3):
         response = client.get("/metrics", {"name[]": ["a"] * 9})
@@ -189,8 +195,8 @@ def test_too_many_names_are_a_bad_request(client: Client):
     assert response.status_code == 400
 
 
-@pytest.mark.usefixtures("door")
-def test_no_cache_keeps_the_page(client: Client):
+@pytest.mark.usefixtures("endpoint")
+def test_the_response_forbids_caching(client: Client):
     response = client.get("/metrics")
 
     assert response["Cache-Control"] == "private, no-store"
@@ -200,7 +206,7 @@ def test_no_cache_keeps_the_page(client: Client):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize("declared", [{}, {"ALLOWED_NETWORKS": []}, {"TOKENS": ["x" * 20]}])
 @pytest.mark.parametrize("path", [None, "/metrics"])
-async def test_every_answer_is_kept_from_caches_and_from_pages_of_others(
+async def test_every_response_has_the_security_headers(
     async_client: AsyncClient, path: str | None, declared: dict[str, Any], method: str
 ):
     with override_settings(TACHIKOMA_METRICS={**declared, "PATH": path}):
@@ -221,10 +227,10 @@ BY_TOKEN = {"authorization": f"Bearer {'x' * 20}"}
 
 
 @pytest.mark.parametrize(
-    ("declared", "given", "refused"), [({}, {}, 403), ({"TOKENS": ["x" * 20]}, BY_TOKEN, 401)]
+    ("declared", "given", "rejected"), [({}, {}, 403), ({"TOKENS": ["x" * 20]}, BY_TOKEN, 401)]
 )
-def test_the_cache_of_the_site_keeps_no_page(
-    client: Client, declared: dict[str, Any], given: dict[str, str], refused: int
+def test_the_cache_middleware_stores_no_response(
+    client: Client, declared: dict[str, Any], given: dict[str, str], rejected: int
 ):
     caches["default"].clear()
     stranger: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.9"}
@@ -234,12 +240,12 @@ def test_the_cache_of_the_site_keeps_no_page(
             record_cache_hit(cache="of the test")
             page = parse_text(client.get("/metrics", headers=given).content.decode())
             seen.append(page["cache_hits_total", frozenset()])
-            assert client.get("/metrics", **stranger).status_code == refused
+            assert client.get("/metrics", **stranger).status_code == rejected
 
     assert seen[1] > seen[0]
 
 
-def test_a_view_that_is_cached_keeps_no_page(rf: RequestFactory):
+def test_a_cached_view_stores_no_response(rf: RequestFactory):
     caches["default"].clear()
     view = cache_page(600)(metrics)
 
@@ -247,14 +253,14 @@ def test_a_view_that_is_cached_keeps_no_page(rf: RequestFactory):
     assert view(rf.get("/cached/", REMOTE_ADDR="203.0.113.9")).status_code == 403
 
 
-def test_the_middleware_answers_before_host_validation_and_redirects(client: Client):
+def test_the_middleware_responds_before_host_validation_and_redirects(client: Client):
     with override_settings(ALLOWED_HOSTS=["shop.example"], SECURE_SSL_REDIRECT=True):
         response = client.get("/metrics", headers={"host": "10.0.0.7:8000"})
 
     assert response.status_code == 200
 
 
-def test_the_urlconf_answers_where_a_login_is_required(client: Client):
+def test_the_route_in_the_urlconf_needs_no_login(client: Client):
     middleware = [
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -264,13 +270,13 @@ def test_the_urlconf_answers_where_a_login_is_required(client: Client):
         assert client.get("/metrics").status_code == 200
 
 
-def test_another_path_can_be_chosen(client: Client):
+def test_the_path_can_be_configured(client: Client):
     with override_settings(TACHIKOMA_METRICS={"PATH": "/internal/metrics"}):
         assert client.get("/internal/metrics").status_code == 200
 
 
-@pytest.mark.usefixtures("door")
-async def test_the_page_is_made_off_the_event_loop(
+@pytest.mark.usefixtures("endpoint")
+async def test_the_response_is_made_off_the_event_loop(
     async_client: AsyncClient, registry: CollectorRegistry
 ):
     made_in = []
@@ -290,7 +296,7 @@ async def test_the_page_is_made_off_the_event_loop(
     assert threading.current_thread() not in made_in
 
 
-def test_the_duration_of_the_previous_scrape_is_on_the_page(client: Client):
+def test_the_duration_of_the_previous_scrape_is_exported(client: Client):
     name = ("tachikoma_metrics_scrape_duration_seconds", frozenset[tuple[str, str]]())
 
     assert name not in parse_text(client.get("/metrics").content.decode())
@@ -302,7 +308,7 @@ def test_the_duration_of_the_previous_scrape_is_on_the_page(client: Client):
 
 @pytest.fixture
 def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a slot be one that cannot be read just now."""
+    """Make the memory-mapped file of a process unreadable."""
 
     def readings() -> NoReturn:
         raise Incomplete("/shm/slot-1", OSError(24, "Too many\nopen files"))
@@ -313,10 +319,10 @@ def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
 REASON = b"Service Unavailable: /shm/slot-1 cannot be read: [Errno 24] Too many open files.\n"
 
 
-@pytest.mark.usefixtures("door", "unreadable")
+@pytest.mark.usefixtures("endpoint", "unreadable")
 @pytest.mark.parametrize("query", ["", "?name[]=http_requests_total"])
-def test_a_page_that_cannot_be_complete_is_not_served(client: Client, query: str):
-    with increase_of_faults() as faults:
+def test_incomplete_metrics_are_not_served(client: Client, query: str):
+    with increase_of_store_errors() as errors:
         response = client.get(f"/metrics{query}")
 
     assert response.status_code == 503
@@ -324,30 +330,30 @@ def test_a_page_that_cannot_be_complete_is_not_served(client: Client, query: str
     assert response.headers["Retry-After"] == "1"
     assert response.headers["Cache-Control"] == "private, no-store"
     assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert faults == [1]
+    assert errors == [1]
 
 
-@pytest.mark.usefixtures("door", "unreadable")
-async def test_a_page_that_cannot_be_complete_is_not_served_by_asgi(async_client: AsyncClient):
+@pytest.mark.usefixtures("endpoint", "unreadable")
+async def test_incomplete_metrics_are_not_served_under_asgi(async_client: AsyncClient):
     response: Any = await async_client.get("/metrics")
 
     assert (response.status_code, response.content) == (503, REASON)
 
 
 @pytest.mark.usefixtures("unreadable")
-def test_the_text_that_cannot_be_complete_is_not_returned():
+def test_incomplete_metrics_are_not_encoded():
     with pytest.raises(Incomplete, match=r"slot-1 cannot be read"):
         METRICS.encode()
 
 
 @pytest.mark.usefixtures("unreadable")
-def test_who_may_not_read_is_not_told_what_cannot_be_read(client: Client):
+def test_a_rejected_client_does_not_learn_what_is_unreadable(client: Client):
     assert client.get("/metrics", REMOTE_ADDR="203.0.113.7").status_code == 403
 
 
 @contextmanager
-def increase_of_faults() -> Iterator[list[float]]:
-    """Lend the place for how many faults of the store were counted meanwhile."""
+def increase_of_store_errors() -> Iterator[list[float]]:
+    """Yield a list, to which the number of store errors in the block is added at its end."""
     counter = METRICS.tachikoma_metrics_errors_total.labels("store")._value
     before = counter.get()
     counted: list[float] = []

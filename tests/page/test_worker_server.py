@@ -1,4 +1,4 @@
-"""The endpoint at ``WORKER_PORT``: who is answered, and who keeps others from it."""
+"""The endpoint at ``WORKER_PORT``: its responses, and the limits of its connections."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tachikoma_metrics.testing import sample_value
 from tests.services.processes import free_port
 
 SCRAPER, STRANGER = "127.0.0.1", "127.1.0.9"
-"""Addresses of loopback, in two networks of 256."""
-REFUSED = "tachikoma_metrics_scrapes_refused_total"
+"""Loopback addresses, in two /24 networks."""
+SCRAPES_REFUSED = "tachikoma_metrics_scrapes_refused_total"
 
 Connect = Callable[..., socket.socket]
 
 
 class Worker:
-    """A worker's endpoint, and what connects to it."""
+    """A worker's endpoint, and the clients that connect to it."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -43,8 +43,8 @@ class Worker:
             connection.sendall(sent.encode())
         return connection
 
-    def ask(self, source: str = SCRAPER, path: str = "/metrics", *headers: str) -> str:
-        """Return the whole answer, with its head."""
+    def scrape(self, source: str = SCRAPER, path: str = "/metrics", *headers: str) -> str:
+        """Return the whole response, with its head."""
         lines = [f"GET {path} HTTP/1.0", *headers, "", ""]
         return received(self.connect(source, "\r\n".join(lines)))
 
@@ -53,27 +53,28 @@ class Worker:
 
 
 def received(connection: socket.socket) -> str:
-    answer = b""
+    response = b""
     with contextlib.suppress(ConnectionResetError):
         while part := connection.recv(65536):
-            answer += part
-    return answer.decode()
+            response += part
+    return response.decode()
 
 
-def status(answer: str) -> str:
-    return " ".join(answer.split(" ")[1:2])
+def status(response: str) -> str:
+    return " ".join(response.split(" ")[1:2])
 
 
 @pytest.fixture
-def worker(settings) -> Iterator[Worker]:
+def worker(settings, caplog: pytest.LogCaptureFixture) -> Iterator[Worker]:
+    caplog.set_level("INFO", "tachikoma_metrics")
     port = free_port()
     settings.TACHIKOMA_METRICS = {"WORKER_PORT": port}
-    server = worker_server.serve_page()
+    server = worker_server.serve_metrics()
     assert server is not None
     worker = Worker(port)
     yield worker
     worker.close()
-    # It looks twice a second whether it is to end, and after each connection.
+    # The server checks for a shutdown twice a second, and after each connection.
     ending = threading.Thread(target=server.shutdown)
     ending.start()
     while ending.is_alive():
@@ -85,7 +86,7 @@ def worker(settings) -> Iterator[Worker]:
 
 @pytest.fixture
 def guarded(worker: Worker, settings) -> Worker:
-    """Serve the scraper alone."""
+    """Allow the address of the scraper only."""
     settings.TACHIKOMA_METRICS = {
         "WORKER_PORT": worker.port,
         "ALLOWED_NETWORKS": [f"{SCRAPER}/32"],
@@ -94,88 +95,98 @@ def guarded(worker: Worker, settings) -> Worker:
 
 
 def test_a_scraper_gets_the_metrics(worker: Worker):
-    answer = worker.ask()
+    response = worker.scrape()
 
-    assert status(answer) == "200"
-    assert "tachikoma_metrics_info" in answer
+    assert status(response) == "200"
+    assert "tachikoma_metrics_info" in response
 
 
-def test_a_page_that_cannot_be_complete_is_not_served(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_url_is_logged(worker: Worker, caplog: pytest.LogCaptureFixture):
+    messages = [record.getMessage() for record in caplog.get_records("setup")]
+    assert f"Serving metrics on http://0.0.0.0:{worker.port}/metrics" in messages
+
+
+def test_a_port_in_use_is_logged(worker: Worker, caplog: pytest.LogCaptureFixture):
+    assert worker_server.serve_metrics() is None
+
+    assert f"Cannot serve metrics on port {worker.port} (WORKER_PORT)" in caplog.text
+    assert sample_value("tachikoma_metrics_errors_total", source="worker_page") == 1
+
+
+def test_incomplete_metrics_are_not_served(worker: Worker, monkeypatch: pytest.MonkeyPatch):
     def unreadable() -> NoReturn:
         raise Incomplete("/shm/slot-1", OSError(24, "Too many open files"))
 
     monkeypatch.setattr(STORE, "readings", unreadable)
 
-    answer = worker.ask()
+    response = worker.scrape()
 
-    assert status(answer) == "503"
-    assert "\r\nRetry-After: 1\r\n" in answer
-    assert "\r\nCache-Control: private, no-store\r\n" in answer
-    assert answer.endswith("/shm/slot-1 cannot be read: [Errno 24] Too many open files.\n")
+    assert status(response) == "503"
+    assert "\r\nRetry-After: 1\r\n" in response
+    assert "\r\nCache-Control: private, no-store\r\n" in response
+    assert response.endswith("/shm/slot-1 cannot be read: [Errno 24] Too many open files.\n")
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/elsewhere"])
-def test_every_answer_is_kept_from_caches_and_from_pages_of_others(worker: Worker, path: str):
-    answer = worker.ask(SCRAPER, path)
+def test_every_response_has_the_security_headers(worker: Worker, path: str):
+    response = worker.scrape(SCRAPER, path)
 
     for header in (
         "Cache-Control: private, no-store",
         "X-Content-Type-Options: nosniff",
         "Cross-Origin-Resource-Policy: same-origin",
     ):
-        assert f"\r\n{header}\r\n" in answer
+        assert f"\r\n{header}\r\n" in response
 
 
-def test_a_page_of_a_foreign_host_may_not_read(worker: Worker):
-    foreign = worker.ask(SCRAPER, "/metrics", "Host: evil.example", "Accept-Language: en")
+def test_a_browser_under_a_foreign_host_is_rejected(worker: Worker):
+    foreign = worker.scrape(SCRAPER, "/metrics", "Host: evil.example", "Accept-Language: en")
 
     assert status(foreign) == "403"
-    assert status(worker.ask(SCRAPER, "/metrics", "Host: evil.example")) == "200"
+    assert status(worker.scrape(SCRAPER, "/metrics", "Host: evil.example")) == "200"
 
 
-def test_a_proxy_that_names_no_client_is_refused(worker: Worker):
-    assert status(worker.ask(SCRAPER, "/metrics", "Via: 1.1 proxy")) == "403"
+def test_a_proxy_that_names_no_client_is_rejected(worker: Worker):
+    assert status(worker.scrape(SCRAPER, "/metrics", "Via: 1.1 proxy")) == "403"
 
 
-def test_a_peer_of_no_network_is_told_why_and_counted(guarded: Worker):
-    answer = guarded.ask(STRANGER)
+def test_a_rejected_peer_gets_the_reason_and_is_counted(guarded: Worker):
+    response = guarded.scrape(STRANGER)
 
-    assert status(answer) == "403"
-    assert "Cache-Control: private, no-store" in answer
-    assert "ALLOWED_NETWORKS" in answer
-    assert sample_value(REFUSED, reason="address") == 1
+    assert status(response) == "403"
+    assert "Cache-Control: private, no-store" in response
+    assert "ALLOWED_NETWORKS" in response
+    assert sample_value(SCRAPES_REFUSED, reason="address") == 1
 
 
-def test_peers_of_no_network_take_no_place(guarded: Worker):
+def test_rejected_peers_take_no_connection(guarded: Worker):
     for _ in range(40):
         guarded.connect(STRANGER, "GET /metrics HTTP/1.1\r\nX-Slow: ")
 
-    assert status(guarded.ask()) == "200"
+    assert status(guarded.scrape()) == "200"
 
 
 @pytest.mark.parametrize("source", [STRANGER, SCRAPER], ids=["others", "its own network"])
-def test_clients_that_send_no_request_keep_no_scraper_out(worker: Worker, source: str):
+def test_clients_that_send_no_request_do_not_block_scrapers(worker: Worker, source: str):
     for _ in range(40):
         worker.connect(source, "GET /metrics HTTP/1.1\r\nX-Slow: ")
 
-    assert status(worker.ask()) == "200"
+    assert status(worker.scrape()) == "200"
 
 
-def test_a_client_that_takes_too_long_to_ask_is_cut_off(
+def test_a_client_that_sends_its_request_too_slowly_is_disconnected(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ):
     slow = worker.connect(SCRAPER, "GET /metrics HTTP/1.1\r\nX-Slow: ")
-    # Connections are accepted one after the other, so that one was.
-    assert status(worker.ask()) == "200"
+    # Connections are accepted in order, so the slow one has been.
+    assert status(worker.scrape()) == "200"
     later = SimpleNamespace(monotonic=lambda: time.monotonic() + 6)
     monkeypatch.setattr(worker_server, "time", later)
 
     assert received(slow) == ""
 
 
-def test_a_place_is_given_back_where_no_thread_can_be_had(
+def test_a_connection_is_released_if_no_thread_can_be_started(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ):
     def refuse(thread: threading.Thread) -> None:
@@ -183,23 +194,23 @@ def test_a_place_is_given_back_where_no_thread_can_be_had(
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
-        assert {worker.ask() for _ in range(40)} == {""}
+        assert {worker.scrape() for _ in range(40)} == {""}
 
-    assert status(worker.ask()) == "200"
+    assert status(worker.scrape()) == "200"
     assert sample_value("tachikoma_metrics_errors_total", source="worker_page") == 40
 
 
-def test_clients_of_a_network_have_so_many_places_and_no_more():
+def test_the_connections_of_a_network_are_limited():
     connections = Connections()
 
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(40)]
         networks = itertools.cycle(["192.0.2.0/24"] * 12 + ["198.51.100.0/24"] * 12)
-        taken = []
+        admitted = []
         for one, network in zip(sockets, networks, strict=False):
-            taken.append(connections.begin(one, network))
-            connections.read(one)
+            admitted.append(connections.begin(one, network))
+            connections.start_scrape(one)
 
-        assert taken == [True] * 8 + [False] * 4 + [True] * 8 + [False] * 20
+        assert admitted == [True] * 8 + [False] * 4 + [True] * 8 + [False] * 20
         connections.end(sockets[0])
         assert connections.begin(sockets[30], "203.0.113.0/24")

@@ -38,7 +38,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Refresh as asked; raise ``CommandError`` if a single refresh fails."""
         self.verbosity = options["verbosity"]
-        if not conf.config().business_metrics:
+        if not conf.config().has_business_metrics:
             raise CommandError(
                 "`BUSINESS_METRICS` should declare what to count; it is empty. Write it like "
                 '{"orders": {"model": "shop.Order"}}.'
@@ -99,7 +99,7 @@ class Command(BaseCommand):
     def _tell(self, done: business.Refresh) -> None:
         for name, error in done.errors.items():
             self.stderr.write(self.style.ERROR(f"{name}: {error}"))
-        counted = [one for one in done.snapshot.families if one.name not in done.errors]
+        counted = [one for one in done.snapshot.metrics if one.name not in done.errors]
         for family in counted if self.verbosity else ():
             for values, number in family.counts.items():
                 named = zip(family.labels, values, strict=True)

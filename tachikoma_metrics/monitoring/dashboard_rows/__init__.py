@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tachikoma_metrics import catalogue
-from tachikoma_metrics.business.families import declared
+from tachikoma_metrics.business.declarations import declared
 from tachikoma_metrics.catalogue.definitions import Counter
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.monitoring.dashboard_rows.backends import BACKENDS

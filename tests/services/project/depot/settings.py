@@ -35,6 +35,10 @@ if "BUSINESS_INTERVAL" in os.environ:
         },
     }
 
+if "TASK_BACKEND" in os.environ:
+    INSTALLED_APPS += [os.environ["TASK_BACKEND"].partition(".")[0]]
+    TASKS = {"default": {"BACKEND": os.environ["TASK_BACKEND"], "QUEUES": []}}
+
 if "CACHES" in os.environ:
     CACHES = json.loads(os.environ["CACHES"])
 

@@ -15,5 +15,6 @@ urlpatterns = [
     path("deliver/", views.deliver),
     path("execute/", views.execute),
     path("leave/<slug:task>/", views.leave),
+    path("errands/<slug:kind>/<int:count>/", views.send),
     path("metrics", include("tachikoma_metrics.urls")),
 ]

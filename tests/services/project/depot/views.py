@@ -83,3 +83,13 @@ def leave(request: HttpRequest, task: str) -> HttpResponse:
 
     app.send_task(f"depot.tasks.{task}")
     return HttpResponse("soon")
+
+
+def send(request: HttpRequest, kind: str, count: int) -> HttpResponse:
+    """Send so many tasks of a kind to the worker of ``django.tasks``."""
+    # Which only Django 6.0 and later, or its backport, has.
+    from depot import errands
+
+    for _ in range(count):
+        errands.send(kind)
+    return HttpResponse("soon")

@@ -1,7 +1,7 @@
-"""Whether the ASGI application routes WebSockets past our middleware, by its source.
+"""Static analysis of an ASGI application: whether its WebSockets bypass the middleware.
 
-To import the application would be to start it: the source is read, and that of the project's
-modules it imports from. Nothing is imported, run or opened for writing.
+Importing the application would start it. Instead its source is parsed, and the source of the
+modules of the project that it imports.
 """
 
 from __future__ import annotations
@@ -17,46 +17,46 @@ WEBSOCKET = "websocket"
 WRAPPER = "WebSocketMetricsMiddleware"
 ROUTER = "ProtocolTypeRouter"
 
-_MOST_MODULES = 50
-_LONGEST_SOURCE = 1_000_000
-_OF_OTHERS = frozenset({"site-packages", "dist-packages"})
+_MAX_MODULES = 50
+_MAX_SOURCE_BYTES = 1_000_000
+_THIRD_PARTY = frozenset({"site-packages", "dist-packages"})
 
 
 @dataclass
 class Source:
-    """Tell what the source of a module says of WebSockets, and what it imports."""
+    """What the source of a module uses and imports."""
 
-    names_websockets: bool = False
+    mentions_websockets: bool = False
     uses: set[str] = field(default_factory=set)
     imports: list[str] = field(default_factory=list)
 
     @property
-    def routes(self) -> bool:
-        """Tell whether it has a router of Channels, with a place for WebSockets."""
-        return self.names_websockets and ROUTER in self.uses
+    def routes_websockets(self) -> bool:
+        """Return whether it has a router of Channels with a key for WebSockets."""
+        return self.mentions_websockets and ROUTER in self.uses
 
 
-def unmeasured(module: str) -> bool:
-    """Tell whether an application in ``module`` routes WebSockets, and nothing wraps it.
+def bypasses_middleware(module: str) -> bool:
+    """Return whether an application in ``module`` routes WebSockets, and nothing wraps it.
 
-    False where nothing can be known: no such module, or none whose source can be read.
+    False if that is unknown: the module does not exist, or its source cannot be read.
     """
     routes = False
     for source in _sources(module):
-        # No more has to be read, which takes its time at each command.
+        # Stop here: each command of manage.py waits for this.
         if WRAPPER in source.uses:
             return False
-        routes |= source.routes
+        routes |= source.routes_websockets
     return routes
 
 
 def _sources(module: str) -> Iterator[Source]:
-    """Yield what the module says, and each that it imports, directly or not."""
+    """Yield the module and each module that it imports, directly or indirectly."""
     first = _read(module)
     # The application itself need not use a router.
     yield replace(first, uses=first.uses | {ROUTER})
     seen, waiting = {module}, list(first.imports)
-    while waiting and len(seen) < _MOST_MODULES:
+    while waiting and len(seen) < _MAX_MODULES:
         name = waiting.pop(0)
         if name not in seen:
             seen.add(name)
@@ -67,10 +67,10 @@ def _sources(module: str) -> Iterator[Source]:
 
 def _read(name: str) -> Source:
     file = None if name.partition(".")[0] in sys.stdlib_module_names else _file_of(name)
-    if file is None or _OF_OTHERS & set(file.parts):
+    if file is None or _THIRD_PARTY & set(file.parts):
         return Source()
     try:
-        if file.stat().st_size > _LONGEST_SOURCE:
+        if file.stat().st_size > _MAX_SOURCE_BYTES:
             return Source()
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
@@ -80,7 +80,7 @@ def _read(name: str) -> Source:
 
 
 def _file_of(name: str) -> Path | None:
-    """Return the file of a module that may not have been imported."""
+    """Return the file of a module without importing it."""
     folders: list[str] | None = None
     spec = None
     for depth in range(1, name.count(".") + 2):
@@ -105,7 +105,7 @@ def _source(tree: ast.Module, package: str) -> Source:
     found = Source()
     renamed: dict[str, str] = {}
     for node in ast.walk(tree):
-        found.names_websockets |= any(map(_is_websocket, _compared(node)))
+        found.mentions_websockets |= any(map(_is_websocket, _compared(node)))
         name = getattr(node, "id", "") or getattr(node, "attr", "")
         found.uses.add(name)
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -116,7 +116,7 @@ def _source(tree: ast.Module, package: str) -> Source:
 
 
 def _compared(node: ast.AST) -> list[ast.AST | None]:
-    """Return what a piece of source has as keys, or compares something with."""
+    """Return the keys of a dictionary, or the operands of a comparison or match."""
     if isinstance(node, ast.Dict):
         return list(node.keys)
     if isinstance(node, ast.Compare):
@@ -138,5 +138,5 @@ def _imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
     start = ".".join(above[: len(above) - node.level + 1]) if node.level else ""
     module = ".".join(filter(None, (start, node.module)))
     yield module
-    # What is imported may be a module itself.
+    # An imported name may be a module.
     yield from (f"{module}.{one.name}" for one in node.names)
