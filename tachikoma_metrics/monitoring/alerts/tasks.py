@@ -55,7 +55,7 @@ def _p95(window: str) -> str:
 _SLOW = Alert(
     "DjangoTasksSlow",
     f"{_p95('[1h]')} > {_SLOW_SECONDS}\n"
-    f"and {_p95('[1h]')} > {_SLOW_FACTOR} * {_p95('[1d] offset 1h')}\n"
+    f"and {_p95('[1h]')} > {_SLOW_FACTOR} * {_p95('[1d] offset 1d')}\n"
     "and sum by (<service>, task) (increase(task_run_duration_seconds_count[1h])) "
     f"> {_SLOW_RUNS}",
     "15m",
@@ -63,14 +63,14 @@ _SLOW = Alert(
     "{{ $labels.job }}: the p95 duration of {{ $labels.task }} is "
     "{{ $value | humanizeDuration }}, far more than before.",
     Runbook(
-        "The p95 duration of a task over an hour is more than three times that of the day "
-        "before, and more than a second. The alert needs more than twenty runs in the hour.",
+        "The p95 duration of a task over an hour is more than three times that of the day before "
+        "(of 24 hours to 48 hours ago), and more than a second. The alert needs more than twenty "
+        "runs in the hour.",
         (
             "Check in *p95 duration by task* when it began, and whether other tasks are slow.",
             "Compare it with *95th percentile by operation* of the database and *95th percentile "
             "by backend*: which dependency is slow?",
-            "Were the tasks given more work than usual? The alert then resolves within a day, "
-            "when this is the new normal.",
+            "Were the tasks given more work than usual? The alert then resolves after a day.",
             "Check *p95 queue wait by queue*: slow tasks keep others waiting.",
         ),
     ),
