@@ -2,9 +2,9 @@
 
 Everything stays on loopback. PORT chooses another port than 8000; the two after it are for
 WebSockets and for what stands in for a language model, unless LLM_BASE_URL names one.
-DATABASE_PATH chooses another database than ``db.sqlite3`` beside this file. With
-CELERY_BROKER_URL, a Celery worker and its beat refresh the business counts and execute some
-of the specs; without, a command counts.
+DATABASE_PATH chooses another database than ``db.sqlite3`` beside this file. A Celery worker and
+its beat refresh the business metrics and run tasks; its broker is a temporary folder, unless
+CELERY_BROKER_URL names another.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -90,8 +91,14 @@ def manage(*arguments: str) -> None:
 
 
 def serve_and_send(port: int) -> None:
-    """Start the servers and what counts, and send requests until told to stop."""
-    with standing_in(port + 2), serving(port), serving_sockets(port + 1), running(*counting()):
+    """Start the servers and the worker, and send requests until told to stop."""
+    with (
+        standing_in(port + 2),
+        queueing(),
+        serving(port),
+        serving_sockets(port + 1),
+        running(*worker_command()),
+    ):
         tell_where_to_look(port)
         for number, (method, path, body) in enumerate(requests(port)):
             send(port, method, path, body)
@@ -154,12 +161,20 @@ def read(client: ClientConnection) -> None:
             pass
 
 
-def counting() -> list[str]:
-    """Return the command that refreshes the business counts."""
-    if "CELERY_BROKER_URL" in os.environ:
-        worker = ["-m", "celery", "--app", "tachikoma", "worker", "--beat", "--concurrency", "1"]
-        return [*worker, "--schedule", f"{tempfile.gettempdir()}/tachikoma-beat"]
-    return ["manage.py", "refresh_business_metrics", "--every", "5", "--verbosity", "0"]
+@contextlib.contextmanager
+def queueing() -> Iterator[None]:
+    """Make the folders of the queue and of beat, and remove them after the block."""
+    with tempfile.TemporaryDirectory(prefix="tachikoma-") as folder:
+        os.environ["QUEUE_DIR"] = f"{folder}/queue"
+        os.environ["BEAT_FILE"] = f"{folder}/beat"
+        yield
+
+
+def worker_command() -> list[str]:
+    """Return the command of a Celery worker with beat."""
+    command = ["-m", "celery", "--app", "tachikoma", "--quiet", "worker", "--beat"]
+    options = ["--concurrency", "2", "--loglevel", "WARNING"]
+    return [*command, *options, "--schedule", os.environ["BEAT_FILE"]]
 
 
 @contextlib.contextmanager
@@ -212,8 +227,11 @@ def requests(port: int) -> Any:
         yield "GET", f"{mission}export/", None
         yield "GET", "/api/v1/summary/", None
         if number % 2 == 0:
-            later = "CELERY_BROKER_URL" in os.environ and number % 4 == 0
-            yield "POST", f"{dice.choice(specs)}execute/", {"later": later}
+            yield "POST", f"{dice.choice(specs)}execute/", {"later": number % 4 == 0}
+        if number % 3 == 0:
+            # Every other report is of a mission that does not exist.
+            reported = mission if number % 2 else f"/api/v1/missions/{uuid.uuid4()}/"
+            yield "POST", f"{reported}report/", {}
         if number % 5 == 0:
             yield "POST", f"{mission}specs/", {"title": f"Spec {number}"}
         if number % 7 == 0:
