@@ -13,6 +13,9 @@ BUSINESS = "Business"
 GROUPS = {
     "http_": "HTTP",
     "ws_": "WebSocket",
+    "task_": "Tasks",
+    "beat_": "Tasks",
+    "command_": "Commands",
     "execution": "Executions",
     "db_": "Database",
     "cache_": "Cache",
@@ -24,6 +27,8 @@ GROUPS = {
 
 GUIDES = {
     "WebSocket": "../guides/websockets.md",
+    "Tasks": "../guides/celery.md",
+    "Commands": "../guides/commands.md",
     "Executions": "../guides/executions.md",
     "Database": "../guides/databases-and-caches.md",
     "Cache": "../guides/databases-and-caches.md",
