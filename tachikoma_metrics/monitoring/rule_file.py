@@ -108,6 +108,9 @@ class _Rules:
         is_restricted = catalogue.INFO.name in named
         if has_own_names or is_restricted or catalogue.INFO.name not in self._names.families:
             return expression
+        if "\nor " in expression:
+            # `and` binds tighter.
+            expression = f"({expression})"
         return f"{expression}\nand on (job) {catalogue.INFO.name}"
 
 

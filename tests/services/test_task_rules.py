@@ -63,6 +63,12 @@ def test_workers_that_are_replaced_are_no_lost_runs(promtool: Promtool):
     fire(promtool, {**before, **after}, 130)
 
 
+def test_the_lost_runs_of_a_job_that_is_not_instrumented_raise_no_alert(promtool: Promtool):
+    series = runs({"success": rising(80, 60), "lost": rising(2, 60)})
+
+    fire(promtool, {one.replace("shop", "desk"): values for one, values in series.items()}, 60)
+
+
 def task_durations(fast: str, slow: str) -> dict[str, str]:
     """Return the durations of a task: those up to 1 s, and all, up to 30 s."""
     name, labels = "task_run_duration_seconds", 'job="shop",instance="a",task="mail"'
