@@ -4,6 +4,9 @@ Every way to run a command, ``manage.py``, cron or ``call_command``, calls
 ``BaseCommand.execute``: that method is replaced once a setting names a command, and stays what it
 is otherwise. What a command returns and raises passes through.
 
+Not counted are command lines that the command's parser rejects, a command whose own ``execute``
+never calls that of ``BaseCommand``, and one that is killed.
+
 https://docs.djangoproject.com/en/stable/howto/custom-management-commands/
 """
 
@@ -24,7 +27,7 @@ from tachikoma_metrics.registry import METRICS
 
 SUCCESS, FAILURE = "success", "failure"
 
-_MARK = "_is_measured_by_tachikoma_metrics"
+_is_replaced = False
 
 
 def install() -> None:
@@ -34,16 +37,19 @@ def install() -> None:
 
 
 def _replace() -> None:
+    global _is_replaced
     if not config().commands:
         return
     METRICS.activate(catalogue.RECORDED_BY_COMMANDS)
-    if not hasattr(BaseCommand.execute, _MARK):
+    if not _is_replaced:
+        _is_replaced = True
         BaseCommand.execute = _measured(BaseCommand.execute)  # type: ignore[method-assign]
 
 
 def _measured(execute: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(execute)
-    def measured(command: BaseCommand, *args: Any, **options: Any) -> Any:
+    # Commands have options of any name: that of `shell --command` is `command`.
+    def measured(command: BaseCommand, /, *args: Any, **options: Any) -> Any:
         name = _name(command)
         if name is None:
             return execute(command, *args, **options)
@@ -59,12 +65,11 @@ def _measured(execute: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             _record(name, outcome, perf_counter() - started_at)
 
-    setattr(measured, _MARK, True)
     return measured
 
 
 def _name(command: BaseCommand) -> str | None:
-    """Return the name of a command that is measured, which is that of its module."""
+    """Return the name of a command, which is that of its module; None if it is not measured."""
     try:
         name = type(command).__module__.rpartition(".")[2]
         return name if config().measures_command(name) else None

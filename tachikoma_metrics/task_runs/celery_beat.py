@@ -2,8 +2,11 @@
 
 The scheduler's class is replaced by a subclass of it, once beat has made one, so the file
 scheduler, the one of django-celery-beat and a project's own are measured alike. An entry is
-overdue from when it was due to when it is sent: a beat that hangs, or that reaches no broker,
-has some. A beat that ended has a last look that grows old.
+overdue from when it was due to when it is sent: a beat that cannot reach its broker has some. If
+a beat hangs or ends, its last look grows old.
+
+Values are as of the last look: a beat looks at its schedule when an entry is due, and at least
+every ``beat_max_loop_interval`` seconds.
 
 https://docs.celeryq.dev/en/stable/userguide/periodic-tasks.html
 """
@@ -12,11 +15,12 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from tachikoma_metrics import catalogue
+from tachikoma_metrics import catalogue, exposition
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.interruptions import suppress
+from tachikoma_metrics.exposition.parse import parse_text
 from tachikoma_metrics.recording.subclasses import derived, give, is_derived
 from tachikoma_metrics.registry import METRICS
 
@@ -30,36 +34,70 @@ class Watch:
         self.unsent: dict[str, float] = {}
         """When each entry that could not be sent was first to be sent, in Unix seconds."""
 
-        self._recorded: set[str] = set()
+        self._recorded: set[str] | None = None
         self._record_at = 0.0
 
-    def record(self, scheduler: Any, now: float) -> None:
-        """Record a look at the schedule, at most once a second."""
+    def record(self, scheduler: Any, is_idle: bool, now: float) -> None:
+        """Record a look at the schedule; entries at most once a second, until beat is idle."""
         METRICS.beat_last_tick_timestamp_seconds.set(now)
-        if now < self._record_at:
+        if is_idle or now >= self._record_at:
+            self._record_at = now + _SECONDS_BETWEEN_RECORDS
+            self._record_entries(self._overdue(scheduler, now))
+
+    def _record_entries(self, overdue: dict[str, float]) -> None:
+        bound = METRICS.bound(catalogue.BEAT_ENTRY_OVERDUE.name)
+        if not bound.is_on:
             return
-        self._record_at = now + _SECONDS_BETWEEN_RECORDS
-        overdue = self._overdue(scheduler, now)
-        gauge = METRICS.beat_entry_overdue_seconds
+        if not bound.shape.label_names:
+            bound.metric.set(max(overdue.values(), default=0.0))
+            return
+        if self._recorded is None:
+            self._recorded = _exported_entries()
         for name, seconds in overdue.items():
-            gauge.labels(name).set(seconds)
+            bound.metric.labels(name).set(seconds)
         for name in self._recorded - set(overdue):
-            with suppress(KeyError):
-                gauge.remove(name)
+            # What a beat that ended has set is removed by way of a label set of this process.
+            bound.metric.labels(name)
+            bound.metric.remove(name)
         self._recorded = set(overdue)
 
     def _overdue(self, scheduler: Any, now: float) -> dict[str, float]:
-        """Return the seconds for which each entry has been due.
-
-        The heap has the time at which each entry is due next; schedulers that keep none tell
-        the entries alone.
-        """
-        overdue = dict.fromkeys(getattr(scheduler, "old_schedulers", None) or (), 0.0)
-        for due_at, _, entry in getattr(scheduler, "_heap", None) or ():
-            overdue[entry.name] = max(0.0, scheduler._when(entry, 0) - due_at)
+        """Return the seconds for which each entry has been due."""
+        overdue = {**_known_entries(scheduler), **_due_entries(scheduler)}
+        if overdue:
+            # An entry that was removed is not to be sent any more.
+            self.unsent = {name: at for name, at in self.unsent.items() if name in overdue}
         for name, failed_at in self.unsent.items():
             overdue[name] = max(overdue.get(name, 0.0), now - failed_at)
         return overdue
+
+
+def _exported_entries() -> set[str]:
+    """Return the entries that are exported, those of beats that ended included."""
+    name = METRICS.bound(catalogue.BEAT_ENTRY_OVERDUE.name).shape.full_name
+    page = METRICS.page(exposition.TEXT, frozenset({name}))
+    labels = [dict(labels) for found, labels in parse_text(page) if found == name]
+    return {str(one[catalogue.BEAT_ENTRY_OVERDUE.label_names[0]]) for one in labels}
+
+
+def _known_entries(scheduler: Any) -> dict[str, float]:
+    """Return 0 for each entry of the schedule; none if a scheduler keeps no copy of it."""
+    known = getattr(scheduler, "old_schedulers", None)
+    return dict.fromkeys(map(str, known), 0.0) if isinstance(known, Mapping) else {}
+
+
+def _due_entries(scheduler: Any) -> dict[str, float]:
+    """Return the seconds since each entry was due, by Celery's heap of the next times.
+
+    Returns none for a scheduler that keeps no such heap: neither name is public.
+    """
+    try:
+        return {
+            str(entry.name): max(0.0, scheduler._when(entry, 0) - due_at)
+            for due_at, _, entry in scheduler._heap or ()
+        }
+    except (AttributeError, TypeError, ValueError):
+        return {}
 
 
 def watch(scheduler: Any) -> None:
@@ -78,7 +116,7 @@ def _watched(original: Any, watch: Watch) -> Any:
         seconds = super(watched, scheduler).tick(*args, **kwargs)
         try:
             if config().measures_tasks_of("celery"):
-                watch.record(scheduler, time.time())
+                watch.record(scheduler, seconds != 0, time.time())
         except Exception as error:
             METRICS.count_error("task", error)
         return seconds

@@ -22,6 +22,8 @@ if "EXTRA_METRICS" in os.environ:
     TACHIKOMA_METRICS["EXTRA_METRICS"] = os.environ["EXTRA_METRICS"].split()
 if "ALLOWED_NETWORKS" in os.environ:
     TACHIKOMA_METRICS["ALLOWED_NETWORKS"] = os.environ["ALLOWED_NETWORKS"].split()
+if "COMMANDS" in os.environ:
+    TACHIKOMA_METRICS["COMMANDS"] = os.environ["COMMANDS"].split()
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
 if "BUSINESS_INTERVAL" in os.environ:
@@ -45,6 +47,7 @@ if "CACHES" in os.environ:
 CELERY_BROKER_URL = os.environ.get("BROKER", "redis://127.0.0.1:6379/0")
 CELERY_TASK_DEFAULT_QUEUE = os.environ.get("QUEUE", "celery")
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_BEAT_SCHEDULE = json.loads(os.environ.get("BEAT_SCHEDULE", "{}"))
 
 if "SQLITE" in os.environ:
     file = {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["SQLITE"]}
