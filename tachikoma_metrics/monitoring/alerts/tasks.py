@@ -55,7 +55,8 @@ def _p95(window: str) -> str:
 _SLOW = Alert(
     "DjangoTasksSlow",
     f"{_p95('[1h]')} > {_SLOW_SECONDS}\n"
-    f"and {_p95('[1h]')} > {_SLOW_FACTOR} * {_p95('[1d] offset 1d')}\n"
+    f"and {_p95('[1h]')}\n"
+    f"  > {_SLOW_FACTOR} * {_p95('[1d] offset 1d')}\n"
     "and sum by (<service>, task) (increase(task_run_duration_seconds_count[1h])) "
     f"> {_SLOW_RUNS}",
     "15m",
