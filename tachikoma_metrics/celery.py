@@ -1,7 +1,6 @@
-"""Celery's part: when to refresh the business counts, and the page of a worker's host.
+"""The entry for Celery beat that refreshes the business metrics.
 
-Tasks themselves are not measured here: celery-exporter does that, from outside
-(https://github.com/danihodovic/celery-exporter).
+Tasks are measured by ``task_runs``.
 """
 
 from __future__ import annotations
