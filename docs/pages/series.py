@@ -78,7 +78,7 @@ def table() -> str:
 
 def background_table() -> str:
     """Return the table of tasks, schedules and commands, with their sum."""
-    recorders = (catalogue.TASK_SYSTEMS, catalogue.BEAT, catalogue.COMMANDS)
+    recorders = (tasks.TASK_SYSTEMS, tasks.BEAT, commands.COMMANDS)
     families = catalogue.FAMILIES.values()
     return _table(one for one in families if one.recorded_by in recorders and not one.opt_in)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tachikoma_metrics import catalogue
+from tachikoma_metrics.catalogue.tasks import TASK_QUEUE_WAIT
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.monitoring.alerts.alert import Alert, Runbook
 from tachikoma_metrics.monitoring.alerts.expressions import (
@@ -79,7 +79,7 @@ _SLOW = Alert(
 
 
 def _waiting(config: Config, objectives: Objectives) -> Alert:
-    bound = bucket_bound(catalogue.TASK_QUEUE_WAIT, objectives.queue_wait, config)
+    bound = bucket_bound(TASK_QUEUE_WAIT, objectives.queue_wait, config)
     return Alert(
         "DjangoTasksWaiting",
         slow_share("task_queue_wait_seconds", bound, by="queue"),
