@@ -1,7 +1,7 @@
-"""What tachikoma_metrics costs, beside what others cost.
+"""The cost of tachikoma_metrics, compared with other packages.
 
-``python -m benchmarks`` runs it. Each variant is measured in processes of its own,
-the variants by turns, and what is reported are ratios.
+``python -m benchmarks`` runs the benchmarks. Each variant is measured in separate processes, the
+variants alternately, and the report shows ratios.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run the benchmarks and print the page."""
+"""Run the benchmarks and print the report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARTS: dict[str, Callable[[Plan], str]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the parts that are asked for; return the exit code."""
+    """Run the selected parts; return the exit code."""
     options = _parser().parse_args(arguments)
     plan = SHORT if options.short else LONG
     text = page(plan, _sections(plan, options.parts or list(PARTS)))
@@ -38,9 +38,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="parts to run; all if none")
-    parser.add_argument("--short", action="store_true", help="take minutes, not half an hour")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page, not print it")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="parts; all by default")
+    parser.add_argument("--short", action="store_true", help="take five minutes, not thirty")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE",
+        help="write to a file, do not print",
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The part about caches: what a hit costs more because it is counted."""
+"""Overhead per cache hit."""
 
 from __future__ import annotations
 
@@ -6,48 +6,48 @@ from collections.abc import Iterator
 
 import redis
 
-from benchmarks.conversation import conversation, files_of
-from benchmarks.peers import DJANGO_PROMETHEUS, OURS, Peer
+from benchmarks.measuring_process import isolated_process
 from benchmarks.plan import Plan
 from benchmarks.rounds import Figures, Rounds
 from benchmarks.tables import ratios, shares, times
+from benchmarks.variants import DJANGO_PROMETHEUS, TACHIKOMA, Variant
 
 _OTHERS = (DJANGO_PROMETHEUS,)
 _MEMORY = {"locmem": "in memory"}
 
-_WHAT = """\
-The CPU that `cache.get()` of a short text takes more than on another cache of the same process,
-which nobody watches; the text is there. *In memory* is Django's `LocMemCache`, *in Redis* its
-`RedisCache`. Each process makes sure that the hits of the one cache were counted, and no
-others. tachikoma_metrics changes one counter, whose label is the cache; django-prometheus two,
-whose label is the kind of cache, and no other method than `get()` is counted by it."""
+_METHOD = """\
+The CPU time that instrumentation adds to `cache.get()` of an existing short text, compared with
+an uninstrumented cache in the same process. *In memory* is Django's `LocMemCache`, *in Redis*
+its `RedisCache`. Each process checks that exactly the hits of the instrumented cache were
+counted. tachikoma_metrics changes one counter, with the cache as its label. django-prometheus
+changes two, with the type of cache as their label, and counts no other method than `get()`."""
 
 _SHARE = """\
-In Redis: the CPU of the service that a hit takes more, also in percent of the time that it
-takes with a server on the same machine, without metrics and by the clock; of many pairs the
-median."""
+In Redis: the CPU time that instrumentation adds to a hit, also in percent of the elapsed time
+of an uninstrumented hit with a server on the same machine. Each value is the median of many
+pairs."""
 
-_NO_SHARE = "Redis was not measured: none answered on 127.0.0.1."
+_NO_SHARE = "Redis was not measured: no server is reachable on 127.0.0.1."
 
 
 def run(plan: Plan) -> str:
-    """Return the section of the page; without Redis, one that says so."""
-    has_redis = _answers()
+    """Return the section; without Redis, a section that states that."""
+    has_redis = _is_reachable()
 
-    def measure(peer: Peer) -> Figures:
-        with files_of(peer) as folder, conversation("caches", peer, folder) as process:
-            figures = dict(process.ask("measure", plan.cache_repeats))
+    def measure(variant: Variant) -> Figures:
+        with isolated_process("caches", variant) as process:
+            figures = dict(process.call("measure", plan.cache_repeats))
             if has_redis:
-                figures.update(process.ask("measure_redis", plan.cache_repeats))
+                figures.update(process.call("measure_redis", plan.cache_repeats))
         return figures
 
-    rounds = Rounds.run(plan.cache_rounds, (OURS, *_OTHERS), measure)
+    rounds = Rounds.run(plan.cache_rounds, (TACHIKOMA, *_OTHERS), measure)
     return "\n\n".join(
         [
-            "## What a cache hit costs more",
-            _WHAT,
-            ratios(rounds, OURS, _OTHERS, _MEMORY),
-            times("µs of CPU more per hit", rounds, (OURS, *_OTHERS), _MEMORY),
+            "## Overhead per cache hit",
+            _METHOD,
+            ratios(rounds, TACHIKOMA, _OTHERS, _MEMORY),
+            times("added µs of CPU per hit", rounds, (TACHIKOMA, *_OTHERS), _MEMORY),
             *(_in_redis(rounds) if has_redis else [_NO_SHARE]),
         ]
     )
@@ -55,11 +55,11 @@ def run(plan: Plan) -> str:
 
 def _in_redis(rounds: Rounds) -> Iterator[str]:
     yield _SHARE
-    yield ratios(rounds, OURS, _OTHERS, {"redis": "in Redis"})
-    yield shares("hit", "redis", rounds, (OURS, *_OTHERS))
+    yield ratios(rounds, TACHIKOMA, _OTHERS, {"redis": "in Redis"})
+    yield shares("hit", "redis", rounds, (TACHIKOMA, *_OTHERS))
 
 
-def _answers() -> bool:
+def _is_reachable() -> bool:
     with redis.Redis("127.0.0.1", db=9, socket_timeout=2, socket_connect_timeout=2) as client:
         try:
             client.ping()

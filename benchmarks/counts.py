@@ -1,4 +1,4 @@
-"""The part about business counts: what a refresh and a page take with many rows."""
+"""Cost of a refresh of business metrics, and of a scrape that reads them."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from contextlib import contextmanager
 
 import psycopg
 
-from benchmarks.conversation import conversation, files_of
-from benchmarks.peers import OURS
+from benchmarks.measuring_process import isolated_process
 from benchmarks.plan import Plan
 from benchmarks.rounds import Figures
 from benchmarks.tables import table
+from benchmarks.variants import TACHIKOMA
 
 _SERVER = "postgresql://postgres@127.0.0.1"
 _NAME = f"benchmark_{os.getpid()}"
 
-_WHAT = """\
-A table of missions on PostgreSQL, on the same machine, counted by one of its columns.
-A *refresh* counts it, with one grouped query, and keeps the snapshot; a *page* reads the
-snapshot, in a thread and with a connection of its own, whatever else is on it. By the clock: the
-least of several, for most of it is the database's time."""
+_METHOD = """\
+A table of missions on PostgreSQL, on the same machine, counted by one of its columns. A
+*refresh* counts the rows with one grouped query and stores the snapshot; a *scrape* reads the
+snapshot, in a thread with a separate connection, and renders all metrics. Elapsed time, as the
+minimum of several measurements, because most of it is spent in the database."""
 
-_NO_SERVER = "Nothing was measured: no PostgreSQL answered on 127.0.0.1."
+_NO_SERVER = "Not measured: no PostgreSQL server is reachable on 127.0.0.1."
 
 
 def run(plan: Plan) -> str:
-    """Return the section of the page; without PostgreSQL, one that says so."""
-    title = "## What a refresh of business counts costs"
+    """Return the section; without PostgreSQL, a section that states that."""
+    title = "## Cost of a refresh of business metrics"
     try:
         with _database():
-            return "\n\n".join([title, _WHAT, _figures(plan)])
+            return "\n\n".join([title, _METHOD, _figures(plan)])
     except psycopg.OperationalError:
         return "\n\n".join([title, _NO_SERVER])
 
@@ -49,13 +49,13 @@ def _database() -> Iterator[None]:
 
 def _figures(plan: Plan) -> str:
     return table(
-        ("rows", "queries of a refresh", "milliseconds of a refresh", "milliseconds of a page"),
+        ("rows", "queries of a refresh", "milliseconds of a refresh", "milliseconds of a scrape"),
         (
             (
                 f"{rows:,}",
                 f"{figures['queries']:.0f}",
                 f"{figures['refresh'] * 1e3:.1f}",
-                f"{figures['page'] * 1e3:.1f}",
+                f"{figures['scrape'] * 1e3:.1f}",
             )
             for rows, figures in ((rows, _measure(rows, plan)) for rows in (10, 1_000_000))
         ),
@@ -63,6 +63,6 @@ def _figures(plan: Plan) -> str:
 
 
 def _measure(rows: int, plan: Plan) -> Figures:
-    with files_of(OURS) as folder, conversation("counts", OURS, folder) as process:
-        process.ask("fill", rows)
-        return process.ask("measure", plan.count_repeats)
+    with isolated_process("counts", TACHIKOMA) as process:
+        process.call("fill", rows)
+        return process.call("measure", plan.count_repeats)

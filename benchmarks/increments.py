@@ -1,38 +1,43 @@
-"""The part about a project's own metrics: what changing one costs."""
+"""Cost of changing a custom metric."""
 
 from __future__ import annotations
 
-from benchmarks.conversation import conversation, files_of
-from benchmarks.peers import OURS, STOCK, STOCK_SHARED, Peer
+from benchmarks.measuring_process import isolated_process
 from benchmarks.plan import Plan
 from benchmarks.rounds import Figures, Rounds
 from benchmarks.tables import ratios, times
+from benchmarks.variants import (
+    CLIENT_MULTIPROCESS,
+    PROMETHEUS_CLIENT,
+    TACHIKOMA,
+    Variant,
+)
 
-_OTHERS = (STOCK_SHARED, STOCK)
+_OTHERS = (CLIENT_MULTIPROCESS, PROMETHEUS_CLIENT)
 _CHANGES = {
     "counter": "`Counter.inc()`",
-    "child": "`inc()` of a remembered child",
+    "child": "`inc()` of a stored child",
     "histogram": "`Histogram.observe()`",
 }
 
-_WHAT = """\
-Metrics that a project makes with prometheus_client, changed in a loop by one thread. With
-tachikoma_metrics installed, their values live where its own do."""
+_METHOD = """\
+Metrics that a project creates with prometheus_client, changed in a loop by one thread. With
+tachikoma_metrics installed, their values are in shared memory as well."""
 
 
 def run(plan: Plan) -> str:
-    """Return the section of the page."""
+    """Return the section."""
 
-    def measure(peer: Peer) -> Figures:
-        with files_of(peer) as folder, conversation("increments", peer, folder) as process:
-            return process.ask("measure", plan.increment_repeats, plan.increments)
+    def measure(variant: Variant) -> Figures:
+        with isolated_process("increments", variant) as process:
+            return process.call("measure", plan.increment_repeats, plan.increments)
 
-    rounds = Rounds.run(plan.increment_rounds, (OURS, *_OTHERS), measure)
+    rounds = Rounds.run(plan.increment_rounds, (TACHIKOMA, *_OTHERS), measure)
     return "\n\n".join(
         [
-            "## What a metric of your own costs",
-            _WHAT,
-            ratios(rounds, OURS, _OTHERS, _CHANGES),
-            times("µs of CPU per change", rounds, (OURS, *_OTHERS), _CHANGES),
+            "## Cost of a custom metric",
+            _METHOD,
+            ratios(rounds, TACHIKOMA, _OTHERS, _CHANGES),
+            times("µs of CPU per change", rounds, (TACHIKOMA, *_OTHERS), _CHANGES),
         ]
     )

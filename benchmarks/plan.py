@@ -1,4 +1,4 @@
-"""How much a run measures."""
+"""The numbers of rounds and repeats of a run."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ LINES_OF_A_HISTOGRAM = 15
 
 @dataclass(frozen=True)
 class Population:
-    """How many processes have written how many label sets each, and their lines of a page."""
+    """A number of processes, and of label sets that each of them writes."""
 
     processes: int
     label_sets: int
 
     @property
     def lines(self) -> int:
-        """Return how many lines those take: every other label set is of a histogram."""
+        """Return the lines in a response: every other label set belongs to a histogram."""
         return self.label_sets // 2 * (1 + LINES_OF_A_HISTOGRAM)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Hold how often each part measures what; rounds are what the spread is taken over."""
+    """The numbers of one kind of run; a spread is computed over the rounds."""
 
     name: str
     middleware_rounds: int

@@ -1,4 +1,4 @@
-"""The part about databases: what a query costs more because it is counted."""
+"""Overhead per database query."""
 
 from __future__ import annotations
 
@@ -6,58 +6,57 @@ from collections.abc import Iterator
 
 import psycopg
 
-from benchmarks.conversation import conversation, files_of
-from benchmarks.peers import DJANGO_PROMETHEUS, OPENTELEMETRY, OURS, Peer
+from benchmarks.measuring_process import isolated_process
 from benchmarks.plan import Plan
 from benchmarks.rounds import Figures, Rounds
 from benchmarks.tables import ratios, shares, times
+from benchmarks.variants import DJANGO_PROMETHEUS, OPENTELEMETRY, TACHIKOMA, Variant
 
 _OTHERS = (DJANGO_PROMETHEUS, OPENTELEMETRY)
-_WAYS = {"cursor": "SQLite, cursor", "orm": "SQLite, `get()`"}
-# What OpenTelemetry has for psycopg is another instrumentation than the one measured here.
-_ON_POSTGRESQL = (OURS, DJANGO_PROMETHEUS)
+_COLUMNS = {"cursor": "SQLite, cursor", "orm": "SQLite, `get()`"}
+# OpenTelemetry has a separate instrumentation for psycopg, which is not measured here.
+_ON_POSTGRESQL = (TACHIKOMA, DJANGO_PROMETHEUS)
 
-_WHAT = """\
-The CPU that a query takes more than on another connection of the same process, which nobody
-watches. *Cursor* is `SELECT 1` with a cursor of Django, the cheapest query there is; *`get()`*
-has Django's ORM make an object of a row. SQLite is in memory. Each process makes sure that the
-queries of the one connection were counted, and no others."""
+_METHOD = """\
+The CPU time that instrumentation adds to a query, compared with an uninstrumented connection in
+the same process. *Cursor* is `SELECT 1` with a cursor of Django, the cheapest possible query;
+*`get()`* fetches an object with Django's ORM. SQLite is in memory. Each process checks that
+exactly the queries of the instrumented connection were counted."""
 
-_FAIRNESS = """\
-tachikoma_metrics and django-prometheus count queries and have a histogram of how long they
-take: tachikoma_metrics by operation and table, which it reads from the statement,
-django-prometheus by database alone. OpenTelemetry's instrumentation, of the driver, is told to
-record metrics and has a histogram by operation; the trace that it would also make is collected by
-nobody."""
+_COMPARABILITY = """\
+tachikoma_metrics and django-prometheus record a counter and a histogram of the duration:
+tachikoma_metrics by operation and table, which it parses from the statement, django-prometheus
+by database only. OpenTelemetry's instrumentation of the driver is configured for metrics and
+records a histogram by operation; its traces are not collected."""
 
 _SHARE = """\
-On PostgreSQL, with psycopg: the CPU of the service that `SELECT 1` takes more, also in percent
-of the time, by the clock, that it takes without metrics on a server on the same machine. Both
-connections share a process of the server, which runs now on this CPU and now on another: of
-many pairs, the median."""
+On PostgreSQL, with psycopg: the CPU time that instrumentation adds to `SELECT 1`, also in
+percent of the elapsed time of an uninstrumented query to a server on the same machine. Both
+connections share one process of the server, which moves between CPUs: each value is the median
+of many pairs."""
 
-_NO_SHARE = "PostgreSQL was not measured: none answered on 127.0.0.1."
+_NO_SHARE = "PostgreSQL was not measured: no server is reachable on 127.0.0.1."
 
 
 def run(plan: Plan) -> str:
-    """Return the section of the page; without PostgreSQL, one that says so."""
-    has_postgresql = _answers()
+    """Return the section; without PostgreSQL, a section that states that."""
+    has_postgresql = _is_reachable()
 
-    def measure(peer: Peer) -> Figures:
-        with files_of(peer) as folder, conversation("queries", peer, folder) as process:
-            figures = dict(process.ask("measure", plan.query_repeats))
-            if has_postgresql and peer in _ON_POSTGRESQL:
-                figures.update(process.ask("measure_postgresql", plan.query_repeats))
+    def measure(variant: Variant) -> Figures:
+        with isolated_process("queries", variant) as process:
+            figures = dict(process.call("measure", plan.query_repeats))
+            if has_postgresql and variant in _ON_POSTGRESQL:
+                figures.update(process.call("measure_postgresql", plan.query_repeats))
         return figures
 
-    rounds = Rounds.run(plan.query_rounds, (OURS, *_OTHERS), measure)
+    rounds = Rounds.run(plan.query_rounds, (TACHIKOMA, *_OTHERS), measure)
     return "\n\n".join(
         [
-            "## What a database query costs more",
-            _WHAT,
-            ratios(rounds, OURS, _OTHERS, _WAYS),
-            _FAIRNESS,
-            times("µs of CPU more per query", rounds, (OURS, *_OTHERS), _WAYS),
+            "## Overhead per database query",
+            _METHOD,
+            ratios(rounds, TACHIKOMA, _OTHERS, _COLUMNS),
+            _COMPARABILITY,
+            times("added µs of CPU per query", rounds, (TACHIKOMA, *_OTHERS), _COLUMNS),
             *(_on_postgresql(rounds) if has_postgresql else [_NO_SHARE]),
         ]
     )
@@ -65,11 +64,11 @@ def run(plan: Plan) -> str:
 
 def _on_postgresql(rounds: Rounds) -> Iterator[str]:
     yield _SHARE
-    yield ratios(rounds, OURS, _ON_POSTGRESQL[1:], {"postgresql": "PostgreSQL, cursor"})
+    yield ratios(rounds, TACHIKOMA, _ON_POSTGRESQL[1:], {"postgresql": "PostgreSQL, cursor"})
     yield shares("query", "postgresql", rounds, _ON_POSTGRESQL)
 
 
-def _answers() -> bool:
+def _is_reachable() -> bool:
     try:
         psycopg.connect("postgresql://postgres@127.0.0.1/postgres", connect_timeout=2).close()
     except psycopg.OperationalError:

@@ -1,4 +1,4 @@
-"""Figures of several rounds."""
+"""The figures of several rounds."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.peers import Peer
+from benchmarks.variants import Variant
 
 Figures = Mapping[str, float]
-"""What one measurement found, by name."""
+"""The results of one measurement, by name."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Tell the median of some values, the least and the greatest of them."""
+    """The median, the minimum and the maximum of values."""
 
     median: float
-    least: float
-    greatest: float
+    lowest: float
+    highest: float
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
-        """Return the spread of ``values``, of which there is at least one."""
+        """Return the spread of ``values``, of which there is at lowest one."""
         ordered = sorted(values)
         return cls(statistics.median(ordered), ordered[0], ordered[-1])
 
     def text(self, scale: float = 1) -> str:
-        """Return it as ``median (least to greatest)``, multiplied by ``scale``."""
-        median, least, greatest = (
-            _figure(value * scale) for value in (self.median, self.least, self.greatest)
+        """Return ``median (lowest to highest)``, each multiplied by ``scale``."""
+        median, lowest, highest = (
+            _figure(value * scale) for value in (self.median, self.lowest, self.highest)
         )
-        return f"{median} ({least}–{greatest})"  # noqa: RUF001  # A range, as printed.
+        return f"{median} ({lowest}–{highest})"  # noqa: RUF001  # A range, as printed.
 
 
 def _figure(value: float) -> str:
@@ -43,35 +43,37 @@ def _figure(value: float) -> str:
 
 
 class Rounds:
-    """Hold the figures of each peer, round by round."""
+    """The figures of each variant in each round."""
 
     def __init__(self) -> None:
-        self._rounds: list[dict[Peer, Figures]] = []
+        self._rounds: list[dict[Variant, Figures]] = []
 
     @classmethod
-    def run(cls, number: int, peers: Sequence[Peer], measure: Callable[[Peer], Figures]) -> Rounds:
-        """Measure the peers by turns; every other round in the opposite order."""
+    def run(
+        cls, number: int, variants: Sequence[Variant], measure: Callable[[Variant], Figures]
+    ) -> Rounds:
+        """Measure the variants alternately; every other round in the opposite order."""
         rounds = cls()
         for place in range(number):
-            order = peers if place % 2 == 0 else list(reversed(peers))
-            rounds.add({peer: measure(peer) for peer in order})
+            order = variants if place % 2 == 0 else list(reversed(variants))
+            rounds.add({variant: measure(variant) for variant in order})
         return rounds
 
-    def add(self, figures: dict[Peer, Figures]) -> None:
+    def add(self, figures: dict[Variant, Figures]) -> None:
         """Add a round."""
         self._rounds.append(figures)
 
-    def absolute(self, peer: Peer, figure: str) -> Spread:
-        """Return the spread of one figure of one peer."""
-        return Spread.of(figures[peer][figure] for figures in self._rounds)
+    def absolute(self, variant: Variant, figure: str) -> Spread:
+        """Return the spread of one figure of one variant."""
+        return Spread.of(figures[variant][figure] for figures in self._rounds)
 
-    def ratio(self, peer: Peer, other: Peer, figure: str) -> Spread:
-        """Return the spread of ``peer``'s figure as a share of ``other``'s, within a round."""
+    def ratio(self, variant: Variant, other: Variant, figure: str) -> Spread:
+        """Return the spread of ``variant``'s figure as a share of ``other``'s, within a round."""
         return Spread.of(
-            _share(figures[peer][figure], figures[other][figure]) for figures in self._rounds
+            _share(figures[variant][figure], figures[other][figure]) for figures in self._rounds
         )
 
 
 def _share(part: float, whole: float) -> float:
-    # What is below zero is noise about something too small to be measured.
+    # A value below zero is noise: the overhead is too small to be measured.
     return part / whole if whole > 0 else math.inf

@@ -1,4 +1,4 @@
-"""The part about scrapes: what making the page costs, and how that grows."""
+"""Cost of a scrape, and its growth with processes and label sets."""
 
 from __future__ import annotations
 
@@ -7,112 +7,117 @@ from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
 
-from benchmarks.conversation import Conversation, conversation, files_of
-from benchmarks.peers import OURS, STOCK_SHARED, Peer
+from benchmarks.measuring_process import MeasuringProcess, measuring_process, temporary_folder
 from benchmarks.plan import Plan, Population
 from benchmarks.rounds import Figures, Rounds
 from benchmarks.tables import table
+from benchmarks.variants import CLIENT_MULTIPROCESS, TACHIKOMA, Variant
 
-_PEERS = (OURS, STOCK_SHARED)
-_PAGES = {"cold": "cold", "warm": "warm", "grown": "grown", "clock": "warm, by the clock"}
+_VARIANTS = (TACHIKOMA, CLIENT_MULTIPROCESS)
+_SCRAPES = {"cold": "cold", "warm": "warm", "grown": "grown", "clock": "warm, by the clock"}
 
-_WHAT = """\
-The page of a service of several processes: `METRICS.encode()` against `generate_latest` of
-prometheus_client with its `MultiProcessCollector`. Each process has written every label set
-itself and stays alive. Half of the label sets are of counters, which take a line each, half of
-histograms of 13 buckets, which take 15. Before the clock starts, both pages are read and must
-show the same totals. *Cold* is the first page of a process, *warm* the least of later ones;
-between two pages every process changes every label set. *Grown* is the least of those before
-each of which one process also made a label set that nobody had."""
+_METHOD = """\
+The response to a scrape of a service with several processes: `METRICS.encode()` compared with
+`generate_latest` of prometheus_client and its `MultiProcessCollector`. Each process has written
+every label set and stays alive. Half of the label sets belong to counters, with one line each,
+half to histograms of 13 buckets, with 15 lines each. Before the measurement, both responses
+must contain the same totals. *Cold* is the first scrape of a process, *warm* the minimum of
+later scrapes; every process changes every label set between two scrapes. *Grown* is the minimum
+of scrapes before each of which one process also added a new label set."""
 
-_FAIRNESS = """\
-The page of tachikoma_metrics has more on it: the families of the process, of Python and of
-its own health, and one process more, which is the scraped one."""
+_COMPARABILITY = """\
+The response of tachikoma_metrics contains more: metrics of the process, of Python and of its own
+health, and one more process, the scraped one."""
 
 _GROWTH = """\
-How it grows with the processes: milliseconds of CPU, and the medians of warm pages as multiples
-of that of the fewest processes."""
+Growth with the number of processes: milliseconds of CPU, and the medians of warm scrapes as
+multiples of the median with the fewest processes."""
 
 Results = Mapping[Population, Rounds]
 
 
 class Site:
-    """A population of one peer, and where its files are."""
+    """The population of one variant, and its folder."""
 
-    def __init__(self, peer: Peer, folder: Path, writers: Conversation) -> None:
-        self.peer = peer
+    def __init__(self, variant: Variant, folder: Path, writers: MeasuringProcess) -> None:
+        self.variant = variant
         self.folder = folder
         self.writers = writers
 
     def measure(self, warm_scrapes: int) -> Figures:
-        """Return what the first and the later pages of a new process take."""
-        with conversation("scrape", self.peer, self.folder) as scraper:
-            cold = scraper.ask("scrape")
+        """Return the cost of the first and of later scrapes of a new process."""
+        with measuring_process("scrape", self.variant, self.folder) as scraper:
+            cold = scraper.call("scrape")
             warm = [self._after_a_change(scraper) for _ in range(warm_scrapes)]
             grown = [self._after_growth(scraper) for _ in range(warm_scrapes)]
         return {
             "cold": cold["cpu"],
-            "warm": min(page["cpu"] for page in warm),
-            "clock": min(page["clock"] for page in warm),
-            "grown": min(page["cpu"] for page in grown),
+            "warm": min(figures["cpu"] for figures in warm),
+            "clock": min(figures["clock"] for figures in warm),
+            "grown": min(figures["cpu"] for figures in grown),
         }
 
     def totals(self) -> Figures:
-        """Return what the page shows of the population."""
-        with conversation("scrape", self.peer, self.folder) as scraper:
-            return scraper.ask("totals")
+        """Return the totals of the population in the response to a scrape."""
+        with measuring_process("scrape", self.variant, self.folder) as scraper:
+            return scraper.call("totals")
 
-    def _after_a_change(self, scraper: Conversation) -> Figures:
-        self.writers.ask("write")
-        return scraper.ask("scrape")
+    def _after_a_change(self, scraper: MeasuringProcess) -> Figures:
+        self.writers.call("write")
+        return scraper.call("scrape")
 
-    def _after_growth(self, scraper: Conversation) -> Figures:
-        scraper.ask("grow")
+    def _after_growth(self, scraper: MeasuringProcess) -> Figures:
+        scraper.call("grow")
         return self._after_a_change(scraper)
 
 
 def run(plan: Plan) -> str:
-    """Return the section of the page."""
+    """Return the section."""
     results = {population: _measure(population, plan) for population in plan.populations}
     return "\n\n".join(
-        ["## What a scrape costs", _WHAT, _ratios(results), _FAIRNESS, *_growth(results)]
+        ["## Cost of a scrape", _METHOD, _ratios(results), _COMPARABILITY, *_growth(results)]
     )
 
 
 def _measure(population: Population, plan: Plan) -> Rounds:
     with ExitStack() as stack:
-        sites = {peer: _site(peer, population, stack) for peer in _PEERS}
-        _compare({peer: site.totals() for peer, site in sites.items()})
+        sites = {variant: _site(variant, population, stack) for variant in _VARIANTS}
+        _compare({variant: site.totals() for variant, site in sites.items()})
         return Rounds.run(
-            plan.scrape_rounds, _PEERS, lambda peer: sites[peer].measure(plan.warm_scrapes)
+            plan.scrape_rounds, _VARIANTS, lambda variant: sites[variant].measure(plan.warm_scrapes)
         )
 
 
-def _site(peer: Peer, population: Population, stack: ExitStack) -> Site:
-    folder = stack.enter_context(files_of(peer))
+def _site(variant: Variant, population: Population, stack: ExitStack) -> Site:
+    folder = stack.enter_context(temporary_folder(variant))
     writers = stack.enter_context(
-        conversation("population", peer, folder, population.processes, population.label_sets)
+        measuring_process(
+            "population", variant, folder, population.processes, population.label_sets
+        )
     )
-    writers.ask("write")
-    return Site(peer, folder, writers)
+    writers.call("write")
+    return Site(variant, folder, writers)
 
 
-def _compare(totals: Mapping[Peer, Figures]) -> None:
-    if totals[OURS] != totals[STOCK_SHARED]:
-        differing = dict(totals[OURS].items() ^ totals[STOCK_SHARED].items())
+def _compare(totals: Mapping[Variant, Figures]) -> None:
+    if totals[TACHIKOMA] != totals[CLIENT_MULTIPROCESS]:
+        differing = dict(totals[TACHIKOMA].items() ^ totals[CLIENT_MULTIPROCESS].items())
         raise RuntimeError(
-            f"The pages differ in {len(differing)} of {len(totals[STOCK_SHARED])} lines, "
+            f"The responses differ in {len(differing)} of {len(totals[TACHIKOMA])} lines, "
             f"such as {next(iter(differing))}."
         )
 
 
 def _ratios(results: Results) -> str:
     return table(
-        ("label sets", "lines", "processes", *(f"share, {title}" for title in _PAGES.values())),
+        ("label sets", "lines", "processes", *(f"share, {title}" for title in _SCRAPES.values())),
         (
             (
                 *_size(population),
-                *(rounds.ratio(OURS, STOCK_SHARED, figure).text() for figure in _PAGES),
+                *(
+                    rounds.ratio(TACHIKOMA, CLIENT_MULTIPROCESS, figure).text()
+                    for figure in _SCRAPES
+                ),
             )
             for population, rounds in results.items()
         ),
@@ -145,10 +150,10 @@ def _growth_rows(results: Results) -> Iterator[tuple[str, ...]]:
             rounds = results[population]
             yield (
                 *_size(population),
-                rounds.absolute(OURS, "cold").text(1e3),
-                rounds.absolute(OURS, "grown").text(1e3),
-                *_multiple(rounds, fewest, OURS),
-                *_multiple(rounds, fewest, STOCK_SHARED),
+                rounds.absolute(TACHIKOMA, "cold").text(1e3),
+                rounds.absolute(TACHIKOMA, "grown").text(1e3),
+                *_multiple(rounds, fewest, TACHIKOMA),
+                *_multiple(rounds, fewest, CLIENT_MULTIPROCESS),
             )
 
 
@@ -156,6 +161,6 @@ def _size(population: Population) -> tuple[str, str, str]:
     return str(population.label_sets), str(population.lines), str(population.processes)
 
 
-def _multiple(rounds: Rounds, fewest: Rounds, peer: Peer) -> tuple[str, str]:
-    time = rounds.absolute(peer, "warm")
-    return time.text(1e3), f"{time.median / fewest.absolute(peer, 'warm').median:.1f}"
+def _multiple(rounds: Rounds, fewest: Rounds, variant: Variant) -> tuple[str, str]:
+    time = rounds.absolute(variant, "warm")
+    return time.text(1e3), f"{time.median / fewest.absolute(variant, 'warm').median:.1f}"

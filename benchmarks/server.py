@@ -1,4 +1,4 @@
-"""A gunicorn that is loaded in bursts, and what its workers use."""
+"""A gunicorn server that is loaded in bursts, and the CPU time of its workers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.conversation import ROOT, files_of
-from benchmarks.peers import Peer
+from benchmarks.measuring_process import ROOT, temporary_folder
+from benchmarks.variants import Variant
 
 _HOST = "127.0.0.1"
 _PATH = "/api/v1/missions/41/"
@@ -27,7 +27,7 @@ _REQUESTS = re.compile(r"(\d+) requests in ([\d.]+)s")
 
 @dataclass(frozen=True)
 class Burst:
-    """What was answered for a while, and what the workers used for it."""
+    """The requests of one burst, and the CPU time of the workers."""
 
     requests: int
     seconds: float
@@ -35,12 +35,12 @@ class Burst:
 
     @property
     def cpu_per_request(self) -> float:
-        """Return the seconds of CPU of all workers, by request."""
+        """Return the CPU seconds of all workers per request."""
         return self.cpu_seconds / self.requests
 
     @property
     def requests_per_second(self) -> float:
-        """Return how many requests were answered in a second."""
+        """Return the requests per second."""
         return self.requests / self.seconds
 
 
@@ -52,14 +52,14 @@ class Server:
         self._port = port
 
     def load(self, seconds: int) -> Burst:
-        """Have ``wrk`` send requests, as many as are answered."""
+        """Load the server with ``wrk``."""
         workers = self._workers()
         before = sum(map(_cpu_seconds, workers))
         requests, took = _wrk(f"http://{_HOST}:{self._port}{_PATH}", seconds)
         return Burst(requests, took, sum(map(_cpu_seconds, workers)) - before)
 
-    def answers(self) -> bool:
-        """Tell whether all workers are there and a request is answered."""
+    def is_ready(self) -> bool:
+        """Return whether all workers run and a request succeeds."""
         connection = http.client.HTTPConnection(_HOST, self._port, timeout=10)
         try:
             connection.request("GET", _PATH)
@@ -75,8 +75,8 @@ class Server:
 
 
 def _cpu_seconds(pid: int) -> float:
-    # Its first number is what /proc/<pid>/stat tells in hundredths of a second, in ns;
-    # of the main thread, and sync workers have no other.
+    # The first number is the CPU time in ns, where /proc/<pid>/stat has hundredths of a second.
+    # It is that of the main thread, the only one of a sync worker.
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
@@ -91,20 +91,20 @@ def _wrk(url: str, seconds: int) -> tuple[int, float]:
     )
     found = _REQUESTS.search(finished.stdout)
     if found is None or "Non-2xx" in finished.stdout:
-        raise RuntimeError(f"Not every request was answered:\n{finished.stdout}")
+        raise RuntimeError(f"Some requests failed:\n{finished.stdout}")
     return int(found[1]), float(found[2])
 
 
 @contextmanager
-def serving(peer: Peer) -> Iterator[Server]:
-    """Serve the project with ``peer`` while the block lasts."""
+def serving(variant: Variant) -> Iterator[Server]:
+    """Serve the project with ``variant`` during the block."""
     port = _free_port()
     with (
-        files_of(peer) as folder,
+        temporary_folder(variant) as folder,
         subprocess.Popen(
             [sys.executable, "-m", "gunicorn", *_arguments(port)],
             cwd=ROOT,
-            env=peer.environment(folder),
+            env=variant.environment(folder),
         ) as process,
     ):
         try:
@@ -133,7 +133,7 @@ def _free_port() -> int:
 
 def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
     give_up_at = time.monotonic() + _SECONDS_TO_START
-    while not server.answers():
+    while not server.is_ready():
         if process.poll() is not None or time.monotonic() > give_up_at:
             raise RuntimeError("gunicorn did not start.")
         time.sleep(0.05)

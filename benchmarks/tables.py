@@ -4,49 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.peers import Peer
 from benchmarks.rounds import Rounds
+from benchmarks.variants import Variant
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table, its first column to the left and the others to the right."""
+    """Return a table, with the first column aligned left and the others right."""
     rule = ["---", *("---:" for _ in heads[1:])]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows))
 
 
-def ratios(rounds: Rounds, ours: Peer, others: Iterable[Peer], figures: Mapping[str, str]) -> str:
-    """Return a table of ``figures``, named with their heads, as shares of those of others."""
+def ratios(
+    rounds: Rounds, variant: Variant, others: Iterable[Variant], figures: Mapping[str, str]
+) -> str:
+    """Return a table of ``figures``, with their heads, as shares of the other variants' figures."""
     return table(
-        (f"{ours.title} as a share of", *figures.values()),
+        (f"{variant.title} as a share of", *figures.values()),
         (
-            (other.title, *(rounds.ratio(ours, other, figure).text() for figure in figures))
+            (other.title, *(rounds.ratio(variant, other, figure).text() for figure in figures))
             for other in others
         ),
     )
 
 
-def times(head: str, rounds: Rounds, peers: Iterable[Peer], figures: Mapping[str, str]) -> str:
-    """Return a table of ``figures``, named with their heads, in microseconds."""
+def times(
+    head: str, rounds: Rounds, variants: Iterable[Variant], figures: Mapping[str, str]
+) -> str:
+    """Return a table of ``figures``, with their heads, in microseconds."""
     return table(
         (head, *figures.values()),
         (
-            (peer.title, *(rounds.absolute(peer, figure).text(1e6) for figure in figures))
-            for peer in peers
+            (variant.title, *(rounds.absolute(variant, figure).text(1e6) for figure in figures))
+            for variant in variants
         ),
     )
 
 
-def shares(what: str, figure: str, rounds: Rounds, peers: Iterable[Peer]) -> str:
-    """Return a table of what ``figure`` adds to the time, by the clock, of ``what``."""
+def shares(what: str, figure: str, rounds: Rounds, variants: Iterable[Variant]) -> str:
+    """Return a table of ``figure`` as a share of the elapsed time of ``what``."""
     return table(
-        ("", "µs of CPU more", f"µs of a {what} without metrics", "percent more"),
+        ("", "added µs of CPU", f"µs of a {what} without metrics", "added percent"),
         (
             (
-                peer.title,
-                rounds.absolute(peer, figure).text(1e6),
-                rounds.absolute(peer, "clock").text(1e6),
-                rounds.absolute(peer, "share").text(100),
+                variant.title,
+                rounds.absolute(variant, figure).text(1e6),
+                rounds.absolute(variant, "clock").text(1e6),
+                rounds.absolute(variant, "share").text(100),
             )
-            for peer in peers
+            for variant in variants
         ),
     )

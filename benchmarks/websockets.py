@@ -1,39 +1,39 @@
-"""The part about WebSockets: what a message costs more because it is counted."""
+"""Overhead per WebSocket message."""
 
 from __future__ import annotations
 
-from benchmarks.conversation import conversation, files_of
-from benchmarks.peers import OURS, Peer
+from benchmarks.measuring_process import isolated_process
 from benchmarks.plan import Plan
 from benchmarks.rounds import Figures, Rounds
 from benchmarks.tables import times
+from benchmarks.variants import TACHIKOMA, Variant
 
-_WAYS = {
+_COLUMNS = {
     "bare": "not wrapped",
-    "plain": "more when wrapped",
-    "types": "more with `WS_MESSAGE_TYPES`",
+    "plain": "added when wrapped",
+    "types": "added with `WS_MESSAGE_TYPES`",
 }
 
-_WHAT = """\
-The CPU that a message takes more in an ASGI application that is wrapped, which sends each back:
-half of the messages are received and half are sent. There is no server and no socket, which
-would take many times as much. The messages are JSON of 80 characters, which is looked into only
-with `WS_MESSAGE_TYPES`. Each process makes sure that the messages of the wrapped one were counted.
-No other package here counts them, so there is nobody to compare with."""
+_METHOD = """\
+The CPU time that instrumentation adds to a message of an ASGI application, which sends each
+message back: half of the messages are received and half are sent. No server and no socket are
+involved; they would use many times as much. The messages are JSON of 80 characters, which is
+parsed only with `WS_MESSAGE_TYPES`. Each process checks that the messages of the instrumented
+application were counted. None of the other packages counts messages."""
 
 
 def run(plan: Plan) -> str:
-    """Return the section of the page."""
+    """Return the section."""
 
-    def measure(peer: Peer) -> Figures:
-        with files_of(peer) as folder, conversation("websockets", peer, folder) as process:
-            return process.ask("measure", plan.messages, plan.message_repeats)
+    def measure(variant: Variant) -> Figures:
+        with isolated_process("websockets", variant) as process:
+            return process.call("measure", plan.messages, plan.message_repeats)
 
-    rounds = Rounds.run(plan.message_rounds, (OURS,), measure)
+    rounds = Rounds.run(plan.message_rounds, (TACHIKOMA,), measure)
     return "\n\n".join(
         [
-            "## What a WebSocket message costs more",
-            _WHAT,
-            times("µs of CPU per message", rounds, (OURS,), _WAYS),
+            "## Overhead per WebSocket message",
+            _METHOD,
+            times("µs of CPU per message", rounds, (TACHIKOMA,), _COLUMNS),
         ]
     )

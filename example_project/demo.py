@@ -1,10 +1,9 @@
-"""Run the example under gunicorn and uvicorn, and send it a little traffic until stopped.
+"""Run the example under gunicorn and uvicorn, and send some traffic until stopped.
 
-Everything stays on loopback. PORT chooses another port than 8000; the two after it are for
-WebSockets and for what stands in for a language model, unless LLM_BASE_URL names one.
-DATABASE_PATH chooses another database than ``db.sqlite3`` beside this file. A Celery worker and
-its beat refresh the business metrics and run tasks; its broker is a temporary folder, unless
-CELERY_BROKER_URL names another.
+All servers listen on loopback. PORT changes the port, 8000 by default; the next two ports are for
+WebSockets and for a fake LLM server, which runs unless LLM_BASE_URL is set. DATABASE_PATH changes
+the database, ``db.sqlite3`` beside this file by default. A Celery worker with beat refreshes the
+business metrics and runs tasks; its broker is a temporary folder unless CELERY_BROKER_URL is set.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ HERE = Path(__file__).resolve().parent
 HOST = "127.0.0.1"
 PORTS = 3
 SECONDS_BETWEEN_REQUESTS = 0.1
-# Longer than the example gives a language model.
+# Longer than the timeout of the example's LLM client.
 TIMEOUT_SECONDS = 90
 SECONDS_TO_START = 30
-# Odd, so that every other visit is refused.
-REQUESTS_PER_VISIT = 9
+# Odd, so that the server rejects every other WebSocket.
+REQUESTS_PER_WEBSOCKET = 9
 
 
 class Stopped(Exception):
-    """Raised when the demo is told to stop."""
+    """Raised by the signal that stops the demo."""
 
 
 def main() -> int:
@@ -54,9 +53,9 @@ def main() -> int:
         return 1
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    # Whatever project the shell is set up for, this is the example.
+    # The shell may have the settings module of another project.
     os.environ["DJANGO_SETTINGS_MODULE"] = "tachikoma.settings"
-    # And no proxy that the shell names has anything of it to see.
+    # The shell may have a proxy, which must not receive these requests.
     os.environ["no_proxy"] = HOST
     try:
         manage("migrate", "--verbosity", "0")
@@ -68,14 +67,14 @@ def main() -> int:
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """Leave the demo at the first signal; the ones after it change nothing."""
+    """Stop the demo at the first signal, and ignore later signals."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise Stopped
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server can listen on ``port``."""
+    """Return whether a server can listen on ``port``."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -91,61 +90,61 @@ def manage(*arguments: str) -> None:
 
 
 def serve_and_send(port: int) -> None:
-    """Start the servers and the worker, and send requests until told to stop."""
+    """Start the servers and the worker, and send requests until a signal arrives."""
     with (
-        standing_in(port + 2),
+        fake_llm(port + 2),
         queueing(),
         serving(port),
-        serving_sockets(port + 1),
+        serving_websockets(port + 1),
         running(*worker_command()),
     ):
-        tell_where_to_look(port)
+        print_addresses(port)
         for number, (method, path, body) in enumerate(requests(port)):
             send(port, method, path, body)
-            if number % REQUESTS_PER_VISIT == 0:
-                visit(port + 1, "/ws/missions/" if number % 2 else "/ws/no/such/")
+            if number % REQUESTS_PER_WEBSOCKET == 0:
+                open_websocket(port + 1, "/ws/missions/" if number % 2 else "/ws/no/such/")
             time.sleep(SECONDS_BETWEEN_REQUESTS)
 
 
 @contextlib.contextmanager
-def standing_in(port: int) -> Iterator[None]:
-    """Run the stand-in for a language model while the block lasts, unless there is one."""
+def fake_llm(port: int) -> Iterator[None]:
+    """Run the fake LLM server during the block, unless LLM_BASE_URL is set."""
     if os.environ.get("LLM_BASE_URL"):
         yield
         return
     os.environ["LLM_BASE_URL"] = f"http://{HOST}:{port}/v1"
     print(
-        f"LLM_BASE_URL is not set: a stand-in for a language model answers at port {port}.",
+        f"LLM_BASE_URL is not set: a fake LLM server listens on port {port}.",
         flush=True,
     )
     sys.stdout.flush()
-    with running("stand_in.py", str(port)):
+    with running("fake_llm.py", str(port)):
         yield
 
 
 @contextlib.contextmanager
 def serving(port: int) -> Iterator[None]:
-    """Serve by gunicorn while the block lasts."""
-    # Several processes: whichever answers, the page is that of all.
+    """Serve with gunicorn during the block."""
+    # Several worker processes, which share one metrics endpoint.
     command = ["-m", "gunicorn", "tachikoma.wsgi", "--workers", "3", "--log-level", "warning"]
     with running(*command, "--bind", f"{HOST}:{port}") as server:
-        wait_until_it_answers(server, port)
+        wait_until_ready(server, port)
         yield
 
 
 @contextlib.contextmanager
-def serving_sockets(port: int) -> Iterator[None]:
-    """Serve by uvicorn while the block lasts, and keep one WebSocket open."""
+def serving_websockets(port: int) -> Iterator[None]:
+    """Serve with uvicorn during the block, and keep one WebSocket open."""
     command = ["-m", "uvicorn", "tachikoma.asgi:application", "--host", HOST, "--lifespan", "off"]
     with running(*command, "--port", str(port), "--log-level", "warning") as server:
-        wait_until_it_answers(server, port)
+        wait_until_ready(server, port)
         with connect(f"ws://{HOST}:{port}/ws/missions/") as client:
             threading.Thread(target=read, args=(client,), daemon=True).start()
             yield
 
 
-def visit(port: int, path: str) -> None:
-    """Open a WebSocket, ask, read an answer and leave; some are refused."""
+def open_websocket(port: int, path: str) -> None:
+    """Open a WebSocket, send a message, read one and close; ignore a rejection."""
     with (
         contextlib.suppress(WebSocketException),
         connect(f"ws://{HOST}:{port}{path}") as client,
@@ -179,7 +178,7 @@ def worker_command() -> list[str]:
 
 @contextlib.contextmanager
 def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program of Python's while the block lasts."""
+    """Run a Python program during the block."""
     process = subprocess.Popen([sys.executable, *command], cwd=HERE)
     try:
         yield process
@@ -188,8 +187,8 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def wait_until_it_answers(server: subprocess.Popen[bytes], port: int) -> None:
-    """Return once the server answers; raise ``RuntimeError`` if it does not start."""
+def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
+    """Wait for the first response; raise ``RuntimeError`` if the server does not start."""
     for _ in range(SECONDS_TO_START * 10):
         if server.poll() is not None:
             raise RuntimeError(f"The server ended with exit code {server.returncode}.")
@@ -202,32 +201,32 @@ def wait_until_it_answers(server: subprocess.Popen[bytes], port: int) -> None:
     raise RuntimeError(f"The server did not answer within {SECONDS_TO_START} seconds.")
 
 
-def tell_where_to_look(port: int) -> None:
-    """Print the addresses worth opening."""
+def print_addresses(port: int) -> None:
+    """Print the URLs of the demo."""
     address = f"http://{HOST}:{port}"
-    print(f"\nThe metrics page:  {address}/metrics")
-    print(f"The API:           {address}/api/v1/missions/")
-    print(f"The WebSocket:     ws://{HOST}:{port + 1}/ws/missions/")
+    print(f"\nMetrics endpoint:  {address}/metrics")
+    print(f"API:               {address}/api/v1/missions/")
+    print(f"WebSocket:         ws://{HOST}:{port + 1}/ws/missions/")
     if port == 8000:
-        print("In Prometheus:     prometheus --config.file=example_project/prometheus.yml")
-    print("\nSending a little traffic. Ctrl-C stops it.", flush=True)
+        print("Prometheus:        prometheus --config.file=example_project/prometheus.yml")
+    print("\nSending traffic. Press Ctrl-C to stop.", flush=True)
 
 
 def requests(port: int) -> Any:
-    """Yield method, path and body of one request after the other."""
+    """Yield the method, path and body of each request."""
     listed = json.loads(send(port, "GET", "/api/v1/missions/"))["missions"]
     missions = [f"/api/v1/missions/{mission['id']}/" for mission in listed]
     specs = [spec for mission in missions for spec in specs_of(port, mission)]
-    dice = random.Random(0)  # noqa: S311  # Traffic for a demo is no secret.
+    chance = random.Random(0)  # noqa: S311  # Traffic for a demo is no secret.
     for number in itertools.count(1):
-        mission = dice.choice(missions)
+        mission = chance.choice(missions)
         yield "GET", "/api/v1/missions/", None
         yield "GET", mission, None
         yield "GET", f"{mission}specs/", None
         yield "GET", f"{mission}export/", None
         yield "GET", "/api/v1/summary/", None
         if number % 2 == 0:
-            yield "POST", f"{dice.choice(specs)}execute/", {"later": number % 4 == 0}
+            yield "POST", f"{chance.choice(specs)}execute/", {"later": number % 4 == 0}
         if number % 3 == 0:
             # Every other report is of a mission that does not exist.
             reported = mission if number % 2 else f"/api/v1/missions/{uuid.uuid4()}/"
@@ -247,7 +246,7 @@ def specs_of(port: int, mission: str) -> list[str]:
 
 
 def send(port: int, method: str, path: str, body: object = None) -> bytes:
-    """Return the body of the answer to one request; raise ``OSError`` without one."""
+    """Send a request and return the response body; raise ``OSError`` on failure."""
     connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request(method, path, None if body is None else json.dumps(body))

@@ -47,9 +47,9 @@ class WebSocketMetricsMiddleware:
         connection = Connection(receive, send)
         try:
             try:
-                answer = await self.app(scope, connection.receive, connection.send)
+                result = await self.app(scope, connection.receive, connection.send)
                 connection.finish(None)
-                return answer
+                return result
             except BaseException as error:
                 connection.finish(error)
                 raise

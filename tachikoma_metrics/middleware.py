@@ -116,9 +116,9 @@ def report_setup_errors() -> None:
     try:
         if not is_installed():
             error = ImproperlyConfigured(
-                '`INSTALLED_APPS` should have "tachikoma_metrics", with an underscore. Without it '
-                "databases, caches and business metrics are not measured, and there are no checks "
-                "and commands"
+                '`INSTALLED_APPS` must contain "tachikoma_metrics", with an underscore. Without it '
+                "databases, caches and business metrics are not measured, and checks and commands "
+                "are missing"
             )
             METRICS.count_error("settings", error, is_expected=True)
         METRICS.begin_serving()

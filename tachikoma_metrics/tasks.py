@@ -1,4 +1,4 @@
-"""The task that refreshes the business counts; Celery finds it in ``INSTALLED_APPS``."""
+"""The task that refreshes the business metrics; Celery finds it in ``INSTALLED_APPS``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tachikoma_metrics.registry import METRICS
 
 @shared_task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types.
 def refresh_business_metrics() -> bool:
-    """Count everything anew, unless that was done less than an interval ago.
+    """Refresh the business metrics, unless the last refresh is less than an interval ago.
 
-    Returns whether it was. Raises if the counts cannot be kept, for Celery to tell.
+    Returns whether they were refreshed. Raises if they cannot be stored, so that Celery reports it.
     """
     try:
         min_age = business.min_age(conf.config().business_interval)
@@ -28,8 +28,8 @@ def refresh_business_metrics() -> bool:
 
 
 @worker_init.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.
-def _begin_serving(**kwargs: Any) -> None:
-    """Have this process, and those that it forks, known as ones that serve."""
+def _on_worker_init(**kwargs: Any) -> None:
+    """Mark this process, and those that it forks, as ones that serve."""
     try:
         METRICS.begin_serving()
     except Exception as error:
@@ -37,8 +37,8 @@ def _begin_serving(**kwargs: Any) -> None:
 
 
 @worker_ready.connect(dispatch_uid=__name__)  # type: ignore[untyped-decorator]  # Celery has no types.
-def _begin(sender: Any = None, **kwargs: Any) -> None:
-    """Serve this host's page, and have the counts refreshed that aged while nobody worked."""
+def _on_worker_ready(sender: Any = None, **kwargs: Any) -> None:
+    """Serve the metrics of this host, and refresh business metrics that became stale meanwhile."""
     serve_metrics()
     config = conf.config()
     if sender is None or not config.enabled or not config.has_business_metrics:

@@ -1,4 +1,4 @@
-"""``path("metrics", include("tachikoma_metrics.urls"))``."""
+"""The route of the metrics endpoint: ``path("metrics", include("tachikoma_metrics.urls"))``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page for the URLconf."""
+"""The metrics endpoint as a view, for the URLconf."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tachikoma_metrics.page.response import respond
 def metrics(request: HttpRequest) -> HttpResponseBase:
     """Answer a scrape, which is not measured itself.
 
-    ``LoginRequiredMiddleware`` lets it pass, for a scraper has no session, and so does
-    ``CsrfViewMiddleware``, so that whoever posts here is told that only GET is allowed.
-    With ``ATOMIC_REQUESTS`` no transaction is begun for it: a page has no use for one.
+    The view is exempt from ``LoginRequiredMiddleware``, as a scraper has no session, and from
+    ``CsrfViewMiddleware``, so that the answer to a POST says that only GET is allowed. With
+    ``ATOMIC_REQUESTS`` no transaction is begun for it: a scrape does not need one.
     """
     discard_current()
     return respond(request)

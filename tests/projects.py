@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.starter import start
 
 SETTINGS = """
 SECRET_KEY = "for tests"
@@ -20,6 +21,7 @@ TACHIKOMA_METRICS = {{"STORE_DIR": "{home}/store"}}
 
 
 _SETUP = "import django; django.setup()"
+_MANAGE = "import runpy; runpy.run_module('django', run_name='__main__', alter_sys=True)"
 
 
 class Project:
@@ -36,21 +38,26 @@ class Project:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``manage.py`` with these arguments; a warning of Python's is an error."""
-        return self._python("-m", "django", *arguments)
+        return self._python(_MANAGE, *arguments)
 
     def run_code(self, code: str, setup: str = _SETUP) -> subprocess.CompletedProcess[str]:
         """Run some code in the project, which is set up before."""
-        return self._python("-c", f"{setup}\n{code}")
+        return self._python(f"{setup}\n{code}")
 
-    def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        root = str(Path(__file__).parent.parent)
+    def _python(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        environment = {"PYTHONPATH": f"{self.home}{os.pathsep}{root}", "NO_COLOR": "1", **kept}
-        return subprocess.run(
-            [sys.executable, "-W", "error", *arguments],
-            cwd=self.home,
-            env={**environment, "DJANGO_SETTINGS_MODULE": "mysite.settings"},
-            capture_output=True,
-            text=True,
-            timeout=60,
+        process = start(
+            code,
+            *arguments,
+            environment={**kept, "NO_COLOR": "1", "DJANGO_SETTINGS_MODULE": "mysite.settings"},
+            options=("-W", "error"),
+            directory=self.home,
+            paths=(str(self.home),),
         )
+        with process:
+            try:
+                output, errors = process.communicate(timeout=60)
+            except BaseException:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)

@@ -11,22 +11,22 @@ PAGE = ROOT / "CONTRIBUTING.md"
 
 
 def environments() -> list[str]:
-    """Return what the names of tox's environments begin with."""
+    """Return the first part of the name of each tox environment."""
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini")
-    # What builds the package for tox is nobody's to run.
+    # tox itself runs the environment that builds the package.
     named = [name for name in tox.sections() if ":" in name and name != "testenv:.pkg"]
     sections = [name.removeprefix("testenv:") for name in named]
     return [re.sub(r"-(py)?\{.*", "", name) for name in sections]
 
 
 @pytest.mark.parametrize("name", environments())
-def test_who_contributes_is_told_of_every_environment(name: str):
+def test_every_environment_is_listed(name: str):
     assert re.search(rf"`{name}(-\w+)?`", PAGE.read_text())
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md"])
-def test_every_file_that_is_named_is_there(page: str):
+def test_every_named_file_exists(page: str):
     folders = (ROOT, ROOT / "tachikoma_metrics", ROOT / ".github" / "workflows")
     named = re.findall(r"[\w./-]+\.(?:md|py|toml|yml)\b", (ROOT / page).read_text())
 

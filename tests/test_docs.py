@@ -162,7 +162,7 @@ def test_every_command_and_option_is_in_the_reference():
     ours = {name for name, app in get_commands().items() if app == "tachikoma_metrics"}
 
     assert set(headings("commands.md")[1:]) == ours
-    assert "`--every SECONDS`: Go on until told to stop" in reference("commands.md")
+    assert "`--every SECONDS`: Keep refreshing every SECONDS" in reference("commands.md")
     assert "--settings SETTINGS" not in reference("commands.md")
 
 

@@ -16,7 +16,7 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.db import transaction
 from django.test import Client, override_settings
-from stand_in import TEXT, StandIn
+from fake_llm import TEXT, FakeLLM
 
 from missions import sockets, tasks
 from missions.execution import ExecutionFailed, ask
@@ -35,7 +35,7 @@ CALLS: list[tuple[str, str, object]] = [
     ("POST", "/missions/", {"id": MISSION, "name": "Twice"}),
     ("POST", "/missions/", {"name": ""}),
     ("POST", "/missions/", "not an object"),
-    ("POST", "/missions/", {"name": "half a character: \ud800"}),
+    ("POST", "/missions/", {"name": "lone surrogate: \ud800"}),
     ("GET", "/missions/", None),
     ("PUT", "/missions/", None),
     ("GET", f"/missions/{MISSION}/", None),
@@ -68,27 +68,25 @@ def call(client: Client, method: str, path: str, body: object) -> Any:
     return client.generic(method, API + path, data, content_type="application/json")
 
 
-def answers(middleware: list[str], client: Client) -> list[tuple[int, dict[str, str], bytes]]:
-    """Make all calls in a transaction that leaves nothing behind."""
+def responses(middleware: list[str], client: Client) -> list[tuple[int, dict[str, str], bytes]]:
+    """Make all calls in a transaction that is rolled back."""
     with transaction.atomic(), override_settings(MIDDLEWARE=middleware):
-        given = []
+        collected = []
         for method, path, body in CALLS:
             response = call(client, method, path, body)
-            given.append((response.status_code, dict(response.headers), response.getvalue()))
+            collected.append((response.status_code, dict(response.headers), response.getvalue()))
         transaction.set_rollback(True)
-    return given
+    return collected
 
 
-def test_answers_are_the_same_to_the_byte_with_and_without_the_middleware(
-    settings: Any, client: Client
-):
-    ours, *others = settings.MIDDLEWARE
-    assert ours == "tachikoma_metrics.middleware.MetricsMiddleware"
+def test_responses_are_identical_with_and_without_the_middleware(settings: Any, client: Client):
+    middleware, *others = settings.MIDDLEWARE
+    assert middleware == "tachikoma_metrics.middleware.MetricsMiddleware"
 
-    without = answers(others, client)
-    with_ours = answers([ours, *others], client)
+    without = responses(others, client)
+    instrumented = responses([middleware, *others], client)
 
-    assert with_ours == without
+    assert instrumented == without
     assert {status for status, _, _ in without} == {200, 201, 204, 400, 404, 405, 500}
 
 
@@ -121,7 +119,7 @@ def test_an_export_streams_a_mission_and_its_specs(client: Client):
     assert [json.loads(line).get("title") for line in lines] == [None, "One"]
 
 
-def test_the_seed_is_sown_once():
+def test_the_seed_command_creates_rows_once():
     call_command("seed", verbosity=0, stdout=mock.Mock())
     call_command("seed", verbosity=0, stdout=mock.Mock())
 
@@ -146,7 +144,7 @@ def test_the_admin_is_measured_by_route(client: Client):
     assert sample_value("http_requests_total", **labels) == 1
 
 
-def test_the_model_operations_of_django_prometheus_are_on_the_page():
+def test_the_model_operations_of_django_prometheus_are_exposed():
     def increase(name: str) -> Any:
         return increase_of(f"django_model_{name}_total", model="mission")
 
@@ -165,7 +163,7 @@ def test_the_migrations_are_complete():
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
 
 
-def test_the_example_says_what_it_is():
+def test_the_models_have_readable_names():
     mission = Mission(name="Serve metrics")
     spec = Spec(mission=mission, title="One")
     change = FileChange(spec=spec, path="a.py", change_type="create")
@@ -181,8 +179,8 @@ def spec() -> Spec:
 
 @pytest.fixture
 def llm(settings: Any) -> Iterator[None]:
-    """Run a stand-in that has answered nobody yet."""
-    fresh = type("Fresh", (StandIn,), {"numbers": iter(range(1, 100))})
+    """Run a fake LLM server whose request count is zero."""
+    fresh = type("Fresh", (FakeLLM,), {"numbers": iter(range(1, 100))})
     with ThreadingHTTPServer(("127.0.0.1", 0), fresh) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         settings.LLM_BASE_URL = f"http://127.0.0.1:{server.server_port}/v1"
@@ -199,7 +197,7 @@ def execute(client: Client, spec: Spec, body: object = None) -> Any:
 
 
 @pytest.mark.usefixtures("llm")
-def test_a_spec_is_executed_by_a_language_model_and_measured(client: Client, spec: Spec):
+def test_a_spec_is_executed_by_an_llm_and_measured(client: Client, spec: Spec):
     response = execute(client, spec)
 
     change = spec.file_changes.get()
@@ -210,9 +208,9 @@ def test_a_spec_is_executed_by_a_language_model_and_measured(client: Client, spe
         "status": "done",
         "file_change": str(change.id),
     }
-    told = {"backend": "openai", "model": "demo-model"}
-    assert sample_value("executions_total", **told, status="success") == 1
-    assert sample_value("execution_tokens_total", **told, type="prompt") == 3
+    labels = {"backend": "openai", "model": "demo-model"}
+    assert sample_value("executions_total", **labels, status="success") == 1
+    assert sample_value("execution_tokens_total", **labels, type="prompt") == 3
     assert sample_value("executions_in_progress") == 0
     endpoint = "/v1/chat/completions"
     assert sample_value("backend_requests_total", backend="openai", endpoint=endpoint) == 1
@@ -221,10 +219,10 @@ def test_a_spec_is_executed_by_a_language_model_and_measured(client: Client, spe
 
 @pytest.mark.usefixtures("llm")
 @pytest.mark.parametrize("stream", [True, False])
-def test_the_stand_in_answers_as_openai_does(settings: Any, stream: bool):
-    question = {"model": "any", "messages": [{"role": "user", "content": "x"}], "stream": stream}
+def test_the_fake_llm_server_answers_like_openai(settings: Any, stream: bool):
+    request = {"model": "any", "messages": [{"role": "user", "content": "x"}], "stream": stream}
 
-    answer = llm_client(settings.LLM_BASE_URL).post("chat/completions", json=question)
+    answer = llm_client(settings.LLM_BASE_URL).post("chat/completions", json=request)
 
     content = answer.text if stream else answer.json()["choices"][0]["message"]["content"]
     assert TEXT.split()[-1] in content
@@ -232,11 +230,11 @@ def test_the_stand_in_answers_as_openai_does(settings: Any, stream: bool):
 
 
 @pytest.mark.usefixtures("llm")
-def test_the_answer_is_that_of_the_language_model(settings: Any):
+def test_ask_returns_the_response_of_the_llm(settings: Any):
     assert ask("Say anything.").strip() == TEXT
 
 
-def test_the_summary_comes_from_the_cache(client: Client, spec: Spec):
+def test_the_summary_is_cached(client: Client, spec: Spec):
     cache.clear()
 
     answers = [call(client, "GET", "/summary/", None).json() for _ in range(3)]
@@ -246,7 +244,7 @@ def test_the_summary_comes_from_the_cache(client: Client, spec: Spec):
 
 
 @pytest.mark.usefixtures("llm")
-def test_one_in_ten_executions_fails(client: Client, spec: Spec):
+def test_every_tenth_execution_fails(client: Client, spec: Spec):
     statuses = [execute(client, spec).status_code for _ in range(10)]
 
     assert statuses == [200] * 9 + [502]
@@ -256,9 +254,7 @@ def test_one_in_ten_executions_fails(client: Client, spec: Spec):
     assert sample_value("backend_errors_total", **labels) == 1
 
 
-def test_without_a_language_model_the_answer_says_what_to_set(
-    client: Client, spec: Spec, settings: Any
-):
+def test_without_an_llm_the_error_names_the_setting(client: Client, spec: Spec, settings: Any):
     settings.LLM_BASE_URL = ""
 
     response = execute(client, spec)
@@ -268,7 +264,7 @@ def test_without_a_language_model_the_answer_says_what_to_set(
     assert spec.status == "planned"
 
 
-def test_an_execution_can_be_left_to_a_worker(client: Client, spec: Spec, settings: Any):
+def test_a_spec_can_be_executed_in_a_worker(client: Client, spec: Spec, settings: Any):
     settings.LLM_BASE_URL = "http://127.0.0.1:9/v1"
 
     with mock.patch.object(tasks.execute_spec, "delay") as delay:
@@ -278,7 +274,7 @@ def test_an_execution_can_be_left_to_a_worker(client: Client, spec: Spec, settin
     assert (response.status_code, spec.status) == (202, "planned")
 
 
-def test_without_a_broker_the_answer_says_what_to_set(client: Client, spec: Spec, settings: Any):
+def test_without_a_broker_the_error_names_the_setting(client: Client, spec: Spec, settings: Any):
     settings.LLM_BASE_URL = "http://127.0.0.1:9/v1"
 
     with mock.patch.object(tasks.execute_spec, "delay", side_effect=OperationalError):
@@ -325,14 +321,14 @@ def test_beat_deletes_the_oldest_changes(spec: Spec):
 
 
 @pytest.mark.usefixtures("llm")
-def test_the_task_does_what_the_view_does(spec: Spec):
+def test_the_task_executes_a_spec(spec: Spec):
     tasks.execute_spec(str(spec.id))
 
     spec.refresh_from_db()
     assert (spec.status, spec.file_changes.count()) == ("done", 1)
 
 
-def test_a_task_without_an_answer_fails(spec: Spec, settings: Any):
+def test_a_task_without_a_response_fails(spec: Spec, settings: Any):
     settings.LLM_BASE_URL = "nowhere"
 
     with pytest.raises(ExecutionFailed):
@@ -343,14 +339,14 @@ def test_a_task_without_an_answer_fails(spec: Spec, settings: Any):
     llm_client.cache_clear()
 
 
-def test_the_socket_tells_missions_and_specs_by_status(spec: Spec):
+def test_the_websocket_sends_missions_and_specs_by_status(spec: Spec):
     numbers = json.loads(sockets.numbers())
 
     assert numbers == {"missions": 1, "specs": {"planned": 1}}
 
 
 async def talk(path: str, *messages: dict[str, Any]) -> list[Any]:
-    """Return what the example sends to a WebSocket client that sends these, and leaves."""
+    """Return the messages to a WebSocket client that sends ``messages`` and disconnects."""
     from tachikoma.asgi import application
 
     coming = iter([{"type": "websocket.connect"}, *messages, {"type": "websocket.disconnect"}])
@@ -367,7 +363,7 @@ async def talk(path: str, *messages: dict[str, Any]) -> list[Any]:
     return sent
 
 
-async def test_the_socket_answers_until_the_client_leaves():
+async def test_the_websocket_answers_until_the_client_disconnects():
     sent = await talk("/ws/missions/", {"type": "websocket.receive", "text": "now"})
 
     assert sent[0] == {"type": "websocket.accept"}
@@ -376,6 +372,6 @@ async def test_the_socket_answers_until_the_client_leaves():
     assert sample_value("ws_connections_current") == 0
 
 
-async def test_there_is_no_other_socket():
+async def test_other_websocket_paths_are_rejected():
     assert await talk("/ws/other/") == [{"type": "websocket.close"}]
     assert sample_value("ws_connections_total") == 0

@@ -13,7 +13,7 @@ import pkgutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import CodeType, FrameType
 from typing import Any
 from unittest import mock
@@ -70,6 +70,9 @@ STAND_AROUND_THE_APP = {
     "cache.calls:Get.result_for_caller",
     "cache.lookups:_start",
     "cache.lookups:_finish",
+    "cache.lookups:call",
+    "cache.lookups:get",
+    "cache.lookups:is_simple",
     "http.measurement:Measurement.complete",
     "http.measurement:Measurement.end",
     "http.measurement:Measurement.follow",
@@ -87,20 +90,20 @@ STAND_AROUND_THE_APP = {
     "http.streams:as_bytes",
     "llm.tokens:Tokens.__init__",
     "recording.subclasses:alike",
-    "backends.transports:Backend.attempt",
-    "backends.transports:MeasuredCall.__call__",
-    "backends.transports:MeasuredCall.__init__",
-    "backends.transports:InnerMethod.__get__",
-    "backends.transports:Method.__get__",
-    "backends.transports:Sender.__init__",
-    "backends.transports:Sender.handle_request",
-    "backends.transports:Sending.__init__",
-    "backends.transports:Sending._leave",
-    "backends.transports:Sending.answer",
-    "backends.transports:Sending.discard",
-    "backends.transports:Sending.fail",
-    "backends.transports:Sending.start",
-    "backends.transports:_follow",
+    "backends.backend:Backend.attempt",
+    "backends.object_proxies:MeasuredCall.__call__",
+    "backends.object_proxies:MeasuredCall.__init__",
+    "backends.object_proxies:InnerMethod.__get__",
+    "backends.object_proxies:Method.__get__",
+    "backends.client_classes:RequestTransport.__init__",
+    "backends.client_classes:RequestTransport.handle_request",
+    "backends.transports:TransportCall.__init__",
+    "backends.transports:TransportCall._leave",
+    "backends.transports:TransportCall.answer",
+    "backends.transports:TransportCall.discard",
+    "backends.transports:TransportCall.fail",
+    "backends.transports:TransportCall.start",
+    "backends.bodies:follow_httpx",
 }
 REJECT_SCRAPES = (
     "page.access:",
@@ -297,11 +300,27 @@ def raise_instead(name: str) -> Callable[..., Any]:
     return raising
 
 
-def replaced(owner: Any, name: str) -> Any:
+@contextmanager
+def replaced(owner: Any, name: str) -> Iterator[None]:
+    """Replace a function, also in the modules of its folder that import it by name."""
     raising = raise_instead(name)
-    return mock.patch.object(
-        owner, name, property(raising) if isinstance(vars(owner)[name], property) else raising
-    )
+    original = vars(owner)[name]
+    with ExitStack() as stack:
+        if isinstance(original, property):
+            stack.enter_context(mock.patch.object(owner, name, property(raising)))
+        else:
+            for holder in (owner, *_importers(original, name)):
+                stack.enter_context(mock.patch.object(holder, name, raising))
+        yield
+
+
+def _importers(function: Any, name: str) -> list[Any]:
+    """Return the modules of the function's own folder that import it by name."""
+    folder = function.__module__.rpartition(".")[0]
+    if folder == tachikoma_metrics.__name__:
+        return []
+    modules = [module for key, module in sys.modules.items() if key.startswith(f"{folder}.")]
+    return [module for module in modules if vars(module).get(name) is function]
 
 
 @pytest.mark.parametrize(("owner", "name"), list(functions()))

@@ -174,8 +174,8 @@ def serve_files(get_response: Any) -> Any:
     return middleware
 
 
-def refuse(get_response: Any) -> Any:
-    """Make a middleware that answers instead of the view."""
+def reject(get_response: Any) -> Any:
+    """Make a middleware that responds instead of the view."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         return HttpResponse("closed", status=503)

@@ -1,3 +1,3 @@
-"""What runs in processes of its own, one variant in each, and answers with figures."""
+"""The modules that run in separate processes, one variant in each, and measure."""
 
 from __future__ import annotations

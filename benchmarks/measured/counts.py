@@ -1,4 +1,4 @@
-"""What a refresh of business counts takes, and a page that shows them."""
+"""Duration of a refresh of business metrics, and of a scrape that reads them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks.measured.answering import answer
+from benchmarks.measured.commands import run_commands
 from benchmarks.project.start import start
 from benchmarks.rounds import Figures
 
 
 def fill(rows: int) -> Figures:
-    """Make the tables anew, with so many missions."""
+    """Create the tables, with ``rows`` missions."""
     from benchmarks.project.models import Mission
 
     call_command("migrate", "tachikoma_metrics", verbosity=0)
@@ -33,7 +33,7 @@ def fill(rows: int) -> Figures:
 
 
 def measure(repeats: int) -> Figures:
-    """Return seconds by the clock, and the number of queries that count."""
+    """Return the elapsed seconds, and the number of counting queries."""
     from tachikoma_metrics import METRICS
     from tachikoma_metrics.business import refresh
 
@@ -42,20 +42,20 @@ def measure(repeats: int) -> Figures:
         refresh()
     counting = [query for query in captured.captured_queries if "project_mission" in query["sql"]]
     if "missions{" not in METRICS.encode():
-        raise RuntimeError("The counts are not on the page.")
+        raise RuntimeError("The metrics endpoint lacks the business metrics.")
 
-    def page() -> None:
-        # As if some time had passed: the snapshot is read again.
+    def scrape() -> None:
+        # The next scrape reads the snapshot again.
         METRICS.reset()
         METRICS.encode()
 
     return {
         "queries": len(counting),
         "refresh": min(timeit.repeat(refresh, number=1, repeat=repeats)),
-        "page": min(timeit.repeat(page, number=1, repeat=3 * repeats)),
+        "scrape": min(timeit.repeat(scrape, number=1, repeat=3 * repeats)),
     }
 
 
 if __name__ == "__main__":
     start(with_backends=True)
-    answer({"fill": fill, "measure": measure})
+    run_commands({"fill": fill, "measure": measure})

@@ -1,4 +1,4 @@
-"""What a user's own metrics cost each time they are changed."""
+"""Cost of changing a custom metric."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable
 
 from prometheus_client import Counter, Histogram
 
-from benchmarks.measured.answering import answer
+from benchmarks.measured.commands import run_commands
 from benchmarks.measured.timing import stay_on_one_cpu
-from benchmarks.peers import require_files
 from benchmarks.project.start import start
 from benchmarks.rounds import Figures
+from benchmarks.variants import require_files
 
 
 def measure(repeats: int, number: int) -> Figures:
-    """Return the seconds of CPU that one change takes, by what is changed."""
+    """Return the CPU seconds of one change, by metric."""
     purchases = Counter("purchases", "Purchases.")
     visits = Counter("visits", "Visits.", ["plan", "region"]).labels("pro", "eu")
     waits = Histogram("waits", "Waits.")
@@ -37,4 +37,4 @@ def measure(repeats: int, number: int) -> Figures:
 if __name__ == "__main__":
     stay_on_one_cpu()
     start()
-    answer({"measure": measure})
+    run_commands({"measure": measure})

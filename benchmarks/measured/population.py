@@ -1,4 +1,4 @@
-"""Processes that have written what a scrape collects, and stay while it is measured."""
+"""Processes that write the values of a scrape, and stay alive while it is measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multiprocessing.synchronize import Barrier, Lock
 
 from prometheus_client import Counter, Histogram
 
-from benchmarks.measured.answering import answer
+from benchmarks.measured.commands import run_commands
 from benchmarks.project.start import start
 from benchmarks.rounds import Figures
 
@@ -18,8 +18,8 @@ _BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LABELS = ("method", "path", "status")
 _FAMILIES = 5
 _STATUSES = ("200", "201", "304", "404", "500")
-# Nobody waits longer than this for a process that is gone.
-_SECONDS_OF_PATIENCE = 600
+# A process may have died.
+_TIMEOUT_SECONDS = 600
 
 Change = Callable[[], None]
 Metrics = tuple[list[Counter], list[Histogram]]
@@ -35,7 +35,7 @@ def families() -> Metrics:
 
 
 def changes(label_sets: int, counters: list[Counter], histograms: list[Histogram]) -> list[Change]:
-    """Return what changes so many label sets, half of them of histograms."""
+    """Return functions that change ``label_sets`` label sets, half of them of histograms."""
     return [
         change
         for n in range(label_sets // 2)
@@ -52,7 +52,7 @@ def _counting(counter: Counter, number: int) -> Change:
 
 def _observing(histogram: Histogram, number: int) -> Change:
     child = histogram.labels(*_label_values(number))
-    # A sum of powers of two is exact, in whichever order they are added.
+    # A sum of powers of two is exact in any order.
     seconds = 2.0 ** (number % 12 - 8)
     return lambda: child.observe(seconds)
 
@@ -63,14 +63,14 @@ def _label_values(number: int) -> tuple[str, str, str]:
 
 
 class Population:
-    """Writers, which write once each time they are told to."""
+    """Writer processes, which write once for each command."""
 
     def __init__(self, processes: int, label_sets: int) -> None:
         context = multiprocessing.get_context("fork")
         self._barrier = context.Barrier(processes + 1)
         metrics = families()
-        # One at a time, as the workers of a server come: which of them finds its file
-        # when a hundred look for theirs at once is another question.
+        # One at a time, like the workers of a server; a hundred simultaneous starts are
+        # not measured here.
         turn = context.Lock()
         self._writers: list[ForkProcess] = [
             context.Process(
@@ -82,9 +82,9 @@ class Population:
             writer.start()
 
     def write(self) -> Figures:
-        """Have every label set changed once by every writer."""
+        """Change every label set once in every writer."""
         for _ in ("go", "done"):
-            self._barrier.wait(_SECONDS_OF_PATIENCE)
+            self._barrier.wait(_TIMEOUT_SECONDS)
         return {"writers": len(self._writers)}
 
     def end(self) -> None:
@@ -98,21 +98,21 @@ class Population:
 def _write(barrier: Barrier, turn: Lock, label_sets: int, metrics: Metrics) -> None:
     with turn:
         Counter("bench_writers", "Processes that write.").inc()
-    made: list[Change] = []
+    prepared: list[Change] = []
     while True:
-        barrier.wait(_SECONDS_OF_PATIENCE)
-        made = made or changes(label_sets, *metrics)
-        for change in made:
+        barrier.wait(_TIMEOUT_SECONDS)
+        prepared = prepared or changes(label_sets, *metrics)
+        for change in prepared:
             change()
-        barrier.wait(_SECONDS_OF_PATIENCE)
+        barrier.wait(_TIMEOUT_SECONDS)
 
 
 def main(processes: int, label_sets: int) -> None:
-    """Keep a population until standard input ends."""
+    """Run a population until standard input ends."""
     start()
     population = Population(processes, label_sets)
     try:
-        answer({"write": population.write})
+        run_commands({"write": population.write})
     finally:
         population.end()
 

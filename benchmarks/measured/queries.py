@@ -1,4 +1,4 @@
-"""What a database query costs more because one peer counts it."""
+"""Overhead per database query of one variant."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager
 
 from django.db import connections
 
-from benchmarks import peers
-from benchmarks.measured.answering import answer
-from benchmarks.measured.pages import require_counted
+from benchmarks import variants
+from benchmarks.measured.commands import run_commands
+from benchmarks.measured.expositions import require_counted
 from benchmarks.measured.timing import (
     Prepare,
     Work,
     added,
-    added_beside_waiting,
+    added_while_waiting,
     clock_seconds,
     stay_on_one_cpu,
 )
@@ -24,40 +24,40 @@ from benchmarks.rounds import Figures
 Queries = Callable[[str, int], Prepare]
 
 _COUNTED_AS = {
-    peers.OURS: "db_queries_total",
-    peers.DJANGO_PROMETHEUS: "django_db_execute_total",
-    peers.OPENTELEMETRY: "db_client_operation_duration_seconds_count",
+    variants.TACHIKOMA: "db_queries_total",
+    variants.DJANGO_PROMETHEUS: "django_db_execute_total",
+    variants.OPENTELEMETRY: "db_client_operation_duration_seconds_count",
 }
 
 
 def measure(repeats: int) -> Figures:
-    """Return the seconds of CPU that a query of SQLite costs more, by how it is asked."""
+    """Return the added CPU seconds of a query to SQLite, by API."""
     _connect("bare", "default")
     for alias in ("bare", "default"):
-        _make_a_row(alias)
+        _create_row(alias)
     figures = {
         "cursor": _added(selects, 100, repeats),
         "orm": _added(gets, 30, repeats),
     }
-    peers.require_files()
+    variants.require_files()
     return figures
 
 
 def measure_postgresql(repeats: int) -> Figures:
-    """Return what a query of PostgreSQL costs more, and what it takes without metrics."""
+    """Return the added CPU seconds of a PostgreSQL query, and its elapsed time without metrics."""
     _connect("bare_postgresql", "postgresql")
-    _share_a_server("bare_postgresql", "postgresql")
-    # So few at a time that the two of a pair are close to each other.
+    _share_server_process("bare_postgresql", "postgresql")
+    # Few queries at a time, so that the two measurements of a pair are close in time.
     number, repeats = 5, 4 * repeats
     bare, measured = (selects_of_psycopg(a, number) for a in ("bare_postgresql", "postgresql"))
     with _require_counted(number, repeats):
-        more = added_beside_waiting(bare, measured, repeats) / number
+        more = added_while_waiting(bare, measured, repeats) / number
     clock = clock_seconds(bare, repeats) / number
     return {"postgresql": more, "clock": clock, "share": more / clock}
 
 
 def selects(alias: str, number: int) -> Prepare:
-    """Return work that asks a database for a constant, with a cursor of Django."""
+    """Return work that selects a constant with a cursor of Django."""
     connection = connections[alias]
 
     def work() -> None:
@@ -70,7 +70,7 @@ def selects(alias: str, number: int) -> Prepare:
 
 
 def selects_of_psycopg(alias: str, number: int) -> Prepare:
-    """Return such work for a connection of psycopg, with the cursors of ``alias``."""
+    """Return the same work for a connection of psycopg, with the cursors of ``alias``."""
     prepare, connection = selects(alias, number), connections[alias]
     cursors = connection.get_connection_params()["cursor_factory"]
 
@@ -82,7 +82,7 @@ def selects_of_psycopg(alias: str, number: int) -> Prepare:
 
 
 def gets(alias: str, number: int) -> Prepare:
-    """Return work that asks a database for an object."""
+    """Return work that fetches an object with the ORM."""
     from benchmarks.project.models import Mission
 
     missions = Mission.objects.using(alias)
@@ -100,29 +100,29 @@ def _added(queries: Queries, number: int, repeats: int) -> float:
 
 
 def _require_counted(number: int, repeats: int) -> AbstractContextManager[None]:
-    # Once before the clock starts, and only where it is measured.
-    return require_counted((1 + repeats) * number, _COUNTED_AS[peers.current()])
+    # One repeat is a warm-up; only the instrumented connection is counted.
+    return require_counted((1 + repeats) * number, _COUNTED_AS[variants.current()])
 
 
 def _connect(bare: str, measured: str) -> None:
     for alias in (bare, measured):
         connections[alias].ensure_connection()
-    # Ours has come to both.
-    connections[bare].execute_wrappers.clear()
-    if peers.current() is peers.OPENTELEMETRY:
+    # tachikoma_metrics has instrumented both connections.
+    connections[bare].execute_wrappers = []
+    if variants.current() is variants.OPENTELEMETRY:
         from benchmarks.project.opentelemetry import instrument_connection
 
         instrument_connection(connections[measured])
 
 
-def _share_a_server(bare: str, measured: str) -> None:
-    # Each connection has a server process, and what it costs to wait for one depends on
-    # where that runs: more than what is to be told apart.
+def _share_server_process(bare: str, measured: str) -> None:
+    # Each connection has a server process, and the cost of waiting depends on the CPU of that
+    # process, by more than the overhead.
     connections[bare].close()
     connections[bare].connection = connections[measured].connection
 
 
-def _make_a_row(alias: str) -> None:
+def _create_row(alias: str) -> None:
     from benchmarks.project.models import Mission
 
     with connections[alias].schema_editor() as editor:
@@ -133,4 +133,4 @@ def _make_a_row(alias: str) -> None:
 if __name__ == "__main__":
     stay_on_one_cpu()
     start(with_backends=True)
-    answer({"measure": measure, "measure_postgresql": measure_postgresql})
+    run_commands({"measure": measure, "measure_postgresql": measure_postgresql})

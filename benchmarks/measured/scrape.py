@@ -1,4 +1,4 @@
-"""What making the page takes that a scraper is given."""
+"""Cost of a scrape of one variant."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ import time
 
 from prometheus_client import Counter
 
-from benchmarks.measured.answering import answer
-from benchmarks.measured.pages import page_maker, samples
+from benchmarks.measured.commands import run_commands
+from benchmarks.measured.expositions import encoder, samples
 from benchmarks.measured.timing import stay_on_one_cpu
 from benchmarks.project.start import start
 from benchmarks.rounds import Figures
 
 
 def scrape() -> Figures:
-    """Return the seconds that one page takes."""
+    """Return the CPU seconds and elapsed seconds of one scrape."""
     cpu, clock = time.process_time(), time.perf_counter()
-    page = _make_page()
+    exposition = _encode()
     return {
         "cpu": time.process_time() - cpu,
         "clock": time.perf_counter() - clock,
-        "bytes": len(page),
+        "bytes": len(exposition),
     }
 
 
 def grow() -> Figures:
-    """Make one more label set in this process, as a route does that is first asked for."""
-    # A process that goes on with what another left has the label sets of that one.
+    """Add a label set in this process, as the first request to a route does."""
+    # A process that takes over a file has the label sets of the previous process.
     _growing.labels(f"{os.getpid()}-{next(_numbers)}").inc()
     return {}
 
 
 def totals() -> Figures:
-    """Return the samples that the population wrote, as the page has them."""
+    """Return the samples of the population in the response."""
     return {
         f"{sample.name}{sorted(sample.labels.items())}": sample.value
-        for sample in samples(_make_page())
+        for sample in samples(_encode())
         if sample.name.startswith("bench_")
     }
 
@@ -45,7 +45,7 @@ def totals() -> Figures:
 if __name__ == "__main__":
     stay_on_one_cpu()
     start()
-    _make_page = page_maker()
-    _growing = Counter("growing", "Label sets that come later.", ["number"])
+    _encode = encoder()
+    _growing = Counter("growing", "Label sets that are added later.", ["number"])
     _numbers = itertools.count()
-    answer({"grow": grow, "scrape": scrape, "totals": totals})
+    run_commands({"grow": grow, "scrape": scrape, "totals": totals})

@@ -1,4 +1,4 @@
-"""A view behind middleware: called directly, and by Django's two handlers."""
+"""A view with middleware: called directly, and by Django's two handlers."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _HEADERS = {
 def direct(paths: Sequence[str], requests: int) -> Prepare:
     """Return work that calls the middleware around a view, and nothing else of Django.
 
-    The requests are made, and their routes found, before the clock starts.
+    The requests are created and their routes resolved before the measurement.
     """
     handle = _chain(paths)
 
     def prepare() -> Work:
         ready = [_request() for _ in range(requests)]
-        # A deque of no length lets go of each response at once, as a server does.
+        # A deque of length zero frees each response immediately, as a server does.
         return lambda: deque(map(handle, ready), maxlen=0)
 
     return prepare
@@ -52,7 +52,7 @@ def direct_async(loop: asyncio.AbstractEventLoop, paths: Sequence[str], requests
     handle = _async_chain(paths)
 
     async def drive(ready: list[HttpRequest]) -> None:
-        # The handler has one for each request, and with it a new thread.
+        # Django's handler creates one for each request, with a new thread.
         async with ThreadSensitiveContext():
             for request in ready:
                 await handle(request)
@@ -65,7 +65,7 @@ def direct_async(loop: asyncio.AbstractEventLoop, paths: Sequence[str], requests
 
 
 def wsgi(paths: Sequence[str], requests: int) -> Prepare:
-    """Return work that has Django's WSGI handler answer requests."""
+    """Return work that processes requests with Django's WSGI handler."""
     settings.MIDDLEWARE = list(paths)
     handler: Any = WSGIHandler()
     environ = _environ()
@@ -80,16 +80,16 @@ def wsgi(paths: Sequence[str], requests: int) -> Prepare:
 
 
 def asgi(loop: asyncio.AbstractEventLoop, paths: Sequence[str], requests: int) -> Prepare:
-    """Return work that has Django's ASGI handler answer requests, one after the other.
+    """Return work that processes requests with Django's ASGI handler, one after the other.
 
-    It begins with the request and ends with the response: around that, the handler moves to
-    a thread and back, which is the same for all and ten times what is to be told apart.
+    It begins with the creation of the request and ends with the response: before and after that,
+    the handler switches threads, which is the same for all variants and ten times the overhead.
     """
     settings.MIDDLEWARE = list(paths)
     handler: Any = ASGIHandler()
 
     async def drive() -> None:
-        # The handler has one for each request, and with it a new thread.
+        # Django's handler creates one for each request, with a new thread.
         async with ThreadSensitiveContext():
             for _ in range(requests):
                 request, _ = handler.create_request(_scope(), io.BytesIO(_BODY))
@@ -103,7 +103,7 @@ def asgi(loop: asyncio.AbstractEventLoop, paths: Sequence[str], requests: int) -
 def _chain(paths: Sequence[str]) -> Callable[[HttpRequest], HttpResponseBase]:
     hooks: list[Callable[..., Any]] = []
 
-    # Django's handler calls the view and, before it, the hooks that middleware has.
+    # Django's handler calls the hooks of the middleware, then the view.
     def handle(request: HttpRequest) -> HttpResponseBase:
         match: Any = request.resolver_match
         for hook in hooks:
@@ -132,7 +132,7 @@ def _async_chain(paths: Sequence[str]) -> Callable[[HttpRequest], Awaitable[Http
     outermost: Any = handle
     for path in reversed(paths):
         middleware = import_string(path)
-        # As Django's handler does with what is not async, and with hooks.
+        # Django's handler adapts sync middleware and its hooks in the same way.
         if getattr(middleware, "async_capable", False):
             outermost = middleware(outermost)
         else:
@@ -190,4 +190,4 @@ def _scope() -> dict[str, Any]:
 
 def _require_ok(status: int) -> None:
     if status != 200:
-        raise RuntimeError(f"The view was not reached: {status}")
+        raise RuntimeError(f"Unexpected status: {status}")

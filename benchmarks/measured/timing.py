@@ -1,4 +1,4 @@
-"""Seconds of CPU, of all threads of this process."""
+"""Measurements of CPU time, of all threads of this process."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Prepare = Callable[[], Work]
 
 
 def stay_on_one_cpu() -> None:
-    """Keep this process where it is: moving, and waking a thread elsewhere, is noise."""
+    """Pin this process to one CPU: migration between CPUs adds noise."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def cpu_seconds(prepare: Prepare) -> float:
-    """Return what the prepared work takes, with garbage collection as Python has it."""
+    """Return the CPU seconds of the prepared work, with garbage collection enabled."""
     return _seconds(prepare, time.process_time)
 
 
@@ -31,33 +31,33 @@ def _seconds(prepare: Prepare, timer: Callable[[], float]) -> float:
 
 
 def added(bare: Prepare, measured: Prepare, repeats: int) -> float:
-    """Return what ``measured`` takes longer than ``bare``.
+    """Return the CPU seconds that ``measured`` adds to ``bare``.
 
-    The two by turns, in one process, so that both meet the same machine; the least of
-    each, for whatever disturbs a measurement only adds to it.
+    Both alternate in one process, under the same conditions. The minimum of each is used, because
+    a disturbance only adds to it.
     """
-    pairs = _by_turns(bare, measured, repeats)
+    pairs = _alternate(bare, measured, repeats)
     return min(pair[1] for pair in pairs) - min(pair[0] for pair in pairs)
 
 
-def added_beside_waiting(bare: Prepare, measured: Prepare, repeats: int) -> float:
-    """Return what ``measured`` takes longer than ``bare``, both of which wait for a server.
+def added_while_waiting(bare: Prepare, measured: Prepare, repeats: int) -> float:
+    """Return the CPU seconds that ``measured`` adds to ``bare``, both of which wait for a server.
 
-    That makes them dearer or cheaper for a while, by the CPU on which the server runs: the
-    median of pairs, each of which met the same.
+    The CPU of the server's process changes the cost of waiting for a while. The median of pairs is
+    used, whose two measurements have the same conditions.
     """
-    pairs = _by_turns(bare, measured, repeats)
+    pairs = _alternate(bare, measured, repeats)
     return statistics.median(pair[1] - pair[0] for pair in pairs)
 
 
-def _by_turns(bare: Prepare, measured: Prepare, repeats: int) -> list[tuple[float, float]]:
+def _alternate(bare: Prepare, measured: Prepare, repeats: int) -> list[tuple[float, float]]:
     for prepare in (bare, measured):
         prepare()()
-    # What is there by now stays, and need not be looked through before each repeat.
+    # gc.collect() before each repeat then skips the existing objects.
     gc.freeze()
     return [(cpu_seconds(bare), cpu_seconds(measured)) for _ in range(repeats)]
 
 
 def clock_seconds(prepare: Prepare, repeats: int) -> float:
-    """Return what the prepared work takes by the clock, the median."""
+    """Return the median of the elapsed seconds of the prepared work."""
     return statistics.median(_seconds(prepare, time.perf_counter) for _ in range(repeats))

@@ -1,4 +1,4 @@
-"""What a WebSocket message costs more because it is counted."""
+"""Overhead per WebSocket message."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from django.test import override_settings
 
-from benchmarks.measured.answering import answer
-from benchmarks.measured.pages import require_counted
+from benchmarks.measured.commands import run_commands
+from benchmarks.measured.expositions import require_counted
 from benchmarks.measured.timing import Prepare, Work, added, cpu_seconds, stay_on_one_cpu
 from benchmarks.project.start import start
 from benchmarks.rounds import Figures
@@ -26,7 +26,7 @@ App = Callable[[Any, Any, Any], Awaitable[Any]]
 
 
 def measure(messages: int, repeats: int) -> Figures:
-    """Return the seconds of CPU of a message, and how many it takes more, by the settings."""
+    """Return the CPU seconds of a message, and the added ones, by settings."""
     from django.conf import settings
 
     from tachikoma_metrics.asgi import WebSocketMetricsMiddleware
@@ -43,14 +43,14 @@ def measure(messages: int, repeats: int) -> Figures:
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Send back what comes."""
+    """Send each message back."""
     await send(_ACCEPT)
     while (message := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": message["text"]})
 
 
 def conversations(app: App, messages: int) -> Prepare:
-    """Return work that receives and sends so many messages in all."""
+    """Return work that receives and sends ``messages`` messages in total."""
 
     def prepare() -> Work:
         incoming = iter([_MESSAGE] * (messages // 2))
@@ -72,4 +72,4 @@ def conversations(app: App, messages: int) -> Prepare:
 if __name__ == "__main__":
     stay_on_one_cpu()
     start()
-    answer({"measure": measure})
+    run_commands({"measure": measure})

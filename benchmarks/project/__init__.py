@@ -1,3 +1,3 @@
-"""The Django project that is measured: a few routes, and as little else as possible."""
+"""The measured Django project: a few routes, and nothing else."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A table to ask."""
+"""A table for the queries."""
 
 from __future__ import annotations
 

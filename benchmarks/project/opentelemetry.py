@@ -1,4 +1,4 @@
-"""OpenTelemetry's instrumentation of Django and of databases, for metrics alone."""
+"""OpenTelemetry's instrumentation of Django and of databases, for metrics only."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from opentelemetry.sdk.metrics import MeterProvider
 
 
 def instrument() -> None:
-    """Have requests measured; without a tracer provider, no trace is recorded."""
-    # Its stable conventions, which also cost less than those it has unless told.
-    # Of databases, nothing is measured by any other.
+    """Instrument requests; without a tracer provider, no trace is recorded."""
+    # The stable conventions cost less than the default ones, and only they include databases.
     os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "http,database"
     set_meter_provider(MeterProvider(metric_readers=[PrometheusMetricReader()]))
     DjangoInstrumentor().instrument()
 
 
 def instrument_connection(connection: BaseDatabaseWrapper) -> None:
-    """Have the queries of one open connection measured.
+    """Instrument the queries of one open connection.
 
-    The instrumentation of a driver does this to each connection that the driver makes.
+    The instrumentation of a driver does this for each new connection.
     """
     connection.connection = dbapi.instrument_connection(
         __name__, connection.connection, connection.vendor

@@ -1,14 +1,16 @@
-"""Settings of a project with nothing but the peer in it."""
+"""Settings of a project that contains only the variant."""
 
 from __future__ import annotations
 
 import os
 
-from benchmarks import peers
+from benchmarks import variants
 
-SECRET_KEY = "it guards nothing"
+SECRET_KEY = "not-secret"
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "benchmarks.project.urls"
-INSTALLED_APPS = list(peers.current().apps)
-MIDDLEWARE = list(peers.current().middleware)
-TACHIKOMA_METRICS: dict[str, object] = {"STORE_DIR": os.environ.get(peers.OURS.folder_variable)}
+INSTALLED_APPS = list(variants.current().apps)
+MIDDLEWARE = list(variants.current().middleware)
+TACHIKOMA_METRICS: dict[str, object] = {
+    "STORE_DIR": os.environ.get(variants.TACHIKOMA.folder_variable)
+}

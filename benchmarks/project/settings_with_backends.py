@@ -1,16 +1,16 @@
-"""Settings of the project with a model, databases and caches, of which the other has none."""
+"""Settings of the project with a model, databases and caches."""
 
 from __future__ import annotations
 
 import os
 
-from benchmarks import peers
+from benchmarks import variants
 from benchmarks.project.settings import *  # noqa: F403
 from benchmarks.project.settings import TACHIKOMA_METRICS
 
-INSTALLED_APPS = ["benchmarks.project", *peers.current().apps]
+INSTALLED_APPS = ["benchmarks.project", *variants.current().apps]
 
-_backends = peers.current().backends
+_backends = variants.current().backends
 _SQLITE = {"NAME": ":memory:"}
 _POSTGRESQL: dict[str, object] = {
     "HOST": "127.0.0.1",
@@ -20,9 +20,9 @@ _POSTGRESQL: dict[str, object] = {
 }
 DATABASES: dict[str, dict[str, object]] = {
     "default": {"ENGINE": _backends.sqlite, **_SQLITE},
-    "bare": {"ENGINE": peers.NONE.backends.sqlite, **_SQLITE},
+    "bare": {"ENGINE": variants.NONE.backends.sqlite, **_SQLITE},
     "postgresql": {"ENGINE": _backends.postgresql, **_POSTGRESQL},
-    "bare_postgresql": {"ENGINE": peers.NONE.backends.postgresql, **_POSTGRESQL},
+    "bare_postgresql": {"ENGINE": variants.NONE.backends.postgresql, **_POSTGRESQL},
 }
 if "BENCHMARK_DATABASE" in os.environ:
     DATABASES = {"default": {**DATABASES["postgresql"], "NAME": os.environ["BENCHMARK_DATABASE"]}}

@@ -1,4 +1,4 @@
-"""Start Django in a process that is measured."""
+"""Starts Django in a measuring process."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import os
 import django
 from django.conf import settings
 
-from benchmarks import peers
+from benchmarks import variants
 
 
 def start(*, with_backends: bool = False) -> None:
-    """Set up Django with the peer this process was started for."""
+    """Set up Django with the variant of this process."""
     if with_backends:
         os.environ["DJANGO_SETTINGS_MODULE"] += "_with_backends"
     django.setup()
-    if peers.current() is peers.OPENTELEMETRY:
+    if variants.current() is variants.OPENTELEMETRY:
         from benchmarks.project.opentelemetry import instrument
 
         instrument()
-        # The instrumentation has put its middleware into the settings a second time.
-        settings.MIDDLEWARE = list(peers.current().middleware)
+        # The instrumentation has added its middleware to the settings a second time.
+        settings.MIDDLEWARE = list(variants.current().middleware)

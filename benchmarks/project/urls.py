@@ -1,4 +1,4 @@
-"""Routes as an API has them."""
+"""Routes of an API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views that cost next to nothing."""
+"""Views that use almost no CPU."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _BODY = b'{"mission": {"id": 41, "title": "Find the puppet master"}}'
 
 
 def mission(request: HttpRequest, number: int = 0) -> HttpResponse:
-    """Answer with a few bytes."""
+    """Return a few bytes."""
     return HttpResponse(_BODY, content_type="application/json")
 
 
 async def async_mission(request: HttpRequest, number: int = 0) -> HttpResponse:
-    """Answer with a few bytes."""
+    """Return a few bytes."""
     return HttpResponse(_BODY, content_type="application/json")

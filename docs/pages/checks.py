@@ -1,28 +1,30 @@
-"""The reference of system checks, from the docstrings of what finds the faults."""
+"""The reference of system checks: the messages they report, each with its cause and its fix."""
 
 from __future__ import annotations
 
 import inspect
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.core.checks.registry import registry
 
 from pages import markdown
+from pages.mistakes import MISTAKES, message
 from tachikoma_metrics import conf
+from tachikoma_metrics.conf import invalid
 
-_WHAT_HOLDS = re.compile(r"([EW][0-9]{3}): (.*)", re.DOTALL)
+_CAUSE = re.compile(r"([EW][0-9]{3}): (.*)", re.DOTALL)
+_EXAMPLE = " Example: "
 
 INTRODUCTION = """\
-`manage.py check` says what is not as it should be, and what to do; so do `runserver`, `migrate`
-and `test` before they begin. An error (`E`) stops them, a warning (`W`) does not. Servers such as
-gunicorn run no checks: run `manage.py check` before you start them. Each sentence here says what
-has to hold."""
+`manage.py check` reports configuration problems; so do `runserver`, `migrate` and `test` before
+they begin. An error (`E`) stops them, a warning (`W`) does not. Servers such as gunicorn run no
+checks: run `manage.py check` before you start them. The messages below are those for a wrong
+example."""
 
 SILENCING = """\
-A warning that you have thought about is silenced with its whole name:
+To silence a check, list its complete name:
 
 ```python
 SILENCED_SYSTEM_CHECKS = ["tachikoma_metrics.W002"]
@@ -31,50 +33,54 @@ SILENCED_SYSTEM_CHECKS = ["tachikoma_metrics.W002"]
 
 def page() -> str:
     """Return the reference of all checks."""
-    held = what_holds()
     return markdown.page(
         "# Checks",
         markdown.NOTICE,
         INTRODUCTION,
         SILENCING,
         "## Errors",
-        *sections(id for id in held if id[0] == "E"),
+        *_sections(id for id in MISTAKES if id[0] == "E"),
         "## Warnings",
-        *sections(id for id in held if id[0] == "W"),
+        *_sections(id for id in MISTAKES if id[0] == "W"),
     )
 
 
-def sections(ids: Iterator[str]) -> Iterator[str]:
-    """Yield a section for each id."""
-    held = what_holds()
+def _sections(ids: Iterable[str]) -> Iterator[str]:
+    found = causes()
     for id in ids:
+        reported = message(id)
         yield f"### {id}"
-        yield held[id]
+        yield f"```text\n{reported.msg}\n```"
+        yield markdown.bullets((f"Cause: {found[id]}", f"Fix: {_fix(reported.hint or '')}"))
 
 
-def what_holds() -> dict[str, str]:
-    """Return what has to hold, by the id of who says that it does not."""
-    held = {**_of_settings(), **dict(_of_docstrings())}
-    return dict(sorted(held.items()))
+def _fix(hint: str) -> str:
+    """Return a hint in which the example is code."""
+    prose, mark, example = f" {hint}".partition(_EXAMPLE)
+    return f"{prose} {mark.strip()} `{example}`".strip() if mark else hint
+
+
+def causes() -> dict[str, str]:
+    """Return the cause of each message, by its id."""
+    return {**_of_settings(), **dict(_of_docstrings())}
 
 
 def _of_docstrings() -> Iterator[tuple[str, str]]:
-    # Django imports the checks, once the apps are loaded.
-    for module in (conf, sys.modules["tachikoma_metrics.checks"]):
-        for function in vars(module).values():
-            found = _WHAT_HOLDS.fullmatch(inspect.getdoc(function) or "")
-            if inspect.isfunction(function) and found:
-                yield found[1], markdown.sentence(found[2]) + _condition(function)
+    checks = registry.get_checks(include_deployment_checks=True)
+    functions = [*checks, *vars(invalid).values()]
+    for function in functions:
+        found = _CAUSE.fullmatch(inspect.getdoc(function) or "")
+        if inspect.isfunction(function) and found:
+            yield found[1], markdown.sentence(found[2]) + _condition(function)
 
 
 def _condition(function: Callable[..., Any]) -> str:
     is_for_deployment = function in registry.deployment_checks
-    return " Only `manage.py check --deploy` looks." if is_for_deployment else ""
+    return " Only `manage.py check --deploy` checks this." if is_for_deployment else ""
 
 
 def _of_settings() -> dict[str, str]:
     return {
-        setting.id: f"[`{key}`](settings.md#{key.lower()}) should be {setting.rule.expectation}. "
-        f"{setting.rule.hint}"
+        setting.id: f"[`{key}`](settings.md#{key.lower()}) is not {setting.rule.expectation}."
         for key, setting in conf.SETTINGS.items()
     }

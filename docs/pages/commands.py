@@ -11,6 +11,7 @@ from django.core.management.base import DjangoHelpFormatter
 
 import tachikoma_metrics
 from pages import markdown
+from tachikoma_metrics import doctor
 
 PACKAGE = tachikoma_metrics.__name__
 
@@ -20,8 +21,8 @@ def page() -> str:
     return markdown.page(
         "# Commands",
         markdown.NOTICE,
-        "The management commands of the app, with their options. Beside these, each has those "
-        "that all of Django's commands have, such as `--settings` and `--verbosity`.",
+        "The management commands of the app, with their options. Each also has the options of all "
+        "Django commands, such as `--settings` and `--verbosity`.",
         *(part for name in names() for part in section(name)),
     )
 
@@ -41,19 +42,22 @@ def section(name: str) -> Iterator[str]:
     yield f"```text\n{usage(name, actions)}\n```"
     if actions:
         yield markdown.bullets(option(action) for action in actions)
+    if name == "metrics_doctor":
+        yield "The `check` of a finding is one of:"
+        yield markdown.bullets(f"`{slug}`: {about}" for slug, about in doctor.CHECKS.items())
 
 
 def own_actions(name: str) -> Iterator[Action]:
-    """Yield the arguments of a command that Django does not give to all."""
+    """Yield the arguments of a command that Django does not add to all commands."""
     parser = load_command_class(PACKAGE, name).create_parser("manage.py", name)
     for action in parser._actions:
-        is_everybodys = {"-h", *DjangoHelpFormatter.show_last} & {*action.option_strings}
-        if not is_everybodys:
+        is_common = {"-h", *DjangoHelpFormatter.show_last} & {*action.option_strings}
+        if not is_common:
             yield action
 
 
 def usage(name: str, actions: list[Action]) -> str:
-    """Return how a command is called."""
+    """Return the synopsis of a command."""
     return " ".join(["manage.py", name, *map(_in_usage, actions)])
 
 

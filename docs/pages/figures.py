@@ -18,16 +18,16 @@ def table(benchmarks: str) -> str:
 
 
 def _rows(benchmarks: str) -> Iterator[tuple[str, ...]]:
-    request = section(benchmarks, "What a request costs more")
+    request = section(benchmarks, "Overhead per request")
     yield _costs("request, WSGI", request, "in the WSGI handler")
     yield _costs("request, ASGI", request, "in the ASGI handler")
-    query = section(benchmarks, "What a database query costs more")
+    query = section(benchmarks, "Overhead per database query")
     yield _costs("query, SQLite", query, "SQLite, cursor")
-    hit = section(benchmarks, "What a cache hit costs more")
+    hit = section(benchmarks, "Overhead per cache hit")
     yield _costs("cache hit, in memory", hit, "in memory")
-    message = section(benchmarks, "What a WebSocket message costs more")
-    yield "WebSocket message", _median(cell(message, OURS, "more when wrapped")), ""
-    own = section(benchmarks, "What a metric of your own costs")
+    message = section(benchmarks, "Overhead per WebSocket message")
+    yield "WebSocket message", _median(cell(message, OURS, "added when wrapped")), ""
+    own = section(benchmarks, "Cost of a custom metric")
     increment = _median(cell(own, OURS, "`Counter.inc()`", last=True))
     yield "`Counter.inc()` of your own", increment, ""
 
@@ -78,7 +78,7 @@ def _median(figure: str) -> str:
 
 def scrapes(benchmarks: str) -> str:
     """Return the table of what a page costs, from the page of benchmarks."""
-    text = section(benchmarks, "What a scrape costs")
+    text = section(benchmarks, "Cost of a scrape")
     heads, _, *rows = (_split(line) for line in next(_with(text, "multiple")))
     columns = [heads.index(head) for head in ("label sets", "lines", "processes")]
     columns += [heads.index(f"{OURS}, {temperature}") for temperature in ("cold", "warm")]

@@ -1,4 +1,4 @@
-"""The least of a Django project, for what can only be asked of one that is set up."""
+"""A minimal Django project, for what needs loaded apps."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from django.conf import settings
 
 
 def set_up() -> None:
-    """Set Django up, unless it is; every setting of ours has its default."""
+    """Set Django up, unless it is; every key of ``TACHIKOMA_METRICS`` has its default."""
     if settings.configured:
         return
     settings.configure(
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         INSTALLED_APPS=["tachikoma_metrics"],
         MIDDLEWARE=["tachikoma_metrics.middleware.MetricsMiddleware"],
-        # Values of this process alone: nobody looks at them.
+        # The values of this process are not shared.
         TACHIKOMA_METRICS={"STORE_DIR": None},
         USE_TZ=True,
     )

@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from pages import markdown
 from tachikoma_metrics.conf import NAME, SETTINGS, Setting
 
+INTRODUCTION = f"""\
+All settings are keys of one dictionary, `{NAME}`, and every one has a default. An invalid value, an
+unknown key or an unknown metric is an error of `manage.py check`, with the remedy. A server that
+starts without checks uses the default in place of an invalid value, logs it, and counts it in
+`tachikoma_metrics_errors_total{{source="settings"}}`."""
+
+EXAMPLE = f"""\
+```python
+{NAME} = {{
+    {SETTINGS["NAMESPACE"].entry},
+    {SETTINGS["EXCLUDE_PATHS"].entry},
+}}
+```"""
+
 
 def page() -> str:
-    """Return the reference of all settings."""
+    """Return the reference of all settings, by topic."""
     return markdown.page(
         "# Settings",
         markdown.NOTICE,
-        f"All keys of one dictionary, `{NAME}`; every one has a default. A wrong value, an "
-        "unknown key or an unknown family is an error of `manage.py check`, with the remedy. "
-        "A server that starts without checks uses the default in place of a wrong value, logs "
-        'it, and counts it in `tachikoma_metrics_errors_total{source="settings"}`.',
-        f'```python\n{NAME} = {{\n    "NAMESPACE": "shop",\n    "EXCLUDE_PATHS": '
-        '[r"^/health$"],\n}\n```',
-        *(part for setting in SETTINGS.values() for part in section(setting)),
+        INTRODUCTION,
+        EXAMPLE,
+        *(
+            part
+            for topic, settings in groupby(SETTINGS.values(), lambda one: one.topic)
+            for part in _topic(topic, settings)
+        ),
     )
+
+
+def _topic(topic: str, settings: Iterator[Setting]) -> Iterator[str]:
+    yield f"## {topic}"
+    for setting in settings:
+        yield from section(setting)
 
 
 def section(setting: Setting) -> Iterator[str]:
     """Yield the section of a setting."""
-    yield f"## `{setting.key}`"
+    yield f"### `{setting.key}`"
     yield setting.meaning
     yield markdown.bullets(
         (
+            f"Type: {setting.rule.expectation}",
             f"Default: {default_of(setting)}",
-            f"Should be: {setting.rule.expectation}",
-            f"Else: [{setting.id}](checks.md#{setting.id.lower()}). {setting.rule.hint}",
+            f"Example: `{setting.entry}`",
+            f"Check: [{setting.id}](checks.md#{setting.id.lower()})",
         )
     )
 

@@ -1,6 +1,6 @@
-"""Executing a spec: a language model is asked for it, and what becomes of it is kept.
+"""Executing a spec: calls an LLM and stores the resulting file change.
 
-Any server of OpenAI's API does. ``LLM_BASE_URL`` says where it is, up to its ``/v1``.
+Any server with OpenAI's API can be used. ``LLM_BASE_URL`` is its URL, up to ``/v1``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BACKEND = "openai"
 
 
 class ExecutionFailed(Exception):
-    """Raised when there is no answer of the language model, or none that makes sense."""
+    """Raised when the LLM sends no response, or an invalid one."""
 
 
 def execute(spec: Spec) -> FileChange:
@@ -34,12 +34,12 @@ def execute(spec: Spec) -> FileChange:
         change_status(spec, Spec.Status.FAILED)
         raise ExecutionFailed(f"{type(error).__name__}: {error}") from error
     change_status(spec, Spec.Status.DONE)
-    return note_change(spec)
+    return store_change(spec)
 
 
 def ask(task: str) -> str:
-    """Return what the language model answers, and count its tokens."""
-    question = {
+    """Return the LLM's response, and count its tokens."""
+    request = {
         "model": settings.LLM_MODEL,
         "messages": [{"role": "user", "content": task}],
         "stream": True,
@@ -47,20 +47,20 @@ def ask(task: str) -> str:
     }
     with (
         track_execution(BACKEND, settings.LLM_MODEL) as execution,
-        client(settings.LLM_BASE_URL).stream("POST", "chat/completions", json=question) as answer,
+        client(settings.LLM_BASE_URL).stream("POST", "chat/completions", json=request) as response,
     ):
-        return "".join(words(chunks(answer.raise_for_status()), execution))
+        return "".join(words(chunks(response.raise_for_status()), execution))
 
 
-def chunks(answer: httpx.Response) -> Iterator[Any]:
-    """Yield the chunks of a streamed chat completion as they come."""
-    for line in answer.iter_lines():
+def chunks(response: httpx.Response) -> Iterator[Any]:
+    """Yield the chunks of a streamed chat completion as they arrive."""
+    for line in response.iter_lines():
         if line.startswith("data: {"):
             yield json.loads(line.removeprefix("data: "))
 
 
 def words(chunks: Iterable[Any], execution: Execution) -> Iterator[str]:
-    """Yield the text of a streamed chat completion, and tell what was told of it."""
+    """Yield the text of a streamed chat completion, and record its usage."""
     for chunk in chunks:
         execution.first_chunk()
         execution.usage(chunk)
@@ -70,12 +70,12 @@ def words(chunks: Iterable[Any], execution: Execution) -> Iterator[str]:
 
 @functools.cache
 def client(base_url: str) -> httpx.Client:
-    """Return the one client of this process, whose every request is measured."""
+    """Return this process's HTTP client, whose requests are measured."""
     return instrument_client(httpx.Client(base_url=base_url, timeout=60), backend=BACKEND)
 
 
-def note_change(spec: Spec) -> FileChange:
-    """Keep and count the change of a file: it is made up, for this is an example."""
+def store_change(spec: Spec) -> FileChange:
+    """Store and count a file change, which this example invents."""
     change = FileChange.objects.create(
         spec=spec,
         path=f"specs/{spec.id}.md",
@@ -87,6 +87,6 @@ def note_change(spec: Spec) -> FileChange:
 
 
 def change_status(spec: Spec, status: str) -> None:
-    """Change the status of ``spec``, and nothing else that others may have changed."""
+    """Change the status of ``spec``, and no field that other requests may have changed."""
     spec.status = status
     spec.save(update_fields=["status"])

@@ -10,7 +10,7 @@ from django_prometheus.models import ExportModelOperationsMixin
 
 
 class Mission(ExportModelOperationsMixin("mission"), models.Model):  # type: ignore[misc]  # A function.
-    """Something that is to be achieved."""
+    """A goal."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200)
@@ -27,7 +27,7 @@ class Spec(ExportModelOperationsMixin("spec"), models.Model):  # type: ignore[mi
     """One step of a mission."""
 
     class Status(models.TextChoices):
-        """How far a spec has come."""
+        """The progress of a spec."""
 
         PLANNED = "planned"
         RUNNING = "running"
@@ -48,17 +48,17 @@ class Spec(ExportModelOperationsMixin("spec"), models.Model):  # type: ignore[mi
 
 
 class FileChange(ExportModelOperationsMixin("file_change"), models.Model):  # type: ignore[misc]  # A function.
-    """A file that a spec touched."""
+    """A change of a file by a spec."""
 
     class ChangeType(models.TextChoices):
-        """What was done to the file."""
+        """The operation on the file."""
 
         CREATE = "create"
         MODIFY = "modify"
         DELETE = "delete"
 
     class Status(models.TextChoices):
-        """What became of the change."""
+        """The outcome of the change."""
 
         PENDING = "pending"
         APPLIED = "applied"
@@ -79,6 +79,6 @@ class FileChange(ExportModelOperationsMixin("file_change"), models.Model):  # ty
 
 
 def count_by_status() -> dict[str, Any]:
-    """Return how many missions there are, and how many specs by status."""
+    """Return the number of missions, and the number of specs by status."""
     by_status = Spec.objects.order_by().values_list("status").annotate(models.Count("id"))
     return {"missions": Mission.objects.count(), "specs": dict(by_status)}

@@ -1,4 +1,4 @@
-"""A WebSocket that tells how the missions come along: plain ASGI, without Channels."""
+"""A WebSocket that sends the progress of the missions: plain ASGI, without Channels."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ SECONDS_BETWEEN_MESSAGES = 1.0
 
 
 async def missions(receive: Receive, send: Send) -> None:
-    """Send the numbers each second, and whenever the client sends anything."""
+    """Send the numbers each second, and after each message of the client."""
     await receive()
     await send({"type": "websocket.accept"})
-    coming = asyncio.ensure_future(receive())
+    message = asyncio.ensure_future(receive())
     try:
-        while not has_left(coming):
-            if coming.done():
-                coming = asyncio.ensure_future(receive())
+        while not is_disconnect(message):
+            if message.done():
+                message = asyncio.ensure_future(receive())
             await send({"type": "websocket.send", "text": await sync_to_async(numbers)()})
-            # Waits without cancelling: what is half received would be lost.
-            await asyncio.wait([coming], timeout=SECONDS_BETWEEN_MESSAGES)
+            # wait() does not cancel receive(), which would lose a message.
+            await asyncio.wait([message], timeout=SECONDS_BETWEEN_MESSAGES)
     finally:
-        coming.cancel()
+        message.cancel()
 
 
-def has_left(coming: asyncio.Future[Any]) -> bool:
-    """Tell whether what came last is the client's leave."""
-    return coming.done() and coming.result()["type"] == "websocket.disconnect"
+def is_disconnect(message: asyncio.Future[Any]) -> bool:
+    """Return whether the last message is the disconnect of the client."""
+    return message.done() and message.result()["type"] == "websocket.disconnect"
 
 
 def numbers() -> str:
-    """Return how many missions there are, and how many specs by status, as JSON."""
+    """Return the number of missions and of specs by status, as JSON."""
     return json.dumps(count_by_status())

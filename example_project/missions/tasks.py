@@ -1,4 +1,4 @@
-"""What a Celery worker does for the API."""
+"""The Celery task of the API."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from tachikoma_metrics import record_file_change
 View = Callable[..., HttpResponse]
 Saved = TypeVar("Saved", bound=Model)
 
-SECONDS_A_SUMMARY_LASTS = 2
+SUMMARY_CACHE_SECONDS = 2
 
 
 def api_view(*methods: str) -> Callable[[View], View]:
@@ -51,7 +51,7 @@ def api_view(*methods: str) -> Callable[[View], View]:
 def missions(request: HttpRequest) -> HttpResponse:
     """List the missions, or create one."""
     if request.method == "POST":
-        created = Mission(**given(request, "id", "name"))
+        created = Mission(**fields(request, "id", "name"))
         return JsonResponse(mission_json(saved(created)), status=201)
     return JsonResponse({"missions": [mission_json(one) for one in Mission.objects.all()]})
 
@@ -68,8 +68,8 @@ def mission(request: HttpRequest, mission_id: uuid.UUID) -> HttpResponse:
 
 @require_GET
 def summary(request: HttpRequest) -> HttpResponse:
-    """Tell how many missions there are, and specs by status, as of a moment ago."""
-    numbers = cache.get_or_set("summary", count_by_status, SECONDS_A_SUMMARY_LASTS)
+    """Return the number of missions and of specs by status, cached for a moment."""
+    numbers = cache.get_or_set("summary", count_by_status, SUMMARY_CACHE_SECONDS)
     return JsonResponse(numbers)
 
 
@@ -78,7 +78,7 @@ def specs(request: HttpRequest, mission_id: uuid.UUID) -> HttpResponse:
     """List the specs of a mission, or create one."""
     found = get_object_or_404(Mission, id=mission_id)
     if request.method == "POST":
-        created = Spec(mission=found, **given(request, "id", "title", "status"))
+        created = Spec(mission=found, **fields(request, "id", "title", "status"))
         return JsonResponse(spec_json(saved(created)), status=201)
     return JsonResponse({"specs": [spec_json(one) for one in found.specs.all()]})
 
@@ -88,7 +88,7 @@ def spec(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
     """Show a spec, or change its title or status."""
     found = get_object_or_404(Spec, id=spec_id)
     if request.method == "PATCH":
-        for name, value in given(request, "title", "status").items():
+        for name, value in fields(request, "title", "status").items():
             setattr(found, name, value)
         saved(found)
     return JsonResponse(spec_json(found))
@@ -96,9 +96,9 @@ def spec(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
 
 @api_view("POST")
 def file_changes(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
-    """Note a change that a spec made to a file."""
+    """Record a change that a spec made to a file."""
     found = get_object_or_404(Spec, id=spec_id)
-    change = FileChange(spec=found, **given(request, "id", "path", "change_type", "status"))
+    change = FileChange(spec=found, **fields(request, "id", "path", "change_type", "status"))
     saved(change)
     record_file_change(change.change_type, change.status)
     return JsonResponse({"id": str(change.id), "path": change.path}, status=201)
@@ -106,11 +106,11 @@ def file_changes(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
 
 @api_view("POST")
 def execution(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
-    """Have a language model execute a spec: now, or ``later`` by a Celery worker."""
+    """Execute a spec with an LLM: now, or ``later`` in a Celery worker."""
     if not settings.LLM_BASE_URL:
-        return errors(503, "Set LLM_BASE_URL to an OpenAI-compatible server's URL, up to its /v1.")
+        return errors(503, "Set LLM_BASE_URL to the URL of an OpenAI-compatible server, up to /v1.")
     found = get_object_or_404(Spec, id=spec_id)
-    if request.body and given(request, "later").get("later") is True:
+    if request.body and fields(request, "later").get("later") is True:
         return execute_later(found)
     try:
         change = execute(found)
@@ -120,22 +120,22 @@ def execution(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
 
 
 def execute_later(spec: Spec) -> HttpResponse:
-    """Leave the execution of a spec to a worker."""
+    """Execute a spec in a Celery worker."""
     return sent(execute_spec, spec.id) or JsonResponse(spec_json(spec), status=202)
 
 
 @api_view("POST")
 def report(request: HttpRequest, mission_id: uuid.UUID) -> HttpResponse:
-    """Leave the report of a mission to a worker, which finds out whether the mission exists."""
+    """Write the report of a mission in a Celery worker, which fails without such a mission."""
     return sent(write_report, mission_id) or JsonResponse({"id": str(mission_id)}, status=202)
 
 
 def sent(task: Any, argument: uuid.UUID) -> HttpResponse | None:
-    """Send a task to the workers; return an error if the broker does not take it."""
+    """Send a task to the workers; return an error response if the broker is unavailable."""
     try:
         task.delay(str(argument))
     except OperationalError:
-        return errors(503, "Set CELERY_BROKER_URL to a broker that answers.")
+        return errors(503, "Set CELERY_BROKER_URL to a reachable broker.")
     return None
 
 
@@ -153,26 +153,26 @@ def export(request: HttpRequest, mission_id: uuid.UUID) -> StreamingHttpResponse
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """Fail, so that the metrics have something to show."""
+    """Fail, to produce errors in the metrics."""
     raise RuntimeError("This view always fails.")
 
 
 def errors(status: int, *messages: str) -> HttpResponse:
-    """Return the answer that says what went wrong."""
+    """Return a response with error messages."""
     return JsonResponse({"errors": messages}, status=status)
 
 
-def given(request: HttpRequest, *names: str) -> dict[str, Any]:
-    """Return those of the fields ``names`` that the JSON body of a request gives.
+def fields(request: HttpRequest, *names: str) -> dict[str, Any]:
+    """Return the fields ``names`` that the JSON body of a request contains.
 
     Raises ``ValidationError`` if the body is not a JSON object.
     """
     try:
         body = json.loads(request.body)
-        # JSON can spell half a character, which no database takes.
+        # JSON may contain a lone surrogate, which no database accepts.
         json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise ValidationError("The body should be JSON, of whole characters.") from error
+        raise ValidationError("The body should be valid JSON without lone surrogates.") from error
     if not isinstance(body, dict):
         raise ValidationError("The body should be a JSON object.")
     return {name: body[name] for name in names if name in body}
@@ -186,10 +186,10 @@ def saved(instance: Saved) -> Saved:
 
 
 def mission_json(mission: Mission) -> dict[str, str]:
-    """Return what the API says of a mission."""
+    """Return the representation of a mission."""
     return {"id": str(mission.id), "name": mission.name}
 
 
 def spec_json(spec: Spec) -> dict[str, str]:
-    """Return what the API says of a spec."""
+    """Return the representation of a spec."""
     return {"id": str(spec.id), "title": spec.title, "status": spec.status}

@@ -1,4 +1,4 @@
-"""The example as an ASGI application: Django, and a WebSocket beside it."""
+"""The example as an ASGI application: Django and a WebSocket."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tachikoma.settings")
 
 django = get_asgi_application()
 
-# Models can be imported from here on.
+# get_asgi_application() has loaded the models.
 from missions import sockets  # noqa: E402
 
 
 async def route(scope: Any, receive: sockets.Receive, send: sockets.Send) -> None:
-    """Serve the one WebSocket here, and everything else by Django."""
+    """Serve the WebSocket here, and all other requests with Django."""
     if scope["type"] != "websocket":
         await django(scope, receive, send)
     elif scope["path"] == "/ws/missions/":

@@ -1,7 +1,7 @@
-"""The Celery app, with a broker that is a folder unless ``CELERY_BROKER_URL`` names another.
+"""The Celery app; its broker is a folder unless ``CELERY_BROKER_URL`` is set.
 
-Redis (``redis://127.0.0.1:6379/0``) and RabbitMQ (``amqp://guest:guest@127.0.0.1:5672//``) both
-work:
+Redis (``redis://127.0.0.1:6379/0``) and RabbitMQ (``amqp://guest:guest@127.0.0.1:5672//``) are
+supported:
 
     celery --app tachikoma worker --beat
 """
@@ -22,7 +22,7 @@ app.autodiscover_tasks()
 
 @app.on_after_configure.connect  # type: ignore[untyped-decorator]  # Celery has no types.
 def schedule(**kwargs: Any) -> None:
-    """Add the refresh of the business metrics, once the settings can be read."""
+    """Schedule the refresh of business metrics, once the settings can be read."""
     from tachikoma_metrics.celery import beat_schedule
 
     app.conf.beat_schedule = {**app.conf.beat_schedule, **beat_schedule()}

@@ -1,4 +1,4 @@
-"""Settings of a small Tachikoma server: SQLite, nothing else to install."""
+"""Settings of a small Tachikoma server, with SQLite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# A demo on loopback; a real service reads its key from the environment alone.
+# For a demo on loopback; a real service has no default key.
 SECRET_KEY = os.environ.get("SECRET_KEY", "only-for-the-demo-on-this-machine")
 DEBUG = os.environ.get("DEBUG") == "1"
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
@@ -69,7 +69,7 @@ TACHIKOMA_METRICS = {
         "missions_total": {"model": "missions.Mission"},
         "specs_total": {"model": "missions.Spec", "labels": {"status": "status"}},
     },
-    # Short, for those who watch.
+    # Short, so that changes appear soon.
     "BUSINESS_INTERVAL": 5,
     "EXTRA_METRICS": [
         "http_response_time_to_first_byte_seconds",
@@ -106,6 +106,6 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
         "polling_interval": 0.2,
     }
 
-# An OpenAI-compatible server, up to its /v1, which executes specs.
+# The URL of an OpenAI-compatible server, up to /v1, which executes specs.
 LLM_BASE_URL = os.environ.get("LLM_BASE_URL", "")
 LLM_MODEL = os.environ.get("LLM_MODEL", "demo-model")

@@ -1,4 +1,4 @@
-"""The routes of the example: an API, the admin, and the metrics page."""
+"""The routes of the example: an API, the admin, and the metrics endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients of upstream APIs, whose every request is measured."""
+"""Requests to upstream APIs, such as those of LLM providers."""
 
 from __future__ import annotations
 

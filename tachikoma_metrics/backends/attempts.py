@@ -1,4 +1,4 @@
-"""One HTTP request to a backend: begun, ended once, with how it failed if it did.
+"""Attempts: single HTTP requests to an upstream API, each recorded once when it ends.
 
 https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-client
 """
@@ -16,17 +16,17 @@ from tachikoma_metrics.registry import METRICS, Progress
 
 
 class Attempt:
-    """A request to a backend under way; none of its methods raises.
+    """A request in progress; none of its methods raises.
 
-    It is recorded when its answer was read, or is read no further, or when it failed: as
-    ``backend_requests_total``, ``backend_request_duration_seconds`` and, where it failed,
-    as ``backend_errors_total``.
+    It is recorded when its response body was read or closed, or when it failed: in
+    ``backend_requests_total``, ``backend_request_duration_seconds`` and, if it failed,
+    ``backend_errors_total``.
     """
 
     __slots__ = ("_dropped_at", "_error_type", "_facts", "_pending", "_progress", "_started_at")
 
     def __init__(self, backend: str, endpoint: str) -> None:
-        # A worker has no requests of its own that would do it.
+        # A process that serves no HTTP requests has nothing else that finishes them.
         if dropped:
             finish_dropped()
         self._facts = (backend, endpoint)
@@ -37,25 +37,25 @@ class Attempt:
         self._started_at = perf_counter()
 
     def start(self) -> None:
-        """Count as in progress from now on."""
+        """Count the attempt as in progress."""
         BACKEND_REQUEST.begin(self._progress, self._started_at)
 
     def discard(self) -> None:
-        """Be over without a record, unless it is over."""
+        """Drop the attempt without a record, unless it has ended."""
         try:
             BACKEND_REQUEST.abandon(self._progress)
         except Exception as error:
             METRICS.count_error("backend", error)
 
     def answer(self, status: int) -> None:
-        """Take note of the status of the answer; its body is still to come."""
+        """Note the status of the response, whose body may follow."""
         try:
             self._error_type = error_of_status(status)
         except Exception as error:
             METRICS.count_error("backend", error)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Record the request, once; ``error`` is what was raised instead of an answer."""
+        """Record the attempt, once; ``error`` is the exception that was raised, if any."""
         try:
             if self._progress.is_inherited:
                 return
@@ -63,12 +63,12 @@ class Attempt:
             abandoned.forget(self)
             if self._is_last():
                 self._record_error(error)
-        except Exception as fault:
-            METRICS.count_error("backend", fault)
+        except Exception as own_error:
+            METRICS.count_error("backend", own_error)
 
     def _is_last(self) -> bool:
         try:
-            # Popping is atomic: of two that end it, one counts how.
+            # pop() is atomic: of two threads that end the attempt, one records the error.
             return self._pending.pop()
         except IndexError:
             return False
@@ -84,27 +84,27 @@ class Attempt:
         BACKEND_REQUEST.record_valid(self._facts, (1.0, seconds), self._progress, now)
 
     def close(self) -> None:
-        """End with an answer that nobody reads on."""
+        """End the attempt when its response body is closed."""
         self.end()
 
     def drop(self) -> None:
-        """End, a little later, with an answer that was neither read nor closed.
+        """Schedule the end of an attempt whose response body was garbage-collected.
 
-        Called while anything may be under way, even where the very lock is held that
-        recording needs: the next request does it, or the next scrape.
+        Garbage collection may run in any code, even while the thread holds the lock that
+        recording needs. The next request or scrape records the attempt.
         """
         if self._pending and self._dropped_at is None:
             self._dropped_at = perf_counter()
             dropped.append(self)
 
 
-class track_backend_request(TrackedBlock[Attempt]):  # Reads as what it does.
-    """Measure a request to a backend: a ``with`` or ``async with`` block, or a function.
+class track_backend_request(TrackedBlock[Attempt]):  # Lower case: it is used as a context manager.
+    """Measure a request to an upstream API: a ``with`` or ``async with`` block, or a function.
 
-    For clients that ``instrument_client`` does not know. ``endpoint`` is the API operation;
-    keep it to a few values. What the block raises is counted in ``backend_errors_total`` by
-    its kind and passes through. Nothing is counted twice, unless the client is instrumented
-    as well::
+    For clients that ``instrument_client`` does not support. ``endpoint`` is the API operation;
+    keep it to a few values. An exception that the block raises is counted in
+    ``backend_errors_total`` by its type and passes through. Do not use it with an instrumented
+    client, whose requests would be counted twice::
 
         with track_backend_request("search", "/v1/query"):
             answer = client.query(...)
@@ -118,9 +118,9 @@ class track_backend_request(TrackedBlock[Attempt]):  # Reads as what it does.
         self._endpoint = endpoint
 
     def begin(self) -> Attempt:
-        """Return the request, which begins now."""
+        """Return a new attempt."""
         return Attempt(self._backend, self._endpoint)
 
     def end(self, begun: Attempt, error: BaseException | None) -> None:
-        """Record the request."""
+        """Record the attempt."""
         begun.end(error)

@@ -1,8 +1,8 @@
-"""The path of a client's base URL, below which its backend has the operations.
+"""The path of a client's base URL, which precedes the paths of the upstream API's endpoints.
 
-It is read from the client that sends a request, when it does: a base URL may be set later, and
-OpenAI's and Anthropic's SDKs make clients with other ones, which share an HTTP client. Such a
-client is found on the stack, for a request does not say who made it.
+It is read when a request is sent: the application may set a base URL later, and OpenAI's and
+Anthropic's SDKs create clients that have other base URLs and share one HTTP client. A request does
+not refer to its client, so the client is found in the call stack.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
-_SENDERS = frozenset({"httpx._client", "httpx2._client", "requests.sessions"})
-"""The modules whose objects send requests through what is measured."""
+_HTTP_CLIENT_MODULES = frozenset({"httpx._client", "httpx2._client", "requests.sessions"})
 
-_SDK = "._base_client"
-"""The module of OpenAI's and Anthropic's SDKs, and of others that are generated as they are."""
+_SDK_MODULE = "._base_client"
+"""The end of the module name in OpenAI's and Anthropic's SDKs, and others generated like them."""
 
-_MOST_FRAMES = 25
+_MAX_FRAMES = 25
 
 
 def base_path(client: object) -> str:
@@ -27,25 +26,25 @@ def base_path(client: object) -> str:
     return path if isinstance(path, str) and path.strip("/") else ""
 
 
-def sending_base_path() -> str | None:
-    """Return the path of the base URL of the client that sends a request now.
+def current_base_path() -> str | None:
+    """Return the path of the base URL of the client that is sending a request.
 
-    That of an SDK's client, if one sends through an HTTP client, else that of the HTTP client. None
-    if neither is known, or the latter has no path.
+    That is the SDK's client if an SDK sends the request, otherwise the HTTP client. None if no
+    client is found, or if the HTTP client has no such path.
     """
-    sender = None
+    http_client = None
     frame = sys._getframe(1).f_back
-    for _ in range(_MOST_FRAMES):
+    for _ in range(_MAX_FRAMES):
         if frame is None:
             break
         module = frame.f_globals.get("__name__")
-        if sender is None:
-            if module in _SENDERS:
-                sender = frame.f_locals.get("self")
-        elif isinstance(module, str) and module.endswith(_SDK):
-            client = frame.f_locals.get("self")
-            # Not one that waits for a request of another client, as for a token.
-            if getattr(client, "_client", None) is sender:
-                return base_path(client)
+        if http_client is None:
+            if module in _HTTP_CLIENT_MODULES:
+                http_client = frame.f_locals.get("self")
+        elif isinstance(module, str) and module.endswith(_SDK_MODULE):
+            sdk_client = frame.f_locals.get("self")
+            # An outer SDK client may wait for a request of another client, such as for a token.
+            if getattr(sdk_client, "_client", None) is http_client:
+                return base_path(sdk_client)
         frame = frame.f_back
-    return base_path(sender) or None
+    return base_path(http_client) or None

@@ -1,6 +1,6 @@
-"""Which operation of an API a path asks for: one of a closed list, else ``other``.
+"""Endpoints: the operation of an API that a path belongs to, from a closed list, or ``other``.
 
-A known prefix is taken off, and what is left is matched as a whole: never its end alone, for
+A known prefix is removed from a path, and the rest is matched as a whole, never its end alone:
 ``/v1/threads/:id/messages`` is not ``/v1/messages``.
 """
 
@@ -13,13 +13,13 @@ from typing import Any
 from tachikoma_metrics.backends.api_paths import API_PATHS
 from tachikoma_metrics.catalogue.labels import OTHER
 
-_ID = ":id"
+_PLACEHOLDER = ":id"
 
 _PREFIXES = (
     "",
     "/v1",
     "/openai/v1",
-    "/openai/deployments/:id",  # Azure's, whose base path may have the first part of it.
+    "/openai/deployments/:id",  # Azure; the client's base path may contain the first part.
     "/openai",
     "/deployments/:id",
     "/api/v1",
@@ -28,15 +28,15 @@ _PREFIXES = (
     "/v1beta/openai",
     "/compatible-mode/v1",
 )
-"""Under which providers and gateways have the operations, where the client does not say."""
+"""Where providers and gateways serve the API, for clients without a base path."""
 
 
-_NAME = "/"
-"""Stands for the end of a template: no part has a slash in it."""
+_END = "/"
+"""The key of a template's name in the tree: no part of a path contains a slash."""
 
 
-class Vocabulary:
-    """A closed list of templates, whose parts that start with a colon stand for anything."""
+class PathTemplates:
+    """A closed list of path templates; a part that starts with a colon matches any value."""
 
     def __init__(self, templates: Iterable[tuple[str, str]]) -> None:
         self._tree: dict[str, Any] = {}
@@ -44,41 +44,40 @@ class Vocabulary:
             self._add(template, name)
 
     def find(self, path: str) -> str | None:
-        """Return the name of the template that the whole path matches; None without one."""
+        """Return the name of the template that matches the whole path; None without a match."""
         return _find(self._tree, path.split("/")[1:]) if path.startswith("/") else None
 
     def _add(self, template: str, name: str) -> None:
         node = self._tree
         for part in template.split("/")[1:]:
-            node = node.setdefault(_ID if part.startswith(":") else part, {})
-        node.setdefault(_NAME, name)
+            node = node.setdefault(_PLACEHOLDER if part.startswith(":") else part, {})
+        node.setdefault(_END, name)
 
 
 def _find(node: dict[str, Any], parts: list[str]) -> str | None:
     if not parts:
-        return node.get(_NAME)
+        return node.get(_END)
     part, *others = parts
-    # An empty part, as after a last slash, is no id.
-    for key in (part, _ID) if part else ("",):
+    # An empty part, as after a trailing slash, is no id.
+    for key in (part, _PLACEHOLDER) if part else ("",):
         if key in node and (found := _find(node[key], others)) is not None:
             return found
     return None
 
 
 @cache
-def _known() -> Vocabulary:
-    # Made when it is needed: most processes call no backend.
-    return Vocabulary(
+def _api_templates() -> PathTemplates:
+    # Built on first use: most processes call no LLM API.
+    return PathTemplates(
         (prefix + template, f"/v1{template}") for prefix in _PREFIXES for template in API_PATHS
     )
 
 
 class Endpoints:
-    """Name the operations of one backend.
+    """The names of one upstream API's operations.
 
-    ``base_path`` is where the client has them unless it says otherwise when it sends a request,
-    ``templates`` are paths that the backend has
-    beside those of OpenAI and Anthropic, such as ``/items/:id``, named as they are.
+    ``base_path`` is the path of the client's base URL, unless ``name`` gets another one.
+    ``templates`` are further paths of the API, such as ``/items/:id``, which are their own names.
     Raises ValueError for a template that does not start with a slash.
     """
 
@@ -88,13 +87,13 @@ class Endpoints:
             if not template.startswith("/"):
                 raise ValueError(f"An endpoint should start with a slash; got {template!r}.")
         self._base_path = base_path.rstrip("/")
-        self._own = Vocabulary((template, template) for template in own)
+        self._own = PathTemplates((template, template) for template in own)
 
     def name(self, path: str, base_path: str | None = None) -> str:
-        """Return the template of a path, without its query; else ``other``."""
+        """Return the template of a path, ignoring its query; otherwise ``other``."""
         path = path.partition("?")[0]
         base = self._base_path if base_path is None else base_path.rstrip("/")
-        return self._own.find(path) or _known().find(_below(base, path)) or OTHER
+        return self._own.find(path) or _api_templates().find(_below(base, path)) or OTHER
 
 
 def _below(base_path: str, path: str) -> str:

@@ -36,12 +36,12 @@ def min_age(interval: float) -> float:
 class Refresh:
     """The result of a refresh.
 
-    ``is_kept`` is False if a newer one was stored first, or if it was a dry run; ``errors``
+    ``is_stored`` is False if a newer one was stored first, or if it was a dry run; ``errors``
     has the exception of each metric that failed, by its name.
     """
 
     snapshot: Snapshot
-    is_kept: bool
+    is_stored: bool
     errors: dict[str, Exception]
 
 
@@ -53,7 +53,7 @@ def refresh(min_age: float = 0.0, *, dry_run: bool = False) -> Refresh | None:
     ``tachikoma_metrics_errors_total``; raises if the snapshot cannot be stored. With
     ``dry_run`` nothing is stored.
 
-    In a transaction, a thread with connections of its own does the work, and the caller waits
+    In a transaction, a thread with separate connections does the work, and the caller waits
     up to a minute: a query that fails would break the transaction, and the snapshot's row would
     be locked until its end. What the transaction has written is not counted.
     """
@@ -69,7 +69,7 @@ def refresh(min_age: float = 0.0, *, dry_run: bool = False) -> Refresh | None:
     if not store.begin(now, min_age):
         return None
     done = _refresh(metrics, now, store.read())
-    return Refresh(done.snapshot, snapshot_store.keep(done.snapshot), done.errors)
+    return Refresh(done.snapshot, snapshot_store.save(done.snapshot), done.errors)
 
 
 def update_business_metrics() -> None:

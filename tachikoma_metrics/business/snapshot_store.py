@@ -167,7 +167,7 @@ def writes() -> int:
     return _writes
 
 
-def keep(snapshot: Snapshot) -> bool:
+def save(snapshot: Snapshot) -> bool:
     """Store a snapshot in the store of the settings; return False if there is a newer one."""
     global _writes
     _writes += 1

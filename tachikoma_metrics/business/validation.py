@@ -93,8 +93,9 @@ def _model_problems(metric: BusinessMetric) -> Iterator[Problem]:
     try:
         model = metric.model
     except (LookupError, ValueError):
-        message = f"its model must be `app.Model` of an installed app; got {metric.model_label!r}."
-        yield Problem(message, _model_hint(metric.model_label))
+        label = metric.model_label
+        message = f"its model must be that of an installed app, as `app.Model`; got {label!r}."
+        yield Problem(message, _model_hint(label))
         return
     try:
         # Resolves the fields and compiles SQL, without a query.

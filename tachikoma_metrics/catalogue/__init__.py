@@ -12,10 +12,16 @@ https://prometheus.io/docs/practices/naming/
 from __future__ import annotations
 
 from tachikoma_metrics.catalogue.commands import (
-    COMMAND_LAST_SUCCESS_TIMESTAMP,
-    COMMAND_RUN_DURATION,
-    COMMAND_RUNS,
-    COMMANDS,
+    COMMAND_LAST_SUCCESS_TIMESTAMP as COMMAND_LAST_SUCCESS_TIMESTAMP,
+)
+from tachikoma_metrics.catalogue.commands import (
+    COMMAND_RUN_DURATION as COMMAND_RUN_DURATION,
+)
+from tachikoma_metrics.catalogue.commands import (
+    COMMAND_RUNS as COMMAND_RUNS,
+)
+from tachikoma_metrics.catalogue.commands import (
+    COMMANDS as COMMANDS,
 )
 from tachikoma_metrics.catalogue.definitions import (
     Buckets,
@@ -26,17 +32,37 @@ from tachikoma_metrics.catalogue.definitions import (
     Label,
 )
 from tachikoma_metrics.catalogue.tasks import (
-    BEAT,
-    BEAT_ENTRY_OVERDUE,
-    BEAT_LAST_TICK_TIMESTAMP,
-    TASK_LAST_SUCCESS_TIMESTAMP,
-    TASK_QUEUE_LENGTH,
-    TASK_QUEUE_WAIT,
-    TASK_RUN_DURATION,
-    TASK_RUNS,
-    TASK_RUNS_IN_PROGRESS,
-    TASK_SENDS,
-    TASK_SYSTEMS,
+    BEAT as BEAT,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    BEAT_ENTRY_OVERDUE as BEAT_ENTRY_OVERDUE,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    BEAT_LAST_TICK_TIMESTAMP as BEAT_LAST_TICK_TIMESTAMP,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    TASK_LAST_SUCCESS_TIMESTAMP as TASK_LAST_SUCCESS_TIMESTAMP,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    TASK_QUEUE_LENGTH as TASK_QUEUE_LENGTH,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    TASK_QUEUE_WAIT as TASK_QUEUE_WAIT,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    TASK_RUN_DURATION as TASK_RUN_DURATION,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    TASK_RUNS as TASK_RUNS,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    TASK_RUNS_IN_PROGRESS as TASK_RUNS_IN_PROGRESS,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    TASK_SENDS as TASK_SENDS,
+)
+from tachikoma_metrics.catalogue.tasks import (
+    TASK_SYSTEMS as TASK_SYSTEMS,
 )
 
 LATENCY_BUCKETS: Buckets = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

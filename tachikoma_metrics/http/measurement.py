@@ -31,11 +31,9 @@ from tachikoma_metrics.recording.recorders import HTTP_REQUEST, HttpFacts
 from tachikoma_metrics.registry import METRICS, UNKNOWN, Progress
 from tachikoma_metrics.store import STORE
 
+# As in nginx: https://nginx.org/en/docs/dev/development_guide.html#http_response
 CLIENT_CLOSED_REQUEST = 499
-"""The status of a request whose client disconnected before the response was complete.
-
-nginx's: https://nginx.org/en/docs/dev/development_guide.html#http_response
-"""
+"""The status of a request whose client disconnected before the response was complete."""
 
 # https://www.rfc-editor.org/rfc/rfc9112#name-message-body-length
 _WITHOUT_BODY = frozenset({*range(100, 200), 204, NOT_MODIFIED})
@@ -44,14 +42,14 @@ _NO_QUERIES = (0.0, 0.0)
 
 
 class Measurement(Progress):
-    """Measure a request, from now on; the caller starts it when its end is certain.
+    """Measure a request, from now on; a caller that starts it must also end it.
 
-    It ends when the response body is complete or closed, or when no response is made: then
-    in-flight goes down and the request is recorded.
+    It ends when the response body is complete or closed, or when no response is made. Then the
+    request is recorded, and no longer in flight.
 
-    A request that a view makes while it answers another one, with the test client, say, is an
-    inner request. It is recorded under its own route; one without a route, such as a page
-    preview, has no client either, and counts as a part of the outer request.
+    A view may make an inner request while it answers another one, with the test client, say. It
+    is recorded under its own route; one without a route, such as a page preview, has no client
+    either, and is part of the outer request.
     """
 
     __slots__ = (
@@ -122,7 +120,7 @@ class Measurement(Progress):
             self.end(UNKNOWN)
         return response
 
-    # --- called by a response body, or by a handler; none of these raises -------
+    # --- for response bodies and handlers; none of these raises -----------------
 
     def add_chunk(self, size: int) -> None:
         """Count ``size`` bytes of a streamed body as sent."""

@@ -15,7 +15,7 @@ from tachikoma_metrics.registry import METRICS, UNKNOWN
 
 NOT_MODIFIED = 304
 NO_SCHEME = ("",)
-"""In place of the scheme and the values of ``EXTRA_LABELS``, where no label shows them."""
+"""In place of the scheme and the values of ``EXTRA_LABELS``, if no metric has such a label."""
 
 MAX_DIGITS = 18
 """Longer lengths are not cached: a client may send any number of zeros."""

@@ -35,7 +35,7 @@ class BodyObserver(Protocol):
 
 
 def as_bytes(chunk: object, charset: str) -> bytes:
-    """Return a chunk as ``HttpResponseBase.make_bytes`` would, which then leaves it alone."""
+    """Return a chunk as ``HttpResponseBase.make_bytes`` would, which does not change it again."""
     if isinstance(chunk, (bytes, memoryview)):
         return bytes(chunk)
     return str(chunk).encode(charset)

@@ -1,6 +1,6 @@
-"""Executions of a language model: begun, ended once, with what became of them.
+"""LLM calls, named "executions" in metrics and in the API: each is recorded once when it ends.
 
-What OpenTelemetry calls an operation of a client, with its duration, tokens and time to the first
+OpenTelemetry calls them operations of a client, with a duration, tokens and the time to the first
 chunk:
 https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-metrics.md
 """
@@ -32,10 +32,10 @@ SUCCESS, ERROR = "success", "error"
 
 
 def status_of(error: BaseException | None) -> str:
-    """Return ``success``, ``error``, ``timeout`` or ``cancelled``, by what was raised.
+    """Return ``success``, ``error``, ``timeout`` or ``cancelled`` for what the LLM call raised.
 
-    The first exception that says so decides: ``error`` itself, or what it was raised from. A group
-    is what all its members are.
+    The first timeout or cancellation in the chain of causes decides, starting with ``error``
+    itself. An exception group has the status that all its members share, else ``error``.
     """
     if error is None:
         return SUCCESS
@@ -50,7 +50,7 @@ def status_of(error: BaseException | None) -> str:
 
 
 class Execution:
-    """One execution under way; none of its methods raises."""
+    """An LLM call in progress; none of its methods raises."""
 
     def __init__(self, backend: str, model: str) -> None:
         self.backend = backend
@@ -63,21 +63,21 @@ class Execution:
         self._started_at = perf_counter()
 
     def start(self) -> None:
-        """Count as in progress from now on."""
+        """Count the LLM call as in progress."""
         EXECUTION.begin(self._progress, self._started_at)
 
     def discard(self) -> None:
-        """Be over without a record, unless it is over."""
+        """Drop the LLM call without a record, unless it has ended."""
         EXECUTION.abandon(self._progress)
 
     def drop(self) -> None:
-        """Be discarded a little later: the end of the block was never heard of."""
+        """Schedule the discard of an LLM call whose block ended without ``__exit__``."""
         self._progress.abandon_later()
 
     def usage(self, response: object) -> None:
-        """Take the tokens from an answer, or from a chunk or event of a streamed one.
+        """Take the tokens from a response, or from a chunk or event of a streamed response.
 
-        Understands OpenAI's and Anthropic's objects, and dictionaries of their shapes.
+        Accepts OpenAI's and Anthropic's objects, and dictionaries with the same keys.
         """
         try:
             self._tokens.take(response)
@@ -85,18 +85,18 @@ class Execution:
             METRICS.count_error("execution", error)
 
     def first_chunk(self) -> None:
-        """Take note that the first chunk of the answer arrived; later calls change nothing."""
+        """Note the arrival of the first chunk of the response; later calls change nothing."""
         if self._first_chunk_at is None:
             self._first_chunk_at = perf_counter()
 
     def cost(self, usd: float) -> None:
-        """Take note of what the execution cost, in US dollars."""
+        """Note the price of the LLM call, in US dollars."""
         self._cost = usd
 
     def end(self, status: str) -> None:
-        """Record the execution, once."""
+        """Record the LLM call, once."""
         try:
-            # Popping is atomic: of two that end it, one does.
+            # pop() is atomic: of two threads that end the LLM call, one records it.
             self._pending.pop()
         except IndexError:
             return
@@ -117,12 +117,12 @@ class Execution:
         )
 
 
-class track_execution(TrackedBlock[Execution]):  # Reads as what it does.
-    """Measure an execution of a language model: a ``with`` or ``async with`` block, or a function.
+class track_execution(TrackedBlock[Execution]):  # Lower case: it is used as a context manager.
+    """Measure an LLM call: a ``with`` or ``async with`` block, or a function.
 
-    ``backend`` is who was asked, ``model`` one of ``LLM_MODELS``, else ``other``. ``status`` is
-    ``success`` unless the block raises: then ``timeout``, ``cancelled`` or
-    ``error``, and the exception passes through::
+    ``backend`` is the provider, such as ``openai``; ``model`` is one of ``LLM_MODELS``, otherwise
+    ``other``. ``status`` is ``success`` unless the block raises: then it is ``timeout``,
+    ``cancelled`` or ``error``, and the exception passes through::
 
         with track_execution("openai", "gpt-5") as execution:
             execution.usage(client.chat.completions.create(...))
@@ -136,9 +136,9 @@ class track_execution(TrackedBlock[Execution]):  # Reads as what it does.
         self._model = model
 
     def begin(self) -> Execution:
-        """Return the execution, which begins now."""
+        """Return a new LLM call."""
         return Execution(self._backend, self._model)
 
     def end(self, begun: Execution, error: BaseException | None) -> None:
-        """Record the execution."""
+        """Record the LLM call."""
         begun.end(status_of(error))

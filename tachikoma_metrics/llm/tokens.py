@@ -1,8 +1,8 @@
-"""The tokens of a language model's answer, in the shapes in which providers tell them.
+"""The token usage in an LLM's response, in the formats of the providers.
 
 OpenAI's chat completions and responses, Anthropic's messages, LangChain's messages, chunks and
-events of their streams and of the SDKs' helpers, raw responses of the SDKs, and dictionaries of
-the same shapes. Nothing is guessed: what an answer does not say is not counted.
+events of their streams and of the SDKs' helpers, raw responses of the SDKs, and dictionaries with
+the same keys. Usage that a response does not contain is not estimated.
 
 https://platform.openai.com/docs/api-reference/chat/object#usage
 https://platform.openai.com/docs/api-reference/responses/object#usage
@@ -28,7 +28,7 @@ _OF_PROMPT = ("prompt_tokens_details", "input_tokens_details", "input_token_deta
 _OF_COMPLETION = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 
 
-def _among(details: tuple[str, ...], *names: str) -> tuple[tuple[str, ...], ...]:
+def _paths(details: tuple[str, ...], *names: str) -> tuple[tuple[str, ...], ...]:
     return tuple((detail, name) for detail in details for name in names)
 
 
@@ -36,67 +36,67 @@ def _among(details: tuple[str, ...], *names: str) -> tuple[tuple[str, ...], ...]
 _DETAILS = {
     "cache_read": (
         (_READ_FROM_CACHE,),
-        *_among(_OF_PROMPT, "cached_tokens", "cache_read"),
+        *_paths(_OF_PROMPT, "cached_tokens", "cache_read"),
     ),
     "cache_write": (
         (_WRITTEN_TO_CACHE,),
-        *_among(_OF_PROMPT, "cache_write_tokens", "cache_creation"),
+        *_paths(_OF_PROMPT, "cache_write_tokens", "cache_creation"),
     ),
-    "reasoning": _among(_OF_COMPLETION, "reasoning_tokens", "reasoning"),
-    "audio_prompt": _among(_OF_PROMPT, "audio_tokens", "audio"),
-    "audio_completion": _among(_OF_COMPLETION, "audio_tokens", "audio"),
+    "reasoning": _paths(_OF_COMPLETION, "reasoning_tokens", "reasoning"),
+    "audio_prompt": _paths(_OF_PROMPT, "audio_tokens", "audio"),
+    "audio_completion": _paths(_OF_COMPLETION, "audio_tokens", "audio"),
 }
-"""The finer kinds of tokens, and where an answer may tell their number."""
+"""The detailed types of tokens, and the paths under which a usage may contain their numbers."""
 
 _NAMES = (*_PROMPT_NAMES, *_COMPLETION_NAMES)
 _NESTED = (*_OF_PROMPT, *_OF_COMPLETION)
-_PLACES = tuple(place for places in _DETAILS.values() for place in places)
+_USAGE_PATHS = tuple(path for paths in _DETAILS.values() for path in paths)
 
 _USAGES = ("usage", "usage_metadata", "model_usage")
 _HOLDERS = ("message", "response", "chunk", "data", "result")
 _SNAPSHOTS = ("current_message_snapshot", "current_completion_snapshot", "current_run")
-"""What an answer, an event of a stream, and the stream of a helper have their usage in."""
+"""The attributes with the usage: of a response, of a stream's event, of a helper's stream."""
 
-Look = Callable[[str], Any]
-"""Returns an attribute, or the value of a key; None if there is none."""
+Lookup = Callable[[str], Any]
+"""Returns the value of an attribute or of a key; None if it is missing."""
 
 _PENDING = ("__next__", "__anext__", "__await__", "__enter__", "__aenter__")
-"""What only has the answer later, or only hands out its parts, has one of these."""
+"""Methods of streams, coroutines and context managers, which contain no response yet."""
 
 
 class Tokens:
-    """Add up what an answer, or the parts of one that is streamed, tell.
+    """The token usage of a response, or of the chunks or events of a streamed response.
 
-    A later part replaces what an earlier one told: streams tell totals so far.
+    A number in a later chunk replaces the earlier number: streams report running totals.
     """
 
     def __init__(self) -> None:
-        self._told: dict[str, int] = {}
+        self._reported: dict[str, int] = {}
         self._id: str | None = None
 
     def take(self, part: object) -> None:
-        """Take note of what ``part`` tells; of one that tells nothing, nothing.
+        """Take the usage from ``part``, if it contains any.
 
-        Raises TypeError for what has no usage because it is a stream, or is awaited or entered
-        first, and whatever a raw response raises whose body was not read.
+        Raises TypeError for a stream, a coroutine or a context manager without usage, and any
+        exception of a raw response whose body was not read.
         """
-        is_told = False
+        is_found = False
         for id, usage in _usages(part):
             self._take(id, _numbers(usage))
-            is_told = True
-        if not is_told and _is_pending(_kind(part)):
+            is_found = True
+        if not is_found and _is_pending(_kind(part)):
             self._take_pending(part)
 
     def _take(self, id: object, numbers: Mapping[str, int]) -> None:
         if isinstance(id, str) and any(numbers.get(name) for name in _PROMPT_NAMES):
             if self._id not in (None, id):
-                # Another answer, which need not have all the details of the last one.
-                self._told.clear()
+                # Another response, which may lack details that the last one had.
+                self._reported.clear()
             self._id = id
         for name, number in numbers.items():
-            # Gateways repeat a number as zero where they do not know it any more.
-            if number or name not in self._told:
-                self._told[name] = number
+            # Some gateways send zero in later chunks in place of the number.
+            if number or name not in self._reported:
+                self._reported[name] = number
 
     def _take_pending(self, part: object) -> None:
         for name in _SNAPSHOTS:
@@ -105,118 +105,118 @@ class Tokens:
                 for id, usage in _usages(snapshot):
                     self._take(id, _numbers(usage))
                 return
-        raise _not_an_answer(part)
+        raise _not_a_response(part)
 
     @property
     def prompt(self) -> int | None:
-        """Return the tokens of the prompt, cached ones included; None if nobody told."""
+        """Return the tokens of the prompt, cached ones included; None if unknown."""
         name = self._best(_PROMPT_NAMES)
         if name is None:
             return None
         if name == _PROMPT_NAMES[0]:
-            # OpenAI's way, which litellm has for Anthropic, too: with what was in the cache.
-            return self._told[name]
-        # Anthropic's leave out what came from its cache, and what went there.
-        cached = (self._told.get(_READ_FROM_CACHE, 0), self._told.get(_WRITTEN_TO_CACHE, 0))
-        return self._told[name] + sum(cached)
+            # OpenAI includes the cached tokens, and litellm does so for Anthropic as well.
+            return self._reported[name]
+        # Anthropic excludes the tokens that were read from its cache or written to it.
+        cached = (self._reported.get(_READ_FROM_CACHE, 0), self._reported.get(_WRITTEN_TO_CACHE, 0))
+        return self._reported[name] + sum(cached)
 
     @property
     def completion(self) -> int | None:
-        """Return the tokens of the completion; None if nobody told."""
+        """Return the tokens of the completion; None if unknown."""
         name = self._best(_COMPLETION_NAMES)
-        return None if name is None else self._told[name]
+        return None if name is None else self._reported[name]
 
     def details(self) -> Iterator[tuple[str, int]]:
-        """Yield the finer kinds that were told, and their numbers."""
-        for kind, places in _DETAILS.items():
-            for place in places:
-                number = self._told.get(".".join(place))
+        """Yield the detailed types of tokens that were reported, and their numbers."""
+        for kind, paths in _DETAILS.items():
+            for path in paths:
+                number = self._reported.get(".".join(path))
                 if number:
                     yield kind, number
                     break
 
     def _best(self, names: tuple[str, ...]) -> str | None:
-        """Return the first name that has a number, rather one that is not zero."""
-        told = [name for name in names if name in self._told]
-        return next((name for name in told if self._told[name]), told[0] if told else None)
+        """Return the first name with a number above zero, else the first name with a number."""
+        reported = [name for name in names if name in self._reported]
+        return next((n for n in reported if self._reported[n]), reported[0] if reported else None)
 
 
-def _not_an_answer(part: object) -> TypeError:
+def _not_a_response(part: object) -> TypeError:
     return TypeError(
-        "`usage` should be given an answer, or each chunk or event of a stream; got "
+        "`usage` expects a response, or each chunk or event of a stream; got "
         f"{type(part).__qualname__}."
     )
 
 
 def _usages(part: object) -> Iterator[tuple[object, Any]]:
-    """Yield the usages that ``part`` has or is, and the ids of the answers that they are of."""
-    look = _reader(_content(part))
-    yield from _usage(look)
+    """Yield each usage in ``part`` with the id of its response."""
+    get = _reader(_content(part))
+    yield from _usage(get)
     for name in _HOLDERS:
-        held = look(name)
-        # What is told most often instead, and has no attributes to look for.
-        if held is not None and not isinstance(held, (str, list)):
-            look_there = _reader(held)
-            yield from _usage(look_there)
+        inner = get(name)
+        # These types are the most frequent ones, and have none of the attributes.
+        if inner is not None and not isinstance(inner, (str, list)):
+            get_inner = _reader(inner)
+            yield from _usage(get_inner)
             if name == "result":
-                yield from _usage(_reader(look_there("message")))
-    if any(look(name) is not None for name in _NAMES):
-        yield None, look
+                yield from _usage(_reader(get_inner("message")))
+    if any(get(name) is not None for name in _NAMES):
+        yield None, get
 
 
 def _content(part: object) -> Any:
-    """Return what the body of a raw response says; of anything else, itself."""
+    """Return the decoded body of a raw response, or ``part`` if it is no raw response."""
     raw: Any = part if _is_http_response(_kind(part)) else _reader(part)("http_response")
     if raw is None:
         return part
     content_type = str(raw.headers.get("content-type"))
     if "text/event-stream" in content_type:
-        raise _not_an_answer(part)
-    # Not by its own parse(), which may read the body, and is the application's to call.
+        raise _not_a_response(part)
+    # The response's parse() might read the body, which only the application may do.
     return json.loads(raw.content) if "json" in content_type else None
 
 
-def _usage(look: Look) -> Iterator[tuple[object, Any]]:
+def _usage(get: Lookup) -> Iterator[tuple[object, Any]]:
     for name in _USAGES:
-        usage = look(name)
+        usage = get(name)
         if usage is not None:
-            yield look("id"), _reader(usage)
+            yield get("id"), _reader(usage)
             return
 
 
-def _numbers(look: Look) -> dict[str, int]:
-    nested = {name: _reader(held) for name in _NESTED if (held := look(name)) is not None}
-    found = {name: look(name) for name in _NAMES}
-    for place in _PLACES:
-        if len(place) == 1:
-            found[place[0]] = look(place[0])
-        elif place[0] in nested:
-            found[".".join(place)] = nested[place[0]](place[1])
+def _numbers(get: Lookup) -> dict[str, int]:
+    nested = {name: _reader(inner) for name in _NESTED if (inner := get(name)) is not None}
+    found = {name: get(name) for name in _NAMES}
+    for path in _USAGE_PATHS:
+        if len(path) == 1:
+            found[path[0]] = get(path[0])
+        elif path[0] in nested:
+            found[".".join(path)] = nested[path[0]](path[1])
     return {name: number for name, number in found.items() if _is_number(number)}
 
 
-def _reader(holder: object) -> Look:
+def _reader(holder: object) -> Lookup:
     if isinstance(holder, Mapping):
         return holder.get
     if _is_plain_model(_kind(holder)):
-        # To be told that a model has no such attribute takes microseconds each time.
+        # For pydantic's models, each lookup of a missing attribute takes microseconds.
         extra = getattr(holder, "__pydantic_extra__", None)
         return {**extra, **vars(holder)}.get if extra else vars(holder).get
     return lambda name: getattr(holder, name, None)
 
 
-def _kind(of: object) -> Any:
-    # Of any type, for to mypy a class of ``object`` has no hash.
-    return type(of)
+def _kind(value: object) -> Any:
+    # mypy regards type[object] as unhashable.
+    return type(value)
 
 
 @lru_cache(maxsize=512)
 def _is_plain_model(kind: type) -> bool:
-    """Tell whether objects are models of pydantic's, with nothing we look for as a property."""
+    """Return whether objects are pydantic models that keep all names read here in ``__dict__``."""
     names = {*_USAGES, *_HOLDERS, *_NAMES, *_NESTED, "id", "http_response", "__getattribute__"}
-    own = [vars(base) for base in kind.__mro__ if base is not object]
-    is_model = any("__pydantic_fields__" in one for one in own)
-    return is_model and not any(names & one.keys() for one in own)
+    namespaces = [vars(base) for base in kind.__mro__ if base is not object]
+    is_model = any("__pydantic_fields__" in namespace for namespace in namespaces)
+    return is_model and not any(names & namespace.keys() for namespace in namespaces)
 
 
 @lru_cache(maxsize=512)

@@ -1,4 +1,4 @@
-"""What commands have in common that write a file for another program."""
+"""The base of commands that write a file for another program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tachikoma_metrics import conf
 class WritingCommand(BaseCommand):
     """Write a text to standard output, or to the file that ``--output`` names.
 
-    ``part`` and ``parts`` say what the text is made of.
+    ``part`` and ``parts`` name what the text consists of, such as panels.
     """
 
     part, parts = "part", "parts"
@@ -25,9 +25,9 @@ class WritingCommand(BaseCommand):
         )
 
     def write(self, text: str, left_out: list[str], options: dict[str, Any]) -> None:
-        """Write ``text``, and tell of what it leaves out; raise ``CommandError`` if that fails."""
+        """Write ``text``, and report what it omits; raise ``CommandError`` if that fails."""
         if not conf.config().enabled:
-            raise CommandError("`ENABLED` should be True; nothing is measured while it is not.")
+            raise CommandError("ENABLED is False: nothing is measured. It must be True.")
         if options["output"] is None:
             self.stdout.write(text, ending="")
         else:
@@ -35,17 +35,17 @@ class WritingCommand(BaseCommand):
                 Path(options["output"]).write_text(text, encoding="utf-8")
             except OSError as error:
                 raise CommandError(f"The file cannot be written: {error}") from error
-        self._tell_what_is_left_out(left_out, options["verbosity"])
+        self._report_omissions(left_out, options["verbosity"])
 
     def note(self, text: str) -> None:
-        """Say something beside the file. It is no error, and does not look like one."""
+        """Print a remark to standard error, without the style of an error."""
         self.stderr.write(text, style_func=str)
 
-    def _tell_what_is_left_out(self, left_out: list[str], verbosity: int) -> None:
+    def _report_omissions(self, left_out: list[str], verbosity: int) -> None:
         if left_out and verbosity == 1:
             number, what = len(left_out), self.parts if len(left_out) != 1 else self.part
             self.note(
-                f"Done, without {number} {what} about what these settings do not measure "
+                f"Omitted {number} {what} about what these settings do not measure "
                 "(-v 2 lists them)."
             )
         elif verbosity > 1:

@@ -48,7 +48,7 @@ def peer_rejection(address: str) -> Rejection | None:
     """Return why no request of this peer may read the metrics; None if one may. Never raises."""
     try:
         allowed = config().allowed_networks
-        if not config().tells_who_may_read:
+        if not config().is_access_valid:
             return rejections.BY_SETTINGS
         is_allowed = ANYWHERE in allowed or is_in(address, networks.allowed_networks(allowed))
         return None if is_allowed else rejections.BY_ADDRESS
@@ -59,7 +59,7 @@ def peer_rejection(address: str) -> Rejection | None:
 
 def _early_rejection(headers: Headers) -> Rejection | None:
     settings = config()
-    if not settings.tells_who_may_read:
+    if not settings.is_access_valid:
         return rejections.BY_SETTINGS
     if ANYWHERE not in settings.allowed_networks:
         rejected = networks.network_rejection(headers, settings)

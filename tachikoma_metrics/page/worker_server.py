@@ -218,10 +218,10 @@ def _send_rejection(connection: Any, rejection: Rejection) -> None:
     status = f"{rejection.status} {HTTPStatus(rejection.status).phrase}"
     head = {"Content-Type": "text/plain; charset=utf-8", **RESPONSE_HEADERS}
     lines = [f"HTTP/1.0 {status}", *(f"{name}: {value}" for name, value in head.items())]
-    answer = "\r\n".join([*lines, "", rejection.body])
+    response = "\r\n".join([*lines, "", rejection.body])
     with contextlib.suppress(OSError):
         connection.setblocking(False)
-        connection.send(answer.encode())
+        connection.send(response.encode())
         # Closing a socket with unread data resets it, and the client would get no response.
         connection.recv(65536)
 

@@ -241,14 +241,14 @@ class Metrics:
         if self._settings_are_reported:
             return
         self._settings_are_reported = True
-        for fault in conf.config().faults:
+        for setting in conf.config().invalid_settings:
             self.add_error("settings")
             logger.error(
                 "Invalid setting (tachikoma_metrics.%s): %s %s %s",
-                fault.id,
-                fault.message,
-                fault.hint,
-                fault.consequence,
+                setting.id,
+                setting.message,
+                setting.consequence,
+                setting.hint,
             )
 
     def settings_were_reported(self) -> None:

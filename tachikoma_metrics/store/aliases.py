@@ -1,8 +1,8 @@
-"""The one directory of a service whose processes know it by different names.
+"""One directory for all processes of a service that derive different names for it.
 
-Names are given the most lasting first; the last is that of the real path, which another service
-may have in common. Whoever prepares a directory leaves an alias for each other name, before it
-makes the directory: who knows that name alone finds one of the two.
+Names are given in the order of how long they last; the last is that of the real path, which
+another service may share. A process that prepares a directory makes an alias for each other name
+before it makes the directory: a process that knows only that name finds one of the two.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ _MOST_TRIES = 5
 
 
 def find(base: str, known: Sequence[str]) -> str:
-    """Return which name the directory in ``base`` has, or is to have. Makes nothing.
+    """Return the name that the directory in ``base`` has, or is to have. Makes nothing.
 
-    One that a process has a slot in, else one that is there, else one that an alias names.
+    A directory that a process uses comes first, then one that exists, then the target of an
+    alias.
     """
     targets = list(dict.fromkeys(_targets(base, known)))
     there = [name for name in targets if names.is_directory(os.path.join(base, name))]
@@ -34,11 +35,11 @@ def _targets(base: str, known: Sequence[str]) -> Iterator[str]:
         path = os.path.join(base, name)
         if names.is_directory(path):
             yield name
-        # Two links may lead to one release. What another left for its real path is not for
-        # a process that knows a link.
+        # Two links may lead to one release. An alias for the real path of another service is
+        # not for a process that knows a link.
         elif name != known[-1] or len(known) == 1:
             target = names.target_of(path)
-            # An alias leads to no other alias.
+            # An alias never leads to another alias.
             if target is not None and names.target_of(os.path.join(base, target)) is None:
                 yield target
 
@@ -47,14 +48,14 @@ def prepare(base: str, known: Sequence[str], before: str | None = None) -> tuple
     """Make the directory in ``base`` and the aliases, as far as they are missing.
 
     Return the directory's name, which is ``before`` if that is given, and whether anything was
-    made. Raises ``OSError`` if the directory cannot be had.
+    made. Raises ``OSError`` if the directory cannot be used.
     """
     has_made = False
     for _ in range(_MOST_TRIES):
         name = before or find(base, known)
         for other in known:
             if other != name:
-                has_made |= _lead(base, other, name)
+                has_made |= _link(base, other, name)
         path = os.path.join(base, name)
         if names.is_directory(path):
             break
@@ -62,17 +63,17 @@ def prepare(base: str, known: Sequence[str], before: str | None = None) -> tuple
             os.mkdir(path, 0o700)
             return name, True
         except FileExistsError:
-            # Another process has made it meanwhile, or an alias in its place. What is neither
-            # is told of when it is opened.
+            # Another process has made it meanwhile, or an alias in its place. Anything else
+            # there raises when it is opened.
             if names.target_of(path) is not None and name in (before, find(base, known)):
-                # An alias that leads nowhere is in the way.
+                # An alias without a target is in the way.
                 with suppress(OSError):
                     os.unlink(path)
     return name, has_made
 
 
-def _lead(base: str, name: str, target: str) -> bool:
-    """Have the alias ``name`` lead to ``target``; return whether it was made or changed."""
+def _link(base: str, name: str, target: str) -> bool:
+    """Make ``name`` an alias of ``target``; return whether it was made or changed."""
     path = os.path.join(base, name)
     with suppress(OSError):
         if names.is_directory(path) and not remove_unheld(path):
@@ -92,7 +93,7 @@ def _lead(base: str, name: str, target: str) -> bool:
 
 
 def refresh(base: str, known: Sequence[str], name: str) -> None:
-    """Have the directory and the aliases taken for used, as far as that can be done."""
+    """Mark the directory and the aliases as used, as far as possible."""
     for each in dict.fromkeys((name, *known)):
         path = os.path.join(base, each)
         if names.status_of(path) is not None:

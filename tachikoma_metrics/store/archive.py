@@ -1,10 +1,11 @@
-"""The totals of processes that are over, added up in one file.
+"""The totals of processes that have ended, added up in one file.
 
-A process that starts takes over the slot of a process of its own run. The slots of earlier
-runs are added to the archive, which nobody holds. A new archive replaces the old one by a
-rename, and names the slots that are in it: a reader leaves those out, wherever they still are.
+A process that starts takes over the slot of a process of its run. The slots of earlier runs are
+added to the archive, which no process holds. A new archive replaces the old one by a rename, and
+lists the slots that were added: a reader ignores those, if their files still exist.
 
-The archive is a slot's header and records, and behind them what else there is to know, as JSON.
+The archive has the header and the records of a slot, and then, as JSON, the age of each label set
+and the list of slots.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from operator import add
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store import gauges, layout, system
 from tachikoma_metrics.store.files import TemporaryFile, replace
-from tachikoma_metrics.store.label_sets import Names
+from tachikoma_metrics.store.label_sets import InternedLabelSets
 from tachikoma_metrics.store.layout import (
     DOUBLE,
     GAUGE,
@@ -36,18 +37,18 @@ from tachikoma_metrics.store.reading import ARCHIVE, Reading
 NAME = "archive"
 
 _MOST_FOLDED = 256
-"""Serial numbers that are kept: a slot is removed as soon as it is in the archive, unless the
-process that adds it is killed; then the next one removes it."""
+"""Serial numbers that are kept: a file is removed as soon as it is in the archive or, if the
+process that adds it is killed, by the next process."""
 _OF_PROCESSES = ("python_", "tachikoma_metrics_")
-"""How the names begin of what each process counts, also one that does nothing else."""
+"""Prefixes of metrics that every process has, even if it does nothing else."""
 
-_FORGOTTEN_AT = 2
-"""Restarts that a label set outlives which no process changes, and one more."""
+_DROPPED_AT = 2
+"""The age, in restarts, at which a label set is dropped that no process has changed."""
 
 
 @dataclass(slots=True)
 class Total:
-    """The values of one label set, when it was made, and how many restarts ago it changed."""
+    """The values of a label set, when it was made, and how many restarts ago it changed."""
 
     values: list[float]
     made_at: float
@@ -56,33 +57,33 @@ class Total:
 
 @dataclass
 class Archive:
-    """Hold the total of each label set.
+    """The total of each label set.
 
     ``folded`` are the serial numbers of the slots that were added, the latest last.
-    ``has_counted`` says that one of those that were added now counted anything of the service.
+    ``has_counted`` says that a slot that was added now has counted anything of the service.
     """
 
     totals: dict[Series, Total] = field(default_factory=dict)
     folded: list[int] = field(default_factory=list)
     cpu_seconds: float = 0.0
-    names: Names = field(default_factory=Names)
+    interned: InternedLabelSets = field(default_factory=InternedLabelSets)
     has_counted: bool = False
 
     # --- changes ------------------------------------------------------------
 
     def add(self, header: Header, content: bytes) -> Damaged | None:
-        """Add the values of a slot whose holder is over; return what was wrong with them."""
-        totals, damage = _totals(content, header.used, self.names)
+        """Add the values of a slot whose holder has ended; return what was wrong with them."""
+        totals, damage = _totals(content, header.used, self.interned)
         for series, total in totals.items():
             if series.declaration.type != GAUGE:
                 self.has_counted = self.has_counted or _is_of_service(series, total)
                 self._add(series, total)
                 continue
-            # Who has a sample for each worker forgets those of earlier runs.
+            # A gauge with a sample for each worker drops the workers of earlier runs.
             if series.declaration.mode not in gauges.BY_WORKER:
                 for left, values in gauges.remaining(series, total.values):
                     self._add(left, Total(values, total.made_at))
-        # What the slot took over is in the archive with it.
+        # The values of the file that it replaced are in the archive with it.
         more = [number for number in (header.moved_from, header.serial) if number]
         self.folded.extend(more)
         self.cpu_seconds += header.cpu_left + header.cpu_seen
@@ -100,7 +101,7 @@ class Archive:
         own.age = 0
 
     def begin_epoch(self, in_use: Collection[Series]) -> None:
-        """Let go of the label sets that no process changed since the restart before last.
+        """Drop the label sets that no process has changed since the restart before last.
 
         Those ``in_use`` are in the slot of a live process. A start that failed before anything
         was counted is no restart.
@@ -109,11 +110,11 @@ class Archive:
             return
         for series, total in list(self.totals.items()):
             total.age = 1 if series in in_use else total.age + 1
-            if total.age >= _FORGOTTEN_AT:
+            if total.age >= _DROPPED_AT:
                 del self.totals[series]
 
     def remove(self, removed: Iterable[Series]) -> bool:
-        """Remove label sets; tell whether there was any."""
+        """Remove label sets; return whether there was any."""
         found = [series for series in removed if series in self.totals]
         for series in found:
             del self.totals[series]
@@ -137,7 +138,7 @@ class Archive:
             begin = len(content) - len(values) * DOUBLE
             struct.pack_into(f"={len(values)}d", content, begin, *values)
         if len(content) > LARGEST_SIZE:
-            raise OSError(f"An archive should have at most {LARGEST_SIZE} bytes.")
+            raise OSError(f"An archive must have at most {LARGEST_SIZE} bytes.")
         header = Header(used=len(content), cpu_left=self.cpu_seconds, boot=system.boot())
         content[:HEADER_SIZE] = layout.pack_header(header)
         return _encode(bytes(content), [total.age for total in self.totals.values()], self.folded)
@@ -145,7 +146,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Copy:
-    """What the file of the archive says: ``content`` is that of a slot."""
+    """The file of the archive; ``content`` is that of a slot."""
 
     header: Header
     content: bytes
@@ -154,27 +155,27 @@ class Copy:
     identity: tuple[int, ...]
 
     def archive(self) -> tuple[Archive, Damaged | None]:
-        """Return the archive, to be added to, and what was wrong with it."""
-        names = Names()
-        totals, damage = _totals(self.content, self.header.used, names)
-        # Of a damaged one the ages may be missing; then no label set is let go too early.
+        """Return the archive, for additions, and what was wrong with it."""
+        interned = InternedLabelSets()
+        totals, damage = _totals(self.content, self.header.used, interned)
+        # A damaged archive may lack ages; then no label set is dropped too early.
         for total, age in zip(totals.values(), self.ages, strict=False):
             total.age = age
-        # Of those that are added now none may be missing: they are there until all are added.
+        # Slots that are added from now on are all kept: their files exist until all are added.
         folded = list(self.folded[-_MOST_FOLDED:])
-        return Archive(totals, folded, self.header.cpu_left, names), damage
+        return Archive(totals, folded, self.header.cpu_left, interned), damage
 
     def write(self, directory: int) -> None:
         """Write the file of the archive as it was; raise ``OSError`` if there is no room."""
         replace(directory, NAME, _encode(self.content, self.ages, self.folded))
 
     def reading(self) -> Reading:
-        """Return the archive as one of the slots that nobody holds."""
+        """Return the archive as the reading of a slot that no process holds."""
         return Reading(ARCHIVE, self.identity, self.header, self.content, is_held=False)
 
 
 def read(directory: int) -> Copy | None:
-    """Return what is in the file of the archive; None without one.
+    """Return the file of the archive; None without one.
 
     Raises ``OSError`` if it cannot be read, and ``Damaged`` if it is no archive.
     """
@@ -190,7 +191,7 @@ def read(directory: int) -> Copy | None:
 
 
 def folded(directory: int) -> tuple[int, ...]:
-    """Return the serial numbers of the slots that were added, without reading their values.
+    """Return the serial numbers of the slots that were added, without reading the values.
 
     Raises ``OSError`` if the archive cannot be read, and ``Damaged`` if it is none.
     """
@@ -213,7 +214,7 @@ def remove(directory: int, removed: Collection[Series]) -> None:
 
 
 def identity(directory: int) -> tuple[int, ...] | None:
-    """Return what is another for each archive that was ever in the directory."""
+    """Return what differs for each archive that was ever in the directory."""
     try:
         return _identity(os.stat(NAME, dir_fd=directory, follow_symlinks=False))
     except FileNotFoundError:
@@ -221,30 +222,32 @@ def identity(directory: int) -> tuple[int, ...] | None:
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    # A file system may give the number of a removed file out again.
+    # A file system may use the inode number of a removed file again.
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _is_of_service(series: Series, total: Total) -> bool:
-    """Tell whether something was counted that the process does not count of itself."""
+    """Return whether anything was counted that not every process counts."""
     declaration = series.declaration
     return any(total.values) and not (
         declaration.is_ours and declaration.name.startswith(_OF_PROCESSES)
     )
 
 
-def _totals(content: bytes, used: int, names: Names) -> tuple[dict[Series, Total], Damaged | None]:
-    """Return what a slot has of each label set, and what is wrong behind that."""
+def _totals(
+    content: bytes, used: int, interned: InternedLabelSets
+) -> tuple[dict[Series, Total], Damaged | None]:
+    """Return the total of each label set of a slot, and what is wrong after the last one."""
     firsts: dict[int, int] = {}
     damage = None
     try:
-        names.firsts(content, used, firsts)
+        interned.read(content, used, firsts)
     except Damaged as error:
         damage = error
     doubles: memoryview[float] = memoryview(content[: len(content) // DOUBLE * DOUBLE]).cast("d")
     found = {}
     for number, first in firsts.items():
-        series = names.series[number]
+        series = interned.series[number]
         values = list(doubles[first : first + series.declaration.width])
         found[series] = Total(values, doubles[first - 1])
     return found, damage
@@ -260,7 +263,7 @@ def _rest(encoded: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return tuple(map(int, rest["ages"])), tuple(map(int, rest["folded"]))
     except Exception as error:
         pass_on(error)
-        raise Damaged("An archive should say which slots are in it.") from error
+        raise Damaged("An archive must list the slots that are in it.") from error
 
 
 def _read_all(descriptor: int, size: int, begin: int = 0) -> bytes:

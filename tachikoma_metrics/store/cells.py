@@ -1,8 +1,7 @@
 """Values that may be changed from anywhere: threads, signal handlers, finalisers, forks.
 
-Whoever finds another change under way, in another thread or in the very frame it
-interrupted, leaves its own in a queue for the other to make: nobody waits, and nothing
-is lost.
+A thread that finds another change under way, in another thread or in the frame that it
+interrupted, queues its own, and the other applies it: no thread waits, and no change is lost.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.writer import STORE, Store
 
 NOWHERE = memoryview(b"")
-"""Memory in which nothing has a place: any access raises ``ValueError``."""
+"""Memory that has been released: any access raises ``ValueError``."""
 NOWHERE.release()
 
 
 class Cell:
     """Hold the values of one label set, or one of them.
 
-    ``memory`` and ``index`` are where they are, until the store releases the memory;
-    ``offset`` is where the first of ``width`` values is in the record of the label set.
-    ``bounds`` are those of a histogram.
+    ``memory`` and ``index`` are where they are, until the store releases the memory.
+    ``offset`` is the place of the first of ``width`` values in the record of the label set.
+    ``bounds`` are the upper bounds of a histogram's buckets.
     """
 
     __slots__ = (
@@ -46,7 +45,7 @@ class Cell:
     )
 
     has_exemplars: ClassVar[bool] = False
-    """Whether any cell of this process ever had an example."""
+    """Whether any cell of this process ever had an exemplar."""
 
     def __init__(
         self,
@@ -66,24 +65,24 @@ class Cell:
         self.index = 0
         self._exemplar: Any = None
 
-    # --- where its values are -----------------------------------------------
+    # --- for the store: a StoredValue ---------------------------------------
 
     def locate(self) -> Series | None:
-        """Return which record is this cell's; None if it is to be shared with nobody."""
+        """Return the label set of the cell; None if no other process is to read it."""
         return self.series
 
     @property
     def owner(self) -> int:
-        """Return a number that is another for a metric made anew; 0 for those that last."""
+        """Return a number that differs after a metric is made anew; 0 for those that last."""
         return 0
 
     def stay_apart(self) -> None:
-        """Keep the values in memory of the cell's own, from zero."""
+        """Keep the values in private memory, from zero."""
         self.memory = array("d", [0.0] * self.width)
         self.index = 0
 
     def remove(self) -> None:
-        """Start from zero, and have no record."""
+        """Reset the values to zero, and remove their record."""
         if self.series is None:
             self.memory = NOWHERE
         else:
@@ -91,15 +90,15 @@ class Cell:
 
     @property
     def limit(self) -> float:
-        """Return the number of label sets the family may have in a slot."""
+        """Return how many label sets the metric may have in one file."""
         return math.inf
 
     def overflowed(self, series: Series) -> Series:
-        """Return the label set to count under where there is no room for this one."""
+        """Return the label set to count under if there is no room for this one."""
         return series._replace(labels=overflow(len(series.labels)))
 
     def on_full(self) -> None:
-        """Be told that the label set found no room and counts as ``overflow``."""
+        """Handle that there was no room for the label set, which counts as ``overflow``."""
 
     # --- changes ------------------------------------------------------------
 
@@ -115,18 +114,18 @@ class Cell:
         try:
             was_busy, store.busy = store.busy, True
             if was_busy:
-                store.waiting.append((self.add_at_once, (amount,)))
+                store.pending.append((self.add_now, (amount,)))
             else:
                 if now >= store.due or not store.alive[0]:
                     store.maintain(now)
                 try:
                     self.memory[self.index] += amount
                 except ValueError:
-                    self.add_at_once(amount)
+                    self.add_now(amount)
         finally:
             if not was_busy:
                 store.busy = False
-        if store.waiting:
+        if store.pending:
             store.apply_pending()
 
     @one_at_a_time
@@ -137,7 +136,7 @@ class Cell:
         try:
             was_busy, store.busy = store.busy, True
             if was_busy:
-                store.waiting.append((progress.begin, (self,)))
+                store.pending.append((progress.begin, (self,)))
             else:
                 if now >= store.due or not store.alive[0]:
                     store.maintain(now)
@@ -151,11 +150,11 @@ class Cell:
         finally:
             if not was_busy:
                 store.busy = False
-        if store.waiting:
+        if store.pending:
             store.apply_pending()
 
-    def add_at_once(self, amount: float) -> None:
-        """Add ``amount``, in the midst of a change."""
+    def add_now(self, amount: float) -> None:
+        """Add ``amount``. Called by a change."""
         try:
             self.memory[self.index] += amount
         except ValueError:
@@ -164,16 +163,16 @@ class Cell:
 
     def observe(self, amount: float) -> None:
         """Add an observation to a histogram."""
-        self.store.change(self.observe_at_once, amount)
+        self.store.change(self.observe_now, amount)
 
-    def observe_at_once(self, amount: float) -> None:
-        """Add an observation, in the midst of a change."""
-        self.add_at_once(0.0)
+    def observe_now(self, amount: float) -> None:
+        """Add an observation. Called by a change."""
+        self.add_now(0.0)
         bounds = self.bounds or ()
         place = bisect_left(bounds, amount)
-        # NaN is below no bound; bisecting says it is below the first.
+        # NaN is below no bound, and bisect_left() puts it below the first.
         has_bucket = amount == amount and place < len(bounds)
-        # No exception from outside appears between the two.
+        # No exception from outside can appear between the two.
         self.memory[self.index] += amount
         if has_bucket:
             self.memory[self.index + 1 + place] += 1.0
@@ -183,11 +182,11 @@ class Cell:
         self.store.change(self._set, value)
 
     def _set(self, value: float) -> None:
-        self.add_at_once(0.0)
+        self.add_now(0.0)
         self.memory[self.index] = value
 
     def follow(self, measure: Callable[[], float]) -> None:
-        """Replace the number by what ``measure`` returns where nothing else changes it."""
+        """Replace the number by what ``measure`` returns while nothing else changes it."""
         self.store.change(self._follow, measure)
 
     def _follow(self, measure: Callable[[], float]) -> None:
@@ -206,24 +205,24 @@ class Cell:
             memory, index = self.memory, self.index
             return [memory[place] for place in range(index, index + self.width)]
         except ValueError:
-            # Looking claims nothing; but what was changed before may have moved.
+            # A read claims nothing, but values that were changed before may have moved.
             found = self.store.find(self)
             return [0.0] * self.width if found is None else found
 
     def set_exemplar(self, exemplar: Any) -> None:
-        """Keep an example of what was counted."""
+        """Keep an exemplar of what was counted."""
         self._exemplar = exemplar
         Cell.has_exemplars = True
 
     def get_exemplar(self) -> Any:
-        """Return the latest example of what was counted."""
+        """Return the latest exemplar of what was counted."""
         return self._exemplar
 
 
 class GaugeCell(Cell):
-    """Hold the value of a gauge that is told how, and when, it got it.
+    """Hold the value of a gauge, and how and when it was set.
 
-    When is told by a clock that all processes of a host share, and that is never put back:
+    The time is that of a clock that all processes of a host share, and that never goes back:
     https://man7.org/linux/man-pages/man2/clock_gettime.2.html
     """
 
@@ -231,20 +230,20 @@ class GaugeCell(Cell):
 
     @property
     def is_set(self) -> bool:
-        """Tell whether this process gave the gauge a value."""
+        """Return whether this process gave the gauge a value."""
         return self.values()[SET_AT] != 0
 
     def add(self, amount: float, now: float) -> None:
-        """Add ``amount``, and tell when."""
-        self.store.change(self.add_at_once, amount)
+        """Add ``amount``, and note the time."""
+        self.store.change(self.add_now, amount)
 
-    def add_at_once(self, amount: float) -> None:
-        """Add ``amount``, in the midst of a change, and tell when."""
-        super().add_at_once(amount)
+    def add_now(self, amount: float) -> None:
+        """Add ``amount``, and note the time. Called by a change."""
+        super().add_now(amount)
         self.memory[self.index + WAS_CHANGED] = 1
         self.memory[self.index + SET_AT] = time.monotonic()
 
     def _set(self, value: float) -> None:
-        super().add_at_once(0.0)
+        super().add_now(0.0)
         self.memory[self.index + VALUE] = value
         self.memory[self.index + SET_AT] = time.monotonic()

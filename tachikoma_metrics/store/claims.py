@@ -1,7 +1,7 @@
-"""How a process comes to a slot, while no other process claims one.
+"""How a process claims its memory-mapped file, while no other process claims one.
 
-It takes over the lowest free slot of its own run, or makes one. The slots of earlier runs go
-into the archive when an epoch begins, so that what they counted stays without their files.
+The process takes over the lowest free file of its run, or makes one. The files of earlier runs
+are added to the archive when an epoch begins: their totals stay, and the files are removed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ from tachikoma_metrics.store.layout import (
     Series,
 )
 from tachikoma_metrics.store.lock_file import seconds_unused
-from tachikoma_metrics.store.occupancy import Found, counted_elsewhere, look, server_lives
+from tachikoma_metrics.store.occupancy import (
+    FoundSlots,
+    counted_elsewhere,
+    find_slots,
+    is_server_live,
+)
 from tachikoma_metrics.store.reading import OnDamage, content_of, header_of, name_of, numbers
 from tachikoma_metrics.store.runs import Run
 from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
@@ -34,15 +39,15 @@ from tachikoma_metrics.store.slot import FIRST_SIZE, FileSlot, reserve
 _UNFINISHED = "unfinished"
 _SECONDS_A_READER_LOOKS = 0.002
 _MOST_FREE_SLOTS = 8
-"""Slots of earlier runs that may wait for the next epoch."""
+"""Files of earlier runs that may wait for the next epoch."""
 
 
 @dataclass(frozen=True)
 class Claimant:
-    """The process that claims a slot: its run, and for how long totals are kept without one.
+    """The process that claims a file: its run, and for how long totals are kept.
 
-    ``seconds_to_keep`` is the time after the end of a service's last process in which it may
-    come back and go on from its totals.
+    ``seconds_to_keep`` is the time after the end of a service's last process in which a process
+    that starts continues the totals.
     """
 
     run: Run
@@ -50,7 +55,7 @@ class Claimant:
 
 
 class Claim:
-    """Claim a slot in a directory that is open, and locked against other claims."""
+    """Claim a file in a directory that is open, and locked against other claims."""
 
     def __init__(self, directory: int, path: str, claimant: Claimant, on_damage: OnDamage) -> None:
         self._directory = directory
@@ -60,48 +65,48 @@ class Claim:
         self._on_damage = on_damage
 
     def slot(self) -> FileSlot:
-        """Return a slot for this process; raise ``OSError`` if there is no room for it."""
+        """Return a file for this process; raise ``OSError`` if there is no room for it."""
         with ExitStack() as stack:
             self._remove_leftovers()
-            found = self._look_twice(stack)
+            found = self._find_twice(stack)
             for number in found.of(self._run):
                 slot = self._taken(number, found.free[number])
                 if slot is not None:
                     return slot
             if not found.held and self._is_over(found):
-                self._start_afresh(found)
+                self._start_from_zero(found)
             else:
-                self._enter(found)
+                self._register(found)
             return self._created()
 
-    def enter(self) -> None:
-        """Have the run of this process known, which has a slot already."""
+    def register(self) -> None:
+        """Register the run of this process, which has a file already."""
         self._remove_leftovers()
         with ExitStack() as stack:
-            self._enter(look(self._directory, stack))
+            self._register(find_slots(self._directory, stack))
 
-    # --- slots --------------------------------------------------------------
+    # --- files --------------------------------------------------------------
 
     def _remove_leftovers(self) -> None:
-        """Remove free slots whose values are elsewhere: their remover was killed before it did.
+        """Remove free files whose values are elsewhere: their process was killed before it did.
 
-        A reader leaves them out, so nothing that is counted in one would be on the page.
+        A reader ignores such a file, so nothing that is counted in it would be exposed.
         """
         elsewhere = counted_elsewhere(self._directory)
         if elsewhere:
             with ExitStack() as stack:
-                found = look(self._directory, stack)
+                found = find_slots(self._directory, stack)
                 for number, header in found.headers.items():
                     if header is not None and header.serial in elsewhere:
                         os.unlink(name_of(number), dir_fd=self._directory)
 
-    def _look_twice(self, stack: ExitStack) -> Found:
-        found = look(self._directory, stack, self._run)
+    def _find_twice(self, stack: ExitStack) -> FoundSlots:
+        found = find_slots(self._directory, stack, self._run)
         if found.held and not found.of(self._run):
             # A reader's lock, which it has for a moment, looks like a holder's.
             time.sleep(_SECONDS_A_READER_LOOKS)
             stack.close()
-            found = look(self._directory, stack, self._run)
+            found = find_slots(self._directory, stack, self._run)
         return found
 
     def _taken(self, number: int, file: TemporaryFile) -> FileSlot | None:
@@ -112,7 +117,7 @@ class Claim:
                 return None
             header_of(file.descriptor)
             if status.st_size > LARGEST_SIZE:
-                raise Damaged(f"A slot should have at most {LARGEST_SIZE} bytes.")
+                raise Damaged(f"A slot must have at most {LARGEST_SIZE} bytes.")
         except FileNotFoundError:
             return None
         except Damaged as error:
@@ -136,7 +141,7 @@ class Claim:
                 file.lock()
                 reserve(file.descriptor, FIRST_SIZE)
                 os.pwrite(file.descriptor, layout.pack_header(header), 0)
-                # Others see it when it is whole.
+                # Other processes find it when it is complete.
                 os.rename(_UNFINISHED, name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
             except OSError:
                 os.unlink(_UNFINISHED, dir_fd=self._directory)
@@ -145,20 +150,20 @@ class Claim:
 
     # --- services that end, and come back -----------------------------------
 
-    def _is_over(self, found: Found) -> bool:
-        """Tell whether the service is over; it is not if it comes back early enough."""
+    def _is_over(self, found: FoundSlots) -> bool:
+        """Return whether the service is over; it is not if it restarts early enough."""
         kept = self._archived()
         headers = [*found.headers.values(), *([kept.header] if kept else [])]
         known = [header for header in headers if header is not None]
         if known and all(header.boot != system.boot() for header in known):
             return True
-        lives = [server_lives(header) for header in known if header.pid]
+        live = [is_server_live(header) for header in known if header.pid]
         if self._seconds_to_keep <= 0:
-            # Where nobody can know, the server is taken to live.
-            return all(alive is False for alive in lives)
-        return True not in lives and seconds_unused(self._directory) > self._seconds_to_keep
+            # A server of which that is unknown counts as live.
+            return all(is_live is False for is_live in live)
+        return True not in live and seconds_unused(self._directory) > self._seconds_to_keep
 
-    def _start_afresh(self, found: Found) -> None:
+    def _start_from_zero(self, found: FoundSlots) -> None:
         for number in found.free:
             os.unlink(name_of(number), dir_fd=self._directory)
         for name in (archive.NAME, runs.NAME):
@@ -166,14 +171,14 @@ class Claim:
                 os.unlink(name, dir_fd=self._directory)
         self._note(runs.Epoch())
 
-    def _enter(self, found: Found) -> None:
-        """Begin an epoch if it is time, and have the run of this process known in it."""
+    def _register(self, found: FoundSlots) -> None:
+        """Begin an epoch if the service was restarted, and register the run of this process."""
         epoch = runs.read(self._directory)
         is_begun = epoch.is_begun_by(self._run, found.live_runs, is_resumed=not found.held)
         if is_begun:
             epoch = epoch.next()
-        # First: what is not written down would begin again with the next process, and label
-        # sets would be let go too early.
+        # First: an epoch that is not recorded would begin again with the next process, and label
+        # sets would be dropped too early.
         is_noted = epoch.has(self._run) or self._note(epoch)
         if is_begun or len(found.free) >= _MOST_FREE_SLOTS:
             self._archive(found, is_begun=is_begun and is_noted)
@@ -188,8 +193,8 @@ class Claim:
             return False
         return True
 
-    def _archive(self, found: Found, *, is_begun: bool) -> None:
-        """Move what is in the free slots into the archive, as far as there is room for it."""
+    def _archive(self, found: FoundSlots, *, is_begun: bool) -> None:
+        """Move the values of the free files into the archive, as far as there is room."""
         copy = self._archived()
         kept, damage = copy.archive() if copy else (Archive(), None)
         path = f"{self._path}/{archive.NAME}"
@@ -216,12 +221,12 @@ class Claim:
         except (OSError, Damaged) as error:
             pass_on(error)
             if is_passing(error):
-                # Another would be written in place of it.
+                # Otherwise an empty one would replace it.
                 raise
             self._on_damage(error, f"{self._path}/{archive.NAME}")
             return None
 
-    def _add(self, kept: Archive, number: int, found: Found) -> bool:
+    def _add(self, kept: Archive, number: int, found: FoundSlots) -> bool:
         try:
             header, content = content_of(found.free[number].descriptor)
         except OtherLayout:
@@ -234,7 +239,7 @@ class Claim:
             self._on_damage(damage, f"{self._path}/slot-{number}")
         return True
 
-    def _in_use(self, found: Found) -> set[Series]:
+    def _in_use(self, found: FoundSlots) -> set[Series]:
         in_use: set[Series] = set()
         for number in found.held:
             with (

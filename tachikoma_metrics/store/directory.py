@@ -1,7 +1,7 @@
-"""The directory in which the processes of a service find each other's slots.
+"""The directory in which the processes of a service find each other's files.
 
-Whether a process lives is told by its lock on its slot, which the system takes back
-with the process, however it ends: https://man7.org/linux/man-pages/man2/flock.2.html
+A process is live as long as its file is locked. The kernel releases the lock when the process
+exits, however it ends: https://man7.org/linux/man-pages/man2/flock.2.html
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from tachikoma_metrics.store.claims import Claim, Claimant
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.incomplete import Incomplete, is_passing
 from tachikoma_metrics.store.layout import Damaged, Header, OtherLayout, Series, State
-from tachikoma_metrics.store.lock_file import locked, note_use
+from tachikoma_metrics.store.lock_file import locked, record_use
 from tachikoma_metrics.store.occupancy import is_in_use, stands_for_live_process
+from tachikoma_metrics.store.permissions import Unavailable, require_lasting, require_private
 from tachikoma_metrics.store.reading import (
     OnDamage,
     Reading,
@@ -35,26 +36,21 @@ from tachikoma_metrics.store.slot import FileSlot
 
 _MOST_READINGS = 50
 
-
-class Unavailable(OSError):
-    """Raised for a directory that cannot be had, with the remedy."""
-
-
-class Exposed(OSError):
-    """Raised for a directory that can be had, and that other users could replace."""
+SECONDS_TO_WAIT = 1.0
+"""For other processes that have the lock of a directory."""
 
 
 def bases() -> tuple[str, ...]:
     """Return where the directory of a service may be, the best place first.
 
-    A RAM-backed directory never waits for a disk; every system has a temporary one.
+    A RAM-backed directory never waits for a disk; a temporary directory exists everywhere.
     """
-    places = ["/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), _temporary_place()]  # noqa: S108  # See _require_private.
+    places = ["/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), _temporary_place()]  # noqa: S108  # See require_private.
     return tuple(place for place in places if place and Path(place).is_dir())
 
 
 def _temporary_place() -> str:
-    # A container whose file system is read-only has none, and Python raises.
+    # A container with a read-only file system has none, and Python raises.
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:
@@ -62,31 +58,31 @@ def _temporary_place() -> str:
 
 
 class Directory:
-    """A directory of slots, private to one user."""
+    """A directory of memory-mapped files, private to one user."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def look(self) -> None:
-        """Raise ``OSError`` if the directory, or what is to hold it, cannot be had.
+    def check(self) -> None:
+        """Raise ``OSError`` if the directory, or the one that is to contain it, cannot be used.
 
-        Also if others could replace it. Makes nothing.
+        Raises it also if other users could replace the directory. Makes nothing.
         """
         if os.path.lexists(self.path):
             with self._opened(make=False) as directory:
                 self._require_locks(directory)
         else:
-            self._look_above()
-        _require_lasting(self.path)
+            self._check_above()
+        require_lasting(self.path)
 
-    def _look_above(self) -> None:
+    def _check_above(self) -> None:
         flags = os.O_RDONLY | os.O_DIRECTORY
         above = os.path.dirname(self.path)
         while not os.path.lexists(above):
             above = os.path.dirname(above)
         if not os.path.isdir(above) or not os.access(above, os.W_OK | os.X_OK):
-            raise Unavailable(f"{self.path} should be in a directory that can be written to.")
-        # One that cannot be read tells nothing.
+            raise Unavailable(f"{self.path} must be in a writable directory.")
+        # Without permission to read it, its file system cannot be checked.
         with suppress(PermissionError), TemporaryFile(os.path.realpath(above), flags) as there:
             self._require_locks(there)
 
@@ -96,27 +92,27 @@ class Directory:
         except OSError as error:
             pass_on(error)
             raise Unavailable(
-                f"{self.path} should be on a file system that has locks; flock() says: "
+                f"{self.path} must be on a file system that supports locks; flock(): "
                 f"{error.strerror}. Set STORE_DIR to a directory on a local one, such as /dev/shm."
             ) from error
 
     def claim(self, on_damage: OnDamage, patience: float, claimant: Claimant) -> FileSlot:
-        """Return the lowest free slot of the process's run, with the totals it has.
+        """Return the lowest free file of the process's run, with its totals.
 
-        A slot is made if there is none; of a service that is over, nothing is left.
-        Raises ``OSError`` if the directory or room for the slot cannot be had, or if
-        other processes claim slots for more than ``patience`` seconds.
+        A file is made if there is none; totals of a service that is over are removed. Raises
+        ``OSError`` if the directory cannot be used or has no room for the file, or if other
+        processes claim files for more than ``patience`` seconds.
         """
         with (
             self._opened(make=True) as directory,
             self._locked(directory, patience),
         ):
             slot = Claim(directory.descriptor, self.path, claimant, on_damage).slot()
-            _note_use(directory.descriptor)
+            _mark_used(directory.descriptor)
             return slot
 
-    def enter(self, on_damage: OnDamage, patience: float, claimant: Claimant) -> None:
-        """Have the run of a process known that has a slot here and did not serve before.
+    def register(self, on_damage: OnDamage, patience: float, claimant: Claimant) -> None:
+        """Register the run of a process that has a file here and did not serve before.
 
         Raises ``OSError`` as ``claim`` does.
         """
@@ -124,50 +120,50 @@ class Directory:
             self._opened(make=False) as directory,
             self._locked(directory, patience),
         ):
-            Claim(directory.descriptor, self.path, claimant, on_damage).enter()
+            Claim(directory.descriptor, self.path, claimant, on_damage).register()
 
     def keep_open(self, kept: OpenSlots) -> None:
-        """Have the slots kept open by a process that goes on; note that it does.
+        """Renew the files that a process keeps open, and record that the directory is in use.
 
         Raises ``OSError`` if the directory cannot be read.
         """
         with self._opened(make=False) as directory:
-            _note_use(directory.descriptor)
+            _mark_used(directory.descriptor)
             kept.renew(directory.descriptor)
 
     def write_back(self, kept: OpenSlots, patience: float) -> None:
-        """Write what was removed with the directory; raise ``OSError`` if that cannot be."""
+        """Write what was removed with the directory; raise ``OSError`` if that fails."""
         with self._opened(make=False) as directory, self._locked(directory, patience):
             kept.write_back(directory.descriptor)
 
     def remove_copy(self, serial: int) -> None:
-        """Remove what stood for a slot whose process has made another."""
+        """Remove the copy of a file whose process has another now."""
         with suppress(OSError), self._opened(make=False) as directory:
             remove_copy(directory.descriptor, serial)
 
     def is_in_use(self) -> bool:
-        """Tell whether a process holds a slot, or the server of one that did still lives.
+        """Return whether a process holds a file, or the server of a former holder is live.
 
-        Raises ``OSError`` if the directory is not there or cannot be had.
+        Raises ``OSError`` if the directory does not exist or cannot be used.
         """
         with self._opened(make=False) as directory:
             return is_in_use(directory.descriptor)
 
     def readings(self, on_damage: OnDamage) -> list[Reading]:
-        """Return every slot that can be read, the lowest first, and the archive.
+        """Return every file that can be read, the lowest first, and the archive.
 
-        Raises ``OSError`` if the directory is there and cannot be read, and ``Incomplete``
-        for a slot that may be readable the next time.
+        Raises ``OSError`` if the directory exists and cannot be read, and ``Incomplete``
+        for a file that may be readable the next time.
         """
         try:
             with self._opened(make=False) as directory:
-                _note_use(directory.descriptor)
+                _mark_used(directory.descriptor)
                 return self._readings(directory.descriptor, on_damage)
         except FileNotFoundError:
             return []
 
     def _readings(self, directory: int, on_damage: OnDamage) -> list[Reading]:
-        """Read again where slots went into the archive meanwhile."""
+        """Read again if files were added to the archive meanwhile."""
         for _ in range(_MOST_READINGS):
             kept = self._archived(directory, on_damage)
             found = [self._read(directory, number, on_damage) for number in numbers(directory)]
@@ -196,7 +192,7 @@ class Directory:
             return None
 
     def remove(self, removed: Collection[Series], patience: float) -> None:
-        """Remove label sets from the slots that nobody holds; as far as they can be read."""
+        """Remove label sets from the files that no process holds, as far as they can be read."""
         with (
             suppress(OSError),
             self._opened(make=False) as directory,
@@ -209,7 +205,7 @@ class Directory:
                 archive.remove(directory.descriptor, removed)
 
     def note_cpu(self, seen: Iterable[tuple[Reading, float]]) -> None:
-        """Write down the CPU seconds of slots' holders, for the time after their death."""
+        """Record the CPU seconds of the files' holders, for the time after their death."""
         with suppress(OSError), self._opened(make=False) as directory:
             for reading, seconds in seen:
                 with suppress(OSError, Damaged):
@@ -222,7 +218,7 @@ class Directory:
             with suppress(FileExistsError):
                 os.mkdir(self.path, 0o700)
         with TemporaryFile(self.path, os.O_RDONLY | os.O_DIRECTORY) as directory:
-            _require_private(self.path, os.fstat(directory.descriptor))
+            require_private(self.path, os.fstat(directory.descriptor))
             yield directory
 
     def _locked(self, directory: TemporaryFile, patience: float) -> AbstractContextManager[None]:
@@ -231,7 +227,7 @@ class Directory:
     def _read(self, directory: int, number: int, on_damage: OnDamage) -> Reading | None:
         try:
             with TemporaryFile(name_of(number), os.O_RDONLY, directory) as file:
-                # Before its content: what a process leaves behind is complete then.
+                # Before its content is read: that of a process that ended is complete then.
                 is_held = not file.lock(shared=True)
                 header, content = content_of(file.descriptor)
                 status = os.fstat(file.descriptor)
@@ -251,8 +247,8 @@ class Directory:
 
 
 def _is_over(header: Header) -> bool:
-    """Tell whether the holder ended, and it is a claimer that has the lock just now."""
-    # Where nobody knows whose pid it is, the lock alone tells.
+    """Return whether the holder has ended, and the lock is that of a process that claims files."""
+    # In another PID namespace the pid means nothing, and only the lock counts.
     is_near = header.pid and header.namespace and header.namespace == system.namespace()
     return bool(is_near) and not system.exists(header.pid)
 
@@ -265,9 +261,9 @@ def _note_cpu(directory: int, reading: Reading, seconds: float) -> None:
             os.pwrite(file.descriptor, packed, layout.offset_of("cpu_seen"))
 
 
-def _note_use(directory: int) -> None:
-    """Write down that somebody uses the directory: those that nobody does are removed."""
-    note_use(directory)
+def _mark_used(directory: int) -> None:
+    """Record that the directory is in use: unused ones are removed."""
+    record_use(directory)
     with suppress(OSError):
         os.utime(directory)
 
@@ -285,33 +281,3 @@ def _remove_from(descriptor: int, removed: Collection[Series]) -> None:
             os.pwrite(descriptor, layout.pack_kind(layout.Kind.REMOVED), record.at)
     generation = struct.pack("=Q", header.generation + 2)
     os.pwrite(descriptor, generation, layout.offset_of("generation"))
-
-
-def _require_private(path: str, status: os.stat_result) -> None:
-    """Raise ``Unavailable`` for a directory that another user could have prepared."""
-    if status.st_uid != os.geteuid():
-        raise Unavailable(
-            f"{path} should belong to user {os.geteuid()}; it belongs to {status.st_uid}. Change "
-            "its owner, or remove it, and run every process of the service, commands such as "
-            "`migrate` too, as the same user."
-        )
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise Unavailable(
-            f"{path} should be writable by its owner alone; its mode is "
-            f"{stat.S_IMODE(status.st_mode):o}. Change it to 700, or set STORE_DIR to a "
-            "directory inside it."
-        )
-
-
-def _require_lasting(path: str) -> None:
-    """Raise ``Exposed`` for a directory that every user may move away."""
-    for above in Path(os.path.realpath(path)).parents:
-        if not above.exists():
-            continue
-        mode = above.stat().st_mode
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise Exposed(
-                f"{path} should not be below {above}, where every user may put another directory "
-                f"in its place; the mode of {above} is {stat.S_IMODE(mode):o}. Change it to 755, "
-                "or to 1777 if every user is to write there."
-            )

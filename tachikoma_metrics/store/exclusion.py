@@ -1,13 +1,13 @@
-"""One change at a time, at the price of one assignment.
+"""Mutual exclusion of changes, at the cost of one assignment.
 
-Whoever wants to change something exchanges a flag, in one statement without a call:
+A thread that is about to change a value exchanges a flag, in one statement without a call:
 
     was_busy, store.busy = store.busy, True
 
 CPython switches threads, and runs signal handlers, after calls and at backward jumps
-only (https://github.com/python/cpython/issues/74174), so nobody comes between. A lock
-would cost as much as all else that an increment does. Where there is no global
-interpreter lock, there is one here.
+only (https://github.com/python/cpython/issues/74174), so no other code runs in between. A lock
+would cost as much as everything else that an increment does. Without a global interpreter lock,
+this module has a lock.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _is_gil_enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 HAS_GIL = sys.implementation.name == "cpython" and _is_gil_enabled()
-"""Whether an exchange of two names is one step for all other threads."""
+"""Whether an exchange of two names is atomic for all other threads."""
 
 _lock = threading.RLock()
 
 
 def one_at_a_time(function: Function) -> Function:
-    """Have ``function``, which exchanges the flag, called by one thread at a time."""
+    """Run ``function``, which exchanges the flag, in one thread at a time."""
     if HAS_GIL:
         return function
 
@@ -42,6 +42,6 @@ def one_at_a_time(function: Function) -> Function:
 
 
 def renew() -> None:
-    """Make the lock anew, in a forked child: a thread of the parent's may hold it."""
+    """Replace the lock, in a forked child: a thread of its parent may hold it."""
     global _lock
     _lock = threading.RLock()

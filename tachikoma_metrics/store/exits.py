@@ -1,8 +1,8 @@
-"""The end of a process: what is called then, also where handlers of ``atexit`` are not.
+"""Calls at the end of a process, also in children that run no ``atexit`` handlers.
 
-multiprocessing, and billiard, which Celery has in its place, end their children by
-``os._exit``. They call finalizers of their own before, which a child has to register
-itself; the worker processes of Celery's pool send a signal instead.
+multiprocessing, and Celery's billiard, end their children by ``os._exit``. Before that they call
+finalizers that the child itself has registered; the worker processes of Celery's pool send a
+signal instead.
 
 https://docs.celeryq.dev/en/stable/userguide/signals.html#worker-process-shutdown
 """
@@ -19,22 +19,22 @@ from typing import Any
 from tachikoma_metrics.interruptions import pass_on
 
 _PRIORITY = -10
-"""After the finalizers of the application, which have positive ones or 0."""
+"""Below 0, so that the finalizers of the application run first."""
 
 
 def call_at_exit(call: Callable[[], None]) -> None:
-    """Have ``call`` called at the end of this process, and of each that is forked from it."""
+    """Call ``call`` at the end of this process, and of each process that is forked from it."""
     exits = _Exits(call)
     atexit.register(call)
     if multiprocessing.parent_process() is not None:
-        # A child that came here by an import: its hooks for a fork were called before.
+        # A child that has imported this after the hooks for a fork were called.
         exits.finalize_here()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=exits.prepare)
 
 
 class _Exits:
-    """Register ``call`` with the packages that this process has imported by now."""
+    """Register ``call`` with the packages that this process has imported so far."""
 
     def __init__(self, call: Callable[[], None]) -> None:
         self._call = call
@@ -46,7 +46,7 @@ class _Exits:
         }
 
     def prepare(self) -> None:
-        """Have the children that are forked from now on call. Never raises."""
+        """Register the call for the children that are forked from now on. Never raises."""
         for name, prepare in self._prepare.items():
             module = sys.modules.get(name)
             if module is None or name in self._prepared:
@@ -55,17 +55,17 @@ class _Exits:
                 prepare(module)
                 self._prepared.add(name)
             except Exception as error:
-                # It is half imported, or has changed: atexit is what is left.
+                # It is half imported, or has changed: only atexit remains.
                 pass_on(error)
 
     def finalize_here(self) -> None:
-        """Have this process call, if multiprocessing made it."""
+        """Register the call for this process, if multiprocessing started it."""
         util = sys.modules.get("multiprocessing.util")
         if util is not None:
             util.Finalize(None, self._call, exitpriority=_PRIORITY)
 
     def _finalize_in_children(self, util: Any) -> None:
-        # It forgets the finalizers of the parent, and calls this with its argument.
+        # A child forgets the finalizers of its parent, and calls this with its argument.
         util.register_after_fork(
             self, lambda exits: util.Finalize(None, exits._call, exitpriority=_PRIORITY)
         )

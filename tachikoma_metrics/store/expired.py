@@ -1,4 +1,4 @@
-"""Directories that no process has: those of services and releases that are gone are removed."""
+"""Directories that no process uses: those of services and releases that are gone are removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_NAMES = 300
 
 
 def is_held(path: str) -> bool:
-    """Tell whether a process has a slot in the directory, or is about to claim one."""
+    """Return whether a process holds a file in the directory, or is about to claim one."""
     with suppress(OSError), ExitStack() as stack:
         directory = stack.enter_context(_directory(path))
         if not directory.lock(shared=True):
@@ -32,9 +32,9 @@ def is_held(path: str) -> bool:
 
 
 def remove_unheld(path: str) -> bool:
-    """Remove a directory that no process has; return whether it was removed.
+    """Remove a directory that no process uses; return whether it was removed.
 
-    A directory that has anything but files is left as it is.
+    A directory that contains anything but files is left as it is.
     """
     with suppress(OSError), ExitStack() as stack:
         directory = stack.enter_context(_directory(path))
@@ -53,10 +53,10 @@ def remove_unheld(path: str) -> bool:
 
 
 def sweep(bases: Iterable[str], kept: Collection[str]) -> None:
-    """Remove what services that are gone have left in ``bases``, but for the names ``kept``.
+    """Remove what services that are gone left in ``bases``, except for the names ``kept``.
 
-    Only what is this user's and has a name that this package gives. Looks at a bounded number
-    of entries. Never raises.
+    Removes only what this user owns and what is named as this package does. Examines a bounded
+    number of entries. Never raises.
     """
     for base in bases:
         with suppress(OSError, ValueError):
@@ -90,7 +90,7 @@ def _longest_age(alias: str) -> float:
     leads_on = target is not None and names.is_directory(
         os.path.join(os.path.dirname(alias), target)
     )
-    # Of releases long gone, a service that lives on would have one alias each.
+    # A service that is deployed often would keep one alias for each release.
     return _SECONDS_UNTIL_UNKNOWN if leads_on else _SECONDS_UNTIL_UNUSED
 
 

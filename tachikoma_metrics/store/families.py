@@ -1,4 +1,4 @@
-"""A family as all slots together have it."""
+"""A metric as it is exposed: the values of all processes together."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class Line(NamedTuple):
-    """What one line of a family is, apart from its value.
+    """One line of a metric in the exposition, without its value.
 
-    ``suffix`` is added to the family's name, ``bound`` is the ``le`` of a bucket.
+    ``suffix`` is appended to the metric's name, ``bound`` is the ``le`` of a bucket.
     """
 
     suffix: str
@@ -29,11 +29,10 @@ Ending = tuple[str, "float | None"]
 
 @dataclass(frozen=True)
 class Lines:
-    """The lines of a family; the same object for as long as they stay the same.
+    """The lines of a metric; the same object for as long as they stay the same.
 
     Each of ``label_sets``, which are values of the labels ``names``, has one line for each
-    of ``endings``. ``rendered`` is for whoever renders them: what was made of them, to be
-    used again.
+    of ``endings``. ``rendered`` is a cache for the renderers of the exposition formats.
     """
 
     names: tuple[str, ...]
@@ -54,9 +53,9 @@ class Lines:
 
 @dataclass(frozen=True)
 class Family:
-    """One family as all slots together have it: its lines, and the value of each.
+    """One metric of all processes together: its lines, and the value of each.
 
-    ``moved`` are the label sets that are not shown, but added to others.
+    ``moved`` are the label sets that are not shown, because they were added to others.
     """
 
     declaration: Declaration

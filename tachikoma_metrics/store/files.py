@@ -1,4 +1,4 @@
-"""Files that are open for a moment, with locks that end with that moment."""
+"""Files that are open for a short time, with locks that end when they are closed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tachikoma_metrics.store.incomplete import NO_DESCRIPTORS
 
 try:
     import fcntl
-except ImportError:  # Windows has none: there, no directory can be had.
+except ImportError:  # Windows has none: there, no directory can be used.
     fcntl = None  # type: ignore[assignment]
 
 HAS_LOCKS = fcntl is not None
-"""Whether this system can tell by a lock whether a process lives."""
+"""Whether this system has locks, by which live processes are known."""
 
 _UNFINISHED = "replacement"
 
@@ -27,9 +27,9 @@ _open: set[TemporaryFile] = set()
 
 
 class SpareDescriptors:
-    """Descriptors that are set aside for when the process, or the system, has no others.
+    """Descriptors that are reserved for when the process, or the system, has no others.
 
-    A client may use up the descriptors of a server by connections alone: without these, no
+    Clients may use up the descriptors of a server by connections alone: without a reserve, no
     file of another process could be read then.
     """
 
@@ -40,12 +40,12 @@ class SpareDescriptors:
         self._is_wanted = False
 
     def keep(self) -> None:
-        """Set descriptors aside, from now on and as far as there are any."""
+        """Reserve descriptors, from now on and as far as there are any."""
         self._is_wanted = True
         self.restore()
 
     def restore(self) -> None:
-        """Set aside again what was given up."""
+        """Reserve again what was given up."""
         while self._is_wanted and len(self._kept) < self._count:
             try:
                 descriptor = os.open(os.sep, os.O_RDONLY | os.O_CLOEXEC)
@@ -62,26 +62,26 @@ class SpareDescriptors:
         except IndexError:
             return False
         with suppress(OSError):
-            # Who closes all descriptors may have given its number to another file since.
+            # A daemon may have closed all descriptors, and another file has this number since.
             if _identity(descriptor) == self._identity:
                 os.close(descriptor)
         return True
 
     def close(self) -> None:
-        """Close all, and set none aside."""
+        """Close all, and reserve no more."""
         self._is_wanted = False
         while self.give_up():
             pass
 
 
 SPARE = SpareDescriptors(2)
-"""As many as are open at a time when files are read: a directory, and one more."""
+"""As many as are open at the same time when files are read: a directory and a file."""
 
 
 def with_spare(call: Callable[[], Result]) -> Result:
-    """Return what ``call``, which opens a file, returns; give descriptors up for it if need be.
+    """Return the result of ``call``, which opens a file; give up reserved descriptors if needed.
 
-    ``SPARE.restore`` is to be called when that file is closed.
+    The caller calls ``SPARE.restore`` when that file is closed.
     """
     while True:
         try:
@@ -112,14 +112,14 @@ class TemporaryFile:
     """
 
     def __init__(self, path: str, flags: int, directory: int | None = None) -> None:
-        # Not blocking: whoever put a pipe there would have us wait for its other end.
+        # Not blocking: to open a named pipe would wait for its other end.
         flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         self.descriptor = with_spare(lambda: os.open(path, flags, 0o600, dir_fd=directory))
         self._is_locked = False
         _open.add(self)
 
     def lock(self, *, shared: bool = False) -> bool:
-        """Lock the file unless another process has; return whether it is locked."""
+        """Lock the file unless another process has locked it; return whether it is locked."""
         if fcntl is None:
             raise OSError(errno.ENOSYS, "This system has no flock()")
         try:
@@ -132,7 +132,7 @@ class TemporaryFile:
         return True
 
     def keep(self) -> int:
-        """Return the descriptor, which stays open and locked for whoever asked."""
+        """Return the descriptor, which stays open and locked for the caller."""
         _open.discard(self)
         return self.descriptor
 
@@ -142,7 +142,7 @@ class TemporaryFile:
             return
         _open.discard(self)
         if self._is_locked:
-            # Closing would not do: a child forked meanwhile may have the descriptor.
+            # Closing is not enough: a child forked meanwhile may have the descriptor.
             with suppress(OSError):
                 fcntl.flock(self.descriptor, fcntl.LOCK_UN)
         os.close(self.descriptor)
@@ -161,17 +161,17 @@ class TemporaryFile:
 
 
 def write_all(descriptor: int, content: bytes) -> None:
-    """Write all of ``content``; a disk that is almost full takes a part at a time."""
+    """Write all of ``content``; to a disk that is almost full, one part after the other."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def replace(directory: int, name: str, content: bytes) -> None:
-    """Write a file whole or not at all, in place of another of its name.
+    """Replace a file of this name, completely or not at all.
 
-    Called by the process that has the lock of the directory. Raises ``OSError``, and leaves
-    the other as it was.
+    Called by the process that has the lock of the directory. If it raises ``OSError``, the
+    file is as it was.
     """
     with suppress(FileNotFoundError):
         os.unlink(_UNFINISHED, dir_fd=directory)
@@ -187,7 +187,7 @@ def replace(directory: int, name: str, content: bytes) -> None:
 
 
 def is_locked(descriptor: int) -> bool:
-    """Tell whether another process has locked an open file."""
+    """Return whether another process has locked an open file."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_NB | fcntl.LOCK_SH)
     except OSError as error:
@@ -198,7 +198,7 @@ def is_locked(descriptor: int) -> bool:
 
 
 def close_inherited() -> None:
-    """Close, in a forked child, what its parent had open here; unlock nothing."""
+    """Close, in a forked child, the files of its parent; unlock nothing."""
     SPARE.close()
     while _open:
         with suppress(OSError):

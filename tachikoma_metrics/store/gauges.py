@@ -2,12 +2,12 @@
 
 https://prometheus.github.io/client_python/multiprocess/#metrics-tuning-gauge
 
-``live`` modes know the processes that live; the others remember what those left that
-are over. Without a mode, a gauge is what it is in one process: the sum over the living
-if anybody counts with it, else what was set last.
+``live`` modes cover the live processes; the others include the values of processes that have
+ended. A gauge without a mode behaves as in one process: it is the sum over the live processes if
+any of them uses ``inc`` or ``dec``, otherwise the value that was set last.
 
-Some gauges count what is in progress and name a counter of what was lost: when a process
-dies, what it had in progress moves from the gauge to the counter.
+Some gauges count operations in progress and name a counter of those that were lost: when a
+process dies, its operations in progress are moved from the gauge to the counter.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from tachikoma_metrics.store.layout import (
 )
 
 BY_WORKER = frozenset({"all", "liveall"})
-"""Modes that have a sample for each process."""
+"""Modes with a sample for each process."""
 
 
 class Part(NamedTuple):
-    """What one slot knows of a gauge's label set."""
+    """The values of a gauge's label set in one file."""
 
     slot: int
     is_held: bool
@@ -41,7 +41,7 @@ class Part(NamedTuple):
 
     @property
     def is_set(self) -> bool:
-        """Tell whether the slot's last holder gave the gauge a value."""
+        """Return whether the file's last holder gave the gauge a value."""
         return self.values[SET_AT] != 0
 
 
@@ -57,8 +57,8 @@ def merged(mode: str, parts: Sequence[Part]) -> float | None:
     if mode == "sum":
         return sum((part.values[VALUE] + part.values[LEFT_VALUE] for part in parts), 0.0)
     if mode in ("livemin", "livemax"):
-        living = [part.values[VALUE] for part in parts if part.is_held and part.is_set]
-        return _extreme(mode, living)
+        live = [part.values[VALUE] for part in parts if part.is_held and part.is_set]
+        return _extreme(mode, live)
     if mode in ("min", "max"):
         return _extreme(mode, [value for value, _ in _known(parts)])
     if mode == "livemostrecent":
@@ -67,7 +67,7 @@ def merged(mode: str, parts: Sequence[Part]) -> float | None:
 
 
 def by_worker(mode: str, parts: Sequence[Part]) -> dict[int, float]:
-    """Return the values of a gauge by the number of the slot."""
+    """Return the values of a gauge by the numbers of the files."""
     values = {}
     for part in parts:
         if part.is_set and (part.is_held or mode == "all"):
@@ -78,7 +78,7 @@ def by_worker(mode: str, parts: Sequence[Part]) -> dict[int, float]:
 
 
 def left_behind(mode: str, values: Sequence[float]) -> list[float]:
-    """Return what becomes of a record when another process takes the slot over."""
+    """Return the values of a record after another process has taken over the file."""
     value, set_at, was_changed, left_value, left_set_at = values
     if mode.startswith("live") or (mode == "" and was_changed) or not set_at:
         kept = (left_value, left_set_at) if not mode.startswith("live") else (0.0, 0.0)
@@ -91,13 +91,13 @@ def left_behind(mode: str, values: Sequence[float]) -> list[float]:
 
 
 def lost(values: Sequence[float], is_held: bool) -> float:
-    """Return how many were in progress in the processes that held a slot, and died.
+    """Return how many operations were in progress in the former holders of a file.
 
-    Of a gauge that has a counter of these, ``LEFT_VALUE`` is the number of the earlier
-    holders, and ``LEFT_SET_AT`` the same number, written first.
+    For a gauge with a counter of these, ``LEFT_VALUE`` is their number, and ``LEFT_SET_AT`` the
+    same number, written first.
     """
     if values[LEFT_VALUE] != values[LEFT_SET_AT]:
-        # Whoever took the slot over died before all steps of ``handing_over`` were made.
+        # The process that took over the file died before the last step of ``handing_over``.
         return values[LEFT_SET_AT]
     if is_held or not values[VALUE] > 0:
         return values[LEFT_VALUE]
@@ -105,20 +105,20 @@ def lost(values: Sequence[float], is_held: bool) -> float:
 
 
 def handing_over(values: Sequence[float]) -> list[tuple[int, float]]:
-    """Return the places and values to write so that what was in progress is lost.
+    """Return the places and values to write so that the operations in progress count as lost.
 
     A process may be killed between any two of these steps: ``lost`` returns the same number
-    before the first, after each of them, and after they were begun again.
+    before the first, after each of them, and after they were started again.
     """
     total = lost(values, is_held=False)
     return [(LEFT_SET_AT, total), (VALUE, 0.0), (LEFT_VALUE, total)]
 
 
 def remaining(series: Series, values: Sequence[float]) -> list[tuple[Series, list[float]]]:
-    """Return what remains of a record where no process continues the slot of a dead one.
+    """Return what remains of a record if no process takes over the file of a dead process.
 
-    Totals remain as they are, and gauges as what ``left_behind`` says; of a gauge that
-    names a counter of what was lost, that counter remains.
+    Totals remain as they are, and gauges as ``left_behind`` returns; of a gauge that names a
+    counter of lost operations, that counter remains.
     """
     declaration = series.declaration
     if declaration.lost:
@@ -130,9 +130,9 @@ def remaining(series: Series, values: Sequence[float]) -> list[tuple[Series, lis
 
 
 def absorbed(declaration: Declaration, own: Sequence[float], other: Sequence[float]) -> list[float]:
-    """Return what becomes of a record when its process brings values from another slot.
+    """Return the values of a record after its process has moved values from another file.
 
-    ``own`` is that of the slot it claimed, where it has set nothing yet.
+    ``own`` are those in the file that was claimed, where the process has set nothing yet.
     """
     later = max(own[SET_AT], other[SET_AT])
     left = [own[LEFT_VALUE], own[LEFT_SET_AT]]
@@ -146,7 +146,7 @@ def absorbed(declaration: Declaration, own: Sequence[float], other: Sequence[flo
 
 
 def both_left(mode: str, one: Sequence[float], other: Sequence[float]) -> list[float]:
-    """Return one record for what two slots left behind, whose holders are over."""
+    """Return the record for two files whose holders have ended."""
     left, left_at = one[LEFT_VALUE], one[LEFT_SET_AT]
     value, set_at = other[LEFT_VALUE], other[LEFT_SET_AT]
     if not (left_at and set_at):
@@ -159,7 +159,7 @@ def both_left(mode: str, one: Sequence[float], other: Sequence[float]) -> list[f
 
 
 _COMBINED: dict[str, Callable[[float, float], float]] = {"sum": add, "min": min, "max": max}
-"""How what was left behind becomes one; in other modes, what was set last counts."""
+"""How the remaining values are merged; in other modes, the value that was set last counts."""
 
 
 def _known(parts: Sequence[Part]) -> list[tuple[float, float]]:

@@ -1,8 +1,8 @@
-"""Values that cannot all be read just now: then none are shown.
+"""Values that cannot all be read now: then none are exposed.
 
-A total without the part of one process is lower than the one that was scraped before. To
-Prometheus that is a reset of the counter, and the next complete total is an increase by all
-that was ever counted. An answer that is no page leaves a gap, which `increase()` bridges:
+A total without the part of one process is lower than at the scrape before. To Prometheus that is
+a counter reset, and the next complete total an increase by everything that was ever counted. A
+scrape that fails leaves a gap, which `increase()` bridges:
 https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
 """
 
@@ -17,9 +17,9 @@ _PASSING = NO_DESCRIPTORS | {errno.ENOMEM, errno.EIO, errno.EINTR, errno.ENOLCK,
 
 
 class Incomplete(RuntimeError):
-    """Raised where the values of all processes are asked for, and some cannot be read.
+    """Raised if the values of some process cannot be read.
 
-    It says in one line what cannot be read, and why.
+    The message says in one line what cannot be read, and why.
     """
 
     def __init__(self, what: str, error: BaseException | None) -> None:
@@ -28,5 +28,5 @@ class Incomplete(RuntimeError):
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether a file that could not be read may be sound, and readable the next time."""
+    """Return whether a file that could not be read may be readable the next time."""
     return isinstance(error, MemoryError) or getattr(error, "errno", None) in _PASSING

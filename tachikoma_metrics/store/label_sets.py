@@ -1,4 +1,4 @@
-"""Label sets by numbers, so that what many slots have is read once."""
+"""Label sets, interned: one that many files have is decoded once, and has a number."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Identity = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Where a slot has the first value of each label set, as long as nothing in it moved.
+class FileIndex:
+    """Where a file has the first value of each label set, as long as nothing in it moved.
 
-    Label sets go by their numbers in ``Names``.
+    Label sets are given as their numbers in ``InternedLabelSets``.
     """
 
     identity: Identity
@@ -22,15 +22,15 @@ class Layout:
     is_archive: bool = False
 
 
-class Names:
-    """Give each label set a number, so that what many slots have is read once."""
+class InternedLabelSets:
+    """Give each label set a number, so that one that many files have is decoded once."""
 
     def __init__(self) -> None:
         self.series: list[Series] = []
         self._tables: dict[bytes, tuple[Declaration, dict[bytes, int]]] = {}
         self._numbers: dict[Declaration, dict[bytes, int]] = {}
 
-    def firsts(self, content: bytes, used: int, found: dict[int, int]) -> None:
+    def read(self, content: bytes, used: int, found: dict[int, int]) -> None:
         """Note in ``found`` where each label set has its values; raise ``Damaged``."""
         tables: list[tuple[Declaration, dict[bytes, int]]] = []
         for kind, words, width, ordinal, _, first, _ in layout.walk(content, used):
@@ -43,7 +43,7 @@ class Names:
             elif kind == layout.Kind.DECLARATION:
                 tables.append(self._table(words))
             elif kind != layout.Kind.REMOVED:
-                raise Damaged(f"A record should be of a known kind and family; got {kind}.")
+                raise Damaged(f"A record must be of a known kind and metric; got {kind}.")
 
     def _table(self, words: bytes) -> tuple[Declaration, dict[bytes, int]]:
         if words not in self._tables:
@@ -52,7 +52,7 @@ class Names:
         return self._tables[words]
 
     def number_of(self, series: Series) -> int:
-        """Return the number of a label set of which no slot needs to have a record."""
+        """Return the number of a label set, which need not be in any file."""
         numbers = self._numbers.setdefault(series.declaration, {})
         words = layout.words_of_series(series)
         width = series.declaration.width
@@ -68,60 +68,66 @@ class Names:
         return number
 
 
-def without_former(names: Names, layouts: list[Layout]) -> list[Layout]:
-    """Leave out of the archive what no process declares any more as it was declared.
+def without_former(interned: InternedLabelSets, indexes: list[FileIndex]) -> list[FileIndex]:
+    """Leave out of the archive the metrics whose declaration has changed.
 
-    A family whose labels, buckets or type changed starts at zero, once a process of the new
+    A metric whose labels, buckets or type changed starts at zero, once a process of the new
     release has a value of it, and none of the old release.
     """
-    declared: dict[tuple[bool, str], set[Declaration]] = {}
-    for layout_ in layouts:
-        if not layout_.is_archive:
-            for declaration in {names.series[number].declaration for number in layout_.firsts}:
-                key = (declaration.is_ours, declaration.name)
-                declared.setdefault(key, set()).add(declaration)
+    declared = _declared(interned, indexes)
 
     def is_current(number: int) -> bool:
-        declaration = names.series[number].declaration
+        declaration = interned.series[number].declaration
         known = declared.get((declaration.is_ours, declaration.name))
         return known is None or declaration in known
 
-    return [
-        layout_
-        if not layout_.is_archive
-        else replace(
-            layout_,
-            firsts={number: at for number, at in layout_.firsts.items() if is_current(number)},
-        )
-        for layout_ in layouts
-    ]
+    def current(index: FileIndex) -> FileIndex:
+        firsts = {number: at for number, at in index.firsts.items() if is_current(number)}
+        return replace(index, firsts=firsts)
+
+    return [current(index) if index.is_archive else index for index in indexes]
 
 
-def numbers_by_declaration(names: Names, layouts: list[Layout]) -> dict[Declaration, list[int]]:
-    """Return the label sets that any slot has, by their families."""
+def _declared(
+    interned: InternedLabelSets, indexes: list[FileIndex]
+) -> dict[tuple[bool, str], set[Declaration]]:
+    """Return the declarations of processes by the names of the metrics."""
+    declared: dict[tuple[bool, str], set[Declaration]] = {}
+    for index in indexes:
+        if not index.is_archive:
+            for declaration in {interned.series[number].declaration for number in index.firsts}:
+                key = (declaration.is_ours, declaration.name)
+                declared.setdefault(key, set()).add(declaration)
+    return declared
+
+
+def numbers_by_declaration(
+    interned: InternedLabelSets, indexes: list[FileIndex]
+) -> dict[Declaration, list[int]]:
+    """Return the label sets that are in any file, by metric."""
     numbers: dict[int, None] = {}
-    for layout_ in layouts:
-        numbers.update(dict.fromkeys(layout_.firsts))
+    for index in indexes:
+        numbers.update(dict.fromkeys(index.firsts))
     found: dict[Declaration, list[int]] = {}
     for number in numbers:
-        found.setdefault(names.series[number].declaration, []).append(number)
+        found.setdefault(interned.series[number].declaration, []).append(number)
     return found
 
 
 def add_counters_of_lost(
-    names: Names, by_declaration: dict[Declaration, list[int]]
+    interned: InternedLabelSets, by_declaration: dict[Declaration, list[int]]
 ) -> dict[int, int]:
-    """Return the label set of the counter for each of a gauge that names one.
+    """Return the label set of the counter for each label set of a gauge that names a counter.
 
-    Most are in no slot: what was lost is in the record of the gauge.
+    Most of them are in no file: what was lost is in the record of the gauge.
     """
     counters: dict[int, int] = {}
     for declaration, numbers in list(by_declaration.items()):
         if declaration.lost:
             counted = by_declaration.setdefault(declaration.counter_of_lost, [])
             for number in numbers:
-                series = Series(declaration.counter_of_lost, names.series[number].labels)
-                counters[number] = names.number_of(series)
+                series = Series(declaration.counter_of_lost, interned.series[number].labels)
+                counters[number] = interned.number_of(series)
                 if counters[number] not in counted:
                     counted.append(counters[number])
     return counters

@@ -1,9 +1,9 @@
-"""How many label sets of a family a page shows, however many processes have others.
+"""How many label sets of a metric are exposed, whatever label sets each process has.
 
-The label sets that were made first are shown. The others are added to label sets that stand
-for them, as within one process: their closed labels keep their values, the rest is
-``overflow``. All processes read the same moments in the slots and so show the same label
-sets, and one that is made later never takes the place of one that was shown.
+The label sets that were made first are shown. Further ones are aggregated, as within one
+process: their closed labels keep their values, the other labels are ``overflow``. All processes
+read the same creation times in the files and so show the same label sets, and a label set that
+is made later never replaces one that was shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Moment = tuple[bool, float]
 
 
 class Limit(NamedTuple):
-    """How many label sets a family may have on a page, ``overflow`` among them.
+    """How many label sets of a metric may be exposed, ``overflow`` among them.
 
     ``closed_labels`` are names of labels; there are up to ``MOST_OVERFLOWED`` label sets
     more so that these keep their values.
@@ -34,7 +34,7 @@ class Limit(NamedTuple):
 
 
 Limits = Mapping[str, Limit]
-"""By the name of the family, which is one of the catalogue; those without one have no limit."""
+"""By the name of a metric of the catalogue; metrics that are not here have no limit."""
 
 NO_LIMITS: Limits = {}
 
@@ -44,7 +44,7 @@ def moved(
 ) -> dict[Values, Values]:
     """Return the label sets that are not shown, in order, each with the one it is added to.
 
-    ``made_at`` has all label sets of the family. Those in the result are in the order in
+    ``made_at`` has all label sets of the metric. Those in the result are in the order in
     which they were made.
     """
     is_closed = [name in limit.closed_labels for name in declaration.labels]
@@ -78,5 +78,5 @@ def _latest(
 
 
 def _comparable(moment: Moment) -> Moment:
-    # In a damaged slot anything may be found.
+    # A damaged file may have any bytes there.
     return (moment[0], math.inf) if math.isnan(moment[1]) else moment

@@ -1,10 +1,10 @@
-"""The lock on a directory of slots, for the process that makes or takes over one of them.
+"""The lock on a directory of files, for the process that makes or takes over one of them.
 
-It is on a file that its owner alone may open: who may look into a directory, may lock it, and
-could keep it locked. https://man7.org/linux/man-pages/man2/flock.2.html
+The lock is on a file that only its owner may open: any user who may read a directory may lock it,
+and could keep it locked. https://man7.org/linux/man-pages/man2/flock.2.html
 
-The time of that file says when the directory was used last, by a clock that nobody sets: one
-that jumps ahead would end a service that was restarted in a moment.
+The modification time of that file says when the directory was used last, by a clock that cannot
+be set: a wall clock that jumps ahead would end a service that is being restarted.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _SECONDS_BETWEEN_TRIES = 0.001
 def locked(directory: int, path: str, patience: float) -> Iterator[None]:
     """Hold the lock of the open ``directory``, which is at ``path``, while the block lasts.
 
-    Raises ``BlockingIOError`` if other processes have it for more than ``patience`` seconds,
-    and ``OSError`` if there can be none.
+    Raises ``BlockingIOError`` if other processes hold it for more than ``patience`` seconds,
+    and ``OSError`` if the file system has no locks.
     """
     give_up_at = time.monotonic() + patience
     while True:
@@ -42,7 +42,7 @@ def locked(directory: int, path: str, patience: float) -> Iterator[None]:
 
 
 def _is_in_place(file: TemporaryFile, directory: int) -> bool:
-    """Tell whether others who ask for the lock find the same file."""
+    """Return whether other processes that open the lock file find the same file."""
     try:
         there = os.stat(_NAME, dir_fd=directory, follow_symlinks=False)
     except OSError as error:
@@ -51,26 +51,26 @@ def _is_in_place(file: TemporaryFile, directory: int) -> bool:
     return os.path.samestat(there, os.fstat(file.descriptor))
 
 
-def note_use(directory: int) -> None:
-    """Write down that somebody uses the directory."""
+def record_use(directory: int) -> None:
+    """Record that the directory is in use."""
     with suppress(OSError):
-        # The time of access stays that of the wall clock, by which temporary files are cleaned.
+        # The access time is that of the wall clock, by which temporary files are cleaned.
         times = time.time_ns(), int(_now() * 1e9)
         os.utime(_NAME, ns=times, dir_fd=directory, follow_symlinks=False)
 
 
 def seconds_unused(directory: int) -> float:
-    """Return how long nobody has used the directory; more than ever if nobody knows."""
+    """Return how long the directory has not been used; infinity if unknown."""
     try:
         used_at = os.stat(_NAME, dir_fd=directory, follow_symlinks=False).st_mtime
     except FileNotFoundError:
         return math.inf
-    # The clock begins anew with the machine.
+    # The clock starts at zero with the machine.
     return abs(_now() - used_at)
 
 
 def _now() -> float:
-    # It goes on while the machine sleeps, which monotonic() does not.
+    # It advances while the machine sleeps, which monotonic() does not.
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()

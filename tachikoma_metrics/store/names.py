@@ -1,7 +1,7 @@
 """How the directories of services are named, and the aliases beside them.
 
 A service may have several names. One is that of its directory, each other one that of an alias:
-a symbolic link beside the directory, which nobody follows by opening it.
+a symbolic link beside the directory, which no process follows by opening it.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _UNFINISHED_ALIAS = re.compile(rf"{_NAME.pattern}\.[0-9]+")
 
 
 def name_of(service: str, version: int = LAYOUT_VERSION) -> str:
-    """Return what the directory of a service is named if its slots have a layout."""
-    # Paths may have bytes that are no text.
-    told = f"{version}:{service}".encode(errors="surrogateescape")
-    digest = hashlib.sha256(told).hexdigest()[:16]
+    """Return the name of a service's directory for files of a version of the layout."""
+    # A path may contain bytes that are no text.
+    text = f"{version}:{service}".encode(errors="surrogateescape")
+    digest = hashlib.sha256(text).hexdigest()[:16]
     return f"tachikoma_metrics-{os.geteuid()}-{digest}"
 
 
 def is_name(name: str) -> bool:
-    """Tell whether a directory or an alias of this user could have this name."""
+    """Return whether a directory or an alias of this user could have this name."""
     match = _NAME.fullmatch(name)
     return match is not None and int(match[1]) == os.geteuid()
 
 
 def is_unfinished_alias(name: str) -> bool:
-    """Tell whether an alias has this name until it takes the place of another."""
+    """Return whether an alias has this name until it replaces another."""
     match = _UNFINISHED_ALIAS.fullmatch(name)
     return match is not None and int(match[1]) == os.geteuid()
 
@@ -48,7 +48,7 @@ def status_of(path: str) -> os.stat_result | None:
 
 
 def is_directory(path: str) -> bool:
-    """Tell whether a directory of this user is there; a link to one is none."""
+    """Return whether there is a directory of this user; a link to one is none."""
     status = status_of(path)
     return status is not None and stat.S_ISDIR(status.st_mode)
 

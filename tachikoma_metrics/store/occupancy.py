@@ -1,4 +1,4 @@
-"""Which slots of a directory a process holds, and which are free."""
+"""Which memory-mapped files of a directory a process holds, and which are free."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tachikoma_metrics.store.runs import Run
 
 
 @dataclass
-class Found:
-    """The slots of a directory: those that are free, locked, and the headers of the others."""
+class FoundSlots:
+    """The slots of a directory; ``free`` has the files that are locked here."""
 
     free: dict[int, TemporaryFile] = field(default_factory=dict)
     headers: dict[int, Header | None] = field(default_factory=dict)
@@ -27,41 +27,33 @@ class Found:
 
     @property
     def live_runs(self) -> set[int]:
-        """Return the numbers of the runs that hold a slot, or have a server that lives."""
+        """Return the numbers of the runs that hold a file, or whose server is live."""
         headers = [*self.held.values(), *filter(_has_server, self.headers.values())]
         return {header.run for header in headers if header is not None}
 
     def of(self, run: Run) -> Iterable[int]:
-        """Return the numbers of the free slots of a run."""
+        """Return the numbers of the free files of a run."""
         return [
             number for number, header in self.headers.items() if header and header.run == run.number
         ]
 
 
 def is_in_use(directory: int) -> bool:
-    """Tell whether a process holds a slot, or the server of one that did may still live."""
+    """Return whether a process holds a file, or the server of a former holder may be live."""
     with ExitStack() as stack:
-        found = look(directory, stack, is_shared=True)
+        found = find_slots(directory, stack, is_shared=True)
         headers = [header for header in found.headers.values() if header is not None]
-        return bool(found.held) or any(server_lives(one) is not False for one in headers)
+        return bool(found.held) or any(is_server_live(one) is not False for one in headers)
 
 
-def look(
+def find_slots(
     directory: int, stack: ExitStack, run: Run | None = None, *, is_shared: bool = False
-) -> Found:
-    """Return what slots there are, up to the first free one of ``run``."""
-    found = Found()
+) -> FoundSlots:
+    """Return the slots, up to the first free one of ``run``."""
+    found = FoundSlots()
     for number in numbers(directory):
-        try:
-            file = stack.enter_context(TemporaryFile(name_of(number), os.O_RDWR, directory))
-        except OSError as error:
-            pass_on(error)
-            if is_passing(error):
-                # A slot that is overlooked would be one that nobody holds.
-                raise
-            # Not a file, or not ours: no slot, whatever its name says.
-            continue
-        if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
+        file = _opened(number, directory, stack)
+        if file is None:
             continue
         header = _header_or_none(file)
         is_copy = header is not None and stands_for_live_process(header)
@@ -77,10 +69,23 @@ def look(
     return found
 
 
-def counted_elsewhere(directory: int) -> set[int]:
-    """Return the serial numbers of slots whose values are in the archive, or in another slot.
+def _opened(number: int, directory: int, stack: ExitStack) -> TemporaryFile | None:
+    """Return the file of a slot; None if it is not a file, or another user's."""
+    try:
+        file = stack.enter_context(TemporaryFile(name_of(number), os.O_RDWR, directory))
+    except OSError as error:
+        pass_on(error)
+        if is_passing(error):
+            # A file that is ignored would not count as held.
+            raise
+        return None
+    return file if stat.S_ISREG(os.fstat(file.descriptor).st_mode) else None
 
-    Raises ``OSError`` if that cannot be known now.
+
+def counted_elsewhere(directory: int) -> set[int]:
+    """Return the serial numbers of files whose values are in the archive, or in another file.
+
+    Raises ``OSError`` if that cannot be read now.
     """
     found: set[int] = set()
     with suppress(Damaged):
@@ -101,18 +106,18 @@ def _header_or_none(file: TemporaryFile) -> Header | None:
 
 
 def _has_server(header: Header | None) -> bool:
-    return header is not None and server_lives(header) is True
+    return header is not None and is_server_live(header) is True
 
 
-def server_lives(header: Header) -> bool | None:
-    """Tell whether the server of a slot's last holder may make another; None if unknown."""
+def is_server_live(header: Header) -> bool | None:
+    """Return whether the server of a file's last holder is live; None if unknown."""
     if header.boot != system.boot():
         return False
     if header.namespace != system.namespace() or system.stat_of(os.getpid()) is None:
         return None
-    return system.lives(header.parent, header.parent_started)
+    return system.is_live(header.parent, header.parent_started)
 
 
 def stands_for_live_process(header: Header) -> bool:
-    """Tell whether a file is a copy of one that was removed, and that a process still writes to."""
-    return header.state == State.COPY and system.lives(header.pid, header.started)
+    """Return whether a file is the copy of a removed one that a process still writes to."""
+    return header.state == State.COPY and system.is_live(header.pid, header.started)

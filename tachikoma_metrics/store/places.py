@@ -1,8 +1,7 @@
-"""Which of the places that a service may use it does use.
+"""Which of the directories that a service may use it does use.
 
-Another user can be the first to make a directory of its name, and remove that later: then
-processes that start find another place free than those that run. They meet where the
-service is.
+Another user may make a directory of that name first, and remove it later. Then processes that
+start find another directory usable than those that run. They use the one where the service is.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from tachikoma_metrics.store.directory import Directory
 def preferred(paths: tuple[str, ...]) -> tuple[str, ...]:
     """Return ``paths`` in the order in which they are to be tried.
 
-    Where the service is comes first: where a process holds a slot, or will again.
+    The directory where the service is comes first: where a process holds a file, or will again.
     """
     if len(paths) < 2:
         return paths
@@ -25,9 +24,9 @@ def preferred(paths: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def is_elsewhere(path: str, paths: tuple[str, ...]) -> bool:
-    """Tell whether processes of the service are in one of ``paths`` that comes before ``path``.
+    """Return whether processes of the service are in one of ``paths`` that comes before ``path``.
 
-    All of them say the same, so they come together there.
+    All processes find the same, so they meet there.
     """
     return first_in_use(paths[: paths.index(path)]) is not None
 
@@ -42,5 +41,5 @@ def _is_in_use(path: str) -> bool:
         return Directory(path).is_in_use()
     except OSError as error:
         pass_on(error)
-        # It is not there, or another user's.
+        # It does not exist, or is another user's.
         return False

@@ -1,35 +1,31 @@
-"""One thing in progress: counted in a gauge from its beginning to its end, whatever happens.
+"""One operation in progress: counted in a gauge from its beginning to its end, whatever happens.
 
 Exceptions from outside, which signal handlers raise, appear after calls, at backward jumps and
 at the beginning of functions (https://github.com/python/cpython/issues/74174). Between the
-change of the gauge and the note of it there is none of these: the note is always true.
+change of the gauge and the note of it there is none of these, so the note is always true.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from tachikoma_metrics.store.stored_value import StoredValue
 from tachikoma_metrics.store.writer import STORE
-
-if TYPE_CHECKING:
-    from tachikoma_metrics.store.cells import Cell
 
 
 class Progress:
-    """Know whether something counts as in progress, and whether it is over.
+    """Note whether an operation counts as in progress, and whether it is over.
 
-    ``cell`` is the gauge in which it counts, if it does. ``life`` is the one of the process
-    in which it began: a forked child that inherits it neither ends nor records it.
+    ``cell`` is the gauge in which it counts, if it does. ``life`` is that of the process in
+    which it began: a forked child that inherits it neither ends nor records it.
     """
 
     __slots__ = ("cell", "is_over", "life")
 
     def __init__(self) -> None:
-        self.cell: Cell | None = None
+        self.cell: StoredValue | None = None
         self.is_over = False
         self.life = STORE.life
 
-    def begin(self, cell: Cell) -> None:
+    def begin(self, cell: StoredValue) -> None:
         """Count in ``cell`` from now on. Called by a change."""
         if self.is_over or self.cell is not None:
             return
@@ -54,24 +50,24 @@ class Progress:
 
     @property
     def is_inherited(self) -> bool:
-        """Tell whether this process was forked from the one in which it began."""
+        """Return whether this process was forked from the one in which it began."""
         return self.life != STORE.life
 
     def finish(self) -> bool:
-        """Be over; tell whether it was not, and may be recorded. Called by a change."""
+        """End; return whether it was in progress, and may be recorded. Called by a change."""
         if self.is_over or self.is_inherited:
             return False
         self.is_over = True
         return True
 
     def abandon(self) -> None:
-        """Be over without a record. Called by a change."""
+        """End without a record. Called by a change."""
         if not self.is_inherited:
             self.leave()
             self.is_over = True
 
     def abandon_later(self) -> None:
-        """Be abandoned by the next change. Called while anything may be under way."""
+        """End without a record, by the next change. Called while anything may be under way."""
         if not self.is_over:
-            # Behind its beginning, which may wait there, too.
-            STORE.waiting.append((self.abandon, ()))
+            # Behind its beginning, which may be queued, too.
+            STORE.pending.append((self.abandon, ()))

@@ -1,4 +1,4 @@
-"""What another process finds in a slot."""
+"""What another process reads in a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tachikoma_metrics.store.incomplete import is_passing
 from tachikoma_metrics.store.layout import HEADER_SIZE, Damaged, Header
 
 _NAME = re.compile(r"slot-([0-9]{1,6})")
-_MOST_LOOKS = 5
+_MOST_TRIES = 5
 
 ARCHIVE = -2
-"""What stands for the number of a slot in the reading of the archive."""
+"""The number of the reading of the archive, which has no slot number."""
 
 OnDamage = Callable[[Exception, str], None]
-"""Told what is wrong with a slot, and the path of the slot."""
+"""Called with what is wrong with a file, and with its path."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What another process finds in a slot; what ``is_private`` no other process finds.
+    """The content of a file; one that ``is_private`` no other process can read.
 
-    ``identity`` is another for each file, ``content`` are the bytes in use.
+    ``identity`` differs for each file, ``content`` are the bytes in use.
     """
 
     number: int
@@ -51,14 +51,14 @@ def name_of(number: int) -> str:
 
 
 def header_of(descriptor: int) -> Header:
-    """Return what a slot says of itself; raise ``Damaged`` if it has no header."""
+    """Return the header of a file; raise ``Damaged`` if it has none."""
     return layout.unpack_header(os.pread(descriptor, HEADER_SIZE, 0))
 
 
 def headers(directory: int) -> Iterator[tuple[int, Header]]:
-    """Yield the number and the header of each slot in a directory that has one.
+    """Yield the number and the header of each file in a directory that has a header.
 
-    Raises ``OSError`` for a slot that may be readable the next time.
+    Raises ``OSError`` for a file that may be readable the next time.
     """
     for number in numbers(directory):
         try:
@@ -75,9 +75,9 @@ def headers(directory: int) -> Iterator[tuple[int, Header]]:
 def content_of(descriptor: int) -> tuple[Header, bytes]:
     """Return the header and all bytes in use; raise ``Damaged`` if there is no header.
 
-    Looks again where the holder was about to rewrite records.
+    Reads again if the holder was rewriting records.
     """
-    for _ in range(_MOST_LOOKS):
+    for _ in range(_MOST_TRIES):
         size = os.fstat(descriptor).st_size
         before = header_of(descriptor)
         content = os.pread(descriptor, min(before.used, size), 0)

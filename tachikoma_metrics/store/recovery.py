@@ -1,9 +1,8 @@
 """How the totals of a directory survive that it is removed while processes use it.
 
-Tools that clean temporary files do that, and logind does when the last session of a user ends
-whose processes it takes for leftovers. A removed file can be read for as long as it is open, so
-each process keeps the slots of the others open, and the first that misses its own writes back
-what is missing. https://www.freedesktop.org/software/systemd/man/latest/logind.conf.html
+Tools that clean temporary files remove it, and so does logind when the last session of a user
+ends. A removed file can be read for as long as it is open, so each process keeps the files of the
+other processes open, and the first process whose file is missing writes back what is missing. https://www.freedesktop.org/software/systemd/man/latest/logind.conf.html
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from collections.abc import Iterable
 
 from tachikoma_metrics.interruptions import suppress
 from tachikoma_metrics.store import archive
-from tachikoma_metrics.store.files import is_locked, replace
+from tachikoma_metrics.store.files import TemporaryFile, is_locked, replace
 from tachikoma_metrics.store.layout import Damaged, Header, State, pack_header
 from tachikoma_metrics.store.reading import content_of, headers, name_of, numbers
 from tachikoma_metrics.store.slot import FIRST_SIZE
 
 _MOST = 64
-"""Files that a process keeps open of others: descriptors are few."""
+"""Files of other processes that a process keeps open: descriptors are limited."""
 
 
 Identity = tuple[int, int]
@@ -36,7 +35,7 @@ class OpenSlots:
         return len(self._slots)
 
     def renew(self, directory: int) -> None:
-        """Keep open what is in the directory now, and nothing else."""
+        """Keep open the files that are in the directory now, and no others."""
         known, self._slots = self._slots, {}
         for number in numbers(directory)[:_MOST]:
             with suppress(OSError):
@@ -56,13 +55,13 @@ class OpenSlots:
         self._slots = {}
         self._archive = None
 
-    # --- a directory that was removed, and made anew ------------------------
+    # --- a directory that was removed, and made again -----------------------
 
     def write_back(self, directory: int) -> None:
         """Write what is missing in the directory; raise ``OSError`` if there is no room.
 
-        What a live process still writes to a file that was removed is there as a copy, until
-        that process has made a file of its own.
+        A removed file that a live process still writes to is written as a copy, which stands for
+        it until that process has another file.
         """
         if self._archive is not None and archive.identity(directory) is None:
             self._archive.write(directory)
@@ -76,9 +75,14 @@ class OpenSlots:
 
 
 def remove_copy(directory: int, serial: int) -> None:
-    """Remove the copy of a slot whose process has made another."""
+    """Remove the copy of a file whose process has another now.
+
+    It is marked first: a process that still keeps it open must not write it back.
+    """
     for number, header in headers(directory):
         if header.serial == serial and header.state == State.COPY:
+            with TemporaryFile(name_of(number), os.O_WRONLY, directory) as file:
+                os.pwrite(file.descriptor, pack_header(header._replace(state=State.MOVED)), 0)
             os.unlink(name_of(number), dir_fd=directory)
 
 
@@ -94,7 +98,7 @@ def _close(descriptors: Iterable[int]) -> None:
 
 
 def _serials(directory: int) -> set[int]:
-    """Return the serial numbers of the slots whose values are in the directory."""
+    """Return the serial numbers of the files whose values are in the directory."""
     found: set[int] = set()
     with suppress(Damaged):
         kept = archive.read(directory)

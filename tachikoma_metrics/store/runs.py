@@ -1,8 +1,8 @@
-"""Runs of programs, and the epochs of a service that restarts make of them.
+"""Runs of programs, and the epochs of a service, which begin with its restarts.
 
-A *run* is one start of a server with all the workers that it ever has, or one process that has
-no server. An *epoch* begins when a program that ran in the last one has been started again: a
-deployment begins one epoch, however many programs and workers it restarts.
+A *run* is one start of a server with all its workers, or one process without a server. An *epoch*
+begins when a program that ran in the last one is started again: a deployment begins one epoch,
+however many programs and workers it restarts.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _LARGEST_SIZE = 1 << 20
 
 
 class Run(NamedTuple):
-    """Tell one start of a program from all others.
+    """One start of a program.
 
-    ``number`` is another for each run, ``program`` the same for each start of one program.
+    ``number`` differs for each run, ``program`` is the same for each start of one program.
     ``is_serving`` says that it answers requests or works through a queue: a command does not.
     """
 
@@ -49,7 +49,7 @@ def _number(server: tuple[int, int]) -> int:
     if not pid:
         stat = system.stat_of(os.getpid())
         if stat is None:
-            # Nobody knows: this process is taken for a run of its own.
+            # Unknown: this process counts as a separate run.
             return secrets.randbits(63) | 1
         pid, started = os.getpid(), stat.started
     facts = f"{pid} {started} {system.namespace()} {system.boot()}"
@@ -57,7 +57,7 @@ def _number(server: tuple[int, int]) -> int:
 
 
 def _program() -> str:
-    """Return a name for what was started with which arguments, wherever it is installed."""
+    """Return a name for the program and its arguments, wherever they are installed."""
     arguments = [os.path.basename(str(word)) for word in getattr(sys, "argv", [])]
     return hashlib.blake2b(
         "\0".join(arguments).encode("utf-8", "replace"), digest_size=8
@@ -66,10 +66,10 @@ def _program() -> str:
 
 @dataclass
 class Epoch:
-    """Hold which runs of which programs there were since the last restart.
+    """Which runs of which programs there were since the last restart.
 
-    ``has_served`` says that there ever was a run that serves. Then commands, which may run
-    between the end of a server and its next start, begin no epoch.
+    ``has_served`` says that there ever was a run that serves. From then on commands, which may
+    run between the end of a server and its next start, begin no epoch.
     """
 
     serving: dict[str, list[int]] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Epoch:
     has_served: bool = False
 
     def is_begun_by(self, run: Run, held: Collection[int], *, is_resumed: bool) -> bool:
-        """Tell whether a new epoch begins with ``run``.
+        """Return whether a new epoch begins with ``run``.
 
         ``held`` are the numbers of the live runs, ``is_resumed`` says that there is none.
         """
@@ -88,17 +88,17 @@ class Epoch:
             is_full = len(self.serving) >= _MOST_PROGRAMS
             return any(number not in held for number in earlier) or is_full
         is_full = len(self.commands) >= _MOST_PROGRAMS
-        is_again = run.program in self.commands or is_full
-        return is_resumed and not self.has_served and is_again
+        is_repeated = run.program in self.commands or is_full
+        return is_resumed and not self.has_served and is_repeated
 
     def has(self, run: Run) -> bool:
-        """Tell whether the run is known, or need not be."""
+        """Return whether the run is registered, or need not be."""
         if run.is_serving:
             return run.number in self.serving.get(run.program, [])
         return self.has_served or run.program in self.commands
 
     def add(self, run: Run) -> None:
-        """Have the run known as one of this epoch."""
+        """Register a run of this epoch."""
         if run.is_serving:
             self.has_served = True
             self.commands = []
@@ -107,7 +107,7 @@ class Epoch:
             self.commands.append(run.program)
 
     def next(self) -> Epoch:
-        """Return the epoch after this, in which nothing ran yet."""
+        """Return the epoch after this one, without runs."""
         return Epoch(has_served=self.has_served)
 
     # --- files --------------------------------------------------------------
@@ -118,7 +118,7 @@ class Epoch:
 
 
 def read(directory: int) -> Epoch:
-    """Return the epoch that the directory is in; the first if nobody can know.
+    """Return the current epoch of the directory; the first one if it is unknown.
 
     Raises ``OSError`` if it cannot be read just now.
     """

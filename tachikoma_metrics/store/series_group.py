@@ -1,4 +1,4 @@
-"""Cells that change together: the families that one event changes."""
+"""The cells of several metrics that one event changes together."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.writer import STORE
 
 UNKNOWN = float("nan")
-"""Stands for an amount that nobody knows, and is told by its identity."""
+"""Stands for an unknown amount; it is compared by identity."""
 
 _LEAD_TO_THE_SLOW_WAY = (IndexError, TypeError, ValueError)
 
 Step = tuple[int, "int | None", int, "Sequence[float] | None"]
-"""The place of an amount, the index of its value if there is one here, and the index and
-the bounds of the buckets it is counted in."""
+"""The place of an amount, the index of its value if there is one, and the index and the bounds of
+its buckets."""
 
 
 class SeriesGroup:
-    """Change several cells in one change, each by an amount of its own.
+    """Change several cells in one change, each by another amount.
 
     Amounts are finite numbers of at least zero. ``on_missing`` is called with the group,
-    the amounts and the places of those that were not added, for there is no cell.
+    the amounts and the places of those that were not added, because they have no cell.
     """
 
-    __slots__ = ("_memory", "_steps", "_when_left", "cells")
+    __slots__ = ("_memory", "_on_missing", "_steps", "cells")
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class SeriesGroup:
         on_missing: Callable[[SeriesGroup, Sequence[float], list[int]], None],
     ) -> None:
         self.cells = cells
-        self._when_left = on_missing
+        self._on_missing = on_missing
         self._memory: Any = NOWHERE
         self._steps: list[Step] = []
         self._prepare()
@@ -47,9 +47,9 @@ class SeriesGroup:
     def add(self, amounts: Sequence[float], now: float, ended: Progress | None = None) -> None:
         """Add each amount to the cell in its place; ``UNKNOWN`` adds nothing.
 
-        ``now`` is the time of ``perf_counter``. ``ended`` is what was in progress, and is over
-        now; if that was so before, or it began in another process, nothing is added.
-        An exception from outside passes when everything was added.
+        ``now`` is the time of ``perf_counter``. ``ended`` is the operation that ends with this; if
+        it had ended before, or began in another process, nothing is added. An exception from
+        outside is raised after everything was added.
         """
         store = STORE
         left = None
@@ -59,7 +59,7 @@ class SeriesGroup:
         try:
             was_busy, store.busy = store.busy, True
             if was_busy:
-                store.waiting.append((self._add_later, (amounts, ended or Progress())))
+                store.pending.append((self._add_later, (amounts, ended or Progress())))
             else:
                 if now >= store.due or not store.alive[0]:
                     store.maintain(now)
@@ -91,15 +91,15 @@ class SeriesGroup:
             if is_to_be_added or (ended is not None and ended.finish()):
                 left = self._add_rest(amounts, done + 1, ended)
             if not isinstance(error, _LEAD_TO_THE_SLOW_WAY) or is_interruption(error):
-                self._leave_to_others(amounts, left)
+                self._report_missing(amounts, left)
                 raise
         finally:
             if not was_busy:
                 store.busy = False
-        if store.waiting:
+        if store.pending:
             store.apply_pending()
         if left:
-            self._when_left(self, amounts, left)
+            self._on_missing(self, amounts, left)
 
     def _add_rest(self, amounts: Sequence[float], first: int, ended: Progress | None) -> list[int]:
         try:
@@ -111,17 +111,17 @@ class SeriesGroup:
 
     def _add_later(self, amounts: Sequence[float], ended: Progress) -> None:
         if ended.finish():
-            self._leave_to_others(amounts, self._add_rest(amounts, 0, ended))
+            self._report_missing(amounts, self._add_rest(amounts, 0, ended))
         elif not ended.is_inherited:
-            # Called again, for it was interrupted.
+            # Called a second time, because it was interrupted.
             ended.leave()
 
-    def _leave_to_others(self, amounts: Sequence[float], left: list[int] | None) -> None:
+    def _report_missing(self, amounts: Sequence[float], left: list[int] | None) -> None:
         if left:
-            STORE.afterwards(partial(self._when_left, self, amounts, left))
+            STORE.afterwards(partial(self._on_missing, self, amounts, left))
 
     def _add_slowly(self, amounts: Sequence[float], first: int) -> list[int]:
-        """Add the amounts from ``first`` on; return the places of those that are left."""
+        """Add the amounts from ``first`` on; return the places of those without a cell."""
         left = []
         for place in range(first, len(amounts)):
             cell, amount = self.cells[place], amounts[place]
@@ -131,19 +131,19 @@ class SeriesGroup:
                 if cell is None:
                     left.append(place)
                 elif cell.bounds is None:
-                    cell.add_at_once(amount)
+                    cell.add_now(amount)
                 else:
-                    cell.observe_at_once(amount)
+                    cell.observe_now(amount)
             except BaseException as error:
                 if is_interruption(error):
-                    self._leave_to_others(amounts, left + self._add_slowly(amounts, place + 1))
+                    self._report_missing(amounts, left + self._add_slowly(amounts, place + 1))
                     raise
                 left.append(place)
         self._prepare()
         return left
 
     def _prepare(self) -> None:
-        """Find out once where the values are, for as long as they stay there."""
+        """Note where the values are, for as long as they stay there."""
         memories = [cell.memory for cell in self.cells if cell is not None and cell is not IGNORED]
         self._memory = memories[0] if memories else NOWHERE
         self._steps = [

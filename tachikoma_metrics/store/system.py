@@ -1,4 +1,4 @@
-"""What the system says of processes, where it has ``/proc``; elsewhere it says nothing.
+"""Facts about processes, from ``/proc``; on a system without it nothing is known.
 
 https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
 """
@@ -29,7 +29,7 @@ class Stat(NamedTuple):
 
 
 def stat_of(pid: int) -> Stat | None:
-    """Return the facts about a process; None if it is over, or nobody knows."""
+    """Return the facts about a process; None if it is over, or its facts cannot be read."""
     try:
         line = _read(f"/proc/{pid}/stat")
         # The name, in parentheses, may hold spaces and parentheses itself.
@@ -47,7 +47,7 @@ def stat_of(pid: int) -> Stat | None:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one process takes; ``started_at`` is in Unix time."""
+    """What one process uses; ``started_at`` is in Unix time."""
 
     cpu_seconds: float
     virtual_bytes: float
@@ -58,7 +58,7 @@ class Usage:
 
 
 def usage_of(pid: int, started: int) -> Usage | None:
-    """Return what the process takes that started at ``started``; None if it is no more."""
+    """Return what the process uses that started at ``started``; None if it is over."""
     stat = stat_of(pid)
     if stat is None or stat.started != started:
         return None
@@ -90,14 +90,14 @@ def _machine_started_at() -> float:
 def _open_fds(pid: int) -> float | None:
     path = f"/proc/{pid}/fd"
     with suppress(OSError):
-        # Linux 6.2 and later say so at once.
+        # Linux 6.2 and later have the number as the size.
         return float(os.stat(path).st_size or len(os.listdir(path)))
     return None
 
 
 @lru_cache(1024)
 def _max_fds(pid: int, started: int) -> float | None:
-    """Return the limit the process started with, as a rule; to look is not cheap."""
+    """Return the limit that the process had when it was first read: reading it is not cheap."""
     with suppress(OSError, ValueError):
         for line in _read(f"/proc/{pid}/limits").splitlines():
             if line.startswith(b"Max open files"):
@@ -116,20 +116,20 @@ def _read(path: str) -> bytes:
 
 @lru_cache(1)
 def namespace() -> int:
-    """Return which set of pids this process lives in; 0 if nobody knows."""
+    """Return the number of the PID namespace of this process; 0 if unknown."""
     with suppress(OSError):
         return os.stat("/proc/self/ns/pid").st_ino
     return 0
 
 
 if hasattr(os, "register_at_fork"):
-    # A process stays in its own; a child may begin in another.
+    # A process never changes its namespace; a child may start in another.
     os.register_at_fork(after_in_child=namespace.cache_clear)
 
 
 @lru_cache(1)
 def boot() -> int:
-    """Return a number that is another after each start of the machine; 0 if nobody knows."""
+    """Return a number that differs after each start of the machine; 0 if unknown."""
     with suppress(OSError, ValueError):
         text = _read("/proc/sys/kernel/random/boot_id").decode()
         return int(text.replace("-", "")[:15], 16)
@@ -137,7 +137,7 @@ def boot() -> int:
 
 
 def exists(pid: int) -> bool:
-    """Tell whether there is a process of this pid; everybody may know that."""
+    """Return whether there is a process of this pid, of whatever user."""
     try:
         # Sends nothing: https://man7.org/linux/man-pages/man2/kill.2.html
         os.kill(pid, 0)
@@ -149,11 +149,11 @@ def exists(pid: int) -> bool:
     return True
 
 
-def lives(pid: int, started: int) -> bool:
-    """Tell whether the process that started at ``started`` runs still.
+def is_live(pid: int, started: int) -> bool:
+    """Return whether the process that started at ``started`` still runs.
 
-    Where nobody can know when it started, because it is hidden from this process or was from
-    the one that wrote it down, it is taken for the one that has its pid.
+    If the start is unknown, because the process is hidden from this process or was hidden from
+    the process that recorded its start, any process with its pid counts.
     """
     if not pid:
         return False
@@ -164,7 +164,7 @@ def lives(pid: int, started: int) -> bool:
 
 
 def _is_hidden(pid: int) -> bool:
-    """Tell whether a process runs of which ``/proc`` does not tell this one.
+    """Return whether there is a process that ``/proc`` hides from this process.
 
     https://www.kernel.org/doc/html/latest/filesystems/proc.html#mount-options
     """
@@ -173,10 +173,10 @@ def _is_hidden(pid: int) -> bool:
 
 
 def server() -> tuple[int, int]:
-    """Return the pid and start of the server that made this process, or (0, 0).
+    """Return the pid and start of the server that started this process, or (0, 0).
 
-    A server outlives its workers and makes new ones: gunicorn's arbiter, Celery's main
-    process. The shell, or the machine's init, is none. The start is 0 if it is hidden.
+    A server outlives its workers and starts new ones: gunicorn's arbiter, Celery's main
+    process. The shell and the machine's init are none. The start is 0 if it is hidden.
     """
     pid = os.getppid()
     mine, parents = stat_of(os.getpid()), stat_of(pid)
@@ -190,17 +190,17 @@ def server() -> tuple[int, int]:
 def _may_be_fork_of(pid: int, mine: Stat, parents: Stat | None) -> bool:
     if parents is not None and mine.code_at > 1 and parents.code_at > 1:
         return _is_fork_of(mine, parents)
-    # A server of root's whose workers are of another user. Unlike a fork, what a shell or
-    # the machine's init starts has, as a rule, a group of its own.
+    # The server is root's, and its workers are another user's. A process that a shell or the
+    # machine's init starts has, unlike a fork, a process group for itself as a rule.
     with suppress(OSError):
         return (os.getpgid(pid), os.getsid(pid)) == (os.getpgrp(), os.getsid(0))
     return False
 
 
 def has_siblings() -> bool:
-    """Tell whether the server that made this process has made others like it, which live.
+    """Return whether the server that started this process has other live processes like it.
 
-    That is not known where there is no server, or no ``/proc``.
+    False if there is no server, or no ``/proc``.
     """
     server_pid, _ = server()
     if not server_pid:
@@ -233,8 +233,8 @@ def _without_digits(arguments: list[bytes]) -> bytes:
 
 
 def _is_fork_of(mine: Stat, parents: Stat) -> bool:
-    # Where code and stack are is copied by a fork, and chosen anew for a program; who
-    # may not know reads 1 and 0.
+    # A fork copies the addresses of code and stack, and exec chooses new ones; a process
+    # without permission reads 1 and 0.
     return (mine.code_at, mine.stack_at) == (parents.code_at, parents.stack_at)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import django
-
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.store import STORE
@@ -19,18 +17,17 @@ _connected: set[str] = set()
 def install() -> None:
     """Connect to the signals of each task system that is imported, now and later.
 
-    A task system that nothing has imported yet is looked for at each maintenance of the store.
-    Only that of Django 6.0 and later is imported here, for 5 ms of CPU: nothing needs to import
-    it before the first task.
+    A task system that nothing has imported yet is looked for at each maintenance of the store,
+    so that this package imports none by itself.
     """
     STORE.on_maintenance(connect_imported)
     connect_imported()
 
 
 def connect_imported() -> None:
-    """Connect to the task systems that are present by now. Never raises."""
+    """Connect to the task systems that are imported by now. Never raises."""
     for package, system in _SYSTEMS.items():
-        if package in _connected or not _is_present(package):
+        if package in _connected or package not in sys.modules:
             continue
         try:
             if config().measures_tasks_of(system):
@@ -38,10 +35,6 @@ def connect_imported() -> None:
                 _connect(package)
         except Exception as error:
             METRICS.count_error("task", error)
-
-
-def _is_present(package: str) -> bool:
-    return package in sys.modules or (package == "django.tasks" and django.VERSION >= (6, 0))
 
 
 def _connect(package: str) -> None:

@@ -49,7 +49,7 @@ class Watch:
         if not bound.is_on:
             return
         if not bound.shape.label_names:
-            bound.metric.set(max(overdue.values(), default=0.0))
+            METRICS.beat_entry_overdue_seconds.set(max(overdue.values(), default=0.0))
             return
         if self._recorded is None:
             self._recorded = _exported_entries()
@@ -63,10 +63,11 @@ class Watch:
 
     def _overdue(self, scheduler: Any, now: float) -> dict[str, float]:
         """Return the seconds for which each entry has been due."""
-        overdue = {**_known_entries(scheduler), **_due_entries(scheduler)}
-        if overdue:
+        known = _known_entries(scheduler)
+        overdue = {**dict.fromkeys(known or (), 0.0), **_due_entries(scheduler)}
+        if known is not None:
             # An entry that was removed is not to be sent any more.
-            self.unsent = {name: at for name, at in self.unsent.items() if name in overdue}
+            self.unsent = {name: at for name, at in self.unsent.items() if name in known}
         for name, failed_at in self.unsent.items():
             overdue[name] = max(overdue.get(name, 0.0), now - failed_at)
         return overdue
@@ -80,10 +81,10 @@ def _exported_entries() -> set[str]:
     return {str(one[catalogue.BEAT_ENTRY_OVERDUE.label_names[0]]) for one in labels}
 
 
-def _known_entries(scheduler: Any) -> dict[str, float]:
-    """Return 0 for each entry of the schedule; none if a scheduler keeps no copy of it."""
+def _known_entries(scheduler: Any) -> set[str] | None:
+    """Return the names of all entries; None from a scheduler that keeps no copy of them."""
     known = getattr(scheduler, "old_schedulers", None)
-    return dict.fromkeys(map(str, known), 0.0) if isinstance(known, Mapping) else {}
+    return set(map(str, known)) if isinstance(known, Mapping) else None
 
 
 def _due_entries(scheduler: Any) -> dict[str, float]:

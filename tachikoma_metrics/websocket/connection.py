@@ -62,7 +62,7 @@ class Connection:
     async def send(self, message: Any) -> Any:
         """Send a message from the application to the server."""
         try:
-            answer = await self._send(message)
+            result = await self._send(message)
         except Exception as error:
             self._record_send_error(error)
             raise
@@ -70,7 +70,7 @@ class Connection:
             self._record_sent(message)
         except Exception as error:
             METRICS.count_error("websocket", error)
-        return answer
+        return result
 
     def finish(self, error: BaseException | None) -> None:
         """End with the application, which returned or raised ``error``."""

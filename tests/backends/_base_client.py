@@ -1,4 +1,4 @@
-"""A client as OpenAI's and Anthropic's SDKs have them, in a module of that name."""
+"""A client like those of OpenAI's and Anthropic's SDKs, in a module with their name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Client:
-    """Send by an HTTP client, below a base URL."""
+    """Send requests with an HTTP client to URLs below a base URL."""
 
     def __init__(self, http: Any, base_url: str) -> None:
         self._client = http

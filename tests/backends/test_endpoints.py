@@ -40,7 +40,7 @@ from tachikoma_metrics.backends.endpoints import Endpoints
         ("/" * 100_000, "other"),
     ],
 )
-def test_a_path_is_named_as_a_whole(path: str, endpoint: str):
+def test_a_path_is_matched_as_a_whole(path: str, endpoint: str):
     assert Endpoints().name(path) == endpoint
 
 
@@ -56,7 +56,7 @@ def test_a_path_is_named_as_a_whole(path: str, endpoint: str):
         ("/openai", "/openai/deployments/gpt-5/embeddings", "/v1/embeddings"),
     ],
 )
-def test_the_path_of_the_clients_base_url_is_a_prefix(base_path: str, path: str, endpoint: str):
+def test_the_path_of_the_base_url_is_removed(base_path: str, path: str, endpoint: str):
     assert Endpoints(base_path).name(path) == endpoint
 
 
@@ -72,11 +72,11 @@ def test_the_path_of_the_clients_base_url_is_a_prefix(base_path: str, path: str,
         ("/v1", "/v1/threads/1/messages", "/v1/threads/:id/messages"),
     ],
 )
-def test_the_base_path_at_the_time_of_a_request_comes_first(base_path, path, endpoint):
+def test_the_base_path_at_the_time_of_the_request_takes_precedence(base_path, path, endpoint):
     assert Endpoints("/gateway/one/v1").name(path, base_path) == endpoint
 
 
-def test_a_backends_own_templates_come_first():
+def test_templates_of_the_project_take_precedence():
     endpoints = Endpoints("", ["/items/:number", "/items", "/v1/files/:file"])
 
     assert endpoints.name("/items/7") == "/items/:number"
@@ -85,12 +85,12 @@ def test_a_backends_own_templates_come_first():
     assert endpoints.name("/items/7/parts") == "other"
 
 
-def test_a_template_without_a_slash_is_refused():
+def test_a_template_without_a_leading_slash_is_rejected():
     with pytest.raises(ValueError, match="should start with a slash; got 'items'"):
         Endpoints("", ["items"])
 
 
-def test_any_number_of_paths_has_a_bounded_number_of_names():
+def test_any_number_of_paths_has_a_bounded_number_of_endpoints():
     chance = random.Random(7)  # noqa: S311  # Nothing is kept secret by it.
     words = sorted({part for template in API_PATHS for part in template.split("/")})
     endpoints = Endpoints("/v1")
@@ -106,7 +106,7 @@ def test_any_number_of_paths_has_a_bounded_number_of_names():
     assert names <= {f"/v1{template}" for template in API_PATHS} | {"other"}
 
 
-def test_every_template_is_named_by_itself():
+def test_every_template_matches_itself():
     wrong = {
         template: name
         for template in API_PATHS

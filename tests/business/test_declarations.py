@@ -46,8 +46,8 @@ def test_a_metric_with_the_name_of_a_built_in_metric_is_not_counted(declare: Dec
 @pytest.mark.parametrize(
     ("metrics", "expected"),
     [
-        ({"x": {"model": "missions.Nothing"}}, "model must be `app.Model` of an installed app"),
-        ({"x": {"model": "nothing"}}, "model must be `app.Model` of an installed app"),
+        ({"x": {"model": "missions.Nothing"}}, "model must be that of an installed app"),
+        ({"x": {"model": "nothing"}}, "model must be that of an installed app"),
         ({"x": {"model": "missions.Spec", "labels": {"a": "nothing"}}}, "name fields of"),
         ({"x": {"model": "missions.Spec", "filter": {"nothing": 1}}}, "name fields of"),
         (

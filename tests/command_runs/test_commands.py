@@ -29,13 +29,13 @@ Measure = Callable[..., None]
 def measure(settings) -> Iterator[Measure]:
     """Return a function that sets ``COMMANDS``, beside other settings."""
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.command_runs.shop"]
-    get_commands.cache_clear()
+    get_commands.cache_clear()  # type: ignore[attr-defined]
 
     def set_(*patterns: str, **others: Any) -> None:
         settings.TACHIKOMA_METRICS = {"COMMANDS": list(patterns), **others}
 
     yield set_
-    get_commands.cache_clear()
+    get_commands.cache_clear()  # type: ignore[attr-defined]
 
 
 def runs(command: str, outcome: str = "success") -> float | None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import ast
 import dataclasses
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -33,47 +35,61 @@ def test_settings_are_read_when_used():
 
 
 @pytest.mark.parametrize("declared", [None, "ENABLED", ["secret-token"], 1])
-def test_anything_but_a_mapping_leaves_the_defaults_and_is_counted(
+def test_a_setting_that_is_no_dictionary_leaves_the_defaults_and_is_counted(
     declared: object, caplog: pytest.LogCaptureFixture
 ):
     with override_settings(TACHIKOMA_METRICS=declared):
-        assert dataclasses.replace(conf.config(), faults=()) == conf.Config()
+        assert dataclasses.replace(conf.config(), invalid_settings=()) == conf.Config()
         assert sample_value("tachikoma_metrics_errors_total", source="settings") == 1
 
-    assert "`TACHIKOMA_METRICS` should be a dictionary" in caplog.text
+    assert "Invalid TACHIKOMA_METRICS: " in caplog.text
     assert "secret-token" not in caplog.text
 
 
-def test_every_wrong_setting_is_logged_and_counted(caplog: pytest.LogCaptureFixture):
+def test_every_invalid_setting_is_logged_and_counted(caplog: pytest.LogCaptureFixture):
     declared = {"LATENCY_BUCKETS": [1, 0.5], "NAMESPACE": "1st", "NAMESPCE": "shop"}
     with override_settings(TACHIKOMA_METRICS=declared):
         assert sample_value("tachikoma_metrics_errors_total", source="settings") == 3
 
-    for text in ("`LATENCY_BUCKETS`", "`NAMESPACE`", "'NAMESPCE'"):
+    for text in ("Invalid LATENCY_BUCKETS", "Invalid NAMESPACE", "'NAMESPCE'"):
         assert text in caplog.text
+
+
+@pytest.mark.parametrize("key", conf.SETTINGS)
+def test_every_example_is_valid(key: str):
+    setting = conf.SETTINGS[key]
+
+    assert conf.read(ast.literal_eval(f"{{{setting.entry}}}")).invalid_settings == ()
+    assert f"Example: {setting.entry}" in setting.hint
+
+
+def test_every_setting_stands_beside_those_of_its_topic():
+    topics = [topic for topic, _ in itertools.groupby(conf.SETTINGS.values(), lambda s: s.topic)]
+
+    assert len(set(topics)) == len(topics)
 
 
 def test_every_default_meets_its_own_rule():
     for setting in conf.SETTINGS.values():
-        assert conf.read({setting.key: setting.default}).faults == ()
+        assert conf.read({setting.key: setting.default}).invalid_settings == ()
     for family in catalogue.FAMILIES.values():
         if isinstance(family, Histogram):
-            assert conf.read({"BUCKETS": {family.name: family.buckets}}).faults == ()
+            assert conf.read({"BUCKETS": {family.name: family.buckets}}).invalid_settings == ()
 
 
 @override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1, 0.5], "NAMESPACE": "shop"})
-def test_a_wrong_value_leaves_the_default_and_is_counted(caplog: pytest.LogCaptureFixture):
+def test_an_invalid_value_leaves_the_default_and_is_counted(caplog: pytest.LogCaptureFixture):
     assert conf.config().latency_buckets == catalogue.LATENCY_BUCKETS
     assert conf.config().namespace == "shop"
     assert sample_value("tachikoma_metrics_errors_total", source="settings") == 1
 
 
-def test_a_wrong_value_is_logged_with_what_it_should_be(caplog: pytest.LogCaptureFixture):
+def test_an_invalid_value_is_logged_with_what_it_must_be(caplog: pytest.LogCaptureFixture):
     with override_settings(TACHIKOMA_METRICS={"LATENCY_BUCKETS": [1, 0.5]}):
         METRICS.encode()
 
     assert (
-        "`LATENCY_BUCKETS` should be a sorted list of positive numbers; got [1, 0.5]."
+        "Invalid LATENCY_BUCKETS: [1, 0.5]. It must be a sorted list of positive numbers."
         in caplog.text
     )
 
@@ -101,23 +117,23 @@ def test_a_wrong_value_is_logged_with_what_it_should_be(caplog: pytest.LogCaptur
         ("BUSINESS_STORE", "cache", "cache"),
     ],
 )
-def test_a_legal_value_is_read(key: str, value: object, read: object):
+def test_a_valid_value_is_read(key: str, value: object, read: object):
     config = conf.read({key: value})
 
-    assert config.faults == ()
+    assert config.invalid_settings == ()
     assert getattr(config, key.lower()) == read
 
 
 def test_a_value_in_a_message_is_short_and_a_token_is_not_shown():
     config = conf.read({"TOKENS": "secret-token", "NAMESPACE": "1" * 1000})
 
-    messages = {fault.id: fault.message for fault in config.faults}
+    messages = {one.id: one.message for one in config.invalid_settings}
     assert "secret-token" not in messages["E125"]
     assert len(messages["E107"]) < 400
 
 
 @override_settings(TACHIKOMA_METRICS={"ENABLED": False})
-def test_nothing_is_recorded_where_disabled():
+def test_nothing_is_recorded_if_disabled():
     record_cache_hit()
 
     with override_settings(TACHIKOMA_METRICS={}):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,15 +18,23 @@ from tests.docs.terminals import Desk, desk
 from tests.services.processes import program
 
 
+@pytest.fixture(scope="session")
+def made_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make what the tutorial makes of a project, once; each desk has a copy of it."""
+    home = tmp_path_factory.mktemp("made") / "project"
+    make_project(home)
+    return home
+
+
 @pytest.fixture
-def sit_down(tmp_path: Path) -> Iterator[Callable[[], Desk]]:
+def sit_down(tmp_path: Path, made_project: Path) -> Iterator[Callable[[], Desk]]:
     """Lend a desk in the folder of a project that is what the tutorial makes of one."""
     with contextlib.ExitStack() as stack:
 
         def sit_down() -> Desk:
             program("curl")
             home = tmp_path / "project"
-            make_project(home)
+            shutil.copytree(made_project, home)
             return stack.enter_context(desk(home, tmp_path))
 
         yield sit_down

@@ -56,7 +56,7 @@ def assert_right(values: dict[str, Any]) -> None:
         file.flush()
         if conf.NAME in values:
             values = {**values, conf.NAME: _with_tokens_in(file.name, values[conf.NAME])}
-        assert conf.read(values.get(conf.NAME, {})).faults == ()
+        assert conf.read(values.get(conf.NAME, {})).invalid_settings == ()
         with override_settings(**values):
             told = {id: message.msg for id, message in found().items()}
 

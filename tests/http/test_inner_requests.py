@@ -1,4 +1,4 @@
-"""Requests that are made while another is answered, by the code that answers it."""
+"""Requests that a view makes while it answers another request."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from tachikoma_metrics.testing import sample_value, samples
 pytestmark = pytest.mark.django_db
 
 
-def ask(number: int) -> None:
+def run_queries(number: int) -> None:
     for _ in range(number):
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 
 
 def inner(request: HttpRequest) -> HttpResponse:
-    ask(10)
+    run_queries(10)
     return HttpResponse("inner")
 
 
 def inner_stream(request: HttpRequest) -> StreamingHttpResponse:
     def chunks() -> Iterator[bytes]:
-        ask(10)
+        run_queries(10)
         yield b"inner"
 
     return StreamingHttpResponse(chunks())
@@ -43,7 +43,7 @@ def fail(request: HttpRequest) -> HttpResponse:
 
 
 class PreviewHandler(BaseHandler):
-    """Answers by itself, without a route, as the previews of a content management system do."""
+    """Responds without a route, as the previews of a content management system do."""
 
     def get_response(self, request: Any) -> Any:
         self.load_middleware()
@@ -66,24 +66,24 @@ def by_preview(url: str) -> None:
 
 
 def outer(request: HttpRequest, way: str) -> HttpResponse:
-    ask(1)
+    run_queries(1)
     for _ in range(2):
         WAYS[way](f"/{request.GET['url']}/")
-    ask(3)
+    run_queries(3)
     return HttpResponse("outer")
 
 
 async def outer_async(request: HttpRequest, way: str) -> HttpResponse:
-    await sync_to_async(ask)(1)
+    await sync_to_async(run_queries)(1)
     await AsyncClient().get("/inner/")
-    await sync_to_async(ask)(3)
+    await sync_to_async(run_queries)(3)
     return HttpResponse("outer")
 
 
 def outer_stream(request: HttpRequest) -> StreamingHttpResponse:
     def chunks() -> Iterator[bytes]:
         by_client("/inner/")
-        ask(3)
+        run_queries(3)
         yield b"outer"
 
     return StreamingHttpResponse(chunks())
@@ -102,7 +102,7 @@ urlpatterns = [
 
 
 @pytest.fixture(autouse=True)
-def _queries_of_requests() -> Iterator[None]:
+def _db_queries_are_enabled() -> Iterator[None]:
     queries = {"EXTRA_METRICS": ["http_request_db_queries"]}
     with override_settings(ROOT_URLCONF=__name__, TACHIKOMA_METRICS=queries):
         yield
@@ -129,14 +129,14 @@ def test_an_inner_request_is_recorded_under_its_own_route(client: Client, way: s
 
 
 @pytest.mark.parametrize("way", ["client", "handler"])
-def test_each_request_has_the_queries_that_it_makes_itself(client: Client, way: str):
+def test_each_request_counts_its_own_queries(client: Client, way: str):
     client.get(f"/outer/{way}/?url=inner")
 
     assert queries("/outer/:way/") == 4
     assert queries("/inner/") == 20
 
 
-async def test_each_request_has_its_own_queries_in_async_code(async_client: AsyncClient):
+async def test_each_async_request_counts_its_own_queries(async_client: AsyncClient):
     await async_client.get("/outer-async/client/")
 
     assert queries("/outer-async/:way/") == 4
@@ -144,14 +144,14 @@ async def test_each_request_has_its_own_queries_in_async_code(async_client: Asyn
 
 
 @pytest.mark.parametrize("url", ["inner", "fail"])
-def test_an_inner_request_without_a_route_is_a_part_of_the_outer(client: Client, url: str):
+def test_an_inner_request_without_a_route_is_part_of_the_outer(client: Client, url: str):
     client.get(f"/outer/preview/?url={url}")
 
     assert requests() == {"/outer/:way/": 1}
     assert queries("/outer/:way/") == 24
 
 
-def test_an_inner_request_that_fails_gives_the_outer_its_queries_back(client: Client):
+def test_queries_after_a_failed_inner_request_belong_to_the_outer_one(client: Client):
     client.raise_request_exception = False
     client.get("/outer/client/?url=fail")
 
@@ -159,15 +159,15 @@ def test_an_inner_request_that_fails_gives_the_outer_its_queries_back(client: Cl
     assert queries("/outer/:way/") == 4
 
 
-def test_an_inner_stream_that_is_never_read_gives_the_outer_its_queries_back(client: Client):
+def test_queries_after_an_unread_inner_stream_belong_to_the_outer_request(client: Client):
     client.get("/outer/handler/?url=inner-stream")
-    # Ends what was dropped unread.
+    # Records the end of the unread stream.
     client.get("/inner/")
 
     assert queries("/outer/:way/") == 4
 
 
-def test_a_stream_that_makes_a_request_keeps_the_queries_after_it(client: Client):
+def test_queries_of_a_stream_after_an_inner_request_belong_to_the_stream(client: Client):
     response: Any = client.get("/outer-stream/")
     b"".join(response.streaming_content)
 
@@ -175,7 +175,7 @@ def test_a_stream_that_makes_a_request_keeps_the_queries_after_it(client: Client
     assert queries("/inner/") == 10
 
 
-def test_a_request_after_a_stream_that_is_not_read_yet_is_none_within_it(client: Client):
+def test_a_request_during_an_unread_stream_is_no_inner_request(client: Client):
     response = client.get("/outer-stream/")
     client.get("/nowhere/")
     response.close()

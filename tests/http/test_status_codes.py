@@ -59,7 +59,7 @@ def test_an_exception_that_stops_the_worker_is_recorded_as_500(exception: type[B
     assert requests() == {("GET", "<unmatched>", "500"): 1}
 
 
-@override_settings(MIDDLEWARE=[METRICS_MIDDLEWARE, "tests.views.refuse"])
+@override_settings(MIDDLEWARE=[METRICS_MIDDLEWARE, "tests.views.reject"])
 def test_a_response_of_another_middleware_is_recorded(client: Client):
     client.get("/hello/")
 

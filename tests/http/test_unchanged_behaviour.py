@@ -114,19 +114,19 @@ def test_chunks_of_any_type_are_sent_unchanged(charset: str):
 
 
 def test_the_chunks_of_a_stream_are_not_read_ahead():
-    asked = []
+    read = []
 
     def body() -> Iterator[bytes]:
         for chunk in views.CHUNKS:
-            asked.append(chunk)
+            read.append(chunk)
             yield chunk
 
     answer: Any = MetricsMiddleware(lambda request: StreamingHttpResponse(body()))(
         RequestFactory().get("/")
     )
-    assert asked == []
+    assert read == []
     next(iter(answer))
-    assert asked == [views.CHUNKS[0]]
+    assert read == [views.CHUNKS[0]]
     answer.close()
 
 

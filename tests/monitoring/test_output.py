@@ -37,5 +37,5 @@ def test_a_file_that_cannot_be_written_is_an_error(command: str, tmp_path: Path)
 
 @pytest.mark.parametrize("command", ["metrics_dashboard", "metrics_rules"])
 def test_nothing_is_written_if_metrics_are_disabled(command: str):
-    with pytest.raises(CommandError, match="`ENABLED` should be True"):
+    with pytest.raises(CommandError, match="ENABLED is False"):
         written(command, ENABLED=False)

@@ -113,6 +113,7 @@ class Scenario:
     name: str
     play: Callable[[Stage], None]
     is_short: bool
+    is_repetition: bool
     is_killed: bool
     sites: int
 
@@ -135,18 +136,23 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    *, is_short: bool = False, is_killed: bool = False, sites: int = 1
+    *,
+    is_short: bool = False,
+    is_repetition: bool = False,
+    is_killed: bool = False,
+    sites: int = 1,
 ) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
     """Register a function as a scenario of its name.
 
-    Short ones are tests as well. ``is_killed`` says that processes are, so that some requests may
-    have been recorded that the ledger does not have.
+    Short ones are tests as well. One ``is_repetition`` if a test of the services has the same
+    happen, and reads the page itself. ``is_killed`` says that processes are, so that some
+    requests may have been recorded that the ledger does not have.
     """
 
     def register(play: Callable[[Stage], None]) -> Callable[[Stage], None]:
         name = play.__name__.replace("_", "-")
         assert name not in SCENARIOS
-        SCENARIOS[name] = Scenario(name, play, is_short, is_killed, sites)
+        SCENARIOS[name] = Scenario(name, play, is_short, is_repetition, is_killed, sites)
         return play
 
     return register

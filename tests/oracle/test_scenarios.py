@@ -12,6 +12,10 @@ from tests.oracle.scenario import Outcome
 from tests.oracle.scenarios import SCENARIOS
 
 SHORT = [scenario for scenario in SCENARIOS.values() if scenario.is_short]
+NAMES = [
+    pytest.param(one.name, marks=[pytest.mark.thorough] if one.is_repetition else [])
+    for one in SHORT
+]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +29,7 @@ def played(
         yield futures
 
 
-@pytest.mark.parametrize("name", [scenario.name for scenario in SHORT])
+@pytest.mark.parametrize("name", NAMES)
 def test_prometheus_knows_what_happened(played: Mapping[str, Future[Outcome]], name: str):
     outcome = played[name].result()
 

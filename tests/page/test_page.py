@@ -80,11 +80,11 @@ def test_the_response_parses_in_both_formats(client: Client):
 
     text = parse_text(client.get("/metrics").content.decode())
     page = client.get("/metrics", headers={"accept": PROMETHEUS_3}).content.decode()
-    families = {family.name: family for family in parse_openmetrics(page)}
+    metrics_by_name = {metric.name: metric for metric in parse_openmetrics(page)}
 
     assert text["cache_hits_total", frozenset()] == 1
-    assert families["cache_hits"].type == "counter"
-    assert families["cache_hits"].samples[0].value == 1
+    assert metrics_by_name["cache_hits"].type == "counter"
+    assert metrics_by_name["cache_hits"].samples[0].value == 1
 
 
 @pytest.mark.parametrize(

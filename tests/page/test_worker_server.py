@@ -189,11 +189,11 @@ def test_a_client_that_sends_its_request_too_slowly_is_disconnected(
 def test_a_connection_is_released_if_no_thread_can_be_started(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ):
-    def refuse(thread: threading.Thread) -> None:
+    def fail(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", refuse)
+        patched.setattr(threading.Thread, "start", fail)
         assert {worker.scrape() for _ in range(40)} == {""}
 
     assert status(worker.scrape()) == "200"

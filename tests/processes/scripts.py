@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
+
+from tests import starter
+
+_OPTIONS = ("-W", "ignore::DeprecationWarning")
 
 PRELUDE = """
 import gc, os, signal, sys, threading, time
@@ -76,13 +79,8 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start a service of one script; ``before`` is run before Django is set up."""
     text = PRELUDE.format(before=before, more=more) + textwrap.dedent(script)
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", text],
-        env={**os.environ, "PYTHONPATH": ".", "STORE": str(directory)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.PIPE,
-        text=True,
+    return starter.start(
+        text, environment={**os.environ, "STORE": str(directory)}, options=_OPTIONS
     )
 
 

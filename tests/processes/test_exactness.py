@@ -10,14 +10,17 @@ import pytest
 from tests.processes.scripts import run
 
 
-def test_threads_and_forks_lose_nothing(directory: Path):
+@pytest.mark.parametrize("number", [1_000, pytest.param(10_000, marks=pytest.mark.thorough)])
+def test_threads_and_forks_lose_nothing(directory: Path, number: int):
     script = """
+    # Threads take turns many times, however few changes each makes.
+    sys.setswitchinterval(0.0002)
     counter = Counter("things", "Things.")
     histogram = Histogram("sizes", "Sizes.", ["kind"])
 
     def work():
         child = histogram.labels("a")
-        for _ in range(10_000):
+        for _ in range(%(number)d):
             counter.inc()
             child.observe(0.3)
             METRICS.cache_hits_total.inc()
@@ -33,16 +36,17 @@ def test_threads_and_forks_lose_nothing(directory: Path):
     children = [os.fork() or (worker(), os._exit(0)) for _ in range(4)]
     for pid in children:
         os.waitpid(pid, 0)
-    assert sample_value("things_total") == 320_000
-    assert sample_value("sizes_count", kind="a") == 320_000
-    assert sample_value("cache_hits_total") == 320_000
-    assert sample_value("db_queries_total", operation="select", table="orders") == 320_000
+    assert sample_value("things_total") == 32 * %(number)d
+    assert sample_value("sizes_count", kind="a") == 32 * %(number)d
+    assert sample_value("cache_hits_total") == 32 * %(number)d
+    assert sample_value("db_queries_total", operation="select", table="orders") == 32 * %(number)d
     assert len(slots()) <= 5, slots()
     """
-    run(script, directory)
+    run(script % {"number": number}, directory)
 
 
-def test_a_fork_in_the_midst_of_it_never_hangs(directory: Path):
+@pytest.mark.parametrize("forks", [50, pytest.param(200, marks=pytest.mark.thorough)])
+def test_a_fork_in_the_midst_of_it_never_hangs(directory: Path, forks: int):
     script = """
     histogram = Histogram("sizes", "Sizes.", ["kind"])
     is_over = False
@@ -56,21 +60,21 @@ def test_a_fork_in_the_midst_of_it_never_hangs(directory: Path):
 
     thread = threading.Thread(target=work)
     thread.start()
-    for number in range(200):
+    for number in range(%(forks)d):
         pid = os.fork()
         if pid == 0:
             signal.alarm(30)
-            histogram.labels(f"child {number % 3}").observe(1)
+            histogram.labels(f"child {number %% 3}").observe(1)
             METRICS.file_changes_total.labels("create", "applied").inc()
             os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
     is_over = True
     thread.join()
-    assert sample_value("file_changes_total", change_type="create", status="applied") == 200
-    assert sum(sample_value("sizes_count", kind=f"child {n}") for n in range(3)) == 200
+    assert sample_value("file_changes_total", change_type="create", status="applied") == %(forks)d
+    assert sum(sample_value("sizes_count", kind=f"child {n}") for n in range(3)) == %(forks)d
     assert slots() == ["slot-0", "slot-1"], slots()
     """
-    run(script, directory)
+    run(script % {"forks": forks}, directory)
 
 
 def test_a_signal_handler_that_records_neither_hangs_nor_loses_anything(directory: Path):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.projects import SETTINGS
+from tests.starter import start
 
 MEMBER = """
 import os, sys
@@ -59,20 +58,13 @@ class Member:
     """A process of a service, which does what it is told."""
 
     def __init__(self, path: Path, **environment: str) -> None:
-        root = str(Path(__file__).parent.parent.parent)
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", MEMBER],
-            cwd="/",
-            env={
-                **kept,
-                "PYTHONPATH": f"{path}{os.pathsep}{root}",
-                "DJANGO_SETTINGS_MODULE": "mysite.settings",
-                **environment,
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        self.process = start(
+            MEMBER,
+            environment={**kept, "DJANGO_SETTINGS_MODULE": "mysite.settings", **environment},
+            options=("-W", "error"),
+            directory=Path("/"),
+            paths=(str(path),),
         )
         self.directory = Path(self.ask("where"))
 

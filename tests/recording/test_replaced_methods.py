@@ -280,7 +280,7 @@ def send(client: Any) -> int:
     return status
 
 
-def test_a_wrapper_on_a_stand_in_counts_once():
+def test_a_wrapper_on_a_wrapped_transport_counts_once():
     client = instrument_client(SimpleNamespace(_transport=Sender(200)), "b")
     wrap(client._transport, "handle_request")
 
@@ -310,7 +310,7 @@ def test_what_takes_the_place_of_a_method_counts():
     assert requests_counted() == 1
 
 
-def test_a_wrapper_on_the_class_of_a_stand_in_is_called(monkeypatch: pytest.MonkeyPatch):
+def test_a_wrapper_on_the_class_of_a_wrapped_transport_is_called(monkeypatch: pytest.MonkeyPatch):
     client = instrument_client(SimpleNamespace(_transport=Sender(200)), "b")
     kind = type(client._transport)
     before = kind.handle_request

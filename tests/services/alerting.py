@@ -55,9 +55,9 @@ def fire(
     firing = 'count by (alertname, severity) (ALERTS{alertstate="firing"}) > bool 0'
     test = {
         "rule_files": ["rules.yml"],
-        # A day of evaluations, one each minute, takes seconds of a processor. Every five minutes
-        # is too rare: what a rule reads of another has to be younger than that.
-        "evaluation_interval": "4m" if minutes >= ALL_DAY else "1m",
+        # Evaluations take most of the time. Every five minutes is too rare: what a rule reads of
+        # another has to be younger than that.
+        "evaluation_interval": "4m" if minutes >= ALL_DAY else "2m",
         "tests": [
             {
                 "interval": "1m",

@@ -117,14 +117,6 @@ def gunicorn(environment: dict[str, str], tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=[*SERVERS.values()], ids=[*SERVERS])
-def server(
-    request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path
-) -> Iterator[Server]:
-    with serving(request.param, environment, tmp_path) as server:
-        yield server
-
-
 @pytest.fixture(params=PROMETHEUSES)
 def prometheus(request: pytest.FixtureRequest, prometheuses: dict[str, Prometheus]) -> Prometheus:
     """Lend one after the other of those that scrape the server of the module's tests."""
@@ -133,8 +125,14 @@ def prometheus(request: pytest.FixtureRequest, prometheuses: dict[str, Prometheu
 
 
 @pytest.fixture(params=PROMTOOLS)
-def promtool(request: pytest.FixtureRequest, tmp_path: Path) -> Promtool:
+def each_promtool(request: pytest.FixtureRequest, tmp_path: Path) -> Promtool:
     """Lend one after the other, in a directory of the test's own."""
+    return Promtool(program(request.param), tmp_path)
+
+
+@pytest.fixture(params=[PROMTOOLS[-1], pytest.param(PROMTOOLS[0], marks=pytest.mark.thorough)])
+def promtool(request: pytest.FixtureRequest, tmp_path: Path) -> Promtool:
+    """Lend the newest; in a thorough run, the other one as well."""
     return Promtool(program(request.param), tmp_path)
 
 

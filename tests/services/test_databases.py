@@ -52,7 +52,7 @@ def test_all_processes_count_their_queries_and_connections(asking_site: Site, op
 
 
 def test_the_connections_of_a_killed_worker_are_gone(asking_site: Site):
-    with asking_site.gunicorn("-w", "3") as server:
+    with asking_site.gunicorn("-w", "3", "--preload") as server:
         for _ in range(40):
             asking_site.get("/ask/")
         for worker in children(server):

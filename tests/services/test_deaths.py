@@ -10,6 +10,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from tests.services.processes import eventually
 from tests.services.sites import Load, Site, children, falls, has_children, requests, total
 
@@ -59,7 +61,7 @@ def ask_and_get_nothing(site: Site) -> None:
 
 
 def test_no_total_falls_when_all_workers_die_at_once(site: Site):
-    with site.gunicorn("-w", "2") as server:
+    with site.gunicorn("-w", "2", "--preload") as server:
         for count in (20, 40, 60):
             for _ in range(20):
                 site.get("/sell/site/")
@@ -72,9 +74,9 @@ def test_no_total_falls_when_all_workers_die_at_once(site: Site):
 
 
 def test_the_processor_time_of_a_killed_worker_is_not_forgotten(site: Site):
-    with site.gunicorn("-w", "2"):
+    with site.gunicorn("-w", "2", "--preload"):
         pages = [site.page()]
-        for _ in range(3):
+        for _ in range(2):
             worker = int(site.get("/burn/"))
             pages.append(site.page())
             os.kill(worker, signal.SIGKILL)
@@ -82,13 +84,14 @@ def test_the_processor_time_of_a_killed_worker_is_not_forgotten(site: Site):
 
         times = [total(page, "process_cpu_seconds_total") for page in pages]
         assert times == sorted(times)
-        assert times[-1] - times[0] >= 1.5
+        assert times[-1] - times[0] >= 1.0
 
 
-def test_no_total_falls_in_a_storm_of_kills(site: Site):
+@pytest.mark.parametrize("kills", [12, pytest.param(40, marks=pytest.mark.thorough)])
+def test_no_total_falls_in_a_storm_of_kills(site: Site, kills: int):
     with site.gunicorn("-w", "4", "--preload") as server:
         with Load(site, "/sell/site/") as load:
-            for _ in range(40):
+            for _ in range(kills):
                 time.sleep(0.15)
                 if workers := children(server):
                     with contextlib.suppress(ProcessLookupError):

@@ -13,7 +13,9 @@ from tests.services.sites import Site, total
 pytestmark = pytest.mark.usefixtures("broker")
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+@pytest.mark.parametrize(
+    "pool", ["prefork", "threads", pytest.param("solo", marks=pytest.mark.thorough)]
+)
 def test_executions_of_the_site_and_of_any_pool_are_on_one_page(site: Site, pool: str):
     with site.gunicorn("-w", "2"), site.celery("--pool", pool, "--concurrency", "2"):
         for _ in range(20):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import json
 import math
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from prometheus_client.samples import Exemplar, Sample
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, Format, gather
 from tests.exposition.test_exposition import Yielding
 from tests.services.processes import eventually
-from tests.services.prometheus import Prometheus, scraping
+from tests.services.prometheus import PROMETHEUSES, Prometheus, running_prometheus
 
 
 def odd_family(type: str, *samples: Any, unit: str = "", name: str = "odd") -> Metric:
@@ -64,16 +66,19 @@ def page_in(format: Format) -> str:
     return format.render(gather(registry, ignore), ignore, {"env": "prod"})
 
 
-@pytest.fixture(params=[TEXT, OPENMETRICS], ids=["text", "openmetrics"])
-def serving(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Serve the page in one format, whatever is asked for."""
-    format = request.param
-    body = page_in(format).encode()
+FORMATS = {"text": TEXT, "openmetrics": OPENMETRICS}
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[int]:
+    """Serve the page in each format at a path of its own, whatever is asked for."""
+    bodies = {f"/{name}": page_in(format).encode() for name, format in FORMATS.items()}
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            body = bodies[self.path]
             self.send_response(200)
-            self.send_header("Content-Type", format.content_type)
+            self.send_header("Content-Type", FORMATS[self.path.strip("/")].content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -89,21 +94,40 @@ def serving(request: pytest.FixtureRequest) -> Iterator[int]:
     server.server_close()
 
 
-def test_prometheus_takes_what_is_left(serving: int, tmp_path: Path):
-    with scraping(serving, tmp_path) as asked:
-        for prometheus in asked.values():
-            assert_takes_what_is_left(prometheus)
+@pytest.fixture(scope="module")
+def prometheuses(
+    serving: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Prometheus]]:
+    """Run every Prometheus that is installed; each scrapes both formats."""
+    targets = [{"targets": [f"127.0.0.1:{serving}"]}]
+    jobs = [
+        {"job_name": name, "metrics_path": f"/{name}", "static_configs": targets}
+        for name in FORMATS
+    ]
+    # JSON is YAML.
+    configuration = json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs})
+    folder = tmp_path_factory.mktemp("odd")
+    with contextlib.ExitStack() as stack:
+        yield {
+            name: stack.enter_context(running_prometheus(name, configuration, folder))
+            for name in PROMETHEUSES
+            if shutil.which(name)
+        }
 
 
-def assert_takes_what_is_left(prometheus: Prometheus) -> None:
-    eventually(lambda: prometheus.values("up") == {(): 1.0})
-    eventually(lambda: prometheus.values("even_jobs_total", "env") == {("prod",): 1.0})
+@pytest.mark.parametrize("format", FORMATS)
+def test_prometheus_takes_what_is_left(prometheus: Prometheus, format: str):
+    def values(name: str, *labels: str) -> dict[tuple[str, ...], float]:
+        return prometheus.values(f'{name}{{job="{format}"}}', *labels)
 
-    assert prometheus.values("wind_m_s") == {(): 3.0}
-    kinds = {kind for (kind,) in prometheus.values("odd", "kind")}
+    eventually(lambda: values("up") == {(): 1.0})
+    eventually(lambda: values("even_jobs_total", "env") == {("prod",): 1.0})
+
+    assert values("wind_m_s") == {(): 3.0}
+    kinds = {kind for (kind,) in values("odd", "kind")}
     assert kinds == {"c", "d", "e"}
-    bounds = {bound for (bound,) in prometheus.values("odd_seconds_bucket", "le")}
+    bounds = {bound for (bound,) in values("odd_seconds_bucket", "le")}
     assert "+Inf" in bounds
     assert len(bounds) == 2
-    assert prometheus.values("odd_jobs_total") == {}
-    assert prometheus.values("frost_bucket", "le")["+Inf",] == 1
+    assert values("odd_jobs_total") == {}
+    assert values("frost_bucket", "le")["+Inf",] == 1

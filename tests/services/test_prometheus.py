@@ -107,11 +107,13 @@ def complaints(promtool: Promtool, page: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("sent")
-def test_promtool_finds_nothing_on_the_page_of_the_example(promtool: Promtool, example: Server):
-    assert complaints(promtool, example.page()) == []
+def test_promtool_finds_nothing_on_the_page_of_the_example(
+    each_promtool: Promtool, example: Server
+):
+    assert complaints(each_promtool, example.page()) == []
 
 
-def test_promtool_finds_nothing_but_the_names_the_specification_wants(promtool: Promtool):
+def test_promtool_finds_nothing_but_the_names_the_specification_wants(each_promtool: Promtool):
     opt_in = [name for name, family in FAMILIES.items() if family.opt_in]
     with override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": opt_in}):
         for name, family in FAMILIES.items():
@@ -120,7 +122,7 @@ def test_promtool_finds_nothing_but_the_names_the_specification_wants(promtool: 
             change = {"counter": "inc", "gauge": "set", "histogram": "observe"}[family.type]
             getattr(series, change)(1)
 
-        found = complaints(promtool, METRICS.encode())
+        found = complaints(each_promtool, METRICS.encode())
 
     complaint = 'non-counter metrics should not have "_total" suffix'
     assert found == [f"missions_total {complaint}", f"specs_total {complaint}"]

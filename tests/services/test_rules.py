@@ -27,10 +27,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_promtool_accepts_the_rules(promtool: Promtool, settings: dict[str, Any]):
-    write_rules(promtool.folder, conf.read(settings))
+def test_promtool_accepts_the_rules(each_promtool: Promtool, settings: dict[str, Any]):
+    write_rules(each_promtool.folder, conf.read(settings))
 
-    checked = promtool.run("check", "rules", "--lint=all", "--lint-fatal", "rules.yml")
+    checked = each_promtool.run("check", "rules", "--lint=all", "--lint-fatal", "rules.yml")
 
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "SUCCESS" in checked.stdout
@@ -48,8 +48,8 @@ def requests(ok: float, failed: float, minutes: int) -> dict[str, str]:
 BURN_PAGES, BURN_IS_A_TICKET = "DjangoErrorBudgetBurn/page", "DjangoErrorBudgetBurn/ticket"
 
 
-def test_five_percent_of_errors_page(promtool: Promtool):
-    fire(promtool, requests(950, 50, 60), 60, BURN_PAGES)
+def test_five_percent_of_errors_page(each_promtool: Promtool):
+    fire(each_promtool, requests(950, 50, 60), 60, BURN_PAGES)
 
 
 def test_a_twentieth_of_a_percent_of_errors_tells_nobody(promtool: Promtool):
@@ -294,8 +294,8 @@ def test_new_instances_that_never_answer_page(promtool: Promtool):
     fire(promtool, series, 60, "DjangoMetricsUnreachable/page")
 
 
-def test_the_page_that_is_sent_says_how_many_failed(promtool: Promtool):
-    write_rules(promtool.folder, conf.read(USUAL))
+def test_the_page_that_is_sent_says_how_many_failed(each_promtool: Promtool):
+    write_rules(each_promtool.folder, conf.read(USUAL))
     made, _ = monitoring.rule_file(conf.read(USUAL))
     burn = next(one for one in made["groups"][-1]["rules"] if one["alert"].endswith("Burn"))
     series = {INFO.format("a"): "1x60", **requests(950, 50, 60)}
@@ -323,8 +323,8 @@ def test_the_page_that_is_sent_says_how_many_failed(promtool: Promtool):
             }
         ],
     }
-    (promtool.folder / "test.yml").write_text(json.dumps(test))
+    (each_promtool.folder / "test.yml").write_text(json.dumps(test))
 
-    tested = promtool.run("test", "rules", "test.yml")
+    tested = each_promtool.run("test", "rules", "test.yml")
 
     assert tested.returncode == 0, tested.stdout + tested.stderr

@@ -11,14 +11,17 @@ import pytest
 from tests.services.processes import eventually
 from tests.services.sites import Load, Site, falls, requests, total
 
+thorough = pytest.mark.thorough
+
 
 @pytest.mark.parametrize(
     ("options", "workers", "count"),
     [
-        pytest.param(["--preload"], 4, 1000, id="sync-preloaded"),
-        pytest.param(["--preload", "--threads", "4"], 4, 1000, id="threads-preloaded"),
+        pytest.param(["--preload"], 4, 400, id="sync-preloaded"),
+        pytest.param(["--preload"], 4, 1000, id="sync-preloaded-long", marks=thorough),
+        pytest.param(["--preload", "--threads", "4"], 4, 1000, id="threads-long", marks=thorough),
         # Each worker takes most of a second of a processor to start.
-        pytest.param([], 2, 200, id="sync"),
+        pytest.param([], 2, 200, id="sync", marks=thorough),
         pytest.param(["--threads", "4"], 2, 200, id="threads"),
     ],
 )
@@ -42,7 +45,7 @@ def test_no_request_is_lost_and_none_counted_twice_while_workers_change(
 
 
 def test_one_worker_counts_on_however_often_it_is_replaced(site: Site):
-    with site.gunicorn("-w", "1", "--max-requests", "20"):
+    with site.gunicorn("-w", "1", "--max-requests", "20", "--preload"):
         for _ in range(100):
             site.get()
 
@@ -51,7 +54,7 @@ def test_one_worker_counts_on_however_often_it_is_replaced(site: Site):
 
 def test_workers_of_uvicorn_share_one_page(site: Site):
     with site.uvicorn("--workers", "2"):
-        with Load(site, count=400) as load:
+        with Load(site, count=200) as load:
             load.join()
         pages = [site.page() for _ in range(20)]
 
@@ -97,7 +100,7 @@ def test_a_worker_keeps_the_totals_while_the_site_starts_anew(site: Site):
 
 
 def test_what_a_project_makes_with_prometheus_client_is_shared_too(site: Site):
-    with site.gunicorn("-w", "4", "--max-requests", "30"):
+    with site.gunicorn("-w", "2", "--max-requests", "30"):
         with Load(site, "/sell/site/", count=100) as load:
             load.join()
         page = site.page()
@@ -150,12 +153,12 @@ def test_a_site_that_is_started_again_goes_on_for_as_long_as_the_setting_says(
     new_site: Callable[..., Site], keep_totals: str, total_after: int
 ):
     site = new_site(KEEP_TOTALS=keep_totals)
-    with site.gunicorn("-w", "2"):
+    with site.gunicorn("-w", "2", "--preload"):
         for _ in range(10):
             site.get()
         assert requests(site.page()) == 10
 
-    with site.gunicorn("-w", "2"):
+    with site.gunicorn("-w", "2", "--preload"):
         for _ in range(7):
             site.get()
 
@@ -164,7 +167,7 @@ def test_a_site_that_is_started_again_goes_on_for_as_long_as_the_setting_says(
 
 def test_two_sites_on_a_machine_do_not_mix(new_site: Callable[..., Site]):
     one, other = new_site("one"), new_site("other")
-    with one.gunicorn("-w", "2"), other.gunicorn("-w", "2"):
+    with one.gunicorn("-w", "2"), other.gunicorn("-w", "2", "--preload"):
         for _ in range(5):
             one.get()
         for _ in range(3):
@@ -175,7 +178,7 @@ def test_two_sites_on_a_machine_do_not_mix(new_site: Callable[..., Site]):
 
 
 def test_fifty_scrapers_at_a_time_are_all_told_the_same(site: Site):
-    with site.gunicorn("-w", "2", "--threads", "25"):
+    with site.gunicorn("-w", "2", "--threads", "25", "--preload"):
         for _ in range(30):
             site.get()
         with ThreadPoolExecutor(50) as scrapers:

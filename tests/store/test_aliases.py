@@ -1,4 +1,4 @@
-"""Which directory the processes of a service share that know it by different names."""
+"""Which directory processes share that derive different names for their service."""
 
 from __future__ import annotations
 
@@ -25,34 +25,36 @@ def base(tmp_path: Path) -> str:
 
 @pytest.fixture
 def hold(tmp_path: Path) -> Iterator[Hold]:
-    """Return what makes a directory if there is none, and a slot in it that is held."""
+    """Return a function that makes a directory if there is none, and holds a file in it."""
     with ExitStack() as stack:
 
-        def have_held(name: str) -> None:
+        def hold_file(name: str) -> None:
             (tmp_path / name).mkdir(exist_ok=True, mode=0o700)
             file = stack.enter_context((tmp_path / name / "slot-0").open("w"))
             fcntl.flock(file, fcntl.LOCK_EX)
 
-        yield have_held
+        yield hold_file
 
 
 def prepare(base: str, *known: str) -> str:
     return aliases.prepare(base, known)[0]
 
 
-def test_the_link_names_the_directory_and_the_real_path_an_alias(base: str, tmp_path: Path):
+def test_the_directory_is_named_for_the_link_and_the_alias_for_the_real_path(
+    base: str, tmp_path: Path
+):
     assert prepare(base, LINK, REAL) == LINK
     assert (tmp_path / LINK).stat().st_mode & 0o777 == 0o700
     assert os.readlink(tmp_path / REAL) == LINK
 
 
-def test_to_look_makes_nothing(base: str, tmp_path: Path):
+def test_find_makes_nothing(base: str, tmp_path: Path):
     assert aliases.find(base, (LINK, REAL)) == LINK
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("first", [(LINK, REAL), (REAL,)])
-def test_whoever_comes_first_the_two_meet(base: str, first: tuple[str, ...]):
+def test_processes_that_know_different_names_share_a_directory(base: str, first: tuple[str, ...]):
     found = prepare(base, *first)
 
     assert prepare(base, LINK, REAL) == found
@@ -60,7 +62,7 @@ def test_whoever_comes_first_the_two_meet(base: str, first: tuple[str, ...]):
     assert aliases.find(base, (REAL,)) == aliases.find(base, (LINK, REAL)) == found
 
 
-def test_the_next_release_joins_those_who_joined_the_one_before(base: str, hold: Hold):
+def test_the_next_release_joins_the_directory_that_the_last_one_joined(base: str, hold: Hold):
     hold(prepare(base, REAL))
     prepare(base, LINK, REAL)
 
@@ -68,7 +70,9 @@ def test_the_next_release_joins_those_who_joined_the_one_before(base: str, hold:
     assert prepare(base, NEXT) == REAL
 
 
-def test_what_a_command_left_in_the_next_release_gives_way(base: str, hold: Hold, tmp_path: Path):
+def test_an_unused_directory_of_a_command_in_the_next_release_is_replaced(
+    base: str, hold: Hold, tmp_path: Path
+):
     hold(prepare(base, LINK, REAL))
     # Migrations are run before the link leads to the release.
     (tmp_path / prepare(base, NEXT) / "slot-0").touch()
@@ -77,7 +81,7 @@ def test_what_a_command_left_in_the_next_release_gives_way(base: str, hold: Hold
     assert prepare(base, NEXT) == LINK
 
 
-def test_who_is_in_a_directory_stays_there(base: str, hold: Hold, tmp_path: Path):
+def test_a_directory_in_use_stays_in_use(base: str, hold: Hold, tmp_path: Path):
     prepare(base, LINK, REAL)
     hold(NEXT)
 
@@ -85,7 +89,7 @@ def test_who_is_in_a_directory_stays_there(base: str, hold: Hold, tmp_path: Path
     assert not (tmp_path / NEXT).is_symlink()
 
 
-def test_of_two_that_are_held_it_is_the_link_s(base: str, hold: Hold, tmp_path: Path):
+def test_of_two_directories_in_use_that_of_the_link_is_used(base: str, hold: Hold, tmp_path: Path):
     hold(LINK)
     hold(REAL)
 
@@ -93,14 +97,14 @@ def test_of_two_that_are_held_it_is_the_link_s(base: str, hold: Hold, tmp_path: 
     assert (tmp_path / REAL / "slot-0").exists()
 
 
-def test_two_links_to_one_release_do_not_meet(base: str, hold: Hold):
+def test_two_links_to_one_release_share_no_directory(base: str, hold: Hold):
     hold(prepare(base, LINK, REAL))
 
     assert prepare(base, OTHER_LINK, REAL) == OTHER_LINK
     assert prepare(base, LINK, REAL) == LINK
 
 
-def test_two_checkouts_do_not_meet(base: str, hold: Hold):
+def test_two_checkouts_share_no_directory(base: str, hold: Hold):
     hold(prepare(base, LINK, REAL))
 
     assert prepare(base, NEXT) == NEXT
@@ -114,7 +118,7 @@ def test_aliases_outlive_the_directory(base: str, tmp_path: Path):
     assert (tmp_path / LINK).is_dir()
 
 
-def test_what_a_process_used_it_goes_on_using(base: str, tmp_path: Path):
+def test_a_process_makes_the_directory_again_that_it_used_before(base: str, tmp_path: Path):
     (tmp_path / prepare(base, LINK, REAL)).rmdir()
     (tmp_path / REAL).unlink()
 
@@ -122,7 +126,7 @@ def test_what_a_process_used_it_goes_on_using(base: str, tmp_path: Path):
     assert prepare(base, REAL) == LINK
 
 
-def test_an_alias_in_the_way_that_leads_to_an_alias_goes(base: str, tmp_path: Path):
+def test_an_alias_of_an_alias_is_replaced(base: str, tmp_path: Path):
     (tmp_path / LINK).symlink_to(REAL)
     (tmp_path / REAL).symlink_to(OTHER_LINK)
 
@@ -158,13 +162,13 @@ def test_a_directory_of_another_user_is_neither_used_nor_removed(base: str, tmp_
     assert (tmp_path / REAL).is_dir()
 
 
-def test_a_process_that_comes_between_is_joined(
+def test_a_directory_that_another_process_makes_meanwhile_is_used(
     base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     make = os.mkdir
 
     def late(path: str, mode: int) -> None:
-        # Another one, which knows the link, was a moment faster.
+        # Another process, which knows the link, is faster.
         monkeypatch.setattr(os, "mkdir", make)
         prepare(base, LINK, REAL)
         make(path, mode)
@@ -175,7 +179,7 @@ def test_a_process_that_comes_between_is_joined(
     assert (tmp_path / REAL).is_symlink()
 
 
-def test_a_place_that_cannot_be_had_raises(tmp_path: Path):
+def test_a_place_that_cannot_be_used_raises(tmp_path: Path):
     (tmp_path / "file").touch()
 
     with pytest.raises(NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Which label sets a page shows."""
+"""Which label sets are exposed."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def shown(made_at: dict[Values, Moment], limit: Limit = LIMIT) -> set[Values]:
 
 
 @given(LABEL_SETS)
-def test_no_more_are_shown_than_the_limit_allows(made_at: dict[Values, float]):
+def test_no_more_label_sets_are_shown_than_the_limit_allows(made_at: dict[Values, float]):
     assert len(shown(shared(made_at))) <= 5 + 3
     assert len([one for one in shown(shared(made_at)) if "overflow" not in one]) <= 4
 
 
 @given(LABEL_SETS)
-def test_each_is_shown_or_added_to_one_that_is(made_at: dict[Values, float]):
+def test_each_label_set_is_shown_or_added_to_one_that_is(made_at: dict[Values, float]):
     found = moved(REQUESTS, LIMIT, shared(made_at))
 
     assert set(found.values()) <= shown(shared(made_at))
@@ -61,9 +61,7 @@ def test_each_is_shown_or_added_to_one_that_is(made_at: dict[Values, float]):
 
 
 @given(LABEL_SETS, LABEL_SETS)
-def test_one_that_comes_later_takes_no_place(
-    made_at: dict[Values, float], later: dict[Values, float]
-):
+def test_a_later_label_set_replaces_none(made_at: dict[Values, float], later: dict[Values, float]):
     both = {values: moment + 20 for values, moment in later.items()} | made_at
 
     before, after = (moved(REQUESTS, LIMIT, shared(one)) for one in (made_at, both))
@@ -71,25 +69,25 @@ def test_one_that_comes_later_takes_no_place(
     assert shown(shared(made_at)) <= shown(shared(both))
 
 
-def test_of_those_made_at_one_moment_the_label_values_decide():
+def test_label_sets_made_at_the_same_time_are_ordered_by_their_values():
     made_at = shared({(path, "200"): 1.0 for path in "fbdace"})
 
     assert shown(made_at) == {*((path, "200") for path in "abcd"), ("overflow", "200")}
 
 
-def test_one_that_no_other_process_can_read_takes_no_place():
+def test_a_label_set_that_no_other_process_can_read_replaces_none():
     made_at = {**shared({(path, "200"): 2.0 for path in "bcde"}), ("a", "200"): (True, 1.0)}
 
     assert moved(REQUESTS, LIMIT, made_at) == {("a", "200"): ("overflow", "200")}
 
 
-def test_a_damaged_moment_is_the_last():
+def test_a_damaged_time_counts_as_the_latest():
     made_at = shared({("a", "200"): math.nan, **{(path, "200"): 2.0 for path in "bcde"}})
 
     assert moved(REQUESTS, LIMIT, made_at) == {("a", "200"): ("overflow", "200")}
 
 
-def test_a_family_whose_labels_are_all_closed_keeps_them():
+def test_a_metric_whose_labels_are_all_closed_keeps_them():
     made_at = shared({(str(number), "200"): float(number) for number in range(9)})
 
     found = moved(REQUESTS, Limit(5, {"path", "status"}), made_at)
@@ -97,13 +95,13 @@ def test_a_family_whose_labels_are_all_closed_keeps_them():
     assert found == {(str(number), "200"): ("overflow", "overflow") for number in (7, 8)}
 
 
-def test_without_a_limit_all_are_shown():
+def test_without_a_limit_all_label_sets_are_shown():
     made_at = shared({(str(number), "200"): 1.0 for number in range(9)})
 
     assert moved(REQUESTS, Limit(math.inf), made_at) == {}
 
 
-# --- what a page makes of several slots -----------------------------------------
+# --- label sets of several processes ----------------------------------------
 
 
 def reading(number: int, values: dict[Series, float], *, is_held: bool = True) -> Reading:
@@ -125,7 +123,7 @@ def merged(*readings: Reading, **limits: Limit) -> dict[str, dict[Values, list[f
     return found
 
 
-def test_what_is_above_the_limit_is_added_up_in_all_lines():
+def test_label_sets_above_the_limit_are_added_up_in_all_lines():
     times = Declaration("histogram", "times", labels=("path",), bounds=(1, math.inf), is_ours=True)
     jobs = Declaration("gauge", "jobs", labels=("kind",), mode="mostrecent", is_ours=True)
     slots = [
@@ -146,7 +144,7 @@ def test_what_is_above_the_limit_is_added_up_in_all_lines():
     assert found["jobs"] == {("a",): [1], ("overflow",): [3]}
 
 
-def test_what_was_lost_is_within_the_limit_too():
+def test_counters_of_lost_operations_are_limited_too():
     jobs = Declaration(
         "gauge", "jobs", labels=("kind",), mode="livesum", is_ours=True, lost="jobs_lost"
     )

@@ -132,8 +132,11 @@ def test_an_entry_that_is_removed_is_no_longer_exported(
     assert set(overdue()) == {"nightly", "often"}
     del scheduler.schedule["often"]
     tick_until_idle(scheduler)
-
     assert overdue() == {"nightly": 0}
+
+    scheduler.schedule.clear()
+    tick_until_idle(scheduler)
+    assert overdue() == {}
 
 
 def test_what_a_beat_before_has_exported_is_removed(new_scheduler: Callable[..., Any]):

@@ -1,4 +1,4 @@
-"""Write a dashboard for Grafana."""
+"""Write a Grafana dashboard."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from tachikoma_metrics.management.writing import WritingCommand
 
 
 class Command(WritingCommand):
-    """Write a dashboard of what the settings have measured, in their names."""
+    """Write a dashboard that matches the settings."""
 
     part, parts = "panel", "panels"
     help = (
-        "Writes a Grafana dashboard, as JSON, of what the settings have measured: with their "
-        "namespace, labels, opt-in families and business counts. Import it in Grafana."
+        "Writes a Grafana dashboard, as JSON, that matches the settings: their namespace, labels, "
+        "opt-in metrics and business metrics. Import it in Grafana."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add ``--title`` and ``--output``."""
         super().add_arguments(parser)
-        parser.add_argument(
-            "--title", default="Django service", help="What the dashboard is called."
-        )
+        parser.add_argument("--title", default="Django service", help="Title of the dashboard.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the dashboard."""

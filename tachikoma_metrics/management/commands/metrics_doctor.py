@@ -1,39 +1,43 @@
-"""Say whether the metrics of this service are right, and why not."""
+"""Check whether the metrics of this service are right, and report why not."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tachikoma_metrics.doctor import diagnosis
-from tachikoma_metrics.doctor.diagnosis import FINE, LOOK, Finding
+from tachikoma_metrics import doctor
+from tachikoma_metrics.doctor import ERROR, OK, WARNING, Finding
 from tachikoma_metrics.page import bearer_tokens
 from tachikoma_metrics.store import STORE
 
 TOKEN_VARIABLE = "TACHIKOMA_METRICS_TOKEN"  # noqa: S105  # The variable's name is no secret.
 _EXAMPLE = "http://127.0.0.1:8000/metrics"
+_WIDTH = len(WARNING)
 
 
 class Command(BaseCommand):
-    """Look at the settings, the store and the page, and tell what is found."""
+    """Check the settings, the store and the metrics endpoint, and print the findings."""
 
     help = (
-        "Says whether the metrics of this service are right, and if not, why and what to do. "
-        "Exits with 1 if anything is wrong."
+        "Checks whether the metrics of this service are right, and if not, reports why and what "
+        "to do. Each finding is ok, a warning or an error. The exit status is 1 if one is an "
+        "error, or at least a warning with --fail-level warning."
     )
-    # They are looked at, and told of with the rest.
+    # The command itself runs them, and prints them with the other findings.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add ``--url``, the ways to give a token, and ``--json``."""
+        """Add ``--url``, the ways to give a token, ``--json`` and ``--fail-level``."""
         parser.add_argument(
             "--url",
-            help="Ask the metrics endpoint of a running server. If it needs a token, the first of "
-            f"TOKENS is sent, unless one is given here or in the environment as {TOKEN_VARIABLE}.",
+            help="Scrape the metrics endpoint of a running server. If it requires a token, the "
+            "first of TOKENS is sent, unless one is given here or in the environment variable "
+            f"{TOKEN_VARIABLE}.",
         )
         parser.add_argument(
             "--token-file", metavar="FILE", help="The file with the bearer token to send."
@@ -44,55 +48,65 @@ class Command(BaseCommand):
             help="The bearer token to send. Other users of the machine can read it in the list of "
             "processes: prefer --token-file.",
         )
-        parser.add_argument("--json", action="store_true", help="Print JSON.")
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="Print JSON: a list of objects with check, status, message and hint.",
+        )
+        parser.add_argument(
+            "--fail-level",
+            choices=[WARNING, ERROR],
+            default=ERROR,
+            metavar="LEVEL",
+            help="Exit with 1 if a finding has this status or a worse one.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Tell what is found; exit with 1 if anything is wrong."""
+        """Print the findings; exit with 1 if one is at or above ``--fail-level``."""
         _require_url(options)
         is_of_server = options["url"] is not None
-        findings = list(self._of_server(options) if is_of_server else self._of_this_service())
+        findings = self._of_server(options) if is_of_server else self._of_this_service()
         if options["json"]:
-            self.stdout.write(json.dumps(diagnosis.as_json(findings), indent=2))
+            self.stdout.write(json.dumps([asdict(one) for one in findings], indent=2))
         else:
             for finding in findings:
-                self._tell(finding)
-        if diagnosis.is_wrong(findings):
+                self._print(finding)
+        if doctor.has_reached(options["fail_level"], findings):
             sys.exit(1)
 
     def _of_server(self, options: dict[str, Any]) -> list[Finding]:
         if self._ends_afterwards():
-            # The server is not to count this command among its processes.
+            # Otherwise the server counts this command among its processes.
             STORE.leave()
-        return list(diagnosis.of_server(options["url"], _token(options)))
+        return list(doctor.of_server(options["url"], _token(options)))
 
     def _of_this_service(self) -> list[Finding]:
-        return list(diagnosis.of_this_service(ends_afterwards=self._ends_afterwards()))
+        return list(doctor.of_this_service(ends_afterwards=self._ends_afterwards()))
 
     def _ends_afterwards(self) -> bool:
-        # Another process may call the command, and goes on.
+        # A process that uses call_command() continues.
         return bool(getattr(self, "_called_from_command_line", False))
 
-    def _tell(self, finding: Finding) -> None:
-        styles = {FINE: self.style.SUCCESS, LOOK: self.style.WARNING}
-        style = styles.get(finding.state, self.style.ERROR)
-        says = printable(f"{finding.about}: {finding.says}")
-        self.stdout.write(f"{style(f'{finding.state:>5}')}  {says}")
-        if finding.remedy:
-            self.stdout.write(f"       {printable(finding.remedy)}")
+    def _print(self, finding: Finding) -> None:
+        styles = {OK: self.style.SUCCESS, WARNING: self.style.WARNING}
+        status = styles.get(finding.status, self.style.ERROR)(f"{finding.status:>{_WIDTH}}")
+        self.stdout.write(f"{status}  {printable(f'{finding.check}: {finding.message}')}")
+        if finding.hint:
+            self.stdout.write(f"{'':{_WIDTH}}  {printable(finding.hint)}")
 
 
 def _require_url(options: dict[str, Any]) -> None:
-    """Raise ``CommandError`` for a URL that is empty, and for a token that goes nowhere."""
+    """Raise ``CommandError`` for an empty URL, and for a token without a URL."""
     url = options["url"]
     if url is None and (options["token"] or options["token_file"]):
         raise CommandError(
-            "--token and --token-file are for --url: without it no server is asked. Add it, as in "
-            f"--url {_EXAMPLE}."
+            "--token and --token-file need --url: without it no server is scraped. Example: "
+            f"--url {_EXAMPLE}"
         )
     if url is not None and not url.strip():
         raise CommandError(
-            "--url should be the URL of the metrics endpoint; got an empty one. Write it like "
-            f"{_EXAMPLE}, or leave it out to look at this service from within."
+            "--url is empty. It must be the URL of the metrics endpoint; leave it out to check "
+            f"this service without a server. Example: --url {_EXAMPLE}"
         )
 
 
@@ -108,7 +122,7 @@ def _token(options: dict[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text without what a terminal would obey: a server may have written it."""
+    """Return a text without control characters: a server may have written it."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )

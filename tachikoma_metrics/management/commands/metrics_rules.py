@@ -13,13 +13,12 @@ from tachikoma_metrics.monitoring.rule_file import RUNBOOKS
 
 
 class Command(WritingCommand):
-    """Write rules about what the settings have measured, in their names."""
+    """Write rules that match the settings."""
 
     part, parts = "rule", "rules"
     help = (
-        "Writes a file of recording and alerting rules for Prometheus, as YAML, about what the "
-        "settings have measured: with their namespace, labels and business counts. Name it in "
-        "`rule_files`."
+        "Writes recording and alerting rules for Prometheus, as YAML, that match the settings: "
+        "their namespace, labels and business metrics. Name the file in `rule_files`."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,21 +30,21 @@ class Command(WritingCommand):
             type=float,
             default=usual.availability,
             metavar="PERCENT",
-            help="Requests that are not to fail in thirty days.",
+            help="Availability objective over 30 days, in percent.",
         )
         parser.add_argument(
             "--slow-after",
             type=float,
             default=usual.slow_after,
             metavar="SECONDS",
-            help="When a request is slow; the next bucket at or above counts, else the highest.",
+            help="Duration above which a request is slow, rounded up to the next bucket.",
         )
         parser.add_argument(
             "--connections",
             type=int,
             default=usual.connections,
             metavar="NUMBER",
-            help="Database connections of a service that are too many.",
+            help="Alert above this number of open database connections.",
         )
         parser.add_argument(
             "--queue-wait",
@@ -66,15 +65,15 @@ class Command(WritingCommand):
         parser.add_argument(
             "--job",
             default="",
-            help="Restrict the rules to this job: a `job_name` of the configuration of Prometheus. "
-            "All jobs unless given.",
+            help="Restrict the rules to this job, a `job_name` of prometheus.yml. By default, they "
+            "apply to all jobs.",
         )
         parser.add_argument(
-            "--runbooks", default=RUNBOOKS, metavar="URL", help="Where the runbook of alerts is."
+            "--runbooks", default=RUNBOOKS, metavar="URL", help="URL of the runbook of the alerts."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Write the rules; raise ``CommandError`` for an objective that makes no sense."""
+        """Write the rules; raise ``CommandError`` for an invalid objective."""
         try:
             objectives = Objectives(
                 options["objective"],
@@ -90,21 +89,21 @@ class Command(WritingCommand):
         )
         self.write(monitoring.as_yaml(made), left_out, options)
         if options["verbosity"]:
-            self._note_what_is_assumed(objectives, options["job"])
+            self._note_assumptions(objectives, options["job"])
 
-    def _note_what_is_assumed(self, objectives: Objectives, job: str) -> None:
+    def _note_assumptions(self, objectives: Objectives, job: str) -> None:
         bound = monitoring.slow_bound(conf.config(), objectives)
         if bound != objectives.slow_after:
             which = "the highest" if bound < objectives.slow_after else "the next"
             self.note(
                 f"Warning: --slow-after {objectives.slow_after:g} is not the bound of a bucket. "
-                f"The alert is about requests of more than {bound:g} s, {which} bound that there "
-                f"is: add {objectives.slow_after:g} to `LATENCY_BUCKETS` to have it exact."
+                f"The alert uses requests of more than {bound:g} s, {which} bound. To make it "
+                f"exact, add {objectives.slow_after:g} to LATENCY_BUCKETS."
             )
         if job:
             self.note(
-                f"The rules are about job={job!r} alone, which has to be a `job_name` of the "
-                "configuration of Prometheus: for any other they stay silent."
+                f"The rules apply to job={job!r} only, which must be a `job_name` of "
+                "prometheus.yml: otherwise they never fire."
             )
 
 

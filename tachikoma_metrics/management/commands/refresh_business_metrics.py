@@ -1,4 +1,4 @@
-"""Refresh the business counts, once or again and again."""
+"""Refresh the business metrics, once or at an interval."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tachikoma_metrics.registry import METRICS
 
 
 class Command(BaseCommand):
-    """Count the families of ``BUSINESS_METRICS`` for all processes to show."""
+    """Count what ``BUSINESS_METRICS`` declares, and store it for all processes."""
 
     verbosity = 1
     help = (
-        "Counts what BUSINESS_METRICS declares, for all processes to show. Exits with 1 "
-        "if anything could not be counted or kept."
+        "Counts what BUSINESS_METRICS declares, and stores it for all processes. The exit status "
+        "is 1 if anything could not be counted or stored."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,18 +30,18 @@ class Command(BaseCommand):
             "--every",
             type=_seconds,
             metavar="SECONDS",
-            help="Go on until told to stop, for services without Celery; several do the "
-            "work of one.",
+            help="Keep refreshing every SECONDS, for services without Celery; safe to run several "
+            "times.",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Count, and keep nothing.")
+        parser.add_argument("--dry-run", action="store_true", help="Count without saving.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Refresh as asked; raise ``CommandError`` if a single refresh fails."""
+        """Refresh once or at an interval; raise ``CommandError`` if a single refresh fails."""
         self.verbosity = options["verbosity"]
         if not conf.config().has_business_metrics:
             raise CommandError(
-                "`BUSINESS_METRICS` should declare what to count; it is empty. Write it like "
-                '{"orders": {"model": "shop.Order"}}.'
+                "BUSINESS_METRICS is empty: there is nothing to count. Example: "
+                '"BUSINESS_METRICS": {"orders": {"model": "shop.Order"}}'
             )
         if options["every"]:
             self._refresh_every(options["every"], options["dry_run"])
@@ -54,23 +54,23 @@ class Command(BaseCommand):
         except Exception as error:
             pass_on(error)
             METRICS.add_error("business")
-            raise CommandError(f"The business metrics could not be kept: {error}") from error
+            raise CommandError(f"The business metrics could not be stored: {error}") from error
         if done is not None:
-            self._tell(done)
+            self._print(done)
             if done.errors:
                 raise CommandError(f"{len(done.errors)} could not be counted.")
 
     def _refresh_every(self, seconds: float, dry_run: bool) -> None:
         if seconds > conf.config().business_lifetime:
             raise CommandError(
-                "`BUSINESS_MAX_AGE` should be at least as long as --every: else the counts are "
-                f"dropped in between. It is {conf.config().business_lifetime:g} seconds, ten "
-                "times `BUSINESS_INTERVAL` unless set."
+                f"BUSINESS_MAX_AGE is {conf.config().business_lifetime:g} seconds, and --every "
+                f"{seconds:g}: business metrics would disappear before each refresh. It must be at "
+                "least as long as --every; the default is ten times BUSINESS_INTERVAL."
             )
         is_over = threading.Event()
 
         def stop(*_: object) -> None:
-            # Whoever asks twice does not want to wait for a database that hangs.
+            # The second signal ends a refresh that waits for a database that hangs.
             if is_over.is_set():
                 raise SystemExit(1)
             is_over.set()
@@ -78,25 +78,25 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         while not is_over.is_set():
-            self._refresh_or_say_why(business.min_age(seconds), dry_run)
+            self._refresh_or_report(business.min_age(seconds), dry_run)
             is_over.wait(seconds)
 
-    def _refresh_or_say_why(self, min_age: float, dry_run: bool) -> None:
-        # What the end of a request does elsewhere: a database that was away is found again.
+    def _refresh_or_report(self, min_age: float, dry_run: bool) -> None:
+        # As at the end of a request: a connection that was lost is opened anew.
         close_old_connections()
         try:
             done = business.refresh(min_age, dry_run=dry_run)
         except Exception as error:
             pass_on(error)
             METRICS.add_error("business")
-            self.stderr.write(f"The business metrics could not be kept: {error}")
+            self.stderr.write(f"The business metrics could not be stored: {error}")
         else:
             if done is not None:
-                self._tell(done)
+                self._print(done)
         finally:
             close_old_connections()
 
-    def _tell(self, done: business.Refresh) -> None:
+    def _print(self, done: business.Refresh) -> None:
         for name, error in done.errors.items():
             self.stderr.write(self.style.ERROR(f"{name}: {error}"))
         counted = [one for one in done.snapshot.metrics if one.name not in done.errors]
@@ -114,5 +114,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ArgumentTypeError(f"it should be a positive number of seconds; got {text!r}.")
+        raise ArgumentTypeError(f"invalid value {text!r}: it must be a positive number of seconds.")
     return seconds

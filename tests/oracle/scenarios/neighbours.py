@@ -7,7 +7,7 @@ from tests.oracle.scenario import Stage, scenario
 from tests.services.processes import eventually, free_port, is_listening, program, running
 
 
-@scenario(is_short=True, sites=2)
+@scenario(is_short=True, is_repetition=True, sites=2)
 def two_sites(stage: Stage) -> None:
     """Sites of one user with settings of one name, which have nothing to do with each other."""
     one, other = stage.scenes
@@ -27,7 +27,7 @@ def pools(stage: Stage) -> None:
         stage.scene.finish_dropped()
 
 
-@scenario(is_short=True)
+@scenario(is_short=True, is_repetition=True)
 def commands(stage: Stage) -> None:
     """Commands that count, and end."""
     site = stage.scene.site

@@ -28,7 +28,7 @@ def gunicorn_threads(stage: Stage) -> None:
         stage.scene.finish_dropped()
 
 
-@scenario(is_short=True)
+@scenario(is_short=True, is_repetition=True)
 def uvicorn_workers(stage: Stage) -> None:
     """An ASGI server whose workers are spawned, not forked."""
     with stage.scene.site.uvicorn_workers("2"):
@@ -37,7 +37,7 @@ def uvicorn_workers(stage: Stage) -> None:
         stage.scene.finish_dropped()
 
 
-@scenario(is_short=True)
+@scenario(is_short=True, is_repetition=True)
 def recycling(stage: Stage) -> None:
     """Workers that are replaced after a few requests each."""
     with stage.scene.site.gunicorn("--workers", "2", "--preload", "--max-requests", "30"):
@@ -69,7 +69,7 @@ def stopped_workers(stage: Stage) -> None:
         stage.scene.finish_dropped()
 
 
-@scenario(is_short=True)
+@scenario(is_short=True, is_repetition=True)
 def reload(stage: Stage) -> None:
     """Workers that are replaced all at once, by a signal to their master."""
     with stage.scene.site.gunicorn("--workers", "2") as server:

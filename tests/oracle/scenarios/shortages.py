@@ -22,7 +22,7 @@ from tests.services.sites import children
 FILES = 4096
 
 
-@scenario(is_short=True)
+@scenario(is_short=True, is_repetition=True)
 def removed_directory(stage: Stage) -> None:
     """The directory is removed while it is in use, as some systems do when a user logs out."""
     site = stage.scene.site
@@ -57,7 +57,7 @@ def full_directory(stage: Stage) -> None:
         stage.scene.finish_dropped()
 
 
-@scenario(is_short=True)
+@scenario(is_short=True, is_repetition=True)
 def no_descriptors(stage: Stage) -> None:
     """Workers may open one more file, which is the connection of whoever asks for the metrics."""
     with stage.scene.site.gunicorn("--workers", "2", "--preload") as server:

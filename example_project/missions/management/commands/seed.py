@@ -10,22 +10,22 @@ from django.db import transaction
 from missions.models import Mission, Spec
 
 SPECS_BY_MISSION = {
-    "Serve metrics": ("Declare the families", "Measure requests", "Render the page"),
+    "Serve metrics": ("Declare the metrics", "Measure requests", "Render the response"),
     "Stream progress": ("Accept sockets", "Send updates"),
     "Write it down": ("Explain the design",),
 }
 
 
 class Command(BaseCommand):
-    """Create the demo's rows, once."""
+    """Create the demo's rows, if there are none."""
 
-    help = "Creates a few missions and specs, unless there are some already."
+    help = "Creates a few missions and specs, unless missions exist."
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
-        """Create the rows and say how many."""
+        """Create the rows and print their number."""
         if Mission.objects.exists():
-            self.stdout.write("There are missions already; nothing to do.")
+            self.stdout.write("Missions exist already; nothing to do.")
             return
         for name, titles in SPECS_BY_MISSION.items():
             mission = Mission.objects.create(name=name)

@@ -13,7 +13,7 @@ try:
     from django.tasks import task
 except ImportError:
     # The backport for Django 5.2.
-    from django_tasks import task
+    from django_tasks import task  # type: ignore[no-redef]
 
 LEDGER = "ledger"
 LATER = 3.0

@@ -1,0 +1,98 @@
+"""Checks of the metric names in settings, and of names that are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from django.core.checks import CheckMessage, register
+
+from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.catalogue.definitions import Histogram
+from tachikoma_metrics.checks.messages import error, example, warning
+from tachikoma_metrics.registry import METRICS
+
+HISTOGRAMS = tuple(n for n, family in catalogue.FAMILIES.items() if isinstance(family, Histogram))
+LABELLED = tuple(n for n, family in catalogue.FAMILIES.items() if not family.is_own_health)
+OPT_IN = tuple(name for name, family in catalogue.FAMILIES.items() if family.opt_in)
+
+
+@register
+def check_histogram_names(**kwargs: Any) -> list[CheckMessage]:
+    """E003: a name in ``BUCKETS`` is not that of a histogram."""
+    return _invalid_names("E003", "BUCKETS", conf.config().buckets, HISTOGRAMS, _not_a_histogram)
+
+
+def _not_a_histogram(name: str) -> str:
+    kind = type(catalogue.FAMILIES[name]).__name__.lower()
+    return f"'{name}' in BUCKETS is a {kind}, which has no buckets. It must be a histogram."
+
+
+@register
+def check_labelled_names(**kwargs: Any) -> list[CheckMessage]:
+    """E008: a name in ``LABELS`` is not that of a metric whose labels can be changed."""
+    return _invalid_names("E008", "LABELS", conf.config().labels, LABELLED, _fixed_labels)
+
+
+def _fixed_labels(name: str) -> str:
+    return (
+        f"The labels of '{name}' in LABELS cannot be changed. It must not be a metric about the "
+        "instrumentation itself."
+    )
+
+
+@register
+def check_opt_in_names(**kwargs: Any) -> list[CheckMessage]:
+    """E009: a name in ``EXTRA_METRICS`` is not that of an opt-in metric."""
+    named = conf.config().extra_metrics
+    return _invalid_names("E009", "EXTRA_METRICS", named, OPT_IN, _on_already)
+
+
+def _on_already(name: str) -> str:
+    return f"'{name}' in EXTRA_METRICS is on by default. It must be an opt-in metric."
+
+
+@register
+def check_disabled_names(**kwargs: Any) -> list[CheckMessage]:
+    """E010: a name in ``DISABLED_METRICS`` is not that of a metric."""
+    named = conf.config().disabled_metrics
+    return _invalid_names("E010", "DISABLED_METRICS", named, catalogue.FAMILIES)
+
+
+def _invalid_names(
+    id: str,
+    key: str,
+    names: Iterable[str],
+    possible: Collection[str],
+    not_possible: Callable[[str], str] = str,
+) -> list[CheckMessage]:
+    """Return an error for each name that is unknown, or known and ``not_possible`` here."""
+    return [
+        error(
+            id,
+            not_possible(name) if name in catalogue.FAMILIES else _unknown(name, key, possible),
+            f"Remove or correct it. {example(key)}",
+        )
+        for name in names
+        if name not in possible
+    ]
+
+
+def _unknown(name: str, key: str, possible: Collection[str]) -> str:
+    return f"Unknown metric '{name}' in {key}. {conf.did_you_mean(name, possible)}"
+
+
+@register
+def check_names_are_free(**kwargs: Any) -> list[CheckMessage]:
+    """W004: the project has a metric with the name of a built-in one."""
+    return [
+        warning(
+            "W004",
+            f"'{bound.shape.full_name}' is the name of a metric of the project, {owner!r}: the "
+            "built-in metric of that name is omitted. The names must differ.",
+            "Set NAMESPACE to have both, or add the built-in metric to DISABLED_METRICS. "
+            f"{example('NAMESPACE')}",
+        )
+        for bound in METRICS.all_bound()
+        if bound.is_on and (owner := METRICS.owner(bound)) is not None
+    ]

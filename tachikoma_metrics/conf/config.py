@@ -1,0 +1,108 @@
+"""The configuration: what ``TACHIKOMA_METRICS`` declares, and what follows from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from tachikoma_metrics import catalogue
+from tachikoma_metrics.conf.declarations import Declarations
+from tachikoma_metrics.conf.invalid import InvalidSetting
+from tachikoma_metrics.conf.setting import Setting
+
+
+@dataclass(frozen=True)
+class Config(Declarations):
+    """Hold the value of every setting, and answer questions about several of them."""
+
+    invalid_settings: tuple[InvalidSetting, ...] = ()
+
+    @cached_property
+    def global_label_names(self) -> frozenset[str]:
+        """Return the names of the global labels."""
+        return frozenset(name for name, _ in self.global_labels)
+
+    @cached_property
+    def request_labels(self) -> Mapping[str, str]:
+        """Return those of ``extra_labels`` that an HTTP metric has."""
+        wanted = {
+            label
+            for family in catalogue.RECORDED_BY_REQUESTS
+            for label in self.labels.get(family, ())
+        }
+        return {label: path for label, path in self.extra_labels.items() if label in wanted}
+
+    def excludes(self, path: str) -> bool:
+        """Return whether requests to ``path`` are not measured."""
+        return any(pattern.search(path) for pattern in self.exclude_paths)
+
+    @cached_property
+    def is_access_valid(self) -> bool:
+        """Return whether all settings that restrict access are valid."""
+        return not any(setting.denies_access for setting in self.invalid_settings)
+
+    @property
+    def business_lifetime(self) -> float:
+        """Return the seconds for which business metrics may be shown."""
+        return self.business_max_age or 10 * self.business_interval
+
+    def instruments_database(self, alias: str) -> bool:
+        """Return whether the queries and connections of a database are measured."""
+        return self.enabled and _includes(self.instrument_databases, alias)
+
+    def instruments_cache(self, alias: str) -> bool:
+        """Return whether the lookups in a cache, and its size, are measured."""
+        return self.enabled and _includes(self.instrument_caches, alias)
+
+    def measures_tasks_of(self, system: str) -> bool:
+        """Return whether tasks of ``celery`` or ``django`` are measured."""
+        return self.enabled and _includes(self.tasks, system)
+
+    def measures_command(self, name: str) -> bool:
+        """Return whether runs of a management command are measured: the last pattern decides."""
+        is_measured = False
+        for pattern in self.commands:
+            if fnmatchcase(name, pattern.removeprefix("!")):
+                is_measured = not pattern.startswith("!")
+        return self.enabled and is_measured
+
+    @property
+    def measures_queue_lengths(self) -> bool:
+        """Return whether a refresh asks Celery's broker for the lengths of its queues."""
+        return self.measures_tasks_of("celery") and "task_queue_length" in self.extra_metrics
+
+    @property
+    def has_business_metrics(self) -> bool:
+        """Return whether there is something for a refresh to count."""
+        return bool(self.business_metrics) or self.measures_queue_lengths
+
+    @cached_property
+    def counts_queries(self) -> bool:
+        """Return whether the queries of each request, or their duration, are recorded."""
+        families = (catalogue.HTTP_REQUEST_DB_QUERIES, catalogue.HTTP_REQUEST_DB)
+        is_wanted = any(family.name in self.extra_metrics for family in families)
+        return is_wanted and self.instrument_databases is not False
+
+    @cached_property
+    def asks_requests(self) -> bool:
+        """Return whether a metric has a label that has to be computed from the request."""
+        shown = {
+            name
+            for family in catalogue.RECORDED_BY_REQUESTS
+            for name in self.labels.get(family, ())
+        }
+        return "scheme" in shown or bool(self.request_labels)
+
+
+def _includes(wanted: bool | tuple[str, ...], alias: str) -> bool:
+    return wanted if isinstance(wanted, bool) else alias in wanted
+
+
+SETTINGS: dict[str, Setting] = {
+    field.name.upper(): Setting(key=field.name.upper(), **field.metadata)
+    for field in dataclasses.fields(Declarations)
+}
+"""Every key of ``TACHIKOMA_METRICS``, in the order of the reference."""

@@ -1,0 +1,117 @@
+"""Where the values of each label set are, in readings whose records are in the same places."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+from tachikoma_metrics.store import gauges
+from tachikoma_metrics.store.families import Family, Lines
+from tachikoma_metrics.store.label_sets import (
+    FileIndex,
+    InternedLabelSets,
+    add_counters_of_lost,
+    numbers_by_declaration,
+    without_former,
+)
+from tachikoma_metrics.store.layout import GAUGE, Declaration
+from tachikoma_metrics.store.limits import Limits
+from tachikoma_metrics.store.merge.counts import CountsGuard, OnDamage, Reported
+from tachikoma_metrics.store.merge.merged_gauges import Gauges, firsts_of, parts_of
+from tachikoma_metrics.store.merge.overflow import Overflow
+from tachikoma_metrics.store.merge.picks import Order, Picks, doubles_of
+from tachikoma_metrics.store.merge.totals import Totals
+from tachikoma_metrics.store.reading import Reading
+
+
+class Plan:
+    """Merge readings whose records are in the same places."""
+
+    def __init__(
+        self,
+        interned: InternedLabelSets,
+        indexes: list[FileIndex],
+        readings: Sequence[Reading],
+        known_lines: dict[Declaration, Lines],
+        limits: Limits,
+        reported: Reported,
+    ) -> None:
+        self.identities = [index.identity for index in indexes]
+        self.limits = limits
+        self.lines: dict[Declaration, Lines] = {}
+        self.size = 0
+        self._interned = interned
+        self._totals: list[Totals] = []
+        self._gauges: list[Gauges] = []
+        self._order = Order()
+        self._indexes = without_former(interned, indexes)
+        by_declaration = numbers_by_declaration(interned, self._indexes)
+        counters = add_counters_of_lost(interned, by_declaration)
+        gauges_of = {counter: gauge for gauge, counter in counters.items()}
+        overflow = Overflow(interned, self._indexes, readings, limits, gauges_of)
+        for declaration, numbers in by_declaration.items():
+            targets = overflow.targets(declaration, numbers)
+            self._add(declaration, numbers, targets, known_lines.get(declaration))
+        shown = {number: interned.series[number] for number, _ in self._order.shown}
+        self._guard = CountsGuard(shown, reported)
+        self._is_checked = False
+        self._pick(counters)
+
+    def _add(
+        self,
+        declaration: Declaration,
+        numbers: list[int],
+        targets: dict[int, int],
+        known_lines: Lines | None,
+    ) -> None:
+        """Add a metric; ``targets`` has the label sets to which others of it are added."""
+        self.size += len(numbers)
+        every = dict.fromkeys([*numbers, *targets.values()])
+        shown = [number for number in every if number not in targets]
+        named = [self._interned.series[number] for number in shown]
+        moved = [self._interned.series[number].labels for number in targets]
+        if declaration.type == GAUGE:
+            firsts = firsts_of(shown, targets, self._indexes)
+            self._gauges.append(Gauges(declaration, named, firsts, moved))
+        else:
+            first = self._totals[-1].end if self._totals else 0
+            totals = Totals(declaration, named, first, known_lines, moved)
+            self._totals.append(totals)
+            self.lines[declaration] = totals.lines
+            self._order.add(shown, targets, declaration.width)
+
+    def _pick(self, counters: dict[int, int]) -> None:
+        """Note where in each file the values are, and in which total each is counted."""
+        places = self._order.places()
+        self._picks = Picks(self._order, places, self._indexes)
+        self._lost = [
+            (places[counter], [index.firsts.get(gauge) for index in self._indexes])
+            for gauge, counter in counters.items()
+        ]
+
+    def families(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
+        """Return the metrics with the values of ``readings``."""
+        rows = [doubles_of(reading.content) for reading in readings]
+        self._guard.leave_out(rows)
+        totals = self._picks.added(rows)
+        if rows and not (self._is_checked and self._guard.are_sound(totals)):
+            self._is_checked = True
+            self._check(readings, rows, on_damage)
+            totals = self._picks.added(rows)
+        for place, firsts in self._lost:
+            totals[place] += sum(
+                gauges.lost(part.values, part.is_held) for part in parts_of(firsts, readings, rows)
+            )
+        return [
+            *(part.family(totals) for part in self._totals),
+            *(part.family(readings, rows) for part in self._gauges),
+        ]
+
+    def _check(
+        self, readings: Sequence[Reading], rows: list[array[float]], on_damage: OnDamage
+    ) -> None:
+        for slot, row in enumerate(rows):
+            if not self._guard.are_sound(self._picks.of(slot, row)):
+                firsts = self._indexes[slot].firsts
+                self._guard.find(slot, readings[slot], row, firsts, on_damage)
+        self._guard.leave_out(rows)

@@ -1,0 +1,65 @@
+"""Counters, histograms and summaries of all processes, which add up."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import accumulate
+
+from tachikoma_metrics.store.families import Ending, Family, Lines
+from tachikoma_metrics.store.layout import COUNTER, HISTOGRAM, Declaration, Series
+
+
+class Totals:
+    """Counters, histograms or summaries of one declaration, which add up."""
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        named: list[Series],
+        first: int,
+        known_lines: Lines | None,
+        moved: Collection[tuple[str, ...]],
+    ) -> None:
+        self._moved = moved
+        self._declaration = declaration
+        self._first = first
+        self.end = first + len(named) * declaration.width
+        label_sets = [series.labels for series in named]
+        lines = Lines(declaration.labels, label_sets, list(_endings(declaration)))
+        self.lines = known_lines if known_lines == lines else lines
+
+    def family(self, totals: Sequence[float]) -> Family:
+        """Return the metric with its part of all totals."""
+        values = totals[self._first : self.end]
+        if self._declaration.type == HISTOGRAM:
+            values = self._cumulated(values)
+        return Family(self._declaration, self.lines.label_sets, self.lines, values, self._moved)
+
+    def _cumulated(self, values: Sequence[float]) -> list[float]:
+        width = self._declaration.width
+        has_sum = _has_sum(self._declaration)
+        cumulated: list[float] = []
+        for first in range(0, len(values), width):
+            cumulated += accumulate(values[first + 1 : first + width])
+            cumulated.append(cumulated[-1])
+            if has_sum:
+                cumulated.append(values[first])
+        return cumulated
+
+
+def _has_sum(declaration: Declaration) -> bool:
+    # If negative observations are to be expected, the sum may fall, and is left out:
+    # https://prometheus.io/docs/specs/om/open_metrics_spec/#histogram-1
+    return declaration.bounds[0] >= 0
+
+
+def _endings(declaration: Declaration) -> Iterator[Ending]:
+    """Yield suffix and bound of each line of a label set."""
+    if declaration.type == COUNTER:
+        yield "_total", None
+        return
+    for bound in declaration.bounds:
+        yield "_bucket", bound
+    yield "_count", None
+    if declaration.type != HISTOGRAM or _has_sum(declaration):
+        yield "_sum", None

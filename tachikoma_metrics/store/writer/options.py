@@ -1,0 +1,23 @@
+"""What the package sets of the store, which knows no settings itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+OnError = Callable[[Exception, object], None]
+"""Called with an exception, and with what it is about."""
+
+
+class Options:
+    """Where the store may be, and what is called for it.
+
+    ``where`` returns the directories that may be used, the best first; without any, the values
+    stay in memory. ``prepare`` is called with one of them before it is used, and returns the one
+    to use. ``seconds_to_keep`` returns for how long totals are kept after the last process ends.
+    """
+
+    def __init__(self, where: Callable[[], tuple[str, ...]] = tuple) -> None:
+        self.where = where
+        self.prepare: Callable[[str], str] = str
+        self.seconds_to_keep: Callable[[], float] = lambda: 0.0
+        self.on_error: OnError = lambda error, about: None
