@@ -12,8 +12,11 @@ import os
 from typing import Any
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tachikoma.settings")
+
+TRANSPORT_ALIASES["folder"] = "tachikoma.folder_broker:Transport"
 
 app = Celery("tachikoma")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -90,13 +90,13 @@ if "STORE_DIR" in os.environ:
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
 
-CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "filesystem://localhost")
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "folder://localhost")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {
     "prune": {"task": "missions.tasks.prune_file_changes", "schedule": 10},
 }
-if CELERY_BROKER_URL.startswith("filesystem:"):
-    # Each message is a file: good enough for one worker, and nothing to install.
+if CELERY_BROKER_URL.startswith("folder:"):
+    # Each message is a file, and there is nothing to install.
     QUEUE_DIR = Path(os.environ.get("QUEUE_DIR", BASE_DIR / "data" / "queue"))
     QUEUE_DIR.mkdir(parents=True, exist_ok=True)
     CELERY_BROKER_TRANSPORT_OPTIONS = {
