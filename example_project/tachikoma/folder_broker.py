@@ -1,7 +1,7 @@
 """A Celery broker that is a folder, with a file for each message: kombu's, for several processes.
 
-kombu creates a file under its final name and then writes it. A worker that reads an incomplete one
-ends with an error.
+kombu creates a file under its final name and then writes it, so that a worker may read an incomplete
+one.
 
 https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.filesystem.html
 """
