@@ -1,7 +1,7 @@
 """A Celery broker that is a folder, with a file for each message: kombu's, for several processes.
 
-kombu creates a file under its final name and then writes it, so that a worker may read an incomplete
-one.
+kombu creates a file under its final name and then writes it, so a worker may read an
+incomplete one.
 
 https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.filesystem.html
 """
@@ -18,7 +18,7 @@ from kombu.transport import filesystem
 from kombu.utils.json import dumps
 
 
-class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu has no types.
+class Channel(filesystem.Channel):
     """Give a file its name once it is complete."""
 
     def _queue_bind(self, exchange: str, *binding: Any) -> None:
@@ -28,17 +28,17 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu has no types.
         with contextlib.suppress(FileExistsError):
             (self.control_folder / f"{exchange}.exchange").hardlink_to(complete)
         complete.unlink()
-        super()._queue_bind(exchange, *binding)
+        super()._queue_bind(exchange, *binding)  # type: ignore[no-untyped-call]
 
-    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
+    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
         folder = Path(self.data_folder_out)
         name = f"{time.monotonic_ns() // 1_000_000}_{uuid.uuid4()}"
         incomplete = folder / f"{name}.incomplete"
-        incomplete.write_text(dumps(payload))
+        incomplete.write_text(dumps(message))  # type: ignore[no-untyped-call]
         incomplete.rename(folder / f"{name}.{queue}.msg")
 
 
-class Transport(filesystem.Transport):  # type: ignore[misc]  # kombu has no types.
+class Transport(filesystem.Transport):
     """The transport of kombu, with these channels."""
 
     Channel = Channel
