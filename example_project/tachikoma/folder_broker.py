@@ -30,11 +30,14 @@ class Channel(filesystem.Channel):
         complete.unlink()
         super()._queue_bind(exchange, *binding)  # type: ignore[no-untyped-call]
 
-    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+    # The classes of kombu disagree on the second name.
+    def _put(  # type: ignore[override]
+        self, queue: str, payload: Any, **kwargs: Any
+    ) -> None:
         folder = Path(self.data_folder_out)
         name = f"{time.monotonic_ns() // 1_000_000}_{uuid.uuid4()}"
         incomplete = folder / f"{name}.incomplete"
-        incomplete.write_text(dumps(message))  # type: ignore[no-untyped-call]
+        incomplete.write_text(dumps(payload))  # type: ignore[no-untyped-call]
         incomplete.rename(folder / f"{name}.{queue}.msg")
 
 
