@@ -37,6 +37,7 @@ SECONDS_BETWEEN_REQUESTS = 0.1
 # Longer than the timeout of the example's LLM client.
 TIMEOUT_SECONDS = 90
 SECONDS_TO_START = 30
+SECONDS_TO_STOP = 10
 # Odd, so that the server rejects every other WebSocket.
 REQUESTS_PER_WEBSOCKET = 9
 
@@ -184,7 +185,11 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
