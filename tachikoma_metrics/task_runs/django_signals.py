@@ -60,6 +60,8 @@ def _receiver(receive: Callable[[Any], None]) -> Callable[..., None]:
         except Exception as error:
             METRICS.count_error("task", error)
 
+    # With DEBUG, Django rejects a receiver without `**kwargs` in the signature that it wraps.
+    del guarded.__wrapped__  # type: ignore[attr-defined]
     return guarded
 
 

@@ -62,6 +62,13 @@ def test_a_task_is_counted_where_it_is_sent_and_where_it_runs(errands: Any):
 
 
 @needs_tasks
+def test_django_accepts_the_receivers_while_debugging(settings):
+    settings.DEBUG = True
+
+    django_signals.connect("django.tasks")
+
+
+@needs_tasks
 def test_the_queue_is_that_of_the_task(errands: Any, settings):
     settings.TASKS = {"default": {**IMMEDIATE["default"], "QUEUES": ["default", "mail"]}}
     errands.add.using(queue_name="mail").enqueue(1, 2)
