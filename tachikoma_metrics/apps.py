@@ -24,6 +24,7 @@ class TachikomaMetricsConfig(AppConfig):
             conf,
             database,
             registry,
+            runtime,
         )
         from tachikoma_metrics.registry import service
 
@@ -35,4 +36,5 @@ class TachikomaMetricsConfig(AppConfig):
         database.install()
         cache.install()
         business.install()
+        runtime.install()
         registry.METRICS.activate(catalogue.RECORDED_BY_DATABASES | catalogue.RECORDED_BY_CACHES)

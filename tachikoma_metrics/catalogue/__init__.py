@@ -19,6 +19,7 @@ from tachikoma_metrics.catalogue import (
     http,
     llm,
     own_health,
+    runtime,
     websocket,
 )
 from tachikoma_metrics.catalogue.backends import (
@@ -49,9 +50,13 @@ from tachikoma_metrics.catalogue.cache import (
 from tachikoma_metrics.catalogue.database import (
     ALIAS,
     DB_CONNECTIONS_CURRENT,
+    DB_POOL_CONNECTIONS,
+    DB_POOL_REQUESTS_WAITING,
+    DB_POOL_WAIT,
     DB_QUERIES,
     DB_QUERY_DURATION,
     OPERATION,
+    POOL_STATE,
     QUERY_BUCKETS,
     TABLE,
 )
@@ -60,6 +65,7 @@ from tachikoma_metrics.catalogue.http import (
     HTTP_REQUEST_DB,
     HTTP_REQUEST_DB_QUERIES,
     HTTP_REQUEST_DURATION,
+    HTTP_REQUEST_QUEUE,
     HTTP_REQUEST_SIZE,
     HTTP_REQUESTS,
     HTTP_REQUESTS_IN_FLIGHT,
@@ -108,6 +114,13 @@ from tachikoma_metrics.catalogue.own_health import (
     SOURCE,
     VERSION,
 )
+from tachikoma_metrics.catalogue.runtime import (
+    ASGI_EVENT_LOOP_LAG,
+    GC_PAUSE,
+    GENERATION,
+    LAG_BUCKETS,
+    PAUSE_BUCKETS,
+)
 from tachikoma_metrics.catalogue.websocket import (
     CLOSE_CODE,
     MESSAGE_TYPE,
@@ -124,6 +137,7 @@ from tachikoma_metrics.catalogue.websocket import (
 
 __all__ = [
     "ALIAS",
+    "ASGI_EVENT_LOOP_LAG",
     "BACKEND",
     "BACKEND_BUCKETS",
     "BACKEND_ERRORS",
@@ -144,6 +158,9 @@ __all__ = [
     "CHANGE_TYPE",
     "CLOSE_CODE",
     "DB_CONNECTIONS_CURRENT",
+    "DB_POOL_CONNECTIONS",
+    "DB_POOL_REQUESTS_WAITING",
+    "DB_POOL_WAIT",
     "DB_QUERIES",
     "DB_QUERY_DURATION",
     "ENDPOINT",
@@ -161,16 +178,20 @@ __all__ = [
     "FAMILIES",
     "FAMILY",
     "FILE_CHANGES",
+    "GC_PAUSE",
+    "GENERATION",
     "HTTP_REQUESTS",
     "HTTP_REQUESTS_IN_FLIGHT",
     "HTTP_REQUESTS_LOST",
     "HTTP_REQUEST_DB",
     "HTTP_REQUEST_DB_QUERIES",
     "HTTP_REQUEST_DURATION",
+    "HTTP_REQUEST_QUEUE",
     "HTTP_REQUEST_SIZE",
     "HTTP_RESPONSE_SIZE",
     "HTTP_RESPONSE_TIME_TO_FIRST_BYTE",
     "INFO",
+    "LAG_BUCKETS",
     "LATENCY_BUCKETS",
     "MESSAGE_TYPE",
     "METHOD",
@@ -180,6 +201,8 @@ __all__ = [
     "OUTCOME",
     "OVERFLOW",
     "PATH",
+    "PAUSE_BUCKETS",
+    "POOL_STATE",
     "PROCESSES",
     "QUERY_BUCKETS",
     "QUERY_COUNT_BUCKETS",
@@ -215,7 +238,7 @@ __all__ = [
     "WS_MESSAGES_SENT",
 ]
 
-_MODULES = (http, websocket, llm, database, cache, backends, business, own_health)
+_MODULES = (http, websocket, llm, database, cache, backends, runtime, business, own_health)
 
 FAMILIES: dict[str, Family] = {
     declared.name: declared
