@@ -116,10 +116,10 @@ from tachikoma_metrics.catalogue.own_health import (
 )
 from tachikoma_metrics.catalogue.runtime import (
     ASGI_EVENT_LOOP_LAG,
-    GC_PAUSE,
     GENERATION,
     LAG_BUCKETS,
     PAUSE_BUCKETS,
+    PYTHON_GC_PAUSE,
 )
 from tachikoma_metrics.catalogue.websocket import (
     CLOSE_CODE,
@@ -178,7 +178,6 @@ __all__ = [
     "FAMILIES",
     "FAMILY",
     "FILE_CHANGES",
-    "GC_PAUSE",
     "GENERATION",
     "HTTP_REQUESTS",
     "HTTP_REQUESTS_IN_FLIGHT",
@@ -204,6 +203,7 @@ __all__ = [
     "PAUSE_BUCKETS",
     "POOL_STATE",
     "PROCESSES",
+    "PYTHON_GC_PAUSE",
     "QUERY_BUCKETS",
     "QUERY_COUNT_BUCKETS",
     "REASON",

@@ -18,7 +18,7 @@ ASGI_EVENT_LOOP_LAG = Histogram(
     opt_in=True,
     recorded_by="every event loop that serves requests or WebSockets",
 )
-GC_PAUSE = Histogram(
+PYTHON_GC_PAUSE = Histogram(
     "python_gc_pause_seconds",
     "Seconds a run of Python's garbage collector took.",
     optional=(GENERATION,),

@@ -99,7 +99,7 @@ DB_POOL_WAIT = Event("database", ("alias",), catalogue.DB_POOL_WAIT)
 EVENT_LOOP_PROBE = Event("event_loop", (), catalogue.ASGI_EVENT_LOOP_LAG)
 """A probe of an event loop: the amount is the seconds by which it ran late."""
 
-GC_RUN = Event("gc", ("generation",), catalogue.GC_PAUSE)
+GC_RUN = Event("gc", ("generation",), catalogue.PYTHON_GC_PAUSE)
 """A run of the garbage collector: the amount is seconds."""
 
 CACHE_HIT = Event("cache", ("cache",), catalogue.CACHE_HITS)

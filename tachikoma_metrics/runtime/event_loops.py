@@ -53,27 +53,21 @@ def _serving_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _start(loop: asyncio.AbstractEventLoop) -> None:
-    """Start to probe ``loop``, which calls this. Several threads may have asked for it."""
+    """Probe ``loop``, which calls this, unless it is probed: several threads may ask for it."""
     if loop not in _probed:
+        due = perf_counter() + _SECONDS_BETWEEN_PROBES
+        loop.call_later(_SECONDS_BETWEEN_PROBES, _probe, loop, due, context=Context())
         _probed.add(loop)
         METRICS.activate({ASGI_EVENT_LOOP_LAG.name})
-        _schedule(loop)
-
-
-def _schedule(loop: asyncio.AbstractEventLoop) -> None:
-    due = perf_counter() + _SECONDS_BETWEEN_PROBES
-    loop.call_later(_SECONDS_BETWEEN_PROBES, _probe, loop, due, context=Context())
 
 
 def _probe(loop: asyncio.AbstractEventLoop, due: float) -> None:
     try:
         now = perf_counter()
+        _probed.discard(loop)
         if config().is_extra(ASGI_EVENT_LOOP_LAG):
-            _schedule(loop)
+            _start(loop)
             # A loop may run a timer earlier by the resolution of its clock.
             EVENT_LOOP_PROBE.record_valid((), (max(now - due, 0.0),), None, now)
-        else:
-            _probed.discard(loop)
     except Exception as error:
-        _probed.discard(loop)
         METRICS.count_error("event_loop", error)

@@ -9,7 +9,7 @@ import gc
 from time import perf_counter
 from typing import Any
 
-from tachikoma_metrics.catalogue import GC_PAUSE
+from tachikoma_metrics.catalogue import PYTHON_GC_PAUSE
 from tachikoma_metrics.conf import config, on_change
 from tachikoma_metrics.recording.events import GC_RUN
 from tachikoma_metrics.registry import METRICS
@@ -25,10 +25,10 @@ def install() -> None:
 
 def _follow_settings() -> None:
     try:
-        is_on = config().is_extra(GC_PAUSE)
+        is_on = config().is_extra(PYTHON_GC_PAUSE)
         if is_on and _measure not in gc.callbacks:
             gc.callbacks.append(_measure)
-            METRICS.activate({GC_PAUSE.name})
+            METRICS.activate({PYTHON_GC_PAUSE.name})
         elif not is_on and _measure in gc.callbacks:
             gc.callbacks.remove(_measure)
     except Exception as error:

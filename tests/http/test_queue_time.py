@@ -10,7 +10,6 @@ from django.test import AsyncClient, Client, override_settings
 from tachikoma_metrics.http.queue_time import queue_time
 from tachikoma_metrics.testing import sample_value
 from tests.http.recorded import instrumentation_errors, requests
-from tests.http.servers import serve
 
 NAME = "http_request_queue_seconds"
 QUEUE_TIME = override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": [NAME]})
@@ -102,10 +101,9 @@ def test_nothing_is_recorded_without_a_valid_header(client: Client):
     with QUEUE_TIME:
         client.get("/hello/")
         client.get("/hello/", headers={"X-Request-Start": "yesterday"})
-        serve("/hello/", HTTP_X_REQUEST_START=None).close()
 
         assert recorded() == 0
-        assert requests() == {("GET", "/hello/", "200"): 3}
+        assert requests() == {("GET", "/hello/", "200"): 2}
         assert instrumentation_errors() == 0
 
 

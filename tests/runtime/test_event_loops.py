@@ -175,7 +175,7 @@ async def test_an_error_in_a_probe_is_counted_and_ends_the_timer(monkeypatch: py
     def fail(*_: object) -> None:
         raise RuntimeError("no timer")
 
-    monkeypatch.setattr(event_loops, "_schedule", fail)
+    monkeypatch.setattr(event_loops, "_start", fail)
     event_loops._probe(asyncio.get_running_loop(), 0.0)
 
     assert sample_value("tachikoma_metrics_errors_total", source="event_loop") == 1
