@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 
 from tachikoma_metrics.catalogue import DB_POOL_CONNECTIONS, DB_POOL_REQUESTS_WAITING, DB_POOL_WAIT
@@ -126,7 +126,7 @@ def _set(family: Gauge, values: _Values) -> None:
     bound = METRICS.bound(family.name)
     if not bound.is_on:
         return
-    sums: Counter[tuple[str, ...]] = Counter()
+    sums: _Values = defaultdict(float)
     for offered, value in values.items():
         by_name = dict(zip(family.label_names, offered, strict=True))
         sums[tuple(clean(by_name[name]) for name in bound.shape.label_names)] += value

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections
 from django.test import override_settings
 
-from tachikoma_metrics import testing
+from tachikoma_metrics import METRICS, testing
 from tachikoma_metrics.database import pools
 from tachikoma_metrics.testing import sample_value
 from tests.services.processes import eventually
@@ -109,7 +109,7 @@ def test_threads_that_wait_count_and_so_does_the_time(holders: list[Holder]):
 
 
 def test_the_state_is_read_while_nothing_is_recorded_and_nothing_scraped(holders: list[Holder]):
-    cell = pools.METRICS.db_pool_requests_waiting.labels("default").cell
+    cell = METRICS.db_pool_requests_waiting.labels("default").cell
     late = Holder()
     late.start()
 

@@ -10,9 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.processes import eventually, get, is_listening, missing
+from tests.services.nginx import configuration
+from tests.services.processes import (
+    ROOT,
+    answers,
+    eventually,
+    free_port,
+    get,
+    is_listening,
+    missing,
+    program,
+    running,
+)
 from tests.services.sites import Site, total
 
+GUIDE = (ROOT / "docs" / "guides" / "autoscaling.md").read_text(encoding="utf-8")
 POSTGRESQL = 5432
 POOL = "db_pool_connections db_pool_requests_waiting db_pool_wait_seconds_total"
 LAG = "asgi_event_loop_lag_seconds"
@@ -34,6 +46,18 @@ def in_background(target: Callable[[], object], count: int) -> list[threading.Th
     for thread in threads:
         thread.start()
     return threads
+
+
+def ask_all_workers(site: Site, path: str, count: int) -> int:
+    """Send requests until each worker has answered one; return how many were sent."""
+    found: list[str] = []
+
+    def have_all_answered() -> bool:
+        found.append(site.get(path))
+        return len(set(found)) == count
+
+    eventually(have_all_answered)
+    return len(found)
 
 
 def test_the_queue_time_of_all_workers_is_recorded(new_capacity_site: Callable[..., Site]):
@@ -69,6 +93,29 @@ def test_a_request_that_waits_for_the_only_worker_has_waited(
         assert 0.5 <= total(page, "http_request_queue_seconds_sum") < 20
 
 
+def test_behind_nginx_as_the_guide_has_it_a_client_cannot_choose_the_time(
+    new_capacity_site: Callable[..., Site],
+):
+    site = new_capacity_site("http_request_queue_seconds")
+    with site.gunicorn("-w", "1"):
+        port = free_port()
+        server = GUIDE.partition("```nginx\n")[2].partition("```")[0]
+        server = server.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
+        path = site.home / "nginx.conf"
+        path.write_text(configuration(server.replace("http://127.0.0.1:8000", site.url), site.home))
+        command = [program("nginx"), "-p", str(site.home), "-c", str(path), "-g", "daemon off;"]
+        with running(command, site.home / "nginx.log"):
+            url = f"http://127.0.0.1:{port}/"
+            eventually(lambda: answers(url))
+            before = total(site.page(), "http_request_queue_seconds_count")
+            long_ago = str(time.time() - 1800)
+            assert get(url, **{"X-Request-Start": long_ago, "X-Queue-Start": long_ago})[0] == 200
+
+        page = site.page()
+        assert total(page, "http_request_queue_seconds_count") == before + 1
+        assert total(page, "http_request_queue_seconds_sum") < 60
+
+
 @pytest.fixture
 def pooled_site(new_capacity_site: Callable[..., Site]) -> Site:
     """Return a site of which each process has a pool of two connections."""
@@ -77,15 +124,9 @@ def pooled_site(new_capacity_site: Callable[..., Site]) -> Site:
     return new_capacity_site(POOL, POSTGRESQL_PORT=str(POSTGRESQL), POOL_SIZE="2")
 
 
-def pids_of_all_workers(site: Site, count: int) -> None:
-    """Send requests until each worker has asked the database."""
-    found: set[str] = set()
-    eventually(lambda: found.add(site.get("/ask/")) or len(found) == count)
-
-
 def test_the_pools_of_all_workers_are_added_up(pooled_site: Site):
     with pooled_site.gunicorn("-w", "3"):
-        pids_of_all_workers(pooled_site, 3)
+        ask_all_workers(pooled_site, "/ask/", 3)
         # Each is idle, and publishes the state of its pool nevertheless.
         eventually(lambda: total(pooled_site.page(), "db_pool_connections", state="idle") >= 3)
 
@@ -142,9 +183,7 @@ def probe_rate_is_right(site: Site, workers: int) -> bool:
 def test_the_loops_of_all_workers_are_probed(new_capacity_site: Callable[..., Site]):
     site = new_capacity_site(LAG)
     with site.uvicorn("--workers", "2"):
-        found: set[str] = set()
-        eventually(lambda: found.add(site.get("/")) or len(found) == 2)
-
+        ask_all_workers(site, "/", 2)
         eventually(lambda: probe_rate_is_right(site, 2))
         before = lag(site, "count") - lag(site, "bucket", le="0.25")
         site.get("/block/")
@@ -174,16 +213,8 @@ def test_the_pauses_of_all_workers_are_recorded(new_capacity_site: Callable[...,
     site = new_capacity_site("python_gc_pause_seconds")
     with site.gunicorn("-w", "2"):
         before = total(site.page(), "python_gc_pause_seconds_count")
-        found: set[str] = set()
-        count = 0
+        runs = 10 * ask_all_workers(site, "/collect/", 2)
 
-        def collect() -> bool:
-            nonlocal count
-            found.add(site.get("/collect/"))
-            count += 10
-            return len(found) == 2
-
-        eventually(collect)
         page = site.page()
-        assert total(page, "python_gc_pause_seconds_count") >= before + count
+        assert total(page, "python_gc_pause_seconds_count") >= before + runs
         assert total(page, "python_gc_pause_seconds_sum") > 0
