@@ -21,6 +21,7 @@ from tachikoma_metrics.conf import config
 from tachikoma_metrics.recording import events
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.store import STORE
+from tachikoma_metrics.store.exclusion import one_at_a_time
 
 _SECONDS_BETWEEN_READINGS = 1.0
 
@@ -32,8 +33,8 @@ _pools: dict[str, weakref.ref[Any]] = {}
 _counted: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 """The milliseconds of waiting that were counted for each pool."""
 
-_reading = threading.Lock()
-"""Held while the statistics are read; nothing waits for it."""
+_is_reading = False
+"""Whether a thread reads the statistics now; it is exchanged as ``store.exclusion`` describes."""
 
 _reader: threading.Thread | None = None
 
@@ -61,30 +62,35 @@ def _is_on() -> bool:
 
 def _start_reader() -> None:
     global _reader
-    if (_reader is None or not _reader.is_alive()) and _reading.acquire(blocking=False):
-        try:
-            _reader = threading.Thread(target=_keep_reading, name="database-pools", daemon=True)
-            _reader.start()
-        finally:
-            _reading.release()
+    if _reader is None or not _reader.is_alive():
+        _reader = reader = threading.Thread(
+            target=_keep_reading, name="database-pools", daemon=True
+        )
+        reader.start()
 
 
 def _keep_reading() -> None:
     pause = threading.Event()
-    while _is_on():
+    # Two threads may have started one at the same time.
+    while _reader is threading.current_thread() and _is_on():
         _read()
         pause.wait(_SECONDS_BETWEEN_READINGS)
 
 
+@one_at_a_time
 def _read() -> None:
     """Record the state of all pools, unless another thread does that now. Never raises."""
-    if _pools and _is_on() and _reading.acquire(blocking=False):
-        try:
+    global _is_reading
+    was_reading = True
+    try:
+        was_reading, _is_reading = _is_reading, True
+        if not was_reading and _pools and _is_on():
             _record()
-        except Exception as error:
-            METRICS.count_error("database", error)
-        finally:
-            _reading.release()
+    except Exception as error:
+        METRICS.count_error("database", error)
+    finally:
+        if not was_reading:
+            _is_reading = False
 
 
 def _record() -> None:
@@ -137,9 +143,8 @@ def _set(family: Gauge, values: _Values) -> None:
 
 def _leave_to_parent() -> None:
     """Forget the pools in a forked child, which uses its own; the parent counts what was before."""
-    global _reader, _reading
-    _reading = threading.Lock()
-    _reader = None
+    global _reader, _is_reading
+    _reader, _is_reading = None, False
     _pools.clear()
     for pool in list(_counted):
         _counted[pool] = pool.get_stats().get("requests_wait_ms", 0)

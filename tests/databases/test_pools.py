@@ -158,6 +158,7 @@ def test_labels_that_are_left_out_are_added_up():
         assert sample_value("db_pool_connections") == SIZE
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_counts_nothing_of_its_parent(holders: list[Holder]):
     late = Holder()
     late.start()
