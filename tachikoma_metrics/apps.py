@@ -25,6 +25,7 @@ class TachikomaMetricsConfig(AppConfig):
             conf,
             database,
             registry,
+            runtime,
             task_runs,
         )
         from tachikoma_metrics.registry import service
@@ -39,4 +40,5 @@ class TachikomaMetricsConfig(AppConfig):
         business.install()
         task_runs.install()
         command_runs.install()
+        runtime.install()
         registry.METRICS.activate(catalogue.RECORDED_BY_DATABASES | catalogue.RECORDED_BY_CACHES)

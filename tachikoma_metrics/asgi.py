@@ -13,6 +13,7 @@ from typing import Any
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.runtime.event_loops import probe_serving_loop
 from tachikoma_metrics.websocket.connection import (
     Application,
     Connection,
@@ -44,6 +45,7 @@ class WebSocketMetricsMiddleware:
         """Serve a connection with the application, and measure it."""
         if scope["type"] != "websocket" or not config().enabled or is_measured(receive):
             return await self.app(scope, receive, send)
+        probe_serving_loop()
         connection = Connection(receive, send)
         try:
             try:

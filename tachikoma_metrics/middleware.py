@@ -20,8 +20,10 @@ from tachikoma_metrics.conf import config, is_installed, is_test_run
 from tachikoma_metrics.http.current_request import client_disconnected
 from tachikoma_metrics.http.dropped_bodies import dropped, finish_dropped
 from tachikoma_metrics.http.measurement import Measurement
+from tachikoma_metrics.http.queue_time import record_queue_time
 from tachikoma_metrics.page.response import reject, respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.runtime.event_loops import probe_serving_loop
 
 
 class Scrape(Enum):
@@ -142,7 +144,15 @@ def begin(request: HttpRequest) -> Measurement | Scrape | None:
             return SCRAPE
         if settings.exclude_paths and settings.excludes(path):
             return None
+        if settings.measures_arrival:
+            record_arrival(request)
         return Measurement(request, settings)
     except Exception as error:
         METRICS.count_error("http", error)
         return None
+
+
+def record_arrival(request: HttpRequest) -> None:
+    """Record what is measured before a request is handled, if it is on. Never raises."""
+    record_queue_time(request)
+    probe_serving_loop()

@@ -7,11 +7,13 @@ lookups and LLM calls; their results have to be the same, and the metrics endpoi
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import inspect
 import pkgutil
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import CodeType, FrameType
@@ -22,7 +24,7 @@ import httpx
 import pytest
 from django.core.cache import caches
 from django.db import DatabaseError, connection
-from django.test import Client, override_settings
+from django.test import AsyncClient, Client, override_settings
 
 import tachikoma_metrics
 from missions.models import Mission
@@ -30,6 +32,7 @@ from tachikoma_metrics import record_file_change, track_execution, update_busine
 from tachikoma_metrics.asgi import WebSocketMetricsMiddleware
 from tachikoma_metrics.backends import instrument_client
 from tachikoma_metrics.middleware import MetricsMiddleware
+from tachikoma_metrics.runtime import event_loops
 
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore")]
 
@@ -47,6 +50,7 @@ STAND_AROUND_THE_APP = {
     "websocket.connection:Connection.receive",
     "websocket.connection:Connection.send",
     "asgi:WebSocketMetricsMiddleware.__call__",
+    "runtime.event_loops:probe_serving_loop",
     "websocket.connection:is_measured",
     "backends.attempts:Attempt.__init__",
     "backends.attempts:Attempt.discard",
@@ -80,6 +84,7 @@ STAND_AROUND_THE_APP = {
     "http.measurement:Measurement.start",
     "middleware:MetricsMiddleware.__call__",
     "middleware:MetricsMiddleware.__init__",
+    "middleware:MetricsMiddleware._answer",
     "middleware:begin",
     "middleware:report_setup_errors",
     "registry.events:Event.begin",
@@ -167,6 +172,9 @@ def life(client: Client) -> list[object]:
     seen.append(client.post("/hello/", b"x" * 10, content_type="text/plain").content)
     seen.append(list(Mission.objects.values_list("name", flat=True)))
     seen.append(failed(lambda: connection.cursor().execute("SELECT nothing")))
+    seen.append(client.get("/hello/", headers={"X-Request-Start": f"t={time.time()}"}).content)
+    seen.append(asyncio.run(async_answer()))
+    gc.collect(0)
     cache = caches["default"]
     cache.set("zero", 0)
     seen += [cache.get("zero"), cache.get("gone", "default"), cache.get_many(["zero", "gone"])]
@@ -177,6 +185,16 @@ def life(client: Client) -> list[object]:
     record_file_change("create", "applied")
     update_business_metrics()
     return [*seen, asyncio.run(conversation()), *backend_answers()]
+
+
+async def async_answer() -> bytes:
+    """Return the response to a request in an event loop that runs until it is probed."""
+    response = await ASYNC_CLIENT.get("/async-hello/")
+    await asyncio.sleep(0.005)
+    return response.content
+
+
+ASYNC_CLIENT = AsyncClient(raise_request_exception=False)
 
 
 async def conversation() -> list[Any]:
@@ -245,6 +263,11 @@ def failed(call: Callable[[], object]) -> str:
     except DatabaseError as error:
         return type(error).__name__
     return ""
+
+
+@pytest.fixture(autouse=True)
+def _probes_follow_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_loops, "_SECONDS_BETWEEN_PROBES", 0.001)
 
 
 @pytest.fixture(scope="module")
@@ -336,7 +359,14 @@ def test_a_function_that_raises_does_not_affect_the_app_or_the_endpoint(
     if expected and not may_be_called(vars(owner)[name], called):
         return
     Mission.objects.create(name="Ghost")
-    declared = {"BUSINESS_METRICS": {"missions_total": {"model": "missions.Mission"}}}
+    declared = {
+        "BUSINESS_METRICS": {"missions_total": {"model": "missions.Mission"}},
+        "EXTRA_METRICS": [
+            "http_request_queue_seconds",
+            "asgi_event_loop_lag_seconds",
+            "python_gc_pause_seconds",
+        ],
+    }
     with override_settings(TACHIKOMA_METRICS=declared):
         # The results without an error are the same each time: the first test records them.
         if not expected:

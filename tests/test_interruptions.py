@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ async def _async_stream(request: HttpRequest) -> StreamingHttpResponse:
 
 def _request() -> None:
     MetricsMiddleware(_hello)(RequestFactory().get("/"))
+
+
+def _request_with_queue_time() -> None:
+    start = {"X-Request-Start": f"t={time.time():.3f}"}
+    MetricsMiddleware(_hello)(RequestFactory().get("/", headers=start))
 
 
 def _async_request() -> None:
@@ -227,6 +233,7 @@ _STEP = 7 if os.environ.get("HYPOTHESIS_PROFILE") == "few" else 1
 
 WORK: dict[str, tuple[Callable[[], object], str]] = {
     "a request": (_request, "http_requests_total"),
+    "a request with a queue time": (_request_with_queue_time, "http_requests_total"),
     "an async request": (_async_request, "http_requests_total"),
     "a request that fails": (_failing_request, "http_requests_total"),
     "a stream": (_streamed_request, "http_requests_total"),
@@ -245,6 +252,7 @@ WORK: dict[str, tuple[Callable[[], object], str]] = {
     "a request by a transport": (_attempt_by_transport, "backend_requests_total"),
     "an increment": (_increment, "cache_hits_total"),
 }
+EXTRA_METRICS = ["backend_requests_in_progress", "http_request_queue_seconds"]
 IN_PROGRESS = {
     "http_requests_in_flight",
     "executions_in_progress",
@@ -264,7 +272,7 @@ def _totals(counter: str) -> tuple[float, dict[str, float]]:
 @pytest.fixture
 def _measures_all() -> Any:
     caches["default"].set("there", 1)
-    with override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": ["backend_requests_in_progress"]}):
+    with override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": EXTRA_METRICS}):
         yield
     caches["default"].clear()
 

@@ -9,6 +9,7 @@ from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.definitions import Family, Histogram, Label
 
 BUSINESS = "Business"
+RUNTIME = "Python runtime"
 
 GROUPS = {
     "http_": "HTTP",
@@ -20,6 +21,8 @@ GROUPS = {
     "db_": "Database",
     "cache_": "Cache",
     "backend_": "Backends",
+    "asgi_": RUNTIME,
+    "python_": RUNTIME,
     "": BUSINESS,
     "tachikoma_metrics_": "The app's own health",
 }
@@ -33,6 +36,7 @@ GUIDES = {
     "Database": "../guides/databases-and-caches.md",
     "Cache": "../guides/databases-and-caches.md",
     "Backends": "../guides/executions.md",
+    RUNTIME: "../guides/autoscaling.md",
     BUSINESS: "../guides/business.md",
 }
 """Where to read on."""

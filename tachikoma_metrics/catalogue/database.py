@@ -14,6 +14,12 @@ OPERATION = Label(
 TABLE = Label("table", "A table of an installed model, else `other`.")
 ALIAS = Label("alias", "The database's key in `DATABASES`.", is_closed=True)
 
+POOL_STATE = Label(
+    "state",
+    "`idle`, `used`, or `unopened` for those that the pool may still open.",
+    is_closed=True,
+)
+
 EVERY_DATABASE = "every database"
 """Records all of these metrics."""
 
@@ -36,4 +42,29 @@ DB_QUERY_DURATION = Histogram(
 )
 DB_CONNECTIONS_CURRENT = Gauge(
     "db_connections_current", "Database connections currently open.", recorded_by=EVERY_DATABASE
+)
+
+POOLS = "every pool of psycopg's, as `OPTIONS` has it"
+"""Records all of these metrics."""
+
+DB_POOL_CONNECTIONS = Gauge(
+    "db_pool_connections",
+    "Database connections that the pools of the live processes may have, by state.",
+    (ALIAS, POOL_STATE),
+    opt_in=True,
+    recorded_by=POOLS,
+)
+DB_POOL_REQUESTS_WAITING = Gauge(
+    "db_pool_requests_waiting",
+    "Threads currently waiting for a database connection of a pool.",
+    (ALIAS,),
+    opt_in=True,
+    recorded_by=POOLS,
+)
+DB_POOL_WAIT = Counter(
+    "db_pool_wait_seconds_total",
+    "Seconds that threads waited for a database connection of a pool.",
+    (ALIAS,),
+    opt_in=True,
+    recorded_by=POOLS,
 )

@@ -79,6 +79,15 @@ HTTP_RESPONSE_TIME_TO_FIRST_BYTE = Histogram(
     opt_in=True,
     recorded_by=MIDDLEWARE,
 )
+HTTP_REQUEST_QUEUE = Histogram(
+    "http_request_queue_seconds",
+    "Seconds an HTTP request waited between the proxy and the middleware, according to "
+    "X-Request-Start or X-Queue-Start.",
+    buckets=LATENCY_BUCKETS,
+    bucket_setting="LATENCY_BUCKETS",
+    opt_in=True,
+    recorded_by=MIDDLEWARE,
+)
 HTTP_REQUEST_DB_QUERIES = Histogram(
     "http_request_db_queries",
     "Database queries per HTTP request.",

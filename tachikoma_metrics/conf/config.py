@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from tachikoma_metrics import catalogue
+from tachikoma_metrics.catalogue.definitions import Family
 from tachikoma_metrics.conf.declarations import Declarations
 from tachikoma_metrics.conf.invalid import InvalidSetting
 from tachikoma_metrics.conf.setting import Setting
@@ -90,6 +91,18 @@ class Config(Declarations):
         families = (catalogue.HTTP_REQUEST_DB_QUERIES, catalogue.HTTP_REQUEST_DB)
         is_wanted = any(family.name in self.extra_metrics for family in families)
         return is_wanted and self.instrument_databases is not False
+
+    @cached_property
+    def measures_arrival(self) -> bool:
+        """Return whether a metric is recorded when a request arrives, before it is handled."""
+        return self.is_extra(catalogue.HTTP_REQUEST_QUEUE, catalogue.ASGI_EVENT_LOOP_LAG)
+
+    def is_extra(self, *families: Family) -> bool:
+        """Return whether any of these opt-in metrics is on."""
+        return self.enabled and any(
+            family.name in self.extra_metrics and family.name not in self.disabled_metrics
+            for family in families
+        )
 
     @cached_property
     def asks_requests(self) -> bool:

@@ -1,7 +1,13 @@
-"""Queries and connections of every database that Django connects to."""
+"""Queries, connections and pools of every database that Django connects to."""
 
 from __future__ import annotations
 
-from tachikoma_metrics.database.connections import install
+from tachikoma_metrics.database import connections, pools
 
 __all__ = ["install"]
+
+
+def install() -> None:
+    """Instrument every connection and every pool that is opened from now on; opens none."""
+    connections.install()
+    pools.install()

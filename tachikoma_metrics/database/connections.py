@@ -21,6 +21,7 @@ from django.db.backends.signals import connection_created
 
 from tachikoma_metrics.conf import config, on_change
 from tachikoma_metrics.database.execute_wrappers import MeasuredWrappers
+from tachikoma_metrics.database.pools import follow
 from tachikoma_metrics.database.queries import MeasuringWrapper
 from tachikoma_metrics.database.statements import labels_of
 from tachikoma_metrics.interruptions import is_interruption
@@ -134,6 +135,7 @@ def _count_open(connection: BaseDatabaseWrapper) -> None:
     pool = getattr(connection, "pool", None)
     if hasattr(pool, "_pool"):
         _pools.add(pool)
+        follow(connection.alias, pool)
         _count_pooled()
 
 

@@ -40,6 +40,9 @@ HTTP_REQUEST = Event(
 the first of those, database queries, and the seconds they took. ``UNKNOWN`` stands for an amount
 that is not known."""
 
+HTTP_REQUEST_QUEUED = Event("http", (), catalogue.HTTP_REQUEST_QUEUE)
+"""The arrival of a request that waited in a queue: the amount is the seconds it waited."""
+
 WS_CONNECTION = Event(
     "websocket",
     (),
@@ -89,6 +92,15 @@ DB_QUERY = Event(
 
 DB_CONNECTION = Event("database", (), in_progress=catalogue.DB_CONNECTIONS_CURRENT)
 """A database connection, in progress from when it is opened until it is closed."""
+
+DB_POOL_WAIT = Event("database", ("alias",), catalogue.DB_POOL_WAIT)
+"""Waits for a connection of a pool: the amount is seconds."""
+
+EVENT_LOOP_PROBE = Event("event_loop", (), catalogue.ASGI_EVENT_LOOP_LAG)
+"""A probe of an event loop: the amount is the seconds by which it ran late."""
+
+GC_RUN = Event("gc", ("generation",), catalogue.PYTHON_GC_PAUSE)
+"""A run of the garbage collector: the amount is seconds."""
 
 CACHE_HIT = Event("cache", ("cache",), catalogue.CACHE_HITS)
 """Lookups that found their key: the amount is the number of keys."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tests.docs import autoscalers
+
 Manifest = dict[str, Any]
 
 VERSIONS = {
+    "ConfigMap": "v1",
     "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
     "PodMonitor": "monitoring.coreos.com/v1",
+    "ScaledObject": "keda.sh/v1alpha1",
     "Secret": "v1",
     "Service": "v1",
     "ServiceMonitor": "monitoring.coreos.com/v1",
@@ -24,6 +29,7 @@ def faults(manifests: list[Manifest]) -> list[str]:
         *_of_services(manifests),
         *_of_monitors(manifests),
         *_of_secrets(manifests),
+        *autoscalers.faults(manifests),
     ]
 
 

@@ -14,7 +14,7 @@ Labels = frozenset[str]
 TARGET_LABELS = frozenset({"instance", "job"})
 """What Prometheus adds to every sample, by the target it is from."""
 
-PAGE_LABELS = frozenset({"region", "service", "slot"})
+PAGE_LABELS = frozenset({"namespace", "region", "service", "slot"})
 """Those that the guides have ``GLOBAL_LABELS`` add, or Kubernetes and Prometheus' configuration."""
 
 OF_PROCESSES: dict[str, Labels] = {

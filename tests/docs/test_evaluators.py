@@ -35,6 +35,47 @@ spec:
   ports: [{name: http, port: 80, targetPort: http}]
 """
 
+SCALED = """
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: shop}
+spec:
+  scaleTargetRef: {name: shop}
+  minReplicaCount: 2
+  maxReplicaCount: 8
+  triggers:
+    - type: prometheus
+      metadata:
+        serverAddress: http://prometheus
+        query: sum(http_requests_in_flight)
+        threshold: "3"
+"""
+
+ADAPTED = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: adapter-config}
+data:
+  config.yaml: |
+    externalRules:
+      - seriesQuery: http_requests_in_flight
+        name: {as: in_progress}
+        metricsQuery: sum(http_requests_in_flight{<<.LabelMatchers>>}) by (<<.GroupBy>>)
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: shop}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
+  minReplicas: 2
+  maxReplicas: 8
+  metrics:
+    - type: External
+      external:
+        metric: {name: in_progress}
+        target: {type: AverageValue, averageValue: "3"}
+"""
+
 CMD = "CMD gunicorn mysite.wsgi --bind 0.0.0.0:8000 --workers 4"
 
 RIGHT = [
@@ -46,6 +87,8 @@ RIGHT = [
     ("text", "a drawing --> of something"),
     ("yaml", "scrape_configs:\n  - job_name: shop"),
     ("yaml", MANIFESTS),
+    ("yaml", SCALED),
+    ("yaml", f"{MANIFESTS}---{ADAPTED}"),
     ("nginx", "location = /metrics { deny all; }"),
     ("dockerfile", f"FROM python:3.13-slim\nUSER shop\n{CMD}"),
 ]
@@ -68,6 +111,16 @@ WRONG = [
     ("yaml", MANIFESTS.replace("targetPort: http", "targetPort: web")),
     ("yaml", MANIFESTS.replace("apps/v1", "apps/v2")),
     ("yaml", MANIFESTS.replace("selector: {app: shop}", "selector: {app: desk}")),
+    ("yaml", f"{MANIFESTS}---{SCALED.replace('Ref: {name: shop}', 'Ref: {name: desk}')}"),
+    ("yaml", SCALED.replace("http_requests_in_flight", "http_request_in_flight")),
+    ("yaml", SCALED.replace('"3"', "3")),
+    ("yaml", SCALED.replace('"3"', '"0"')),
+    ("yaml", SCALED.replace("Count: 8", "Count: 2")),
+    ("yaml", SCALED.replace("- type: prometheus", "- type: prometheus\n      metricType: Mean")),
+    ("yaml", ADAPTED.replace("name: in_progress", "name: progress")),
+    ("yaml", ADAPTED.replace("averageValue:", "value:")),
+    ("yaml", ADAPTED.replace("http_requests_in_flight{", "http_request_in_flight{")),
+    ("yaml", ADAPTED.replace("Query: http_requests_in_flight", "Query: requests")),
     ("nginx", "location = /metrics { denies all; }"),
     ("dockerfile", f"FROM python:3.13-slim\nUSER root\n{CMD}"),
     ("dockerfile", f"FROM python:3.13-slim\nUSER shop\nRUNS make\n{CMD}"),

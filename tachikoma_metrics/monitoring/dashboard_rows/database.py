@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import Panel, Row, by_instance, quantile, rate
+from tachikoma_metrics.monitoring.panels import Panel, Query, Row, by_instance, quantile, rate
 
 DATABASE = Row(
     "Database",
@@ -38,6 +38,23 @@ DATABASE = Row(
             "Compare it with the maximum of the database.",
             by_instance("db_connections_current"),
             is_stacked=True,
+        ),
+        Panel(
+            "Connections of pools",
+            "By state. Without idle and unopened ones, threads wait for a connection.",
+            (Query("sum by (alias, state) (db_pool_connections)", "{{alias}} {{state}}"),),
+            is_stacked=True,
+        ),
+        Panel(
+            "Threads waiting for a pool",
+            "By database. If it stays above 0, the pools are too small or queries too slow.",
+            (Query("sum by (alias) (db_pool_requests_waiting)", "{{alias}}"),),
+        ),
+        Panel(
+            "Time spent waiting for a pool",
+            "Seconds per second: how many threads waited on average.",
+            rate("db_pool_wait_seconds_total", "alias", "{{alias}}"),
+            "s",
         ),
     ),
 )

@@ -116,6 +116,12 @@ HTTP = Row(
             "s",
         ),
         Panel(
+            "Time in the queue",
+            "Between the proxy and the middleware. It grows when all workers are busy.",
+            quantiles("http_request_queue_seconds"),
+            "s",
+        ),
+        Panel(
             "Queries of a request",
             "p95 by route. Dozens for one request are an N+1 problem.",
             (quantile(0.95, "http_request_db_queries", "path", "{{path}}"),),

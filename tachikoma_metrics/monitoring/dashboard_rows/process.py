@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, by_instance, rate
+from tachikoma_metrics.monitoring.panels import (
+    THIRD,
+    Panel,
+    Query,
+    Row,
+    by_instance,
+    quantiles,
+    rate,
+)
 
 PROCESS = Row(
     "Process and measuring",
@@ -42,6 +50,20 @@ PROCESS = Row(
             "Of Python's collector, by generation.",
             rate("python_gc_collections_total", "generation", "{{generation}}"),
             "ops",
+            width=THIRD,
+        ),
+        Panel(
+            "Pauses for garbage collection",
+            "Of a process, while the collector runs.",
+            quantiles("python_gc_pause_seconds"),
+            "s",
+            width=THIRD,
+        ),
+        Panel(
+            "Lag of event loops",
+            "How late a callback runs. Code that blocks the loop delays every request of it.",
+            quantiles("asgi_event_loop_lag_seconds"),
+            "s",
             width=THIRD,
         ),
         Panel(

@@ -68,3 +68,9 @@ if "POSTGRESQL_PORT" in os.environ:
             "OPTIONS": {"application_name": os.environ.get("APPLICATION_NAME", "depot")},
         }
     }
+    if "POOL_SIZE" in os.environ:
+        size = int(os.environ["POOL_SIZE"])
+        DATABASES["default"] |= {
+            "CONN_MAX_AGE": 0,
+            "OPTIONS": {"pool": {"min_size": 1, "max_size": size, "timeout": 30}},
+        }

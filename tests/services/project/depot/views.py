@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -30,6 +31,28 @@ def ask(request: HttpRequest) -> HttpResponse:
     """Ask the database who asks it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
+    return HttpResponse(str(os.getpid()))
+
+
+def hold(request: HttpRequest) -> HttpResponse:
+    """Hold a connection of the database until the file ``released`` exists."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+    while not Path("released").exists():
+        time.sleep(0.01)
+    return HttpResponse(str(os.getpid()))
+
+
+async def block(request: HttpRequest) -> HttpResponse:
+    """Block the event loop for half a second."""
+    time.sleep(0.5)  # noqa: ASYNC251  # On purpose.
+    return HttpResponse(str(os.getpid()))
+
+
+def collect(request: HttpRequest) -> HttpResponse:
+    """Run the garbage collector ten times."""
+    for _ in range(10):
+        gc.collect()
     return HttpResponse(str(os.getpid()))
 
 
