@@ -137,6 +137,16 @@ class Declarations:
         '["http_request_size_bytes"]',
         "Metrics to turn off.",
     )
+    views: tuple[str, ...] = setting(
+        METRICS,
+        (),
+        validators.VIEWS,
+        "E133",
+        '["django-prometheus"]',
+        "Names under which the metrics endpoint exposes the same values once more: those of "
+        "`django-prometheus`, or the stable ones of `opentelemetry`. They are derived at each "
+        "scrape, and nothing is counted twice. See [the guide](../guides/views.md).",
+    )
     cardinality_limit: int = setting(
         METRICS,
         2000,

@@ -14,6 +14,7 @@ from tachikoma_metrics.conf import Config
 from tachikoma_metrics.exposition import OnError, Rank
 from tachikoma_metrics.registry.bindings import Bindings
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
+from tachikoma_metrics.registry.derived import Derived
 from tachikoma_metrics.registry.guarded_metrics import GuardedMetric, is_guarded
 from tachikoma_metrics.registry.snapshot import Merge, Snapshot
 
@@ -51,7 +52,7 @@ class Scrape:
             is_wanted=_wanted(config),
             rank=_rank,
             collect=self._collect,
-            rest=self._snapshot.rest,
+            rest=self._rest,
         )
         text = format.render(gathered, on_error, dict(config.global_labels))
         self._bindings.tachikoma_metrics_scrape_duration_seconds.set(
@@ -65,12 +66,22 @@ class Scrape:
             self._observe_own_health()
         return self._snapshot.collect(collector)
 
+    def _rest(self) -> Iterable[Metric]:
+        yield from self._snapshot.derived(
+            one for one in self._bindings.derived if self._is_wanted(one)
+        )
+        yield from self._snapshot.rest()
+
+    def _is_wanted(self, derived: Derived) -> bool:
+        is_named = not self._names or not self._names.isdisjoint(derived.names)
+        return is_named and not self._bindings.is_taken(derived.names)
+
     def _observe_own_health(self) -> None:
         snapshot = self._snapshot
         self._bindings.tachikoma_metrics_processes.set(snapshot.live_processes)
         cardinality = self._bindings.tachikoma_metrics_cardinality
         for bound in self._bindings.all_bound():
-            is_counted = bool(bound.shape.label_names) and not bound.family.is_own_health
+            is_counted = bool(bound.shape.stored_labels) and not bound.family.is_own_health
             if bound.is_on and is_counted and snapshot.is_exposed(bound.metric):
                 count = snapshot.label_sets(bound.metric.declaration)
                 cardinality.labels(bound.family.name).set(count)

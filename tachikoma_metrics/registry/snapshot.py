@@ -13,7 +13,9 @@ from prometheus_client.samples import Exemplar, Sample
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.registry import runtime
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
+from tachikoma_metrics.registry.derived import Derived
 from tachikoma_metrics.registry.guarded_metrics import GuardedMetric, is_guarded
+from tachikoma_metrics.registry.projections import Projection, as_metric
 from tachikoma_metrics.registry.values import declaration_of, is_shared
 from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Lines, Reading
 from tachikoma_metrics.store.layout import GAUGE
@@ -138,7 +140,40 @@ class Snapshot:
         found = self._from_function(metric)
         if not found and not self.is_exposed(metric):
             return []
+        if metric.projection is not None:
+            return [self._projected(metric, metric.projection)]
         return [self._merged(metric, metric.declaration, found)]
+
+    def _projected(self, metric: GuardedMetric, projection: Projection) -> Metric:
+        """Return a metric without the labels and buckets that only views need."""
+        stored = self._take(metric.declaration)
+        families = list(map(projection.of, stored))
+        known = {labels for one in families for labels in (*one.label_sets, *one.moved)}
+        unshared = (
+            projection.label_set(metric._labelnames, labels)
+            for labels, _ in _unshared(metric, stored)
+        )
+        missing = sorted({labels for labels in unshared if labels is not None} - known)
+        hidden = set(metric._labelnames) - set(projection.declaration.labels)
+        exemplars = {
+            (name, frozenset(pair for pair in labels if pair[0] not in hidden)): exemplar
+            for (name, labels), exemplar in _exemplars(metric).items()
+        }
+        return as_metric(projection.declaration, families, missing, exemplars)
+
+    def derived(self, metrics: Iterable[Derived]) -> Iterable[Metric]:
+        """Yield the metrics of views."""
+        for derived in metrics:
+            sources = [source for source in derived.sources if self.is_exposed(source)]
+            if sources or not derived.metric.sources:
+                self._exposed.add((False, derived.declaration.name))
+                families = [
+                    derived.projection.of(family)
+                    for source in sources
+                    for family in self._take(source.declaration)
+                    if derived.projection.accepts(family)
+                ]
+                yield as_metric(derived.declaration, families)
 
     def is_exposed(self, metric: GuardedMetric) -> bool:
         """Return whether a metric of the catalogue is in use, or any process has values of it."""

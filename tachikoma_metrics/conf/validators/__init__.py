@@ -31,6 +31,7 @@ from tachikoma_metrics.conf.validators.values import (
     STORE_DIR,
     SWITCH_OR_ALIASES,
 )
+from tachikoma_metrics.conf.validators.views import VIEWS
 
 __all__ = [
     "AT_UNIX_SOCKET",
@@ -55,6 +56,7 @@ __all__ = [
     "SECONDS_OR_ZERO",
     "STORE_DIR",
     "SWITCH_OR_ALIASES",
+    "VIEWS",
     "InvalidValue",
     "Rule",
     "read_buckets",
