@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -82,7 +81,6 @@ def look_up(kind: str, alias: str) -> str:
         return alias
 
 
-@lru_cache(256)
 def _vendor(alias: str) -> str:
     engine = load_backend(settings.DATABASES[alias]["ENGINE"])
     return str(engine.DatabaseWrapper.vendor)
@@ -93,7 +91,6 @@ def _system(alias: str) -> str:
     return _SYSTEMS.get(vendor, vendor)
 
 
-@lru_cache(256)
 def _cache_backend(alias: str) -> str:
     path = str(settings.CACHES[alias]["BACKEND"])
     module = path.rpartition(".")[0]
@@ -106,12 +103,6 @@ _LOOK_UPS = {
     DATABASE_SYSTEM: _system,
     CACHE_BACKEND: _cache_backend,
 }
-
-
-def forget() -> None:
-    """Look up the settings again."""
-    _vendor.cache_clear()
-    _cache_backend.cache_clear()
 
 
 def _metrics_of(view: View) -> Iterator[DerivedMetric]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from tachikoma_metrics.catalogue.definitions import Counter, Gauge, Histogram
-from tachikoma_metrics.catalogue.views import DerivedMetric
+from tachikoma_metrics.catalogue.views import DerivedLabel, DerivedMetric
 from tachikoma_metrics.conf.views import look_up
 from tachikoma_metrics.registry.guarded_metrics import GuardedMetric
-from tachikoma_metrics.registry.projections import Projection, Values
+from tachikoma_metrics.registry.projections import Projection, Rename, Values
 from tachikoma_metrics.registry.shapes import Shape
 from tachikoma_metrics.store import Declaration
 
@@ -34,7 +34,7 @@ class Derived:
 def derive(metric: DerivedMetric, source_of: Callable[[str], GuardedMetric | None]) -> Derived:
     """Return a metric of a view, with those of its sources that are switched on."""
     sources = tuple(filter(None, map(source_of, metric.sources)))
-    projection = Projection(_declaration(metric), partial(_renamed, metric), metric.needed_labels)
+    projection = Projection(_declaration(metric), partial(_renaming, metric), metric.needed_labels)
     return Derived(metric, sources, projection, _names(metric))
 
 
@@ -53,7 +53,7 @@ def exposed(metric: GuardedMetric, shape: Shape) -> Projection | None:
         stored.mode,
         stored.is_builtin,
     )
-    return Projection(declaration, partial(_selected, shape.label_names), ())
+    return Projection(declaration, partial(_selecting, shape.label_names), ())
 
 
 def _declaration(metric: DerivedMetric) -> Declaration:
@@ -68,14 +68,45 @@ def _declaration(metric: DerivedMetric) -> Declaration:
     )
 
 
-def _renamed(metric: DerivedMetric, labels: Mapping[str, str]) -> Values | None:
-    if any(labels.get(name) in values for name, values in metric.skipped.items()):
-        return None
-    return tuple(label.value(labels.get(label.source_name, ""), look_up) for label in metric.labels)
+def _renaming(metric: DerivedMetric, names: tuple[str, ...]) -> Rename:
+    """Return what renames label sets whose labels have these names."""
+    labels = [(_place(names, label.source_name), _Renamed(label)) for label in metric.labels]
+    skipped = [(_place(names, name), values) for name, values in metric.skipped.items()]
+
+    def rename(values: Values) -> Values | None:
+        row = (*values, "")
+        if any(row[place] in left_out for place, left_out in skipped):
+            return None
+        return tuple([renamed[row[place]] for place, renamed in labels])
+
+    return rename
 
 
-def _selected(names: tuple[str, ...], labels: Mapping[str, str]) -> Values:
-    return tuple(labels.get(name, "") for name in names)
+class _Renamed(dict[str, str]):
+    """Remember the values of a label by those of its source."""
+
+    def __init__(self, label: DerivedLabel) -> None:
+        self._label = label
+
+    def __missing__(self, given: str) -> str:
+        value = self[given] = self._label.value(given, look_up)
+        return value
+
+
+def _selecting(wanted: tuple[str, ...], names: tuple[str, ...]) -> Rename:
+    """Return what selects some labels of label sets whose labels have these names."""
+    places = [_place(names, name) for name in wanted]
+
+    def select(values: Values) -> Values:
+        row = (*values, "")
+        return tuple([row[place] for place in places])
+
+    return select
+
+
+def _place(names: tuple[str, ...], name: str) -> int:
+    """Return the place of a label in a label set, to which an empty value is appended."""
+    return names.index(name) if name in names else -1
 
 
 def _names(metric: DerivedMetric) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import fsum
 from operator import itemgetter
@@ -12,27 +13,32 @@ from prometheus_client.samples import Exemplar
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.exposition.merged import ExemplarKey
 from tachikoma_metrics.store import Declaration, Family, Lines
-from tachikoma_metrics.store.families import Ending
 from tachikoma_metrics.store.layout import GAUGE
 from tachikoma_metrics.store.merge.totals import endings
 
 Values = tuple[str, ...]
 """Of the labels of a label set."""
 
-Rename = Callable[[Mapping[str, str]], "Values | None"]
-"""Takes the labels of a label set; returns the values of others, None to leave it out."""
+Rename = Callable[[Values], "Values | None"]
+"""Takes the values of a label set; returns those of another, None to leave it out."""
 
 
 class Projection:
     """Turn the values of a metric into those of another, ``declaration``.
 
-    ``rename`` returns the label set under which another one is counted; ``needed`` are the labels
-    that it reads. Of a histogram, the bounds in the declaration are kept.
+    ``renaming`` takes the names of the source's labels, and returns what finds the label set under
+    which another one is counted; ``needed`` are the labels that it reads. Of a histogram, the
+    bounds in the declaration are kept.
     """
 
-    def __init__(self, declaration: Declaration, rename: Rename, needed: Iterable[str]) -> None:
+    def __init__(
+        self,
+        declaration: Declaration,
+        renaming: Callable[[tuple[str, ...]], Rename],
+        needed: Iterable[str],
+    ) -> None:
         self.declaration = declaration
-        self._rename = rename
+        self._renaming = lru_cache(4)(renaming)
         self._needed = frozenset(needed)
 
     def accepts(self, family: Family) -> bool:
@@ -44,7 +50,8 @@ class Projection:
         cache = family.lines.rendered
         plan = cache.get(self)
         if plan is None:
-            plan = cache[self] = _Plan(self.declaration, family.lines, self._rename)
+            rename = self._renaming(family.lines.names)
+            plan = cache[self] = _Plan(self.declaration, family.lines, rename)
         names = family.declaration.labels
         moved = [self.label_set(names, values) for values in family.moved]
         return Family(
@@ -55,9 +62,9 @@ class Projection:
             [values for values in moved if values is not None],
         )
 
-    def label_set(self, names: Iterable[str], values: Values) -> Values | None:
+    def label_set(self, names: tuple[str, ...], values: Values) -> Values | None:
         """Return the label set under which another one is counted."""
-        return self._rename(dict(zip(names, values, strict=False)))
+        return self._renaming(names)(values)
 
 
 def as_metric(
@@ -93,14 +100,17 @@ class _Plan:
             if ending[1] is None or ending[1] in bounds
         ]
         firsts = _firsts(source, rename)
-        self.lines = Lines(declaration.labels, list(firsts), _endings_of(kept))
-        self._picked = [
-            [first + place for first in added] for added in firsts.values() for place, _ in kept
-        ]
-        flat = [index for indexes in self._picked for index in indexes]
+        self.lines = Lines(declaration.labels, list(firsts), [ending for _, ending in kept])
+        self._slices: list[tuple[int, int]] = []
+        places = [place for place, _ in kept]
+        if all(len(added) == 1 for added in firsts.values()):
+            picked = [first + place for [first] in firsts.values() for place in places]
+        else:
+            rows = [[one + place for one in added] for added in firsts.values() for place in places]
+            self._slices = _slices(rows)
+            picked = [index for row in rows for index in row]
         # With fewer than two indexes it would return no tuple.
-        self._pick = itemgetter(*flat, flat[0], flat[0]) if flat else None
-        self._slices = [] if len(flat) == len(self._picked) else _slices(self._picked)
+        self._pick = itemgetter(*picked, picked[0], picked[0]) if picked else None
 
     def values(self, values: Sequence[float]) -> list[float]:
         """Return the values of all lines."""
@@ -118,19 +128,15 @@ def _firsts(source: Lines, rename: Rename) -> dict[Values, list[int]]:
     """Return the places of the first values that each label set adds up."""
     width = len(source.endings)
     firsts: dict[Values, list[int]] = {}
-    for number, pairs in enumerate(source.pairs()):
-        target = rename(dict(pairs))
+    for number, values in enumerate(source.label_sets):
+        target = rename(values)
         if target is not None:
             firsts.setdefault(target, []).append(number * width)
     return firsts
 
 
-def _endings_of(kept: Sequence[tuple[int, Ending]]) -> list[Ending]:
-    return [ending for _, ending in kept]
-
-
-def _slices(picked: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+def _slices(rows: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     ends = [0]
-    for indexes in picked:
-        ends.append(ends[-1] + len(indexes))
+    for row in rows:
+        ends.append(ends[-1] + len(row))
     return list(pairwise(ends))

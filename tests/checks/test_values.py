@@ -88,6 +88,8 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E128", "KEEP_TOTALS", -1),
     ("E128", "KEEP_TOTALS", NAN),
     ("E128", "KEEP_TOTALS", "600"),
+    ("E133", "VIEWS", "django-prometheus"),
+    ("E133", "VIEWS", ["django_prometheus"]),
 ]
 
 
