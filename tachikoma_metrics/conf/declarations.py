@@ -143,9 +143,9 @@ class Declarations:
         validators.VIEWS,
         "E133",
         '["django-prometheus"]',
-        "Names under which the metrics endpoint exposes the same values once more: those of "
-        "`django-prometheus`, or the stable ones of `opentelemetry`. They are derived at each "
-        "scrape, and nothing is counted twice. See [the guide](../guides/views.md).",
+        "Packages under whose names the same values are exposed once more: `django-prometheus`, "
+        "or `opentelemetry` for its stable conventions. They are derived at each scrape, and "
+        "nothing is counted twice; see [Views](views.md).",
     )
     cardinality_limit: int = setting(
         METRICS,

@@ -82,7 +82,7 @@ def look_up(kind: str, alias: str) -> str:
 
 
 def _vendor(alias: str) -> str:
-    engine = load_backend(settings.DATABASES[alias]["ENGINE"])
+    engine = load_backend(str(settings.DATABASES[alias]["ENGINE"]))
     return str(engine.DatabaseWrapper.vendor)
 
 

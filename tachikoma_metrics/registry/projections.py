@@ -13,6 +13,7 @@ from prometheus_client.samples import Exemplar
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.exposition.merged import ExemplarKey
 from tachikoma_metrics.store import Declaration, Family, Lines
+from tachikoma_metrics.store.families import Ending
 from tachikoma_metrics.store.layout import GAUGE
 from tachikoma_metrics.store.merge.totals import endings
 
@@ -84,7 +85,9 @@ def as_metric(
 
 
 def _zeros(declaration: Declaration, label_sets: Collection[Values]) -> Family:
-    suffixes = [("", None)] if declaration.type == GAUGE else list(endings(declaration))
+    suffixes: list[Ending] = [("", None)]
+    if declaration.type != GAUGE:
+        suffixes = list(endings(declaration))
     lines = Lines(declaration.labels, list(label_sets), suffixes)
     return Family(declaration, lines.label_sets, lines, [0.0] * len(suffixes) * len(label_sets))
 
