@@ -71,6 +71,11 @@ def needed_buckets(metrics: Iterable[DerivedMetric]) -> Mapping[str, Buckets]:
     return needed
 
 
+def django_prometheus_namespace() -> str:
+    """Return the prefix that django-prometheus puts before the names of its metrics."""
+    return _namespace(VIEWS["django-prometheus"])
+
+
 def look_up(kind: str, alias: str) -> str:
     """Return what the settings have for an alias; the alias itself if they do not have it."""
     try:

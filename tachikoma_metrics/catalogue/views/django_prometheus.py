@@ -249,7 +249,10 @@ _MIGRATIONS = (
     ),
 )
 
-_MIXIN = "`ExportModelOperationsMixin` counts it, under the same name."
+_MIXIN = (
+    "`ExportModelOperationsMixin` of `tachikoma_metrics.compat.django_prometheus` counts it, under "
+    "the same name."
+)
 
 DJANGO_PROMETHEUS = View(
     "django-prometheus",
