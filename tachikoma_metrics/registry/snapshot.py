@@ -162,17 +162,17 @@ class Snapshot:
         return as_metric(projection.declaration, families, missing, exemplars)
 
     def derived(self, metrics: Iterable[Derived]) -> Iterable[Metric]:
-        """Yield the metrics of views."""
+        """Yield the metrics of views whose sources are in use, or have values."""
         for derived in metrics:
-            sources = [source for source in derived.sources if self.is_exposed(source)]
-            if sources or not derived.metric.sources:
+            families = [
+                derived.projection.of(family)
+                for source in derived.sources
+                for family in (*self._take(source.declaration), *_from_function(source))
+                if derived.projection.accepts(family)
+            ]
+            is_constant = not derived.metric.sources
+            if families or is_constant or any(map(self.is_exposed, derived.sources)):
                 self._exposed.add((False, derived.declaration.name))
-                families = [
-                    derived.projection.of(family)
-                    for source in sources
-                    for family in self._take(source.declaration)
-                    if derived.projection.accepts(family)
-                ]
                 yield as_metric(derived.declaration, families)
 
     def is_exposed(self, metric: GuardedMetric) -> bool:
@@ -184,13 +184,9 @@ class Snapshot:
         return has_values or has_children or bool(_label_sets_of_functions(metric))
 
     def _from_function(self, metric: GuardedMetric) -> list[Family]:
-        """Return the values that the metric's function returns, as one more family."""
-        declaration = metric.declaration
-        if metric.function is None or (self._names and declaration.name not in self._names):
-            return []
-        found = metric.function(declaration.labels)
-        lines = Lines(declaration.labels, list(found), [("", None)])
-        return [Family(declaration, list(found), lines, list(found.values()))] if found else []
+        """Return what the metric's function returns, unless the metric is not exposed."""
+        is_wanted = not self._names or metric.declaration.name in self._names
+        return _from_function(metric) if is_wanted else []
 
     def _take(self, declaration: Declaration) -> list[Family]:
         key = (declaration.is_builtin, declaration.name)
@@ -218,6 +214,16 @@ class Snapshot:
             for sample in samples
         ]
         return MergedMetric(declaration, families, extra, _exemplars(metric))
+
+
+def _from_function(metric: GuardedMetric) -> list[Family]:
+    """Return the values that the metric's function returns, as one more family."""
+    if metric.function is None:
+        return []
+    declaration = metric.declaration
+    found = metric.function(declaration.labels)
+    lines = Lines(declaration.labels, list(found), [("", None)])
+    return [Family(declaration, list(found), lines, list(found.values()))] if found else []
 
 
 def _label_sets_of_functions(metric: Any) -> set[tuple[str, ...]]:

@@ -7,6 +7,7 @@ from django.test import Client, override_settings
 from prometheus_client import CollectorRegistry, Counter
 
 from tachikoma_metrics import METRICS, conf, exposition, record_cache_hit
+from tachikoma_metrics.catalogue.views import VIEWS, DerivedLabel, DerivedMetric, View
 from tachikoma_metrics.catalogue.views.django_prometheus import LATENCY_BUCKETS
 from tachikoma_metrics.recording.events import CACHE_HIT, DB_QUERY
 from tachikoma_metrics.testing import sample_value, samples
@@ -234,6 +235,21 @@ os.waitpid(child, 0)
 
     assert process.stderr == ""
     assert process.stdout.split() == ["2.0", "1.0", "None"]
+
+
+def test_a_gauge_is_derived_from_what_its_function_returns(monkeypatch: pytest.MonkeyPatch):
+    label = DerivedLabel("state", "status", renamed={"open": "todo"})
+    gauge = DerivedMetric("foreign_specs_total", "gauge", "Specs.", ("specs_total",), (label,))
+    monkeypatch.setitem(VIEWS, "opentelemetry", View("opentelemetry", (gauge,), {}))
+    with override_settings(TACHIKOMA_METRICS=OPENTELEMETRY):
+        conf.reload()
+        counts = {("open",): 3.0, ("done",): 4.0}
+        monkeypatch.setattr(METRICS.specs_total, "function", lambda names: counts)
+
+        assert sample_value("foreign_specs_total", state="todo") == 3
+        assert sample_value("foreign_specs_total", state="done") == 4
+        assert sample_value("specs_total", status="open") == 3
+    conf.reload()
 
 
 @override_settings(TACHIKOMA_METRICS=DJANGO_PROMETHEUS)
