@@ -161,19 +161,19 @@ class Snapshot:
         }
         return as_metric(projection.declaration, families, missing, exemplars)
 
-    def derived(self, metrics: Iterable[Derived]) -> Iterable[Metric]:
-        """Yield the metrics of views whose sources are in use, or have values."""
-        for derived in metrics:
-            families = [
-                derived.projection.of(family)
-                for source in derived.sources
-                for family in (*self._take(source.declaration), *_from_function(source))
-                if derived.projection.accepts(family)
-            ]
-            is_constant = not derived.metric.sources
-            if families or is_constant or any(map(self.is_exposed, derived.sources)):
-                self._exposed.add((False, derived.declaration.name))
-                yield as_metric(derived.declaration, families)
+    def derived(self, derived: Derived) -> Sequence[Metric]:
+        """Return a metric of a view; nothing if its sources are not in use, and have no values."""
+        families = [
+            derived.projection.of(family)
+            for source in derived.sources
+            for family in (*self._take(source.declaration), *_from_function(source))
+            if derived.projection.accepts(family)
+        ]
+        is_constant = not derived.metric.sources
+        if not (families or is_constant or any(map(self.is_exposed, derived.sources))):
+            return []
+        self._exposed.add((False, derived.declaration.name))
+        return [as_metric(derived.declaration, families)]
 
     def is_exposed(self, metric: GuardedMetric) -> bool:
         """Return whether a metric of the catalogue is in use, or any process has values of it."""

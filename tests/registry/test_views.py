@@ -252,6 +252,26 @@ def test_a_gauge_is_derived_from_what_its_function_returns(monkeypatch: pytest.M
     conf.reload()
 
 
+def test_a_source_that_raises_leaves_out_what_is_derived_from_it_alone(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    gauge = DerivedMetric("foreign_specs_total", "gauge", "Specs.", ("specs_total",))
+    constant = DerivedMetric("foreign_nothing_total", "counter", "Nothing.")
+    monkeypatch.setitem(VIEWS, "opentelemetry", View("opentelemetry", (gauge, constant), {}))
+
+    def fail(names: tuple[str, ...]) -> dict[tuple[str, ...], float]:
+        raise ValueError("failed on purpose")
+
+    with override_settings(TACHIKOMA_METRICS=OPENTELEMETRY):
+        conf.reload()
+        monkeypatch.setattr(METRICS.specs_total, "function", fail)
+
+        assert sample_value("foreign_specs_total") is None
+        assert sample_value("foreign_nothing_total") == 0
+        assert sample_value("tachikoma_metrics_errors_total", source="collector")
+    conf.reload()
+
+
 @override_settings(TACHIKOMA_METRICS=DJANGO_PROMETHEUS)
 def test_an_exemplar_keeps_its_exposed_labels():
     labels = ("GET", "/shop")
