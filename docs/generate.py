@@ -28,6 +28,7 @@ from pages import (  # noqa: E402
     monitoring,
     series,
     settings,
+    views,
 )
 
 Texts = dict[str, str]
@@ -40,6 +41,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands.page,
     "reference/metrics.md": metrics.page,
     "reference/settings.md": settings.page,
+    "reference/views.md": views.page,
 }
 """Files of which every word is derived."""
 

@@ -143,6 +143,7 @@ MISTAKES: dict[str, Mistake] = {
     "E129": Mistake({"WORKER_HOST": "localhost:9100"}),
     "E130": Mistake({"TASKS": ["rq"]}),
     "E131": Mistake({"COMMANDS": "clearsessions"}),
+    "E133": Mistake({"VIEWS": ["django_prometheus"]}),
     "W001": Mistake(settings={"MIDDLEWARE": [OTHER]}),
     "W002": Mistake(settings={"MIDDLEWARE": [OTHER, MIDDLEWARE]}),
     "W003": Mistake(settings=_urlconf("metrics")),

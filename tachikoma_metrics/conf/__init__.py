@@ -35,6 +35,7 @@ from tachikoma_metrics.conf.project import (
 from tachikoma_metrics.conf.reading import read
 from tachikoma_metrics.conf.setting import Setting
 from tachikoma_metrics.conf.suggestions import closest, did_you_mean
+from tachikoma_metrics.conf.views import django_prometheus_namespace
 
 __all__ = [
     "NAME",
@@ -49,6 +50,7 @@ __all__ = [
     "config",
     "declared",
     "did_you_mean",
+    "django_prometheus_namespace",
     "file_prefixes",
     "is_installed",
     "is_migrating",

@@ -9,7 +9,9 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from tachikoma_metrics import catalogue
-from tachikoma_metrics.catalogue.definitions import Family
+from tachikoma_metrics.catalogue.definitions import Buckets, Family
+from tachikoma_metrics.catalogue.views import DerivedMetric
+from tachikoma_metrics.conf import views
 from tachikoma_metrics.conf.declarations import Declarations
 from tachikoma_metrics.conf.invalid import InvalidSetting
 from tachikoma_metrics.conf.setting import Setting
@@ -44,6 +46,21 @@ class Config(Declarations):
     def is_access_valid(self) -> bool:
         """Return whether all settings that restrict access are valid."""
         return not any(setting.denies_access for setting in self.invalid_settings)
+
+    @cached_property
+    def derived_metrics(self) -> tuple[DerivedMetric, ...]:
+        """Return the metrics of all ``views``."""
+        return views.derived_metrics(self.views)
+
+    @cached_property
+    def labels_for_views(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the labels that metrics have for the ``views``, besides those they expose."""
+        return views.needed_labels(self.derived_metrics)
+
+    @cached_property
+    def buckets_for_views(self) -> Mapping[str, Buckets]:
+        """Return the bounds that histograms have for the ``views``, besides their own."""
+        return views.needed_buckets(self.derived_metrics)
 
     @property
     def business_lifetime(self) -> float:
@@ -110,7 +127,7 @@ class Config(Declarations):
         shown = {
             name
             for family in catalogue.RECORDED_BY_REQUESTS
-            for name in self.labels.get(family, ())
+            for name in (*self.labels.get(family, ()), *self.labels_for_views.get(family, ()))
         }
         return "scheme" in shown or bool(self.request_labels)
 

@@ -138,6 +138,16 @@ class Declarations:
         '["http_request_size_bytes"]',
         "Metrics to turn off.",
     )
+    views: tuple[str, ...] = setting(
+        METRICS,
+        (),
+        validators.VIEWS,
+        "E133",
+        '["django-prometheus"]',
+        "Packages under whose names the same values are exposed once more: `django-prometheus`, "
+        "or `opentelemetry` for its stable conventions. They are derived at each scrape, and "
+        "nothing is counted twice; see [Views](views.md).",
+    )
     cardinality_limit: int = setting(
         METRICS,
         2000,

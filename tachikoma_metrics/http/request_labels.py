@@ -41,8 +41,11 @@ def facts_without_request(method: str | None, status: int) -> HttpFacts:
 
 def scheme_and_extra_labels(request: HttpRequest) -> tuple[str, ...]:
     """Return the scheme, and the values of the ``EXTRA_LABELS`` that a metric has."""
-    dotted_paths = config().request_labels.values()
-    return (request.scheme or "", *(_extra_label(path, request) for path in dotted_paths))
+    scheme = request.scheme or ""
+    labels = config().request_labels
+    if not labels:
+        return (scheme,)
+    return (scheme, *(_extra_label(path, request) for path in labels.values()))
 
 
 def _extra_label(dotted_path: str, request: HttpRequest) -> str:

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from tachikoma_metrics import catalogue, conf
 from tachikoma_metrics.catalogue.definitions import Family
 from tachikoma_metrics.conf import Config
+from tachikoma_metrics.registry.derived import Derived, derive, exposed
 from tachikoma_metrics.registry.guarded_metrics import Guard, GuardedMetric, ScrapeFunction
 from tachikoma_metrics.registry.metric_types import make
 from tachikoma_metrics.registry.shapes import Shape, is_on, name_of_lost, shape_of
@@ -47,6 +48,7 @@ class Bindings(ABC):
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self.limits: Limits = {}
+        self.derived: list[Derived] = []
         self._bound: dict[str, Bound] = {}
         self._made: dict[tuple[str, Shape], GuardedMetric] = {}
         self._lock = threading.RLock()
@@ -89,6 +91,11 @@ class Bindings(ABC):
             if name in taken:
                 return taken[name]
         return None
+
+    def is_taken(self, names: Iterable[str]) -> bool:
+        """Return whether a collector has one of ``names``."""
+        taken = self.registry._names_to_collectors
+        return any(name in taken for name in names)
 
     def activate(self, names: Iterable[str]) -> None:
         """Expose these metrics from now on, because what records them is in use.
@@ -153,6 +160,7 @@ class Bindings(ABC):
                 )
                 for bound in self._bound.values()
             }
+            self.derived = [derive(metric, self._source) for metric in config.derived_metrics]
             self._unregister(before)
         self._finish_binding()
 
@@ -167,12 +175,18 @@ class Bindings(ABC):
         metric = self._made.get((family.name, shape))
         if metric is None:
             lost = name_of_lost(family, config)
-            metric = make(family, shape.full_name, shape.label_names, shape.buckets, lost)
+            stored = shape.stored_labels, shape.stored_buckets
+            metric = make(family, shape.full_name, *stored, lost)
+            metric.show_as(exposed(metric, shape))
             self._made[family.name, shape] = metric
         bound = Bound(family, shape, metric, is_on(family, config))
         metric.guard = self._guard(bound, config)
         metric.function = self._functions.get(family.name)
         return bound
+
+    def _source(self, name: str) -> GuardedMetric | None:
+        bound = self._bound[name]
+        return bound.metric if bound.is_on else None
 
     def _unregister(self, before: dict[str, Bound]) -> None:
         for name, bound in before.items():

@@ -147,10 +147,11 @@ class Event:
 
     def _find(self, place: int, named: tuple[object, ...], group: SeriesGroup) -> Cell:
         bound = self._metrics.bound(self._families[place].name)
-        cell: Cell = bound.metric.cell if not bound.shape.label_names else IGNORED
+        label_names = bound.shape.stored_labels
+        cell: Cell = bound.metric.cell if not label_names else IGNORED
         is_lasting = True
-        if bound.shape.label_names:
-            child, is_lasting = bound.metric.child(self._values(bound.shape.label_names, named))
+        if label_names:
+            child, is_lasting = bound.metric.child(self._values(label_names, named))
             cell = child.cell
         # Overflow is resolved each time, because the guard counts it each time.
         group.cells[place] = cell if is_lasting else None

@@ -9,16 +9,22 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from tachikoma_metrics.catalogue import labels
+from tachikoma_metrics.registry.projections import Projection
 from tachikoma_metrics.store import STORE, Cell, Declaration, Series
 
 ScrapeFunction = Callable[[tuple[str, ...]], Mapping[tuple[str, ...], float]]
 """Takes the names of a gauge's labels; returns values that are in no store, by label values."""
+
+
+_CHANGES = ("inc", "observe")
+"""The methods that change a counter or a histogram."""
 
 
 class Guard:
@@ -58,6 +64,8 @@ class GuardedMetric(MetricWrapperBase):
 
     guard: Guard | None = None
     function: ScrapeFunction | None = None
+    projection: Projection | None = None
+    """How the metric is exposed if it has labels or buckets that only views need."""
     cell: Cell
 
     def __init__(
@@ -118,13 +126,34 @@ class GuardedMetric(MetricWrapperBase):
         Raises ``ValueError`` for wrong names or a wrong number of labels, as
         prometheus_client does.
         """
-        if labelkwargs and not labelvalues and set(labelkwargs) == set(self._labelnames):
-            labelvalues = tuple(labelkwargs[name] for name in self._labelnames)
+        names = self.exposed_labels
+        if labelkwargs and not labelvalues and set(labelkwargs) == set(names):
+            labelvalues = tuple(labelkwargs[name] for name in names)
             labelkwargs = {}
+        if len(labelvalues) == len(names):
+            # The values of labels that only views need are unknown here.
+            labelvalues += ("",) * (len(self._labelnames) - len(names))
         is_wrong = labelkwargs or len(labelvalues) != len(self._labelnames)
         if self.guard is None or is_wrong or not self._labelnames:
             return super().labels(*labelvalues, **labelkwargs)
         return self.child(tuple(map(labels.clean, labelvalues)))[0]
+
+    @property
+    def exposed_labels(self) -> tuple[str, ...]:
+        """Return the names of the labels, without those that only views need."""
+        return self._labelnames if self.projection is None else self.projection.declaration.labels
+
+    def show_as(self, projection: Projection | None) -> None:
+        """Expose the metric without labels or buckets that only views need."""
+        self.projection = projection
+        if self._labelnames and not self.exposed_labels:
+            # To the project it is a metric without labels.
+            for name in _CHANGES:
+                if hasattr(self, name):
+                    setattr(self, name, partial(self._change, name))
+
+    def _change(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.labels(), name)(*args, **kwargs)
 
     def child(self, values: tuple[str, ...]) -> tuple[Any, bool]:
         """Return the child for clean label values, and whether it is theirs alone.
@@ -170,6 +199,11 @@ class GuardedMetric(MetricWrapperBase):
 
         Raises ``ValueError`` for a wrong number of labels, as prometheus_client does.
         """
+        names = self.exposed_labels
+        if len(names) < len(self._labelnames) and len(labelvalues) == len(names):
+            cleaned = map(labels.clean, labelvalues)
+            self.remove_by_labels(dict(zip(names, cleaned, strict=True)))
+            return
         if not self._labelnames or len(labelvalues) != len(self._labelnames):
             super().remove(*labelvalues)
         child = self._metrics.pop(tuple(map(labels.clean, labelvalues)), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import cast
 
 from prometheus_client import GCCollector, Metric, PlatformCollector, ProcessCollector
@@ -14,8 +15,10 @@ from tachikoma_metrics.conf import Config
 from tachikoma_metrics.exposition import OnError, Rank
 from tachikoma_metrics.registry.bindings import Bindings
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
+from tachikoma_metrics.registry.derived import Derived
 from tachikoma_metrics.registry.guarded_metrics import GuardedMetric, is_guarded
 from tachikoma_metrics.registry.snapshot import Merge, Snapshot
+from tachikoma_metrics.store import Incomplete
 
 _PROCESS_COLLECTORS = (ProcessCollector, PlatformCollector, GCCollector)
 
@@ -51,7 +54,7 @@ class Scrape:
             is_wanted=_wanted(config),
             rank=_rank,
             collect=self._collect,
-            rest=self._snapshot.rest,
+            rest=partial(self._rest, on_error),
         )
         text = format.render(gathered, on_error, dict(config.global_labels))
         self._bindings.tachikoma_metrics_scrape_duration_seconds.set(
@@ -65,12 +68,31 @@ class Scrape:
             self._observe_own_health()
         return self._snapshot.collect(collector)
 
+    def _rest(self, on_error: OnError) -> Iterable[Metric]:
+        for derived in self._bindings.derived:
+            if self._is_wanted(derived):
+                yield from self._derived(derived, on_error)
+        yield from self._snapshot.rest()
+
+    def _derived(self, derived: Derived, on_error: OnError) -> Iterable[Metric]:
+        try:
+            return self._snapshot.derived(derived)
+        except Incomplete:
+            raise
+        except Exception as error:
+            on_error("collector", error, derived.metric.name)
+            return ()
+
+    def _is_wanted(self, derived: Derived) -> bool:
+        is_named = not self._names or not self._names.isdisjoint(derived.names)
+        return is_named and not self._bindings.is_taken(derived.names)
+
     def _observe_own_health(self) -> None:
         snapshot = self._snapshot
         self._bindings.tachikoma_metrics_processes.set(snapshot.live_processes)
         cardinality = self._bindings.tachikoma_metrics_cardinality
         for bound in self._bindings.all_bound():
-            is_counted = bool(bound.shape.label_names) and not bound.family.is_own_health
+            is_counted = bool(bound.shape.stored_labels) and not bound.family.is_own_health
             if bound.is_on and is_counted and snapshot.is_exposed(bound.metric):
                 count = snapshot.label_sets(bound.metric.declaration)
                 cardinality.labels(bound.family.name).set(count)

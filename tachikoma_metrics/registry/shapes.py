@@ -15,17 +15,38 @@ _COUNTED_QUERIES = (catalogue.HTTP_REQUEST_DB_QUERIES, catalogue.HTTP_REQUEST_DB
 class Shape:
     """Hold the name, labels and buckets that the settings give a metric.
 
-    A metric of another shape is another metric.
+    A metric of another shape is another metric. ``hidden_labels`` and ``hidden_buckets`` are
+    stored, and not exposed: views need them.
     """
 
     full_name: str
     label_names: tuple[str, ...]
     buckets: tuple[float, ...]
+    hidden_labels: tuple[str, ...] = ()
+    hidden_buckets: tuple[float, ...] = ()
+
+    @property
+    def stored_labels(self) -> tuple[str, ...]:
+        """Return the names of all labels of the values in the store."""
+        return self.label_names + self.hidden_labels
+
+    @property
+    def stored_buckets(self) -> tuple[float, ...]:
+        """Return the upper bounds of all buckets in the store."""
+        return tuple(sorted({*self.buckets, *self.hidden_buckets}))
 
 
 def shape_of(family: Family, config: Config) -> Shape:
     """Return the name, labels and buckets that the settings give ``family``."""
-    return Shape(_full_name(family, config), _label_names(family, config), _buckets(family, config))
+    labels, buckets = _label_names(family, config), _buckets(family, config)
+    needed, bounds = config.labels_for_views, config.buckets_for_views
+    return Shape(
+        _full_name(family, config),
+        labels,
+        buckets,
+        tuple(name for name in needed.get(family.name, ()) if name not in labels),
+        tuple(sorted(set(bounds.get(family.name, ())) - set(buckets))),
+    )
 
 
 def is_on(family: Family, config: Config) -> bool:

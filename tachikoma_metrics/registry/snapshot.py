@@ -13,7 +13,9 @@ from prometheus_client.samples import Exemplar, Sample
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.registry import runtime
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
+from tachikoma_metrics.registry.derived import Derived
 from tachikoma_metrics.registry.guarded_metrics import GuardedMetric, is_guarded
+from tachikoma_metrics.registry.projections import Projection, as_metric
 from tachikoma_metrics.registry.values import declaration_of, is_shared
 from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Lines, Reading
 from tachikoma_metrics.store.layout import GAUGE
@@ -138,7 +140,40 @@ class Snapshot:
         found = self._from_function(metric)
         if not found and not self.is_exposed(metric):
             return []
+        if metric.projection is not None:
+            return [self._projected(metric, metric.projection)]
         return [self._merged(metric, metric.declaration, found)]
+
+    def _projected(self, metric: GuardedMetric, projection: Projection) -> Metric:
+        """Return a metric without the labels and buckets that only views need."""
+        stored = self._take(metric.declaration)
+        families = list(map(projection.of, stored))
+        known = {labels for one in families for labels in (*one.label_sets, *one.moved)}
+        unshared = (
+            projection.label_set(metric._labelnames, labels)
+            for labels, _ in _unshared(metric, stored)
+        )
+        missing = sorted({labels for labels in unshared if labels is not None} - known)
+        hidden = set(metric._labelnames) - set(projection.declaration.labels)
+        exemplars = {
+            (name, frozenset(pair for pair in labels if pair[0] not in hidden)): exemplar
+            for (name, labels), exemplar in _exemplars(metric).items()
+        }
+        return as_metric(projection.declaration, families, missing, exemplars)
+
+    def derived(self, derived: Derived) -> Sequence[Metric]:
+        """Return a metric of a view; nothing if its sources are not in use, and have no values."""
+        families = [
+            derived.projection.of(family)
+            for source in derived.sources
+            for family in (*self._take(source.declaration), *_from_function(source))
+            if derived.projection.accepts(family)
+        ]
+        is_constant = not derived.metric.sources
+        if not (families or is_constant or any(map(self.is_exposed, derived.sources))):
+            return []
+        self._exposed.add((False, derived.declaration.name))
+        return [as_metric(derived.declaration, families)]
 
     def is_exposed(self, metric: GuardedMetric) -> bool:
         """Return whether a metric of the catalogue is in use, or any process has values of it."""
@@ -149,13 +184,9 @@ class Snapshot:
         return has_values or has_children or bool(_label_sets_of_functions(metric))
 
     def _from_function(self, metric: GuardedMetric) -> list[Family]:
-        """Return the values that the metric's function returns, as one more family."""
-        declaration = metric.declaration
-        if metric.function is None or (self._names and declaration.name not in self._names):
-            return []
-        found = metric.function(declaration.labels)
-        lines = Lines(declaration.labels, list(found), [("", None)])
-        return [Family(declaration, list(found), lines, list(found.values()))] if found else []
+        """Return what the metric's function returns, unless the metric is not exposed."""
+        is_wanted = not self._names or metric.declaration.name in self._names
+        return _from_function(metric) if is_wanted else []
 
     def _take(self, declaration: Declaration) -> list[Family]:
         key = (declaration.is_builtin, declaration.name)
@@ -183,6 +214,16 @@ class Snapshot:
             for sample in samples
         ]
         return MergedMetric(declaration, families, extra, _exemplars(metric))
+
+
+def _from_function(metric: GuardedMetric) -> list[Family]:
+    """Return the values that the metric's function returns, as one more family."""
+    if metric.function is None:
+        return []
+    declaration = metric.declaration
+    found = metric.function(declaration.labels)
+    lines = Lines(declaration.labels, list(found), [("", None)])
+    return [Family(declaration, list(found), lines, list(found.values()))] if found else []
 
 
 def _label_sets_of_functions(metric: Any) -> set[tuple[str, ...]]:

@@ -32,7 +32,8 @@ class Lines:
     """The lines of a metric; the same object for as long as they stay the same.
 
     Each of ``label_sets``, which are values of the labels ``names``, has one line for each
-    of ``endings``. ``rendered`` is a cache for the renderers of the exposition formats.
+    of ``endings``. ``rendered`` is a cache for what is made from the lines, whatever their
+    values: by the renderers of the exposition formats, and by projections.
     """
 
     names: tuple[str, ...]

@@ -94,6 +94,8 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E130", "TASKS", ["rq"]),
     ("E131", "COMMANDS", "migrate"),
     ("E131", "COMMANDS", ["!"]),
+    ("E133", "VIEWS", "django-prometheus"),
+    ("E133", "VIEWS", ["django_prometheus"]),
 ]
 
 

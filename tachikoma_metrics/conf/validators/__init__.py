@@ -32,6 +32,7 @@ from tachikoma_metrics.conf.validators.values import (
     STORE_DIR,
     SWITCH_OR_ALIASES,
 )
+from tachikoma_metrics.conf.validators.views import VIEWS
 
 __all__ = [
     "AT_UNIX_SOCKET",
@@ -59,6 +60,7 @@ __all__ = [
     "STORE_DIR",
     "SWITCH_OR_ALIASES",
     "TASK_SYSTEMS",
+    "VIEWS",
     "InvalidValue",
     "Rule",
     "read_buckets",

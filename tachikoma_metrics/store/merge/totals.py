@@ -25,7 +25,7 @@ class Totals:
         self._first = first
         self.end = first + len(named) * declaration.width
         label_sets = [series.labels for series in named]
-        lines = Lines(declaration.labels, label_sets, list(_endings(declaration)))
+        lines = Lines(declaration.labels, label_sets, list(endings(declaration)))
         self.lines = known_lines if known_lines == lines else lines
 
     def family(self, totals: Sequence[float]) -> Family:
@@ -53,7 +53,7 @@ def _has_sum(declaration: Declaration) -> bool:
     return declaration.bounds[0] >= 0
 
 
-def _endings(declaration: Declaration) -> Iterator[Ending]:
+def endings(declaration: Declaration) -> Iterator[Ending]:
     """Yield suffix and bound of each line of a label set."""
     if declaration.type == COUNTER:
         yield "_total", None

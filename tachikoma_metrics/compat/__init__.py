@@ -1,0 +1,1 @@
+"""What a project imports from other packages, without those packages."""
