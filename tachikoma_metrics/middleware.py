@@ -17,6 +17,7 @@ from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
 from tachikoma_metrics.conf import config, is_installed, is_test_run
+from tachikoma_metrics.http import exceptions
 from tachikoma_metrics.http.current_request import client_disconnected
 from tachikoma_metrics.http.dropped_bodies import dropped, finish_dropped
 from tachikoma_metrics.http.measurement import Measurement
@@ -53,6 +54,7 @@ class MetricsMiddleware:
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
+        exceptions.install()
         report_setup_errors()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:

@@ -28,6 +28,7 @@ from tachikoma_metrics.cache.defaults import has_known_client
 from tachikoma_metrics.cache.local_sizes import LocalCache
 from tachikoma_metrics.cache.lookups import (
     ASYNC_METHODS,
+    OPERATIONS,
     SYNC_METHODS,
     call,
     call_async,
@@ -226,14 +227,16 @@ def _measuring(
     method: Method, name: str, instrument: CacheInstrument, find: Callable[[Any], Method]
 ) -> Callable[..., Any]:
     """Return a method like ``method`` that calls the one ``find`` returns, and measures."""
-    kind = _METHODS[name]
+    kind, operation = _METHODS[name], OPERATIONS[name]
 
     async def measuring_async(backend: Any, *args: Any, **kwargs: Any) -> Any:
         original = find(backend)
         if not instrument.is_on:
             return await original(*args, **kwargs)
         try:
-            return await call_async(kind, instrument.labels, backend, original, args, kwargs)
+            return await call_async(
+                operation, kind, instrument.labels, backend, original, args, kwargs
+            )
         finally:
             instrument.record_size()
 
@@ -242,7 +245,7 @@ def _measuring(
         if not instrument.is_on:
             return original(*args, **kwargs)
         try:
-            return call(kind, instrument.labels, backend, original, args, kwargs)
+            return call(operation, kind, instrument.labels, backend, original, args, kwargs)
         finally:
             instrument.record_size()
 

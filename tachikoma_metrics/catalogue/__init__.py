@@ -42,13 +42,19 @@ from tachikoma_metrics.catalogue.business import (
 )
 from tachikoma_metrics.catalogue.cache import (
     CACHE,
+    CACHE_ERRORS,
     CACHE_HITS,
     CACHE_MISSES,
+    CACHE_OPERATION,
     CACHE_SIZE,
 )
 from tachikoma_metrics.catalogue.database import (
     ALIAS,
+    DB_CONNECTION_ERRORS,
     DB_CONNECTIONS_CURRENT,
+    DB_CONNECTIONS_OPENED,
+    DB_ERROR_TYPE,
+    DB_ERRORS,
     DB_QUERIES,
     DB_QUERY_DURATION,
     OPERATION,
@@ -57,6 +63,8 @@ from tachikoma_metrics.catalogue.database import (
 )
 from tachikoma_metrics.catalogue.definitions import Family, Gauge
 from tachikoma_metrics.catalogue.http import (
+    EXCEPTION,
+    HTTP_EXCEPTIONS,
     HTTP_REQUEST_DB,
     HTTP_REQUEST_DB_QUERIES,
     HTTP_REQUEST_DURATION,
@@ -136,19 +144,26 @@ __all__ = [
     "BUSINESS_TIMESTAMP",
     "BUSINESS_UP",
     "CACHE",
+    "CACHE_ERRORS",
     "CACHE_HITS",
     "CACHE_MISSES",
+    "CACHE_OPERATION",
     "CACHE_SIZE",
     "CARDINALITY",
     "CHANGE_STATUS",
     "CHANGE_TYPE",
     "CLOSE_CODE",
     "DB_CONNECTIONS_CURRENT",
+    "DB_CONNECTIONS_OPENED",
+    "DB_CONNECTION_ERRORS",
+    "DB_ERRORS",
+    "DB_ERROR_TYPE",
     "DB_QUERIES",
     "DB_QUERY_DURATION",
     "ENDPOINT",
     "ERRORS",
     "ERROR_TYPE",
+    "EXCEPTION",
     "EXECUTIONS",
     "EXECUTIONS_IN_PROGRESS",
     "EXECUTIONS_LOST",
@@ -161,6 +176,7 @@ __all__ = [
     "FAMILIES",
     "FAMILY",
     "FILE_CHANGES",
+    "HTTP_EXCEPTIONS",
     "HTTP_REQUESTS",
     "HTTP_REQUESTS_IN_FLIGHT",
     "HTTP_REQUESTS_LOST",
@@ -229,10 +245,22 @@ _OF_LOST = frozenset(
     family.lost.name for family in FAMILIES.values() if isinstance(family, Gauge) and family.lost
 )
 
+_ADDED = frozenset(
+    family.name
+    for family in (
+        HTTP_EXCEPTIONS,
+        DB_ERRORS,
+        DB_CONNECTIONS_OPENED,
+        DB_CONNECTION_ERRORS,
+        CACHE_ERRORS,
+    )
+)
+"""Metrics that are on by default though the specification does not have them."""
+
 SPECIFIED: tuple[Family, ...] = tuple(
     family
     for family in FAMILIES.values()
-    if not family.opt_in and not family.is_own_health and family.name not in _OF_LOST
+    if not family.opt_in and not family.is_own_health and family.name not in _OF_LOST | _ADDED
 )
 """The 25 metrics of the specification."""
 

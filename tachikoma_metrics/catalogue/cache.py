@@ -6,6 +6,12 @@ from tachikoma_metrics.catalogue.definitions import Counter, Gauge, Label
 
 CACHE = Label("cache", "The cache's key in `CACHES`.", is_closed=True)
 
+CACHE_OPERATION = Label(
+    "operation",
+    "The method of the cache that was called, such as `get`; async methods have the same name.",
+    is_closed=True,
+)
+
 EVERY_CACHE = "every cache"
 """Records all of these metrics."""
 
@@ -27,4 +33,11 @@ CACHE_SIZE = Gauge(
     optional=(CACHE,),
     starts_unset=True,
     recorded_by=f"{EVERY_CACHE}, at each scrape",
+)
+CACHE_ERRORS = Counter(
+    "cache_errors_total",
+    "Cache operations that raised an exception.",
+    (CACHE_OPERATION,),
+    (CACHE,),
+    recorded_by=EVERY_CACHE,
 )

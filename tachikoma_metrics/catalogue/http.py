@@ -17,6 +17,7 @@ PATH = Label(
 STATUS = Label("status", "The status code; `499` if the client disconnected early.", is_closed=True)
 VIEW = Label("view", "The name of the route, else of the view function.")
 SCHEME = Label("scheme", "`http` or `https`.", is_closed=True)
+EXCEPTION = Label("exception", "The name of the exception's class, such as `KeyError`.")
 
 MIDDLEWARE = "`MetricsMiddleware`"
 """Records all of these metrics."""
@@ -67,6 +68,13 @@ HTTP_REQUESTS_IN_FLIGHT = Gauge(
     "http_requests_in_flight",
     "HTTP requests currently in progress.",
     lost=HTTP_REQUESTS_LOST,
+    recorded_by=MIDDLEWARE,
+)
+HTTP_EXCEPTIONS = Counter(
+    "http_exceptions_total",
+    "HTTP requests that ended in an exception, which Django answered with the status 500.",
+    (EXCEPTION,),
+    (PATH, VIEW),
     recorded_by=MIDDLEWARE,
 )
 HTTP_RESPONSE_TIME_TO_FIRST_BYTE = Histogram(

@@ -40,6 +40,23 @@ HTTP_REQUEST = Event(
 the first of those, database queries, and the seconds they took. ``UNKNOWN`` stands for an amount
 that is not known."""
 
+ExceptionFacts = tuple[str, str | None, str, str]
+"""The name of the exception's class, route, view, and the language prefix of the route."""
+
+
+def _named_exception(facts: ExceptionFacts) -> tuple[str, ...]:
+    name, route, view, language = facts
+    return (name, UNMATCHED if route is None else route_template(route, language), view)
+
+
+HTTP_EXCEPTION = Event(
+    "http",
+    ("exception", "path", "view"),
+    catalogue.HTTP_EXCEPTIONS,
+    named=_named_exception,
+)
+"""The first exception of a request that Django answers with the status 500."""
+
 WS_CONNECTION = Event(
     "websocket",
     (),
@@ -90,11 +107,19 @@ DB_QUERY = Event(
 DB_CONNECTION = Event("database", (), in_progress=catalogue.DB_CONNECTIONS_CURRENT)
 """A database connection, in progress from when it is opened until it is closed."""
 
+DB_CONNECTION_OPENED = Event("database", ("alias",), catalogue.DB_CONNECTIONS_OPENED)
+DB_CONNECTION_ERROR = Event("database", ("alias",), catalogue.DB_CONNECTION_ERRORS)
+DB_ERROR = Event("database", ("error_type", "alias", "operation"), catalogue.DB_ERRORS)
+"""A query, the reading of its rows, or a commit that failed."""
+
 CACHE_HIT = Event("cache", ("cache",), catalogue.CACHE_HITS)
 """Lookups that found their key: the amount is the number of keys."""
 
 CACHE_MISS = Event("cache", ("cache",), catalogue.CACHE_MISSES)
 """Lookups that did not find their key: the amount is the number of keys."""
+
+CACHE_ERROR = Event("cache", ("operation", "cache"), catalogue.CACHE_ERRORS)
+"""A call of a cache's method that raised an exception."""
 
 BACKEND_REQUEST = Event(
     "backend",
