@@ -39,6 +39,7 @@ TIMEOUT_SECONDS = 90
 SECONDS_TO_START = 30
 # Odd, so that the server rejects every other WebSocket.
 REQUESTS_PER_WEBSOCKET = 9
+BROKEN_PARTS = ("view", "database", "cache")
 
 
 class Stopped(Exception):
@@ -219,7 +220,11 @@ def requests(port: int) -> Any:
         if number % 7 == 0:
             yield "GET", f"/no/such/page/{number}", None
         if number % 11 == 0:
-            yield "GET", "/api/v1/broken/", None
+            yield (
+                "GET",
+                f"/api/v1/broken/?part={BROKEN_PARTS[number // 11 % len(BROKEN_PARTS)]}",
+                None,
+            )
 
 
 def specs_of(port: int, mission: str) -> list[str]:

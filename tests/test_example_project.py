@@ -55,6 +55,8 @@ CALLS: list[tuple[str, str, object]] = [
     ),
     ("POST", f"/specs/{SPEC}/file-changes/", {"path": "a.py"}),
     ("GET", "/broken/", None),
+    ("GET", "/broken/?part=database", None),
+    ("GET", "/broken/?part=cache", None),
     ("OPTIONS", "/broken/", None),
     ("DELETE", f"/missions/{MISSION}/", None),
     ("GET", "/missions/", None),

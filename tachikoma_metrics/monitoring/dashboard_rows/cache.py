@@ -39,5 +39,13 @@ CACHE = Row(
             (Query("max by (instance) (cache_size)", "{{instance}}"),),
             width=THIRD,
         ),
+        Panel(
+            "Failed operations",
+            "Exceptions of the backend: the server does not answer, or a value cannot be stored. "
+            "django-redis with IGNORE_EXCEPTIONS raises none.",
+            rate("cache_errors_total", "operation", "{{operation}}"),
+            "ops",
+            is_stacked=True,
+        ),
     ),
 )

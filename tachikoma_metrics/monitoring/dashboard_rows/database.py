@@ -39,5 +39,23 @@ DATABASE = Row(
             by_instance("db_connections_current"),
             is_stacked=True,
         ),
+        Panel(
+            "Failed queries",
+            "By Django's exception class. OperationalError is the server: lost connections, "
+            "deadlocks, time limits. IntegrityError may be part of the app's normal work.",
+            rate("db_errors_total", "error_type", "{{error_type}}"),
+            "ops",
+            is_stacked=True,
+        ),
+        Panel(
+            "Connections opened",
+            "As many as requests: CONN_MAX_AGE is 0. Failed ones: the database is down, full, or "
+            "rejects the user.",
+            (
+                *rate("db_connections_opened_total", legend="opened"),
+                *rate("db_connection_errors_total", legend="failed"),
+            ),
+            "ops",
+        ),
     ),
 )

@@ -62,6 +62,14 @@ HTTP = Row(
             max=1,
         ),
         Panel(
+            "Exceptions",
+            "Requests that ended in an exception, by its class. A new class after a deployment is "
+            "a bug of it.",
+            rate("http_exceptions_total", "exception", "{{exception}}"),
+            "reqps",
+            is_stacked=True,
+        ),
+        Panel(
             "Time spent by route",
             "Seconds of handling requests per second: which routes keep the workers busy.",
             rate("http_request_duration_seconds_sum", "path", "{{path}}"),
