@@ -220,11 +220,8 @@ def requests(port: int) -> Any:
         if number % 7 == 0:
             yield "GET", f"/no/such/page/{number}", None
         if number % 11 == 0:
-            yield (
-                "GET",
-                f"/api/v1/broken/?part={BROKEN_PARTS[number // 11 % len(BROKEN_PARTS)]}",
-                None,
-            )
+            part = BROKEN_PARTS[number // 11 % len(BROKEN_PARTS)]
+            yield "GET", f"/api/v1/broken/?part={part}", None
 
 
 def specs_of(port: int, mission: str) -> list[str]:
