@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 from tachikoma_metrics.cache.calls import (
@@ -20,7 +21,7 @@ from tachikoma_metrics.cache.calls import (
     nearest,
 )
 from tachikoma_metrics.cache.defaults import MISSING, is_atomic
-from tachikoma_metrics.recording.events import CACHE_ERROR, CACHE_HIT, CACHE_MISS
+from tachikoma_metrics.recording.events import CACHE_ERROR, CACHE_HIT, CACHE_MISS, CACHE_OPERATION
 from tachikoma_metrics.registry import METRICS
 
 SYNC_METHODS: dict[str, type[Call]] = {
@@ -118,6 +119,21 @@ def get(labels: tuple[str], method: Method, key: Any, default: Any = None, *rest
         return default
     CACHE_HIT.record_valid(labels, ONE)
     return value
+
+
+def begin_timing(cache: object) -> float | None:
+    """Return the time at which an operation of ``cache`` begins; None within another one."""
+    try:
+        return perf_counter() if nearest(current.get(), cache) is None else None
+    except Exception as error:
+        METRICS.count_error("cache", error)
+        return None
+
+
+def end_timing(operation: str, labels: tuple[str], started_at: float) -> None:
+    """Record an operation that began at ``started_at``. Never raises."""
+    now = perf_counter()
+    CACHE_OPERATION.record_valid((operation, *labels), (1.0, now - started_at), None, now)
 
 
 @contextmanager

@@ -42,10 +42,13 @@ from tachikoma_metrics.catalogue.business import (
 )
 from tachikoma_metrics.catalogue.cache import (
     CACHE,
+    CACHE_BUCKETS,
     CACHE_ERRORS,
     CACHE_HITS,
     CACHE_MISSES,
     CACHE_OPERATION,
+    CACHE_OPERATION_DURATION,
+    CACHE_OPERATIONS,
     CACHE_SIZE,
 )
 from tachikoma_metrics.catalogue.database import (
@@ -144,10 +147,13 @@ __all__ = [
     "BUSINESS_TIMESTAMP",
     "BUSINESS_UP",
     "CACHE",
+    "CACHE_BUCKETS",
     "CACHE_ERRORS",
     "CACHE_HITS",
     "CACHE_MISSES",
     "CACHE_OPERATION",
+    "CACHE_OPERATIONS",
+    "CACHE_OPERATION_DURATION",
     "CACHE_SIZE",
     "CARDINALITY",
     "CHANGE_STATUS",

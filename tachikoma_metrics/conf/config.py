@@ -64,6 +64,12 @@ class Config(Declarations):
         return is_wanted and self.instrument_databases is not False
 
     @cached_property
+    def times_caches(self) -> bool:
+        """Return whether the operations of caches, or their duration, are recorded."""
+        families = (catalogue.CACHE_OPERATIONS, catalogue.CACHE_OPERATION_DURATION)
+        return any(family.name in self.extra_metrics for family in families)
+
+    @cached_property
     def asks_requests(self) -> bool:
         """Return whether a metric has a label that has to be computed from the request."""
         shown = {

@@ -121,6 +121,14 @@ CACHE_MISS = Event("cache", ("cache",), catalogue.CACHE_MISSES)
 CACHE_ERROR = Event("cache", ("operation", "cache"), catalogue.CACHE_ERRORS)
 """A call of a cache's method that raised an exception."""
 
+CACHE_OPERATION = Event(
+    "cache",
+    ("operation", "cache"),
+    catalogue.CACHE_OPERATIONS,
+    catalogue.CACHE_OPERATION_DURATION,
+)
+"""A call of a cache's method: its amounts are 1 and seconds."""
+
 BACKEND_REQUEST = Event(
     "backend",
     ("backend", "endpoint"),

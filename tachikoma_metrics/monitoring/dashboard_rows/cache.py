@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, rate
+from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, quantile, rate
 
 CACHE = Row(
     "Cache",
@@ -46,6 +46,19 @@ CACHE = Row(
             rate("cache_errors_total", "operation", "{{operation}}"),
             "ops",
             is_stacked=True,
+        ),
+        Panel(
+            "Operations",
+            "Calls of the cache's methods, including failed ones.",
+            rate("cache_operations_total", "operation", "{{operation}}"),
+            "ops",
+            is_stacked=True,
+        ),
+        Panel(
+            "95th percentile by operation",
+            "Until the cache responded. That of get_or_set includes computing the value.",
+            (quantile(0.95, "cache_operation_duration_seconds", "operation", "{{operation}}"),),
+            "s",
         ),
     ),
 )
