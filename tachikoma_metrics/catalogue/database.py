@@ -63,3 +63,11 @@ DB_CONNECTION_ERRORS = Counter(
     optional=(ALIAS,),
     recorded_by=EVERY_DATABASE,
 )
+DB_ROWS = Counter(
+    "db_rows_total",
+    "Rows inserted, updated or deleted, according to the database.",
+    (OPERATION, TABLE),
+    (ALIAS,),
+    opt_in=True,
+    recorded_by=EVERY_DATABASE,
+)

@@ -64,6 +64,16 @@ class Config(Declarations):
         return is_wanted and self.instrument_databases is not False
 
     @cached_property
+    def counts_rows(self) -> bool:
+        """Return whether the rows that statements change are counted."""
+        return catalogue.DB_ROWS.name in self.extra_metrics
+
+    @cached_property
+    def records_more_of_queries(self) -> bool:
+        """Return whether anything else is recorded of a query than that it was made."""
+        return self.counts_queries or self.counts_rows
+
+    @cached_property
     def times_caches(self) -> bool:
         """Return whether the operations of caches, or their duration, are recorded."""
         families = (catalogue.CACHE_OPERATIONS, catalogue.CACHE_OPERATION_DURATION)

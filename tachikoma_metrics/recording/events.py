@@ -104,6 +104,9 @@ DB_QUERY = Event(
 )
 """A database query: its amounts are 1 and seconds."""
 
+DB_ROWS = Event("database", ("operation", "table", "alias"), catalogue.DB_ROWS)
+"""A statement that changed rows: the amount is their number."""
+
 DB_CONNECTION = Event("database", (), in_progress=catalogue.DB_CONNECTIONS_CURRENT)
 """A database connection, in progress from when it is opened until it is closed."""
 

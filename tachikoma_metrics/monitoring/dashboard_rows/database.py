@@ -21,6 +21,12 @@ DATABASE = Row(
             "ops",
         ),
         Panel(
+            "Rows changed",
+            "Rows inserted, updated and deleted, by table, also those of bulk operations.",
+            rate("db_rows_total", "operation, table", "{{operation}} {{table}}"),
+            "ops",
+        ),
+        Panel(
             "95th percentile by operation",
             "Until the database responded. If only writes are slow, they wait for locks.",
             (quantile(0.95, "db_query_duration_seconds", "operation", "{{operation}}"),),
