@@ -17,6 +17,7 @@ PATH = Label(
 STATUS = Label("status", "The status code; `499` if the client disconnected early.", is_closed=True)
 VIEW = Label("view", "The name of the route, else of the view function.")
 SCHEME = Label("scheme", "`http` or `https`.", is_closed=True)
+TEMPLATE = Label("template", "The name of the template, else `other`.")
 EXCEPTION = Label("exception", "The name of the exception's class, such as `KeyError`.")
 
 MIDDLEWARE = "`MetricsMiddleware`"
@@ -103,6 +104,13 @@ HTTP_REQUEST_DB = Histogram(
     _REQUEST_EXTRAS,
     buckets=LATENCY_BUCKETS,
     bucket_setting="LATENCY_BUCKETS",
+    opt_in=True,
+    recorded_by=MIDDLEWARE,
+)
+HTTP_RESPONSES_BY_TEMPLATE = Counter(
+    "http_responses_by_template_total",
+    "HTTP responses that a view returned as `TemplateResponse`, by template.",
+    (TEMPLATE,),
     opt_in=True,
     recorded_by=MIDDLEWARE,
 )

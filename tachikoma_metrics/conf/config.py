@@ -73,6 +73,11 @@ class Config(Declarations):
         """Return whether anything else is recorded of a query than that it was made."""
         return self.counts_queries or self.counts_rows
 
+    @property
+    def counts_templates(self) -> bool:
+        """Return whether responses are counted by template."""
+        return self.enabled and catalogue.HTTP_RESPONSES_BY_TEMPLATE.name in self.extra_metrics
+
     @cached_property
     def times_caches(self) -> bool:
         """Return whether the operations of caches, or their duration, are recorded."""

@@ -57,6 +57,9 @@ HTTP_EXCEPTION = Event(
 )
 """The first exception of a request that Django answers with the status 500."""
 
+TEMPLATE_RESPONSE = Event("http", ("template",), catalogue.HTTP_RESPONSES_BY_TEMPLATE)
+"""A response that is about to be rendered with a template."""
+
 WS_CONNECTION = Event(
     "websocket",
     (),

@@ -118,6 +118,12 @@ HTTP = Row(
             "bytes",
         ),
         Panel(
+            "Responses by template",
+            "Responses that a view returned as TemplateResponse, as generic views do.",
+            rate("http_responses_by_template_total", "template", "{{template}}"),
+            "reqps",
+        ),
+        Panel(
             "Time to first byte",
             "Until the response began; far below the duration for streamed responses.",
             quantiles("http_response_time_to_first_byte_seconds"),
