@@ -48,7 +48,7 @@ class DatabaseErrorWrapper(_DatabaseErrorWrapper):
         if exc_type is None:
             return
         try:
-            super().__exit__(exc_type, exc_value, traceback)  # type: ignore[arg-type]
+            super().__exit__(exc_type, exc_value, traceback)
         except Error as error:
             self._count(error, traceback)
             raise

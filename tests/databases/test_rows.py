@@ -23,7 +23,7 @@ def _switched_on(settings: Any) -> None:
     connection.ensure_connection()
 
 
-def rows() -> dict[tuple[str, str], float]:
+def rows() -> Counter[tuple[str, str]]:
     # sqlite3 reports the rows of an INSERT with RETURNING only after they were fetched.
     Mission.objects.count()
     found: Counter[tuple[str, str]] = Counter()
@@ -77,6 +77,16 @@ def test_statements_of_the_app_and_executemany():
         assert len(cursor.fetchall()) == 5
 
     assert rows() == {("insert", MISSIONS): 5}
+
+
+def test_a_cursor_that_is_used_again():
+    Mission.objects.bulk_create([Mission(name=str(n)) for n in range(3)])
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE missions_mission SET name = 'x'")
+        cursor.execute("DELETE FROM missions_mission WHERE name = 'nothing'")
+        cursor.execute("UPDATE missions_mission SET name = 'y'")
+
+    assert rows() == {("insert", MISSIONS): 3, ("update", MISSIONS): 6}
 
 
 async def test_async_calls():

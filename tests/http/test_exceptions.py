@@ -114,10 +114,11 @@ async def test_an_exception_counts_once_whatever_middleware_makes_of_it(
     middleware: str, status: int, is_async: bool
 ):
     with override_settings(MIDDLEWARE=[METRICS_MIDDLEWARE, MIDDLEWARE + middleware]):
-        if is_async:
-            answer = await AsyncClient(raise_request_exception=False).get("/async-fail/")
-        else:
-            answer = Client(raise_request_exception=False).get("/fail/")
+        answer: Any = (
+            await AsyncClient(raise_request_exception=False).get("/async-fail/")
+            if is_async
+            else Client(raise_request_exception=False).get("/fail/")
+        )
 
     assert answer.status_code == status
     assert exceptions() == {("ValueError",): 1}
