@@ -40,6 +40,7 @@ SECONDS_TO_START = 30
 SECONDS_TO_STOP = 10
 # Odd, so that the server rejects every other WebSocket.
 REQUESTS_PER_WEBSOCKET = 9
+BROKEN_PARTS = ("view", "database", "cache")
 
 
 class Stopped(Exception):
@@ -241,7 +242,8 @@ def requests(port: int) -> Any:
         if number % 7 == 0:
             yield "GET", f"/no/such/page/{number}", None
         if number % 11 == 0:
-            yield "GET", "/api/v1/broken/", None
+            part = BROKEN_PARTS[number // 11 % len(BROKEN_PARTS)]
+            yield "GET", f"/api/v1/broken/?part={part}", None
 
 
 def specs_of(port: int, mission: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from types import MethodType
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -17,10 +18,12 @@ from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
 from tachikoma_metrics.conf import config, is_installed, is_test_run
+from tachikoma_metrics.http import exceptions
 from tachikoma_metrics.http.current_request import client_disconnected
 from tachikoma_metrics.http.dropped_bodies import dropped, finish_dropped
 from tachikoma_metrics.http.measurement import Measurement
 from tachikoma_metrics.http.queue_time import record_queue_time
+from tachikoma_metrics.http.templates import count_template, count_template_async
 from tachikoma_metrics.page.response import reject, respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.runtime.event_loops import probe_serving_loop
@@ -55,6 +58,8 @@ class MetricsMiddleware:
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
+        exceptions.install()
+        self._process_templates()
         report_setup_errors()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
@@ -77,6 +82,12 @@ class MetricsMiddleware:
             # A signal handler may raise while another exception is handled.
             measurement.discard()
             raise
+
+    def _process_templates(self) -> None:
+        # Django looks for the method now. Without it, it has nothing to call for each response.
+        if config().counts_templates:
+            count: Any = count_template_async if self.is_async else count_template
+            self.process_template_response = MethodType(count, self)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Note an upload that broke off: Django answers it with 500."""

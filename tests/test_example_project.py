@@ -56,6 +56,8 @@ CALLS: list[tuple[str, str, object]] = [
     ),
     ("POST", f"/specs/{SPEC}/file-changes/", {"path": "a.py"}),
     ("GET", "/broken/", None),
+    ("GET", "/broken/?part=database", None),
+    ("GET", "/broken/?part=cache", None),
     ("OPTIONS", "/broken/", None),
     ("DELETE", f"/missions/{MISSION}/", None),
     ("GET", "/missions/", None),
@@ -106,7 +108,10 @@ def test_every_call_is_counted_by_route_and_status(client: Client):
     assert requests("PATCH", "/specs/:id/", 200) == 1
     assert requests("GET", "/missions/:id/export/", 200) == 1
     assert requests("HEAD", "/missions/:id/export/", 405) == 1
-    assert requests("GET", "/broken/", 500) == 1
+    assert requests("GET", "/broken/", 500) == 3
+    assert sample_value("http_exceptions_total", exception="OperationalError") == 1
+    assert sample_value("db_errors_total", error_type="OperationalError") == 1
+    assert sample_value("cache_errors_total", operation="set") == 1
     assert sample_value("file_changes_total", change_type="create", status="applied") == 1
 
 

@@ -64,6 +64,9 @@ STAND_AROUND_THE_APP = {
     "database.queries:MeasuringWrapper.__call__",
     "database.queries:MeasuringWrapper._record",
     "database.connections:_owner_before",
+    "database.errors:DatabaseErrorWrapper.__exit__",
+    "database.errors:DatabaseErrorWrapper._count",
+    "http.exceptions:_record",
     "database.execute_wrappers:MeasuredWrappers.__reversed__",
     "llm.executions:Execution.__init__",
     "llm.executions:Execution.usage",
@@ -74,6 +77,7 @@ STAND_AROUND_THE_APP = {
     "cache.calls:Get.result_for_caller",
     "cache.lookups:_start",
     "cache.lookups:_finish",
+    "cache.lookups:_record_error",
     "cache.lookups:call",
     "cache.lookups:get",
     "cache.lookups:is_simple",
@@ -179,6 +183,8 @@ def life(client: Client) -> list[object]:
     cache.set("zero", 0)
     seen += [cache.get("zero"), cache.get("gone", "default"), cache.get_many(["zero", "gone"])]
     seen += [cache.get_or_set("made", lambda: 5), "zero" in cache, cache.incr("zero")]
+    # A lock cannot be pickled.
+    seen.append(failed(lambda: cache.set("lock", threading.Lock())))
     cache.clear()
     with track_execution("openai", "model") as execution:
         execution.usage({"usage": {"prompt_tokens": 1, "completion_tokens": 2}})
@@ -260,7 +266,7 @@ def answer(client: Client, path: str) -> tuple[int, bytes]:
 def failed(call: Callable[[], object]) -> str:
     try:
         call()
-    except DatabaseError as error:
+    except (DatabaseError, TypeError) as error:
         return type(error).__name__
     return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from celery.exceptions import OperationalError
 from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
+from django.db import connection, transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
@@ -153,7 +155,13 @@ def export(request: HttpRequest, mission_id: uuid.UUID) -> StreamingHttpResponse
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """Fail, to produce errors in the metrics."""
+    """Fail, to produce errors in the metrics: in the ``part`` of the query, else by itself."""
+    part = request.GET.get("part")
+    if part == "database":
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM no_such_table")
+    if part == "cache":
+        cache.set("broken", threading.Lock())
     raise RuntimeError("This view always fails.")
 
 

@@ -16,6 +16,7 @@ from tachikoma_metrics.business.snapshot import CountedMetric, Snapshot
 from tachikoma_metrics.business.snapshot_reader import SnapshotReader
 from tachikoma_metrics.catalogue.definitions import Gauge
 from tachikoma_metrics.registry import METRICS, ScrapeFunction
+from tachikoma_metrics.registry.shapes import is_on
 from tachikoma_metrics.store import STORE
 
 READER = SnapshotReader()
@@ -32,7 +33,8 @@ class BusinessCollector(Collector):
         """Return the metrics of the snapshot that are not stale."""
         if not is_enabled():
             return []
-        catalogued = {gauge.name for gauge in CATALOGUED}
+        # A project may have a metric with the name of an opt-in one that is off.
+        catalogued = {gauge.name for gauge in CATALOGUED if is_on(gauge, conf.config())}
         return [_gauge(metric) for metric in _fresh_metrics() if metric.name not in catalogued]
 
 

@@ -15,8 +15,13 @@ from tachikoma_metrics.business.callables import is_coroutine_function
 from tachikoma_metrics.catalogue.definitions import Gauge
 from tachikoma_metrics.conf import Config
 
-BUILT_IN: tuple[Gauge, ...] = (catalogue.MISSIONS, catalogue.SPECS)
-"""The metrics of the catalogue that become business metrics if they are declared."""
+BUILT_IN: tuple[Gauge, ...] = (
+    catalogue.MISSIONS,
+    catalogue.SPECS,
+    catalogue.MIGRATIONS_UNAPPLIED,
+    catalogue.MIGRATIONS_APPLIED,
+)
+"""The metrics of the catalogue that become business metrics if they are declared, or on."""
 
 CATALOGUED: tuple[Gauge, ...] = (*BUILT_IN, catalogue.TASK_QUEUE_LENGTH)
 """The metrics of the catalogue whose values a refresh sets."""

@@ -28,9 +28,12 @@ from tachikoma_metrics.cache.defaults import has_known_client
 from tachikoma_metrics.cache.local_sizes import LocalCache
 from tachikoma_metrics.cache.lookups import (
     ASYNC_METHODS,
+    OPERATIONS,
     SYNC_METHODS,
+    begin_timing,
     call,
     call_async,
+    end_timing,
     get,
     is_simple,
 )
@@ -52,17 +55,33 @@ class CacheInstrument:
     """The state of one cache that its measuring methods share.
 
     ``labels`` are the label values; ``local`` has the entries of a cache in local memory.
-    ``has_known_client`` is whether its client is known to return any default unchanged.
+    ``has_known_client`` is whether its client is known to return any default unchanged,
+    ``is_timed`` whether operations are, and ``has_fast_path`` whether a ``get`` may take it.
     """
 
-    __slots__ = ("alias", "has_known_client", "is_on", "labels", "local")
+    __slots__ = (
+        "alias",
+        "has_fast_path",
+        "has_known_client",
+        "is_on",
+        "is_timed",
+        "labels",
+        "local",
+    )
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self.labels = (alias,)
-        self.is_on = conf.config().instruments_cache(alias)
         self.local: LocalCache | None = None
         self.has_known_client = False
+        self.read_settings()
+
+    def read_settings(self) -> None:
+        """Read what is recorded, after the settings or the client changed."""
+        settings = conf.config()
+        self.is_on = settings.instruments_cache(self.alias)
+        self.is_timed = self.is_on and settings.times_caches
+        self.has_fast_path = self.is_on and self.has_known_client and not self.is_timed
 
     def set_local_entries(self, entries: Mapping[Any, Any] | None) -> None:
         """Set the entries of a cache in local memory; None for another."""
@@ -127,6 +146,7 @@ def _instrument(backend: Any, alias: str) -> None:
             return
         instrument = _instrument_of(alias)
         instrument.has_known_client = has_known_client(backend)
+        instrument.read_settings()
         entries = vars(backend)["_cache"] if isinstance(backend, LocMemCache) else None
         instrument.set_local_entries(entries)
         set_class(backend, _measured_class(original, alias))
@@ -150,7 +170,7 @@ def _on_caches_changed(*, setting: str, **_: object) -> None:
 def _on_settings_changed() -> None:
     local_sizes.clear()
     for instrument in list(_instruments.values()):
-        instrument.is_on = conf.config().instruments_cache(instrument.alias)
+        instrument.read_settings()
         instrument.register_local()
     _instrument_existing()
 
@@ -206,7 +226,7 @@ def _fast_get(
 
     def fast_get(backend: Any, *args: Any, **kwargs: Any) -> Any:
         method = super(measured, backend).get
-        is_plain = instrument.is_on and instrument.has_known_client and args and not kwargs
+        is_plain = instrument.has_fast_path and args and not kwargs
         if not is_plain or not is_simple(method):
             return general(backend, *args, **kwargs)
         try:
@@ -226,24 +246,32 @@ def _measuring(
     method: Method, name: str, instrument: CacheInstrument, find: Callable[[Any], Method]
 ) -> Callable[..., Any]:
     """Return a method like ``method`` that calls the one ``find`` returns, and measures."""
-    kind = _METHODS[name]
+    kind, operation = _METHODS[name], OPERATIONS[name]
 
     async def measuring_async(backend: Any, *args: Any, **kwargs: Any) -> Any:
         original = find(backend)
         if not instrument.is_on:
             return await original(*args, **kwargs)
+        started_at = begin_timing(backend) if instrument.is_timed else None
         try:
-            return await call_async(kind, instrument.labels, backend, original, args, kwargs)
+            return await call_async(
+                operation, kind, instrument.labels, backend, original, args, kwargs
+            )
         finally:
+            if started_at is not None:
+                end_timing(operation, instrument.labels, started_at)
             instrument.record_size()
 
     def measuring(backend: Any, *args: Any, **kwargs: Any) -> Any:
         original = find(backend)
         if not instrument.is_on:
             return original(*args, **kwargs)
+        started_at = begin_timing(backend) if instrument.is_timed else None
         try:
-            return call(kind, instrument.labels, backend, original, args, kwargs)
+            return call(operation, kind, instrument.labels, backend, original, args, kwargs)
         finally:
+            if started_at is not None:
+                end_timing(operation, instrument.labels, started_at)
             instrument.record_size()
 
     return imitating(measuring_async if iscoroutinefunction(method) else measuring, method)

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from tachikoma_metrics.cache.defaults import MISSING, has_known_client, returns_the_default
-from tachikoma_metrics.recording.events import CACHE_HIT, CACHE_MISS
+from tachikoma_metrics.recording.events import CACHE_ERROR, CACHE_HIT, CACHE_MISS
 
 ONE = (1.0,)
 
@@ -63,6 +63,10 @@ class Call:
     def record(self, result: Any) -> None:
         """Count the keys that were looked up."""
 
+    def record_error(self, operation: str, error: Exception) -> None:
+        """Count the exception that the method raised."""
+        CACHE_ERROR.record_valid((operation, *self.labels), ONE)
+
     def result_for_caller(self, result: Any) -> Any:
         """Return the result that the caller receives."""
         return result
@@ -77,6 +81,17 @@ class Call:
             self.enclosing.count_nested(was_found)
         else:
             (CACHE_HIT if was_found else CACHE_MISS).record_valid(self.labels, ONE)
+
+
+class Increment(Call):
+    """A call that changes a number or a version, and raises ``ValueError`` without one."""
+
+    __slots__ = ()
+
+    def record_error(self, operation: str, error: Exception) -> None:
+        """Count the exception, unless it says that the key does not exist."""
+        if not isinstance(error, ValueError):
+            super().record_error(operation, error)
 
 
 class Get(Call):
@@ -202,6 +217,9 @@ class GetOrSet(Call):
         if not self.is_counted:
             self.is_counted = True
             self.count(self.argument(0, "key"), self.argument(3, "version"), was_found)
+
+    def record_error(self, operation: str, error: Exception) -> None:
+        """Count nothing: a nested call has, unless the callable of the app raised."""
 
     def record(self, result: Any) -> None:
         """Count the key if no nested call did, and the result shows whether it was found."""

@@ -39,14 +39,21 @@ from tachikoma_metrics.catalogue.business import (
     CHANGE_STATUS,
     CHANGE_TYPE,
     FILE_CHANGES,
+    MIGRATIONS_APPLIED,
+    MIGRATIONS_UNAPPLIED,
     MISSIONS,
     SPEC_STATUS,
     SPECS,
 )
 from tachikoma_metrics.catalogue.cache import (
     CACHE,
+    CACHE_BUCKETS,
+    CACHE_ERRORS,
     CACHE_HITS,
     CACHE_MISSES,
+    CACHE_OPERATION,
+    CACHE_OPERATION_DURATION,
+    CACHE_OPERATIONS,
     CACHE_SIZE,
 )
 from tachikoma_metrics.catalogue.commands import (
@@ -57,12 +64,17 @@ from tachikoma_metrics.catalogue.commands import (
 )
 from tachikoma_metrics.catalogue.database import (
     ALIAS,
+    DB_CONNECTION_ERRORS,
     DB_CONNECTIONS_CURRENT,
+    DB_CONNECTIONS_OPENED,
+    DB_ERROR_TYPE,
+    DB_ERRORS,
     DB_POOL_CONNECTIONS,
     DB_POOL_REQUESTS_WAITING,
     DB_POOL_WAIT,
     DB_QUERIES,
     DB_QUERY_DURATION,
+    DB_ROWS,
     OPERATION,
     POOL_STATE,
     QUERY_BUCKETS,
@@ -70,6 +82,8 @@ from tachikoma_metrics.catalogue.database import (
 )
 from tachikoma_metrics.catalogue.definitions import Family, Gauge
 from tachikoma_metrics.catalogue.http import (
+    EXCEPTION,
+    HTTP_EXCEPTIONS,
     HTTP_REQUEST_DB,
     HTTP_REQUEST_DB_QUERIES,
     HTTP_REQUEST_DURATION,
@@ -80,6 +94,7 @@ from tachikoma_metrics.catalogue.http import (
     HTTP_REQUESTS_LOST,
     HTTP_RESPONSE_SIZE,
     HTTP_RESPONSE_TIME_TO_FIRST_BYTE,
+    HTTP_RESPONSES_BY_TEMPLATE,
     LATENCY_BUCKETS,
     METHOD,
     PATH,
@@ -87,6 +102,7 @@ from tachikoma_metrics.catalogue.http import (
     SCHEME,
     SIZE_BUCKETS,
     STATUS,
+    TEMPLATE,
     VIEW,
 )
 from tachikoma_metrics.catalogue.llm import (
@@ -174,8 +190,13 @@ __all__ = [
     "BUSINESS_TIMESTAMP",
     "BUSINESS_UP",
     "CACHE",
+    "CACHE_BUCKETS",
+    "CACHE_ERRORS",
     "CACHE_HITS",
     "CACHE_MISSES",
+    "CACHE_OPERATION",
+    "CACHE_OPERATIONS",
+    "CACHE_OPERATION_DURATION",
     "CACHE_SIZE",
     "CARDINALITY",
     "CHANGE_STATUS",
@@ -186,14 +207,20 @@ __all__ = [
     "COMMAND_RUNS",
     "COMMAND_RUN_DURATION",
     "DB_CONNECTIONS_CURRENT",
+    "DB_CONNECTIONS_OPENED",
+    "DB_CONNECTION_ERRORS",
+    "DB_ERRORS",
+    "DB_ERROR_TYPE",
     "DB_POOL_CONNECTIONS",
     "DB_POOL_REQUESTS_WAITING",
     "DB_POOL_WAIT",
     "DB_QUERIES",
     "DB_QUERY_DURATION",
+    "DB_ROWS",
     "ENDPOINT",
     "ERRORS",
     "ERROR_TYPE",
+    "EXCEPTION",
     "EXECUTIONS",
     "EXECUTIONS_IN_PROGRESS",
     "EXECUTIONS_LOST",
@@ -207,6 +234,7 @@ __all__ = [
     "FAMILY",
     "FILE_CHANGES",
     "GENERATION",
+    "HTTP_EXCEPTIONS",
     "HTTP_REQUESTS",
     "HTTP_REQUESTS_IN_FLIGHT",
     "HTTP_REQUESTS_LOST",
@@ -215,6 +243,7 @@ __all__ = [
     "HTTP_REQUEST_DURATION",
     "HTTP_REQUEST_QUEUE",
     "HTTP_REQUEST_SIZE",
+    "HTTP_RESPONSES_BY_TEMPLATE",
     "HTTP_RESPONSE_SIZE",
     "HTTP_RESPONSE_TIME_TO_FIRST_BYTE",
     "INFO",
@@ -222,6 +251,8 @@ __all__ = [
     "LATENCY_BUCKETS",
     "MESSAGE_TYPE",
     "METHOD",
+    "MIGRATIONS_APPLIED",
+    "MIGRATIONS_UNAPPLIED",
     "MISSIONS",
     "MODEL",
     "OPERATION",
@@ -264,6 +295,7 @@ __all__ = [
     "TASK_RUN_DURATION",
     "TASK_SENDS",
     "TASK_SYSTEMS",
+    "TEMPLATE",
     "TOKEN_DETAIL",
     "TOKEN_TYPE",
     "VERSION",
@@ -290,7 +322,6 @@ _MODULES = (
     business,
     own_health,
 )
-_NOT_OF_THE_SPECIFICATION = (tasks, commands)
 
 FAMILIES: dict[str, Family] = {
     declared.name: declared
@@ -304,13 +335,24 @@ _OF_LOST = frozenset(
     family.lost.name for family in FAMILIES.values() if isinstance(family, Gauge) and family.lost
 )
 
+_ADDED = (
+    *vars(tasks).values(),
+    *vars(commands).values(),
+    HTTP_EXCEPTIONS,
+    DB_ERRORS,
+    DB_CONNECTIONS_OPENED,
+    DB_CONNECTION_ERRORS,
+    CACHE_ERRORS,
+)
+"""Metrics that are on by default though the specification does not have them."""
+
 SPECIFIED: tuple[Family, ...] = tuple(
     family
     for family in FAMILIES.values()
     if not family.opt_in
     and not family.is_own_health
     and family.name not in _OF_LOST
-    and not any(family in vars(module).values() for module in _NOT_OF_THE_SPECIFICATION)
+    and family not in _ADDED
 )
 """The 25 metrics of the specification."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tachikoma_metrics.catalogue.database import ALIAS
 from tachikoma_metrics.catalogue.definitions import Counter, Gauge, Label
 
 SPEC_STATUS = Label("status", "The status of the spec.")
@@ -9,7 +10,7 @@ CHANGE_TYPE = Label("change_type", "`create`, `modify`, `delete` and the like.")
 CHANGE_STATUS = Label("status", "The outcome of the change, such as `applied`.")
 
 BUSINESS = "`BUSINESS_METRICS`"
-"""Declares the metrics that a refresh of the business metrics sets."""
+"""Declares the metrics that a refresh of the business metrics sets, unless they are opt-in."""
 
 MISSIONS = Gauge("missions_total", "Missions that exist.", latest_wins=True, recorded_by=BUSINESS)
 SPECS = Gauge(
@@ -24,4 +25,20 @@ FILE_CHANGES = Counter(
     "Changes made to files.",
     (CHANGE_TYPE, CHANGE_STATUS),
     recorded_by="`record_file_change`",
+)
+MIGRATIONS_UNAPPLIED = Gauge(
+    "migrations_unapplied",
+    "Migrations of installed apps that the database lacks.",
+    (ALIAS,),
+    latest_wins=True,
+    opt_in=True,
+    recorded_by=BUSINESS,
+)
+MIGRATIONS_APPLIED = Gauge(
+    "migrations_applied",
+    "Migrations that the database has recorded as applied.",
+    (ALIAS,),
+    latest_wins=True,
+    opt_in=True,
+    recorded_by=BUSINESS,
 )

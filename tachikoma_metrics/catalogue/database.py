@@ -13,6 +13,13 @@ OPERATION = Label(
 )
 TABLE = Label("table", "A table of an installed model, else `other`.")
 ALIAS = Label("alias", "The database's key in `DATABASES`.", is_closed=True)
+DB_ERROR_TYPE = Label(
+    "error_type",
+    "The exception class of Django's: `DataError`, `OperationalError`, `IntegrityError`, "
+    "`InternalError`, `ProgrammingError`, `NotSupportedError`, `InterfaceError`, "
+    "`DatabaseError` or `Error`.",
+    is_closed=True,
+)
 
 POOL_STATE = Label(
     "state",
@@ -42,6 +49,33 @@ DB_QUERY_DURATION = Histogram(
 )
 DB_CONNECTIONS_CURRENT = Gauge(
     "db_connections_current", "Database connections currently open.", recorded_by=EVERY_DATABASE
+)
+DB_ERRORS = Counter(
+    "db_errors_total",
+    "Database queries and commits that failed.",
+    (DB_ERROR_TYPE,),
+    (ALIAS, OPERATION),
+    recorded_by=EVERY_DATABASE,
+)
+DB_CONNECTIONS_OPENED = Counter(
+    "db_connections_opened_total",
+    "Database connections opened.",
+    optional=(ALIAS,),
+    recorded_by=EVERY_DATABASE,
+)
+DB_CONNECTION_ERRORS = Counter(
+    "db_connection_errors_total",
+    "Database connections that could not be opened.",
+    optional=(ALIAS,),
+    recorded_by=EVERY_DATABASE,
+)
+DB_ROWS = Counter(
+    "db_rows_total",
+    "Rows inserted, updated or deleted, according to the database.",
+    (OPERATION, TABLE),
+    (ALIAS,),
+    opt_in=True,
+    recorded_by=EVERY_DATABASE,
 )
 
 POOLS = "every pool of psycopg's, as `OPTIONS` has it"

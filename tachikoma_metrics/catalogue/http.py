@@ -17,6 +17,8 @@ PATH = Label(
 STATUS = Label("status", "The status code; `499` if the client disconnected early.", is_closed=True)
 VIEW = Label("view", "The name of the route, else of the view function.")
 SCHEME = Label("scheme", "`http` or `https`.", is_closed=True)
+TEMPLATE = Label("template", "The name of the template, else `other`.")
+EXCEPTION = Label("exception", "The name of the exception's class, such as `KeyError`.")
 
 MIDDLEWARE = "`MetricsMiddleware`"
 """Records all of these metrics."""
@@ -69,6 +71,13 @@ HTTP_REQUESTS_IN_FLIGHT = Gauge(
     lost=HTTP_REQUESTS_LOST,
     recorded_by=MIDDLEWARE,
 )
+HTTP_EXCEPTIONS = Counter(
+    "http_exceptions_total",
+    "HTTP requests that ended in an exception, which Django answered with the status 500.",
+    (EXCEPTION,),
+    (PATH, VIEW),
+    recorded_by=MIDDLEWARE,
+)
 HTTP_RESPONSE_TIME_TO_FIRST_BYTE = Histogram(
     "http_response_time_to_first_byte_seconds",
     "Seconds from the arrival of an HTTP request to the first byte of its response.",
@@ -104,6 +113,13 @@ HTTP_REQUEST_DB = Histogram(
     _REQUEST_EXTRAS,
     buckets=LATENCY_BUCKETS,
     bucket_setting="LATENCY_BUCKETS",
+    opt_in=True,
+    recorded_by=MIDDLEWARE,
+)
+HTTP_RESPONSES_BY_TEMPLATE = Counter(
+    "http_responses_by_template_total",
+    "HTTP responses that a view returned as `TemplateResponse`, by template.",
+    (TEMPLATE,),
     opt_in=True,
     recorded_by=MIDDLEWARE,
 )

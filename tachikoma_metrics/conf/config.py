@@ -122,6 +122,27 @@ class Config(Declarations):
         )
 
     @cached_property
+    def counts_rows(self) -> bool:
+        """Return whether the rows that statements change are counted."""
+        return catalogue.DB_ROWS.name in self.extra_metrics
+
+    @cached_property
+    def records_more_of_queries(self) -> bool:
+        """Return whether anything else is recorded of a query than that it was made."""
+        return self.counts_queries or self.counts_rows
+
+    @property
+    def counts_templates(self) -> bool:
+        """Return whether responses are counted by template."""
+        return self.enabled and catalogue.HTTP_RESPONSES_BY_TEMPLATE.name in self.extra_metrics
+
+    @cached_property
+    def times_caches(self) -> bool:
+        """Return whether the operations of caches, or their duration, are recorded."""
+        families = (catalogue.CACHE_OPERATIONS, catalogue.CACHE_OPERATION_DURATION)
+        return any(family.name in self.extra_metrics for family in families)
+
+    @cached_property
     def asks_requests(self) -> bool:
         """Return whether a metric has a label that has to be computed from the request."""
         shown = {

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tachikoma_metrics import catalogue
 from tachikoma_metrics.conf import invalid
 from tachikoma_metrics.conf.config import SETTINGS, Config
 from tachikoma_metrics.conf.invalid import InvalidSetting
 from tachikoma_metrics.conf.setting import Setting
 from tachikoma_metrics.conf.validators import InvalidValue
 from tachikoma_metrics.interruptions import pass_on
+
+_IMPLIED: dict[str, Mapping[str, Any]] = {
+    gauge.name: {
+        "callable": f"tachikoma_metrics.business.migrations.{function}",
+        "labels": gauge.label_names,
+    }
+    for gauge, function in (
+        (catalogue.MIGRATIONS_UNAPPLIED, "unapplied"),
+        (catalogue.MIGRATIONS_APPLIED, "applied"),
+    )
+}
+"""What ``EXTRA_METRICS`` adds to ``BUSINESS_METRICS``."""
 
 
 def read(values: object) -> Config:
@@ -32,6 +45,13 @@ def read(values: object) -> Config:
                 accepted[key.lower()] = value
     if accepted.get("tokens") and "ALLOWED_NETWORKS" not in values:
         accepted["allowed_networks"] = ("*",)
+    implied = {
+        name: declaration
+        for name, declaration in _IMPLIED.items()
+        if name in accepted.get("extra_metrics", ())
+    }
+    if implied:
+        accepted["business_metrics"] = {**implied, **accepted.get("business_metrics", {})}
     return Config(**accepted, invalid_settings=tuple(found))
 
 

@@ -4,6 +4,8 @@ Django sends a signal when a connection opens (``connection_created``) and calls
 ``execute_wrappers`` around each query. It sends no signal when a connection closes, so the
 class of the connection is replaced by a subclass that overrides ``close``; a connection that is
 garbage-collected without being closed ends with the driver's object. ``ENGINE`` is unchanged.
+It sends no signal either when a connection cannot be opened, so the class is replaced where Django
+makes the object, before it connects.
 
 https://docs.djangoproject.com/en/stable/topics/db/instrumentation/
 """
@@ -20,12 +22,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from tachikoma_metrics.conf import config, on_change
+from tachikoma_metrics.database.errors import count_failed_connect, error_wrapper_of
 from tachikoma_metrics.database.execute_wrappers import MeasuredWrappers
 from tachikoma_metrics.database.pools import follow
 from tachikoma_metrics.database.queries import MeasuringWrapper
 from tachikoma_metrics.database.statements import labels_of
 from tachikoma_metrics.interruptions import is_interruption
-from tachikoma_metrics.recording.events import DB_CONNECTION
+from tachikoma_metrics.recording.events import DB_CONNECTION, DB_CONNECTION_OPENED
 from tachikoma_metrics.recording.subclasses import (
     imitating,
     is_measured_class,
@@ -37,19 +40,33 @@ from tachikoma_metrics.store import STORE
 
 _MAX_CLASSES = 64
 
-_open: dict[int, tuple[weakref.finalize[Any, Any], Progress]] = {}
-"""The finalizer and the progress of each open connection, by the id of its owner."""
+_ONE = (1.0,)
 
-_pools: weakref.WeakSet[Any] = weakref.WeakSet()
-"""psycopg's pools in this process, which open connections without Django."""
+_open: dict[int, tuple[weakref.finalize[Any, Any], Progress, Progress]] = {}
+"""The finalizer, the progress and the opening of each open connection, by the id of its owner."""
+
+_pools: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+"""The database of each of psycopg's pools in this process, which open connections themselves."""
 
 
 def install() -> None:
     """Instrument every connection that is opened from now on; opens none."""
+    connections.create_connection = _create_connection  # type: ignore[method-assign]
     connection_created.connect(_instrument, dispatch_uid=__name__)
     STORE.on_maintenance(_count_pooled)
     on_change(_instrument_open)
     _instrument_open()
+
+
+def _create_connection(alias: str) -> Any:
+    # Looked up on each call, since other instrumentation may replace it.
+    connection = type(connections).create_connection(connections, alias)
+    try:
+        if config().instruments_database(alias):
+            _measure_class(connection)
+    except Exception as error:
+        METRICS.count_error("database", error, alias)
+    return connection
 
 
 def _instrument_open() -> None:
@@ -77,10 +94,16 @@ def _instrument_connection(connection: BaseDatabaseWrapper) -> None:
     """Instrument an open connection; idempotent."""
     if config().instruments_database(connection.alias):
         _measure_queries(connection)
-        kind: Any = type(connection)
-        if not is_measured_class(kind):
-            set_class(connection, _measured_class(kind))
+        _measure_class(connection)
         _count_open(connection)
+
+
+def _measure_class(connection: BaseDatabaseWrapper) -> None:
+    kind: Any = type(connection)
+    if not is_measured_class(kind):
+        set_class(connection, _measured_class(kind))
+        # The class's own is not used while there is one from before.
+        vars(connection).pop("wrap_database_errors", None)
 
 
 def _measure_queries(connection: BaseDatabaseWrapper) -> None:
@@ -95,9 +118,9 @@ def _measure_queries(connection: BaseDatabaseWrapper) -> None:
 
 @lru_cache(_MAX_CLASSES)
 def _measured_class(original: Any) -> Any:
-    """Return the subclass of a connection's class that records when a connection closes.
+    """Return the subclass of a connection's class that records failures, and when one closes.
 
-    Both methods are overridden: ``close`` calls ``_close`` even if other code replaced
+    Both methods that close are overridden: ``close`` calls ``_close`` even if other code replaced
     ``close``, while an engine may override ``close`` without calling ``_close``.
     """
 
@@ -122,7 +145,16 @@ def _measured_class(original: Any) -> Any:
         finally:
             _count_closed(connection, owner)
 
+    def get_new_connection(connection: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super(measured, connection).get_new_connection(*args, **kwargs)
+        except Exception:
+            count_failed_connect(connection)
+            raise
+
     members = {
+        "get_new_connection": imitating(get_new_connection, original.get_new_connection),
+        "wrap_database_errors": error_wrapper_of(original),
         "close": imitating(close, original.close),
         "_close": imitating(_close, original._close),
     }
@@ -131,33 +163,35 @@ def _measured_class(original: Any) -> Any:
 
 
 def _count_open(connection: BaseDatabaseWrapper) -> None:
-    _count_owner(_owner(connection, connection.connection))
+    _count_owner(_owner(connection, connection.connection), connection.alias)
     pool = getattr(connection, "pool", None)
     if hasattr(pool, "_pool"):
-        _pools.add(pool)
+        _pools[pool] = connection.alias
         follow(connection.alias, pool)
         _count_pooled()
 
 
-def _count_owner(owner: Any) -> None:
+def _count_owner(owner: Any, alias: str) -> None:
     key = id(owner)
     if key not in _open:
         progress = Progress()
         closed = weakref.finalize(owner, _abandon, key, progress)
         # The store removes the values of a process that exits.
         closed.atexit = False
-        _open[key] = closed, progress
-    _, progress = _open[key]
+        _open[key] = closed, progress, Progress()
+    _, progress, opening = _open[key]
+    if not opening.is_over:
+        DB_CONNECTION_OPENED.record_valid((alias,), _ONE, opening)
     if progress.cell is None:
         DB_CONNECTION.begin(progress, perf_counter())
 
 
 def _count_pooled() -> None:
     """Count the idle connections in psycopg's pools."""
-    for pool in list(_pools):
+    for pool, alias in list(_pools.items()):
         # Other threads change the deque; copying it is atomic.
         for owner in tuple(pool._pool.copy()):
-            _count_owner(owner)
+            _count_owner(owner, alias)
 
 
 def _owner_before(connection: BaseDatabaseWrapper, driver_connection: Any) -> Any:
@@ -176,7 +210,7 @@ def _count_closed(connection: BaseDatabaseWrapper, owner: Any) -> None:
     try:
         key = id(owner)
         if key in _open and not _is_open(owner):
-            closed, progress = _open[key]
+            closed, progress, _ = _open[key]
             _abandon(key, progress)
             closed.detach()
     except Exception as error:

@@ -6,22 +6,25 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from tachikoma_metrics.conf import config
-from tachikoma_metrics.database.statements import StatementLabels
+from tachikoma_metrics.conf import Config, config
+from tachikoma_metrics.database.statements import LabelValues, StatementLabels
 from tachikoma_metrics.http.current_request import count_query
 from tachikoma_metrics.interruptions import pass_on
-from tachikoma_metrics.recording.events import DB_QUERY
+from tachikoma_metrics.recording.events import DB_QUERY, DB_ROWS
 from tachikoma_metrics.registry import METRICS
+
+_CHANGES = frozenset({"insert", "update", "delete"})
 
 
 class MeasuringWrapper:
     """Measure each query of a connection; called around the project's ``execute_wrappers``."""
 
-    __slots__ = ("_alias", "labels")
+    __slots__ = ("_alias", "_uncounted_rows", "labels")
 
     def __init__(self, alias: str, labels: StatementLabels) -> None:
         self._alias = alias
         self.labels = labels
+        self._uncounted_rows: tuple[LabelValues, Any] | None = None
 
     def __call__(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
@@ -46,10 +49,32 @@ class MeasuringWrapper:
             if values is None:
                 values = self.labels.parse(_text(sql, context), context["connection"])
             DB_QUERY.record_valid(values, (1.0, seconds), None, now)
-            if settings.counts_queries:
-                count_query(seconds)
+            if settings.records_more_of_queries:
+                self._record_more(settings, values, seconds, context)
         except Exception as error:
             METRICS.count_error("database", error, self._alias)
+
+    def _record_more(
+        self, settings: Config, values: LabelValues, seconds: float, context: Any
+    ) -> None:
+        if settings.counts_queries:
+            count_query(seconds)
+        if settings.counts_rows:
+            cursor = context["cursor"].cursor
+            uncounted, self._uncounted_rows = self._uncounted_rows, None
+            if uncounted is not None and uncounted[1] is not cursor:
+                _count_rows(*uncounted)
+            if values[0] in _CHANGES and not _count_rows(values, cursor):
+                self._uncounted_rows = values, cursor
+
+
+def _count_rows(values: LabelValues, cursor: Any) -> bool:
+    """Count the rows that a statement changed; return whether the driver knows their number."""
+    number = cursor.rowcount
+    if number > 0:
+        DB_ROWS.record_valid(values, (float(number),))
+    # sqlite3 knows it once all rows of a RETURNING were fetched, and until then says zero.
+    return bool(number or cursor.description is None)
 
 
 def _text(sql: Any, context: Any) -> str:

@@ -66,13 +66,14 @@ class Measurement(Progress):
         "_sent",
         "_settings",
         "_started_at",
+        "has_failed",
     )
 
     def __init__(self, request: HttpRequest, settings: Config) -> None:
         self._settings = settings
         # What Progress sets, without a call.
         self.cell = None
-        self.is_over = self._is_answered = self._counts_as_complete = False
+        self.is_over = self._is_answered = self._counts_as_complete = self.has_failed = False
         self.life = STORE.life
         self._facts: HttpFacts | None = None
         self._first_byte_at: float | None = None

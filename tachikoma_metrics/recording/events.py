@@ -43,6 +43,26 @@ that is not known."""
 HTTP_REQUEST_QUEUED = Event("http", (), catalogue.HTTP_REQUEST_QUEUE)
 """The arrival of a request that waited in a queue: the amount is the seconds it waited."""
 
+ExceptionFacts = tuple[str, str | None, str, str]
+"""The name of the exception's class, route, view, and the language prefix of the route."""
+
+
+def _named_exception(facts: ExceptionFacts) -> tuple[str, ...]:
+    name, route, view, language = facts
+    return (name, UNMATCHED if route is None else route_template(route, language), view)
+
+
+HTTP_EXCEPTION = Event(
+    "http",
+    ("exception", "path", "view"),
+    catalogue.HTTP_EXCEPTIONS,
+    named=_named_exception,
+)
+"""The first exception of a request that Django answers with the status 500."""
+
+TEMPLATE_RESPONSE = Event("http", ("template",), catalogue.HTTP_RESPONSES_BY_TEMPLATE)
+"""A response that is about to be rendered with a template."""
+
 WS_CONNECTION = Event(
     "websocket",
     (),
@@ -90,6 +110,9 @@ DB_QUERY = Event(
 )
 """A database query: its amounts are 1 and seconds."""
 
+DB_ROWS = Event("database", ("operation", "table", "alias"), catalogue.DB_ROWS)
+"""A statement that changed rows: the amount is their number."""
+
 DB_CONNECTION = Event("database", (), in_progress=catalogue.DB_CONNECTIONS_CURRENT)
 """A database connection, in progress from when it is opened until it is closed."""
 
@@ -102,11 +125,27 @@ EVENT_LOOP_PROBE = Event("event_loop", (), catalogue.ASGI_EVENT_LOOP_LAG)
 GC_RUN = Event("gc", ("generation",), catalogue.PYTHON_GC_PAUSE)
 """A run of the garbage collector: the amount is seconds."""
 
+DB_CONNECTION_OPENED = Event("database", ("alias",), catalogue.DB_CONNECTIONS_OPENED)
+DB_CONNECTION_ERROR = Event("database", ("alias",), catalogue.DB_CONNECTION_ERRORS)
+DB_ERROR = Event("database", ("error_type", "alias", "operation"), catalogue.DB_ERRORS)
+"""A query, the reading of its rows, or a commit that failed."""
+
 CACHE_HIT = Event("cache", ("cache",), catalogue.CACHE_HITS)
 """Lookups that found their key: the amount is the number of keys."""
 
 CACHE_MISS = Event("cache", ("cache",), catalogue.CACHE_MISSES)
 """Lookups that did not find their key: the amount is the number of keys."""
+
+CACHE_ERROR = Event("cache", ("operation", "cache"), catalogue.CACHE_ERRORS)
+"""A call of a cache's method that raised an exception."""
+
+CACHE_OPERATION = Event(
+    "cache",
+    ("operation", "cache"),
+    catalogue.CACHE_OPERATIONS,
+    catalogue.CACHE_OPERATION_DURATION,
+)
+"""A call of a cache's method: its amounts are 1 and seconds."""
 
 BACKEND_REQUEST = Event(
     "backend",

@@ -109,3 +109,15 @@ class Picky(Plain):
         if key == "bad":
             raise ConnectionError("no answer")
         return super().get(key, default, version)
+
+
+class Down(BaseCache):
+    """A backend whose server does not answer."""
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+
+    def _fail(self, *args, **kwargs):
+        raise ConnectionError("no answer")
+
+    add = get = set = touch = delete = clear = has_key = _fail

@@ -27,6 +27,19 @@ BUSINESS = Row(
             "ops",
             width=THIRD,
         ),
+        Panel(
+            "Migrations to apply",
+            "Migrations that a database lacks. More than none after a deployment: it did not run "
+            "`migrate`.",
+            (Query("max by (<service>, alias) (migrations_unapplied)", "{{job}} {{alias}}"),),
+            width=THIRD,
+        ),
+        Panel(
+            "Migrations applied",
+            "Migrations that a database has recorded as applied.",
+            (Query("max by (<service>, alias) (migrations_applied)", "{{job}} {{alias}}"),),
+            width=THIRD,
+        ),
     ),
 )
 

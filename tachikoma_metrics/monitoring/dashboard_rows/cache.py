@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, rate
+from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, quantile, rate
 
 CACHE = Row(
     "Cache",
@@ -38,6 +38,27 @@ CACHE = Row(
             "Cache entries, for backends that report them, by instance.",
             (Query("max by (instance) (cache_size)", "{{instance}}"),),
             width=THIRD,
+        ),
+        Panel(
+            "Failed operations",
+            "Exceptions of the backend: the server does not answer, or a value cannot be stored. "
+            "django-redis with IGNORE_EXCEPTIONS raises none.",
+            rate("cache_errors_total", "operation", "{{operation}}"),
+            "ops",
+            is_stacked=True,
+        ),
+        Panel(
+            "Operations",
+            "Calls of the cache's methods, including failed ones.",
+            rate("cache_operations_total", "operation", "{{operation}}"),
+            "ops",
+            is_stacked=True,
+        ),
+        Panel(
+            "95th percentile by operation",
+            "Until the cache responded. That of get_or_set includes computing the value.",
+            (quantile(0.95, "cache_operation_duration_seconds", "operation", "{{operation}}"),),
+            "s",
         ),
     ),
 )

@@ -21,6 +21,12 @@ DATABASE = Row(
             "ops",
         ),
         Panel(
+            "Rows changed",
+            "Rows inserted, updated and deleted, by table, also those of bulk operations.",
+            rate("db_rows_total", "operation, table", "{{operation}} {{table}}"),
+            "ops",
+        ),
+        Panel(
             "95th percentile by operation",
             "Until the database responded. If only writes are slow, they wait for locks.",
             (quantile(0.95, "db_query_duration_seconds", "operation", "{{operation}}"),),
@@ -38,6 +44,24 @@ DATABASE = Row(
             "Compare it with the maximum of the database.",
             by_instance("db_connections_current"),
             is_stacked=True,
+        ),
+        Panel(
+            "Failed queries",
+            "By Django's exception class. OperationalError is the server: lost connections, "
+            "deadlocks, time limits. IntegrityError may be part of the app's normal work.",
+            rate("db_errors_total", "error_type", "{{error_type}}"),
+            "ops",
+            is_stacked=True,
+        ),
+        Panel(
+            "Connections opened",
+            "As many as requests: CONN_MAX_AGE is 0. Failed ones: the database is down, full, or "
+            "rejects the user.",
+            (
+                *rate("db_connections_opened_total", legend="opened"),
+                *rate("db_connection_errors_total", legend="failed"),
+            ),
+            "ops",
         ),
         Panel(
             "Connections of pools",

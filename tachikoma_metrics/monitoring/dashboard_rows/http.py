@@ -62,6 +62,14 @@ HTTP = Row(
             max=1,
         ),
         Panel(
+            "Exceptions",
+            "Requests that ended in an exception, by its class. A new class after a deployment is "
+            "a bug of it.",
+            rate("http_exceptions_total", "exception", "{{exception}}"),
+            "reqps",
+            is_stacked=True,
+        ),
+        Panel(
             "Time spent by route",
             "Seconds of handling requests per second: which routes keep the workers busy.",
             rate("http_request_duration_seconds_sum", "path", "{{path}}"),
@@ -108,6 +116,12 @@ HTTP = Row(
             "Mean bytes in the body of a request that has a body.",
             (mean("http_request_size_bytes", "path", "{{path}}"),),
             "bytes",
+        ),
+        Panel(
+            "Responses by template",
+            "Responses that a view returned as TemplateResponse, as generic views do.",
+            rate("http_responses_by_template_total", "template", "{{template}}"),
+            "reqps",
         ),
         Panel(
             "Time to first byte",
