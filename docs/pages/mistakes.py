@@ -140,6 +140,7 @@ MISTAKES: dict[str, Mistake] = {
     "E126": Mistake({"PERMISSION": "may_read"}),
     "E127": Mistake({"WORKER_PORT": "9100"}),
     "E128": Mistake({"KEEP_TOTALS": -1}),
+    "E132": Mistake({"ZERO_STATUSES": ["5xx"]}),
     "W001": Mistake(settings={"MIDDLEWARE": [OTHER]}),
     "W002": Mistake(settings={"MIDDLEWARE": [OTHER, MIDDLEWARE]}),
     "W003": Mistake(settings=_urlconf("metrics")),

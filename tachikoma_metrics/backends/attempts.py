@@ -10,7 +10,7 @@ from time import perf_counter
 from tachikoma_metrics.http.dropped_bodies import dropped, finish_dropped
 from tachikoma_metrics.recording import abandoned
 from tachikoma_metrics.recording.error_types import error_of, error_of_status
-from tachikoma_metrics.recording.events import BACKEND_REQUEST
+from tachikoma_metrics.recording.events import BACKEND_ERROR, BACKEND_REQUEST
 from tachikoma_metrics.recording.recorders import record_backend_error
 from tachikoma_metrics.recording.tracked_block import TrackedBlock
 from tachikoma_metrics.registry import METRICS, Progress
@@ -40,6 +40,7 @@ class Attempt:
     def start(self) -> None:
         """Count the attempt as in progress."""
         BACKEND_REQUEST.begin(self._progress, self._started_at)
+        BACKEND_ERROR.initialize(self._facts[:1])
 
     def discard(self) -> None:
         """Drop the attempt without a record, unless it has ended."""

@@ -87,6 +87,7 @@ from tachikoma_metrics.catalogue.llm import (
     EXECUTIONS_LOST,
     MODEL,
     OUTCOME,
+    OUTCOMES,
     TOKEN_DETAIL,
     TOKEN_TYPE,
 )
@@ -178,6 +179,7 @@ __all__ = [
     "MODEL",
     "OPERATION",
     "OUTCOME",
+    "OUTCOMES",
     "OVERFLOW",
     "PATH",
     "PROCESSES",

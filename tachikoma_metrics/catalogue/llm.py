@@ -8,6 +8,8 @@ from tachikoma_metrics.catalogue.definitions import Buckets, Counter, Gauge, His
 EXECUTION_BUCKETS: Buckets = (0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 MODEL = Label("model", "A model of `LLM_MODELS`, or one of the first 50; else `other`.")
+OUTCOMES = ("success", "error", "timeout", "cancelled")
+"""How an LLM call may end."""
 OUTCOME = Label("status", "`success`, `error`, `timeout` or `cancelled`.", is_closed=True)
 TOKEN_TYPE = Label("type", "`prompt` or `completion`.", is_closed=True)
 TOKEN_DETAIL = Label(

@@ -62,6 +62,8 @@ class Execution:
     def start(self) -> None:
         """Count the LLM call as in progress."""
         EXECUTION.begin(self._progress, self._started_at)
+        if isinstance(self.model, str):
+            EXECUTION.initialize((self.backend, model_name(self.model)))
 
     def discard(self) -> None:
         """Drop the LLM call without a record, unless it has ended."""

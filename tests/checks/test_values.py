@@ -88,6 +88,11 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E128", "KEEP_TOTALS", -1),
     ("E128", "KEEP_TOTALS", NAN),
     ("E128", "KEEP_TOTALS", "600"),
+    ("E132", "ZERO_STATUSES", 500),
+    ("E132", "ZERO_STATUSES", [99]),
+    ("E132", "ZERO_STATUSES", [600]),
+    ("E132", "ZERO_STATUSES", ["500"]),
+    ("E132", "ZERO_STATUSES", [True]),
 ]
 
 

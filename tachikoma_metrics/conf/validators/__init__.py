@@ -28,6 +28,7 @@ from tachikoma_metrics.conf.validators.values import (
     POSITIVE_INTEGER,
     SECONDS,
     SECONDS_OR_ZERO,
+    STATUSES,
     STORE_DIR,
     SWITCH_OR_ALIASES,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "POSITIVE_INTEGER",
     "SECONDS",
     "SECONDS_OR_ZERO",
+    "STATUSES",
     "STORE_DIR",
     "SWITCH_OR_ALIASES",
     "InvalidValue",
