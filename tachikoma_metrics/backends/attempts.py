@@ -40,7 +40,10 @@ class Attempt:
     def start(self) -> None:
         """Count the attempt as in progress."""
         BACKEND_REQUEST.begin(self._progress, self._started_at)
-        BACKEND_ERROR.initialize(self._facts[:1])
+        try:
+            BACKEND_ERROR.initialize(self._facts[:1])
+        except Exception as error:
+            METRICS.count_error("backend", error)
 
     def discard(self) -> None:
         """Drop the attempt without a record, unless it has ended."""

@@ -62,8 +62,11 @@ class Execution:
     def start(self) -> None:
         """Count the LLM call as in progress."""
         EXECUTION.begin(self._progress, self._started_at)
-        if isinstance(self.model, str):
-            EXECUTION.initialize((self.backend, model_name(self.model)))
+        try:
+            if isinstance(self.model, str):
+                EXECUTION.initialize((self.backend, model_name(self.model)))
+        except Exception as error:
+            METRICS.count_error("execution", error)
 
     def discard(self) -> None:
         """Drop the LLM call without a record, unless it has ended."""

@@ -132,10 +132,13 @@ class Event:
         except Exception as error:
             pass_on(error)
             return
-        self._initialize_variants(named)
-        if len(self._initialized) >= _MOST_REMEMBERED:
-            self._initialized = set()
-        self._initialized.add(known)
+        try:
+            self._initialize_variants(named)
+            if len(self._initialized) >= _MOST_REMEMBERED:
+                self._initialized = set()
+            self._initialized.add(known)
+        except Exception as error:
+            self._metrics.count_error(self.source, error)
 
     def forget(self) -> None:
         """Resolve the series of all facts again."""

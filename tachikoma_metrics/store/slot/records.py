@@ -266,7 +266,7 @@ class Slot(ABC):
     def _forget(self, record: Record) -> None:
         declaration = record.series.declaration
         self._label_sets[declaration] -= 1
-        self._not_counted[declaration].discard(record.series)
+        self._not_counted.get(declaration, set()).discard(record.series)
         self._set_aside(record)
 
     def _set_aside(self, record: Record) -> None:
