@@ -15,5 +15,8 @@ urlpatterns = [
     path("deliver/", views.deliver),
     path("execute/", views.execute),
     path("leave/<slug:task>/", views.leave),
+    path("shelves/", views.store),
+    path("shelves/<int:shelf>/", views.store),
+    path("shelves/<int:shelf>/boxes/<slug:box>/", views.store),
     path("metrics", include("tachikoma_metrics.urls")),
 ]

@@ -83,3 +83,10 @@ def leave(request: HttpRequest, task: str) -> HttpResponse:
 
     app.send_task(f"depot.tasks.{task}")
     return HttpResponse("soon")
+
+
+def store(request: HttpRequest, shelf: int = 0, box: str = "") -> HttpResponse:
+    """Store something, unless the client wants that to fail."""
+    if "fail" in request.GET:
+        raise RuntimeError("intended")
+    return HttpResponse("stored")
