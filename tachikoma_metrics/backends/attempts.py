@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from tachikoma_metrics import catalogue
 from tachikoma_metrics.http.dropped_bodies import dropped, finish_dropped
 from tachikoma_metrics.recording import abandoned
 from tachikoma_metrics.recording.error_types import error_of, error_of_status
@@ -119,6 +120,7 @@ class track_backend_request(TrackedBlock[Attempt]):  # Lower case: it is used as
 
     def __init__(self, backend: str, endpoint: str) -> None:
         super().__init__()
+        METRICS.activate(catalogue.RECORDED_BY_BACKENDS)
         self._backend = backend
         self._endpoint = endpoint
 

@@ -186,8 +186,10 @@ __all__ = [
     "QUERY_BUCKETS",
     "QUERY_COUNT_BUCKETS",
     "REASON",
+    "RECORDED_BY_BACKENDS",
     "RECORDED_BY_CACHES",
     "RECORDED_BY_DATABASES",
+    "RECORDED_BY_EXECUTIONS",
     "RECORDED_BY_MIDDLEWARE",
     "RECORDED_BY_REQUESTS",
     "RECORDED_BY_WEBSOCKETS",
@@ -255,4 +257,6 @@ RECORDED_BY_MIDDLEWARE = _recorded_by(http.MIDDLEWARE)
 RECORDED_BY_WEBSOCKETS = _recorded_by(websocket.MIDDLEWARE)
 RECORDED_BY_DATABASES = _recorded_by(database.EVERY_DATABASE)
 RECORDED_BY_CACHES = _recorded_by(cache.EVERY_CACHE)
+RECORDED_BY_BACKENDS = _recorded_by(backends.CLIENTS)
+RECORDED_BY_EXECUTIONS = _recorded_by(llm.TRACKER)
 """Names of the metrics that are exposed as soon as these are in use."""

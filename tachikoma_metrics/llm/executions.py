@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from tachikoma_metrics import catalogue
 from tachikoma_metrics.llm.tokens import Tokens
 from tachikoma_metrics.recording.error_types import (
     CANCELLED,
@@ -134,6 +135,7 @@ class track_execution(TrackedBlock[Execution]):  # Lower case: it is used as a c
 
     def __init__(self, backend: str, model: str) -> None:
         super().__init__()
+        METRICS.activate(catalogue.RECORDED_BY_EXECUTIONS)
         self._backend = backend
         self._model = model
 
