@@ -60,6 +60,7 @@ def test_a_new_project_exposes_what_it_measures_and_no_more(tmp_path: Path):
     assert {"http_requests_total", "http_requests_in_flight", "db_queries_total"} <= set(shown)
     assert {"cache_hits_total", "db_connections_current", "tachikoma_metrics_info"} <= set(shown)
     assert not set(NOT_IN_USE) & set(shown)
+    assert not [name for name in shown if name.startswith(("execution", "ws_", "backend_"))]
 
 
 def test_cardinality_omits_metrics_that_are_not_in_use():
