@@ -8,7 +8,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import caches, counts, gunicorn, increments, middleware, queries, scrape, websockets
+from benchmarks import (
+    caches,
+    counts,
+    gunicorn,
+    increments,
+    middleware,
+    queries,
+    scrape,
+    tasks,
+    websockets,
+)
 from benchmarks.plan import LONG, SHORT, Plan
 from benchmarks.report import page
 
@@ -21,6 +31,7 @@ PARTS: dict[str, Callable[[Plan], str]] = {
     "caches": caches.run,
     "counts": counts.run,
     "websockets": websockets.run,
+    "tasks": tasks.run,
 }
 
 

@@ -45,6 +45,8 @@ class Plan:
     message_rounds: int
     messages: int
     message_repeats: int
+    task_rounds: int
+    task_repeats: int
 
 
 SHORT = Plan(
@@ -72,6 +74,8 @@ SHORT = Plan(
     message_rounds=5,
     messages=20_000,
     message_repeats=7,
+    task_rounds=5,
+    task_repeats=40,
 )
 LONG = Plan(
     name="long",
@@ -98,4 +102,6 @@ LONG = Plan(
     message_rounds=15,
     messages=20_000,
     message_repeats=30,
+    task_rounds=15,
+    task_repeats=150,
 )

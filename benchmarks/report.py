@@ -42,6 +42,8 @@ _DISTRIBUTIONS = (
     "opentelemetry-sdk",
     "opentelemetry-instrumentation-django",
     "opentelemetry-instrumentation-dbapi",
+    "opentelemetry-instrumentation-celery",
+    "celery",
     "gunicorn",
     "psycopg",
     "redis",

@@ -93,12 +93,16 @@ CLIENT_MULTIPROCESS = Variant(
     _HAND_WRITTEN,
     folder_variable=_MULTIPROCESS_VARIABLE,
 )
+OPENTELEMETRY_TRACES = Variant("opentelemetry-traces", "OpenTelemetry's, with a tracer provider")
+CELERY_EVENTS = Variant("celery-events", "Celery's events, for celery-exporter")
 
 _VARIANTS = (
     NONE,
     TACHIKOMA,
     DJANGO_PROMETHEUS,
     OPENTELEMETRY,
+    OPENTELEMETRY_TRACES,
+    CELERY_EVENTS,
     PROMETHEUS_CLIENT,
     CLIENT_MULTIPROCESS,
 )

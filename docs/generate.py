@@ -50,6 +50,7 @@ PARTS: dict[str, dict[str, Callable[[Texts], str]]] = {
     },
     "explanation/scaling.md": {
         "series": lambda texts: series.table(),
+        "background": lambda texts: series.background_table(),
         "savings": lambda texts: series.savings(),
         "hosts": lambda texts: series.hosts(),
     },

@@ -2,9 +2,8 @@
 
 All servers listen on loopback. PORT changes the port, 8000 by default; the next two ports are for
 WebSockets and for a fake LLM server, which runs unless LLM_BASE_URL is set. DATABASE_PATH changes
-the database, ``db.sqlite3`` beside this file by default. With CELERY_BROKER_URL, a Celery worker
-with beat refreshes the business metrics and executes some of the specs; otherwise a command
-refreshes the business metrics.
+the database, ``db.sqlite3`` beside this file by default. A Celery worker with beat refreshes the
+business metrics and runs tasks; its broker is a temporary folder unless CELERY_BROKER_URL is set.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -37,6 +37,7 @@ SECONDS_BETWEEN_REQUESTS = 0.1
 # Longer than the timeout of the example's LLM client.
 TIMEOUT_SECONDS = 90
 SECONDS_TO_START = 30
+SECONDS_TO_STOP = 10
 # Odd, so that the server rejects every other WebSocket.
 REQUESTS_PER_WEBSOCKET = 9
 
@@ -90,8 +91,14 @@ def manage(*arguments: str) -> None:
 
 
 def serve_and_send(port: int) -> None:
-    """Start the servers and the refresh, and send requests until a signal arrives."""
-    with fake_llm(port + 2), serving(port), serving_websockets(port + 1), running(*refreshing()):
+    """Start the servers and the worker, and send requests until a signal arrives."""
+    with (
+        fake_llm(port + 2),
+        queueing(),
+        serving(port),
+        serving_websockets(port + 1),
+        running(*worker_command()),
+    ):
         print_addresses(port)
         for number, (method, path, body) in enumerate(requests(port)):
             send(port, method, path, body)
@@ -154,12 +161,20 @@ def read(client: ClientConnection) -> None:
             pass
 
 
-def refreshing() -> list[str]:
-    """Return the command that refreshes the business metrics."""
-    if "CELERY_BROKER_URL" in os.environ:
-        worker = ["-m", "celery", "--app", "tachikoma", "worker", "--beat", "--concurrency", "1"]
-        return [*worker, "--schedule", f"{tempfile.gettempdir()}/tachikoma-beat"]
-    return ["manage.py", "refresh_business_metrics", "--every", "5", "--verbosity", "0"]
+@contextlib.contextmanager
+def queueing() -> Iterator[None]:
+    """Make the folders of the queue and of beat, and remove them after the block."""
+    with tempfile.TemporaryDirectory(prefix="tachikoma-") as folder:
+        os.environ["QUEUE_DIR"] = f"{folder}/queue"
+        os.environ["BEAT_FILE"] = f"{folder}/beat"
+        yield
+
+
+def worker_command() -> list[str]:
+    """Return the command of a Celery worker with beat."""
+    command = ["-m", "celery", "--app", "tachikoma", "--quiet", "worker", "--beat"]
+    options = ["--concurrency", "2", "--loglevel", "WARNING"]
+    return [*command, *options, "--schedule", os.environ["BEAT_FILE"]]
 
 
 @contextlib.contextmanager
@@ -170,7 +185,11 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
@@ -212,8 +231,11 @@ def requests(port: int) -> Any:
         yield "GET", f"{mission}export/", None
         yield "GET", "/api/v1/summary/", None
         if number % 2 == 0:
-            later = "CELERY_BROKER_URL" in os.environ and number % 4 == 0
-            yield "POST", f"{chance.choice(specs)}execute/", {"later": later}
+            yield "POST", f"{chance.choice(specs)}execute/", {"later": number % 4 == 0}
+        if number % 3 == 0:
+            # Every other report is of a mission that does not exist.
+            reported = mission if number % 2 else f"/api/v1/missions/{uuid.uuid4()}/"
+            yield "POST", f"{reported}report/", {}
         if number % 5 == 0:
             yield "POST", f"{mission}specs/", {"title": f"Spec {number}"}
         if number % 7 == 0:

@@ -21,9 +21,11 @@ class TachikomaMetricsConfig(AppConfig):
             cache,
             catalogue,
             checks,  # noqa: F401  # Importing registers them.
+            command_runs,
             conf,
             database,
             registry,
+            task_runs,
         )
         from tachikoma_metrics.registry import service
 
@@ -35,4 +37,6 @@ class TachikomaMetricsConfig(AppConfig):
         database.install()
         cache.install()
         business.install()
+        task_runs.install()
+        command_runs.install()
         registry.METRICS.activate(catalogue.RECORDED_BY_DATABASES | catalogue.RECORDED_BY_CACHES)

@@ -1,8 +1,4 @@
-"""The schedule on which Celery refreshes the business metrics.
-
-Tasks themselves are not measured here: celery-exporter does that
-(https://github.com/danihodovic/celery-exporter).
-"""
+"""The schedule on which Celery refreshes the business metrics."""
 
 from __future__ import annotations
 

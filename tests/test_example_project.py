@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import threading
 import uuid
@@ -281,6 +282,42 @@ def test_without_a_broker_the_error_names_the_setting(client: Client, spec: Spec
 
     assert response.status_code == 503
     assert "CELERY_BROKER_URL" in response.json()["errors"][0]
+
+
+def test_a_report_is_left_to_a_worker(client: Client):
+    with mock.patch.object(tasks.write_report, "delay") as delay:
+        response = call(client, "POST", f"/missions/{MISSION}/report/", {})
+
+    delay.assert_called_once_with(MISSION)
+    assert response.status_code == 202
+
+
+def test_the_report_of_a_mission_is_logged(spec: Spec, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+
+    tasks.write_report(str(spec.mission.id))
+
+    assert caplog.messages[-1].endswith(": 0 of 1 specs are done.")
+    with pytest.raises(Mission.DoesNotExist):
+        tasks.write_report(MISSION)
+
+
+def test_the_oldest_changes_are_deleted(spec: Spec):
+    kept = [FileChange.objects.create(spec=spec, path=str(number)) for number in range(5)][3:]
+    output = io.StringIO()
+
+    call_command("prune_file_changes", keep=2, stdout=output)
+
+    assert list(FileChange.objects.all()) == kept
+    assert output.getvalue() == "Deleted 3 changes.\n"
+
+
+def test_beat_deletes_the_oldest_changes(spec: Spec):
+    FileChange.objects.bulk_create(FileChange(spec=spec, path="x") for _ in range(101))
+
+    tasks.prune_file_changes()
+
+    assert FileChange.objects.count() == 100
 
 
 @pytest.mark.usefixtures("llm")

@@ -13,6 +13,9 @@ BUSINESS = "Business"
 GROUPS = {
     "http_": "HTTP",
     "ws_": "WebSocket",
+    "task_": "Tasks",
+    "beat_": "Tasks",
+    "command_": "Commands",
     "execution": "Executions",
     "db_": "Database",
     "cache_": "Cache",
@@ -24,6 +27,8 @@ GROUPS = {
 
 GUIDES = {
     "WebSocket": "../guides/websockets.md",
+    "Tasks": "../guides/celery.md",
+    "Commands": "../guides/commands.md",
     "Executions": "../guides/executions.md",
     "Database": "../guides/databases-and-caches.md",
     "Cache": "../guides/databases-and-caches.md",
@@ -65,17 +70,17 @@ def page() -> str:
 
 
 def grouped() -> dict[str, list[Family]]:
-    """Return the families by the titles of their groups."""
+    """Return the families by the titles of their groups, in the order of their prefixes."""
     groups: dict[str, list[Family]] = {title: [] for title in GROUPS.values()}
-    for family in catalogue.FAMILIES.values():
-        groups[title_of(family)].append(family)
+    prefixes = list(GROUPS)
+    for family in sorted(catalogue.FAMILIES.values(), key=lambda one: prefixes.index(prefix(one))):
+        groups[GROUPS[prefix(family)]].append(family)
     return groups
 
 
-def title_of(family: Family) -> str:
-    """Return the title of the group of a family."""
-    matching = (prefix for prefix in GROUPS if family.name.startswith(prefix))
-    return GROUPS[max(matching, key=len)]
+def prefix(family: Family) -> str:
+    """Return the longest of the prefixes that a family's name has."""
+    return max(filter(family.name.startswith, GROUPS), key=len)
 
 
 def group(title: str, families: Iterable[Family]) -> Iterator[str]:

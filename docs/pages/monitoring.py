@@ -24,6 +24,9 @@ USUAL = conf.read(
 )
 """The settings of a service that has the metrics of the catalogue, and no others."""
 
+_OBJECTIVES = monitoring.Objectives(commands={"clearsessions": 90_000})
+"""Those of a service that has every alert: one of them is about commands that an option names."""
+
 _NAMES = monitoring.MetricNames(USUAL)
 
 
@@ -41,7 +44,7 @@ def rules() -> str:
 
 def runbook() -> str:
     """Return the page of all alerts, with the expressions of the rule file."""
-    made, _ = monitoring.rule_file(USUAL)
+    made, _ = monitoring.rule_file(USUAL, _OBJECTIVES)
     rules = [rule for group in made["groups"] for rule in group["rules"]]
     alerting = iter([rule["expr"] for rule in rules if "alert" in rule])
     return markdown.page(
@@ -64,11 +67,15 @@ def _by_name() -> Iterator[tuple[str, list[Alert]]]:
 
 
 def _alerts() -> Iterator[Alert]:
-    return alerts(USUAL, monitoring.Objectives())
+    return alerts(USUAL, _OBJECTIVES)
 
 
 def _recording_rules() -> list[recording_rules.RecordingRule]:
-    return [*recording_rules.availability_rules(), *recording_rules.route_rules()]
+    return [
+        *recording_rules.availability_rules(),
+        *recording_rules.route_rules(),
+        *recording_rules.task_rules(),
+    ]
 
 
 def _section(name: str, of_name: list[Alert], expressions: Iterator[str]) -> Iterator[str]:

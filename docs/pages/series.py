@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pages import markdown
 from tachikoma_metrics import catalogue
+from tachikoma_metrics.catalogue import commands, tasks
 from tachikoma_metrics.catalogue.definitions import Family, Histogram
 from tachikoma_metrics.store import layout
 
@@ -27,6 +28,12 @@ SIZES = {
     catalogue.SPEC_STATUS: 5,
     catalogue.CHANGE_TYPE: 3,
     catalogue.CHANGE_STATUS: 2,
+    tasks.TASK: 20,
+    tasks.QUEUE: 2,
+    tasks.RUN_OUTCOME: 3,
+    tasks.ENTRY: 10,
+    commands.COMMAND: 3,
+    commands.COMMAND_OUTCOME: 2,
 }
 """How many values each label has in the example."""
 
@@ -66,7 +73,18 @@ def standard(family: Family) -> Shape:
 
 def table() -> str:
     """Return the table of the standard families, the largest first, with their sum."""
-    shapes = sorted(map(standard, catalogue.SPECIFIED), key=lambda shape: -shape.series)
+    return _table(catalogue.SPECIFIED)
+
+
+def background_table() -> str:
+    """Return the table of tasks, schedules and commands, with their sum."""
+    recorders = (tasks.TASK_SYSTEMS, tasks.BEAT, commands.COMMANDS)
+    families = catalogue.FAMILIES.values()
+    return _table(one for one in families if one.recorded_by in recorders and not one.opt_in)
+
+
+def _table(families: Iterable[Family]) -> str:
+    shapes = sorted(map(standard, families), key=lambda shape: -shape.series)
     return markdown.table(
         ("family", "label sets:", "series of each:", "series:", "bytes in a slot:"),
         [*map(_row, shapes), _sum(shapes)],

@@ -12,6 +12,7 @@ urlpatterns = [
     path("missions/<uuid:mission_id>/", views.mission, name="mission"),
     path("missions/<uuid:mission_id>/specs/", views.specs, name="specs"),
     path("missions/<uuid:mission_id>/export/", views.export, name="export"),
+    path("missions/<uuid:mission_id>/report/", views.report, name="report"),
     path("specs/<uuid:spec_id>/", views.spec, name="spec"),
     path("specs/<uuid:spec_id>/file-changes/", views.file_changes, name="file-changes"),
     path("specs/<uuid:spec_id>/execute/", views.execution, name="execution"),

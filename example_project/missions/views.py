@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from missions.execution import ExecutionFailed, execute
 from missions.models import FileChange, Mission, Spec, count_by_status
-from missions.tasks import execute_spec
+from missions.tasks import execute_spec, write_report
 from tachikoma_metrics import record_file_change
 
 View = Callable[..., HttpResponse]
@@ -121,11 +121,22 @@ def execution(request: HttpRequest, spec_id: uuid.UUID) -> HttpResponse:
 
 def execute_later(spec: Spec) -> HttpResponse:
     """Execute a spec in a Celery worker."""
+    return sent(execute_spec, spec.id) or JsonResponse(spec_json(spec), status=202)
+
+
+@api_view("POST")
+def report(request: HttpRequest, mission_id: uuid.UUID) -> HttpResponse:
+    """Write the report of a mission in a Celery worker, which fails without such a mission."""
+    return sent(write_report, mission_id) or JsonResponse({"id": str(mission_id)}, status=202)
+
+
+def sent(task: Any, argument: uuid.UUID) -> HttpResponse | None:
+    """Send a task to the workers; return an error response if the broker is unavailable."""
     try:
-        execute_spec.delay(str(spec.id))
+        task.delay(str(argument))
     except OperationalError:
         return errors(503, "Set CELERY_BROKER_URL to a reachable broker.")
-    return JsonResponse(spec_json(spec), status=202)
+    return None
 
 
 @require_GET

@@ -1,4 +1,4 @@
-"""The Celery app; ``CELERY_BROKER_URL`` is the URL of its broker.
+"""The Celery app; its broker is a folder unless ``CELERY_BROKER_URL`` is set.
 
 Redis (``redis://127.0.0.1:6379/0``) and RabbitMQ (``amqp://guest:guest@127.0.0.1:5672//``) are
 supported:
@@ -12,8 +12,11 @@ import os
 from typing import Any
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tachikoma.settings")
+
+TRANSPORT_ALIASES["folder"] = "tachikoma.folder_broker:Transport"
 
 app = Celery("tachikoma")
 app.config_from_object("django.conf:settings", namespace="CELERY")

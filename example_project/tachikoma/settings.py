@@ -80,15 +80,31 @@ TACHIKOMA_METRICS = {
         "ws_disconnects_total",
         "execution_time_to_first_chunk_seconds",
         "backend_requests_in_progress",
+        "task_last_success_timestamp_seconds",
+        "task_queue_length",
     ],
+    "COMMANDS": ["prune_file_changes"],
 }
 if "STORE_DIR" in os.environ:
     TACHIKOMA_METRICS["STORE_DIR"] = os.environ["STORE_DIR"]
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
 
-CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "folder://localhost")
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_BEAT_SCHEDULE = {
+    "prune": {"task": "missions.tasks.prune_file_changes", "schedule": 10},
+}
+if CELERY_BROKER_URL.startswith("folder:"):
+    # Each message is a file, and there is nothing to install.
+    QUEUE_DIR = Path(os.environ.get("QUEUE_DIR", BASE_DIR / "data" / "queue"))
+    QUEUE_DIR.mkdir(parents=True, exist_ok=True)
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": QUEUE_DIR,
+        "data_folder_out": QUEUE_DIR,
+        "control_folder": QUEUE_DIR / "control",
+        "polling_interval": 0.2,
+    }
 
 # The URL of an OpenAI-compatible server, up to /v1, which executes specs.
 LLM_BASE_URL = os.environ.get("LLM_BASE_URL", "")

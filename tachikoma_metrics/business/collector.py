@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tachikoma_metrics import catalogue, conf
-from tachikoma_metrics.business.declarations import BUILT_IN
+from tachikoma_metrics.business.declarations import CATALOGUED
 from tachikoma_metrics.business.snapshot import CountedMetric, Snapshot
 from tachikoma_metrics.business.snapshot_reader import SnapshotReader
 from tachikoma_metrics.catalogue.definitions import Gauge
@@ -32,8 +32,8 @@ class BusinessCollector(Collector):
         """Return the metrics of the snapshot that are not stale."""
         if not is_enabled():
             return []
-        built_in = {gauge.name for gauge in BUILT_IN}
-        return [_gauge(metric) for metric in _fresh_metrics() if metric.name not in built_in]
+        catalogued = {gauge.name for gauge in CATALOGUED}
+        return [_gauge(metric) for metric in _fresh_metrics() if metric.name not in catalogued]
 
 
 COLLECTOR = BusinessCollector()
@@ -43,7 +43,7 @@ COLLECTOR = BusinessCollector()
 def is_enabled() -> bool:
     """Return whether the settings declare business metrics."""
     config = conf.config()
-    return config.enabled and bool(config.business_metrics)
+    return config.enabled and config.has_business_metrics
 
 
 def _fresh_metrics() -> list[CountedMetric]:
@@ -102,7 +102,8 @@ def install() -> None:
     """Export the business metrics from the next scrape on; reads nothing now."""
     if COLLECTOR not in METRICS.registry._collector_to_names:
         METRICS.registry.register(COLLECTOR)
-    for gauge in BUILT_IN:
+    METRICS.activate([catalogue.TASK_QUEUE_LENGTH.name])
+    for gauge in CATALOGUED:
         METRICS.set_function(gauge, partial(_counts_of, gauge))
     for gauge, health in _HEALTH.items():
         METRICS.set_function(gauge, _scrape_function(health))

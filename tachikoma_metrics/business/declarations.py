@@ -18,6 +18,9 @@ from tachikoma_metrics.conf import Config
 BUILT_IN: tuple[Gauge, ...] = (catalogue.MISSIONS, catalogue.SPECS)
 """The metrics of the catalogue that become business metrics if they are declared."""
 
+CATALOGUED: tuple[Gauge, ...] = (*BUILT_IN, catalogue.TASK_QUEUE_LENGTH)
+"""The metrics of the catalogue whose values a refresh sets."""
+
 
 @dataclass(frozen=True)
 class BusinessMetric:
@@ -32,6 +35,11 @@ class BusinessMetric:
     model_label: str = ""
     callable_path: str = ""
     filter: Mapping[str, Any] | None = None
+
+    @property
+    def calls_project_code(self) -> bool:
+        """Return whether the values come from a callable of the project."""
+        return bool(self.callable_path) and self != QUEUE_LENGTHS
 
     @property
     def model(self) -> type[Model]:
@@ -52,11 +60,22 @@ class BusinessMetric:
         return found  # type: ignore[no-any-return]  # counting checks the result.
 
 
+QUEUE_LENGTHS = BusinessMetric(
+    name=catalogue.TASK_QUEUE_LENGTH.name,
+    help=catalogue.TASK_QUEUE_LENGTH.help,
+    labels=dict.fromkeys(catalogue.TASK_QUEUE_LENGTH.label_names, ""),
+    callable_path="tachikoma_metrics.task_runs.queue_lengths.queue_lengths",
+)
+"""The metric that ``EXTRA_METRICS`` declares."""
+
+
 def declared(config: Config | None = None) -> list[BusinessMetric]:
     """Return the business metrics that ``config``, or the current settings, declare."""
     config = config or conf.config()
-    declarations = config.business_metrics.items()
-    return [_metric(name, declaration) for name, declaration in declarations]
+    metrics = [_metric(name, written) for name, written in config.business_metrics.items()]
+    if config.measures_queue_lengths and QUEUE_LENGTHS.name not in config.business_metrics:
+        metrics.append(QUEUE_LENGTHS)
+    return metrics
 
 
 def _metric(name: str, declaration: Mapping[str, Any]) -> BusinessMetric:

@@ -46,7 +46,7 @@ class Refresh:
 
 
 def refresh(min_age: float = 0.0, *, dry_run: bool = False) -> Refresh | None:
-    """Count all metrics of ``BUSINESS_METRICS`` and store the snapshot.
+    """Count all business metrics and store the snapshot.
 
     Returns None if another refresh began less than ``min_age`` seconds ago, or if no metric
     is declared. A metric that fails keeps its previous values, and is counted in
@@ -116,8 +116,8 @@ def _refresh(metrics: list[BusinessMetric], now: float, before: Snapshot) -> Ref
         try:
             counted.append(_counted(metric))
         except Exception as error:
-            # With a traceback if a callable failed, which is code of the project.
-            is_expected = not metric.callable_path
+            # With a traceback if code of the project failed.
+            is_expected = not metric.calls_project_code
             METRICS.count_error("business", error, metric.name, is_expected=is_expected)
             errors[metric.name] = error
             if metric.name in known:

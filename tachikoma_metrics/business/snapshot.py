@@ -33,7 +33,10 @@ class Snapshot:
     failed: tuple[str, ...] = ()
 
     def content(self) -> dict[str, Any]:
-        """Return the snapshot as JSON values. Releases of the package share the keys."""
+        """Return the snapshot as JSON values.
+
+        Older and newer releases read the same row, so the keys must not change.
+        """
         metrics = [
             {**asdict(metric), "counts": [[list(key), n] for key, n in metric.counts.items()]}
             for metric in self.metrics

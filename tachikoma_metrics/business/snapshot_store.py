@@ -185,8 +185,8 @@ def lacks_table(aliases: Collection[str] | None = None) -> str | None:
     Returns None as well if the settings need no table, or the database is unavailable.
     """
     config = conf.config()
-    needs_table = config.enabled and config.business_metrics and config.business_store == "database"
-    if not needs_table:
+    is_in_database = config.business_store == "database"
+    if not (config.enabled and config.has_business_metrics and is_in_database):
         return None
     store = DatabaseStore()
     if aliases is not None and store.alias not in aliases:

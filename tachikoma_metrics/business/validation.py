@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from tachikoma_metrics import catalogue, conf
 from tachikoma_metrics.business.callables import signature_error
-from tachikoma_metrics.business.declarations import BUILT_IN, BusinessMetric
+from tachikoma_metrics.business.declarations import BUILT_IN, QUEUE_LENGTHS, BusinessMetric
 from tachikoma_metrics.catalogue.definitions import is_legal_label, is_legal_name
 
 
@@ -36,7 +36,7 @@ def name_problems(metric: BusinessMetric) -> Iterator[Problem]:
         message = "its name must be a valid metric name, of letters, digits and underscores."
         yield Problem(message, "Rename it.")
     built_in = next((gauge for gauge in BUILT_IN if gauge.name == metric.name), None)
-    if built_in is None and _is_taken(metric.name):
+    if built_in is None and metric != QUEUE_LENGTHS and _is_taken(metric.name):
         message = "its name is already used by another metric."
         yield Problem(message, "Rename it.")
     for label in metric.labels:

@@ -15,10 +15,12 @@ from tachikoma_metrics.catalogue import (
     backends,
     business,
     cache,
+    commands,
     database,
     http,
     llm,
     own_health,
+    tasks,
     websocket,
 )
 from tachikoma_metrics.catalogue.backends import (
@@ -45,6 +47,12 @@ from tachikoma_metrics.catalogue.cache import (
     CACHE_HITS,
     CACHE_MISSES,
     CACHE_SIZE,
+)
+from tachikoma_metrics.catalogue.commands import (
+    COMMAND_LAST_SUCCESS_TIMESTAMP,
+    COMMAND_RUN_DURATION,
+    COMMAND_RUNS,
+    COMMANDS,
 )
 from tachikoma_metrics.catalogue.database import (
     ALIAS,
@@ -109,6 +117,19 @@ from tachikoma_metrics.catalogue.own_health import (
     SOURCE,
     VERSION,
 )
+from tachikoma_metrics.catalogue.tasks import (
+    BEAT,
+    BEAT_ENTRY_OVERDUE,
+    BEAT_LAST_TICK_TIMESTAMP,
+    TASK_LAST_SUCCESS_TIMESTAMP,
+    TASK_QUEUE_LENGTH,
+    TASK_QUEUE_WAIT,
+    TASK_RUN_DURATION,
+    TASK_RUNS,
+    TASK_RUNS_IN_PROGRESS,
+    TASK_SENDS,
+    TASK_SYSTEMS,
+)
 from tachikoma_metrics.catalogue.websocket import (
     CLOSE_CODE,
     MESSAGE_TYPE,
@@ -131,6 +152,9 @@ __all__ = [
     "BACKEND_REQUESTS",
     "BACKEND_REQUESTS_IN_PROGRESS",
     "BACKEND_REQUEST_DURATION",
+    "BEAT",
+    "BEAT_ENTRY_OVERDUE",
+    "BEAT_LAST_TICK_TIMESTAMP",
     "BUSINESS",
     "BUSINESS_REFRESH_DURATION",
     "BUSINESS_REFRESH_ERRORS",
@@ -144,6 +168,10 @@ __all__ = [
     "CHANGE_STATUS",
     "CHANGE_TYPE",
     "CLOSE_CODE",
+    "COMMANDS",
+    "COMMAND_LAST_SUCCESS_TIMESTAMP",
+    "COMMAND_RUNS",
+    "COMMAND_RUN_DURATION",
     "DB_CONNECTIONS_CURRENT",
     "DB_QUERIES",
     "DB_QUERY_DURATION",
@@ -187,11 +215,14 @@ __all__ = [
     "QUERY_COUNT_BUCKETS",
     "REASON",
     "RECORDED_BY_BACKENDS",
+    "RECORDED_BY_BEAT",
     "RECORDED_BY_CACHES",
+    "RECORDED_BY_COMMANDS",
     "RECORDED_BY_DATABASES",
     "RECORDED_BY_EXECUTIONS",
     "RECORDED_BY_MIDDLEWARE",
     "RECORDED_BY_REQUESTS",
+    "RECORDED_BY_TASK_SYSTEMS",
     "RECORDED_BY_WEBSOCKETS",
     "REFUSAL",
     "REFUSALS",
@@ -206,6 +237,14 @@ __all__ = [
     "SPEC_STATUS",
     "STATUS",
     "TABLE",
+    "TASK_LAST_SUCCESS_TIMESTAMP",
+    "TASK_QUEUE_LENGTH",
+    "TASK_QUEUE_WAIT",
+    "TASK_RUNS",
+    "TASK_RUNS_IN_PROGRESS",
+    "TASK_RUN_DURATION",
+    "TASK_SENDS",
+    "TASK_SYSTEMS",
     "TOKEN_DETAIL",
     "TOKEN_TYPE",
     "VERSION",
@@ -219,7 +258,19 @@ __all__ = [
     "WS_MESSAGES_SENT",
 ]
 
-_MODULES = (http, websocket, llm, database, cache, backends, business, own_health)
+_MODULES = (
+    http,
+    websocket,
+    llm,
+    database,
+    cache,
+    backends,
+    tasks,
+    commands,
+    business,
+    own_health,
+)
+_NOT_OF_THE_SPECIFICATION = (tasks, commands)
 
 FAMILIES: dict[str, Family] = {
     declared.name: declared
@@ -236,7 +287,10 @@ _OF_LOST = frozenset(
 SPECIFIED: tuple[Family, ...] = tuple(
     family
     for family in FAMILIES.values()
-    if not family.opt_in and not family.is_own_health and family.name not in _OF_LOST
+    if not family.opt_in
+    and not family.is_own_health
+    and family.name not in _OF_LOST
+    and not any(family in vars(module).values() for module in _NOT_OF_THE_SPECIFICATION)
 )
 """The 25 metrics of the specification."""
 
@@ -259,4 +313,7 @@ RECORDED_BY_DATABASES = _recorded_by(database.EVERY_DATABASE)
 RECORDED_BY_CACHES = _recorded_by(cache.EVERY_CACHE)
 RECORDED_BY_BACKENDS = _recorded_by(backends.CLIENTS)
 RECORDED_BY_EXECUTIONS = _recorded_by(llm.TRACKER)
+RECORDED_BY_TASK_SYSTEMS = _recorded_by(TASK_SYSTEMS)
+RECORDED_BY_BEAT = _recorded_by(BEAT)
+RECORDED_BY_COMMANDS = _recorded_by(COMMANDS)
 """Names of the metrics that are exposed as soon as these are in use."""

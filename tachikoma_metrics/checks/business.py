@@ -37,7 +37,7 @@ def check_business_metrics(**kwargs: Any) -> list[CheckMessage]:
 def check_business_store(**kwargs: Any) -> list[CheckMessage]:
     """E012: ``BUSINESS_STORE`` is ``cache``, and processes do not share the default cache."""
     config = conf.config()
-    if not config.business_metrics or config.business_store != "cache":
+    if not config.has_business_metrics or config.business_store != "cache":
         return []
     backend = import_string(caches.settings[DEFAULT_CACHE_ALIAS]["BACKEND"])
     if not issubclass(backend, _CACHES_OF_ONE_PROCESS):
@@ -78,7 +78,7 @@ def check_snapshot_has_a_table(
 def check_metrics_outlast_the_interval(**kwargs: Any) -> list[CheckMessage]:
     """W026: ``BUSINESS_MAX_AGE`` is not longer than ``BUSINESS_INTERVAL``."""
     config = conf.config()
-    if not config.business_metrics or config.business_lifetime > config.business_interval:
+    if not config.has_business_metrics or config.business_lifetime > config.business_interval:
         return []
     return [
         warning(

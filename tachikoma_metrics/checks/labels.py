@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.core.checks import CheckMessage, register
 
 from tachikoma_metrics import catalogue, conf
-from tachikoma_metrics.business.declarations import BUILT_IN, declared
+from tachikoma_metrics.business.declarations import CATALOGUED, declared
 from tachikoma_metrics.checks.callables import trouble_with_request_to
 from tachikoma_metrics.checks.messages import error, example, warning
 from tachikoma_metrics.checks.metric_names import LABELLED
@@ -72,7 +72,7 @@ def _owners_in_catalogue() -> Iterator[LabelOwner]:
 
 
 def _owners_in_business() -> Iterator[LabelOwner]:
-    catalogued = {gauge.name for gauge in BUILT_IN}
+    catalogued = {gauge.name for gauge in CATALOGUED}
     for family in declared():
         if family.name not in catalogued:
             yield LabelOwner(family.name, family.labels, ", or the one in BUSINESS_METRICS")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 
 from tachikoma_metrics import catalogue
@@ -55,6 +56,33 @@ class Config(Declarations):
     def instruments_cache(self, alias: str) -> bool:
         """Return whether the lookups in a cache, and its size, are measured."""
         return self.enabled and _includes(self.instrument_caches, alias)
+
+    def measures_tasks_of(self, system: str) -> bool:
+        """Return whether tasks of ``celery`` or ``django`` are measured."""
+        return self.enabled and _includes(self.tasks, system)
+
+    @cached_property
+    def measures_celery(self) -> bool:
+        """Return whether tasks of Celery are measured; it is asked for each task."""
+        return self.measures_tasks_of("celery")
+
+    def measures_command(self, name: str) -> bool:
+        """Return whether runs of a management command are measured: the last pattern decides."""
+        is_measured = False
+        for pattern in self.commands:
+            if fnmatchcase(name, pattern.removeprefix("!")):
+                is_measured = not pattern.startswith("!")
+        return self.enabled and is_measured
+
+    @property
+    def measures_queue_lengths(self) -> bool:
+        """Return whether a refresh asks Celery's broker for the lengths of its queues."""
+        return self.measures_celery and "task_queue_length" in self.extra_metrics
+
+    @property
+    def has_business_metrics(self) -> bool:
+        """Return whether there is something for a refresh to count."""
+        return bool(self.business_metrics) or self.measures_queue_lengths
 
     @cached_property
     def counts_queries(self) -> bool:

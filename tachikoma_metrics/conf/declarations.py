@@ -24,6 +24,7 @@ WEBSOCKETS = "WebSockets"
 LLM = "LLM calls"
 BUSINESS = "Business metrics"
 CELERY = "Celery"
+TASKS = "Tasks and commands"
 
 
 @dataclass(frozen=True)
@@ -288,4 +289,31 @@ class Declarations:
         "E127",
         "9100",
         "The port on which a Celery worker serves the metrics of its host.",
+    )
+    worker_host: str = setting(
+        CELERY,
+        "",
+        validators.HOST,
+        "E129",
+        '"127.0.0.1"',
+        "The address at which a Celery worker serves the metrics of its host; all addresses "
+        "unless set.",
+    )
+    tasks: bool | tuple[str, ...] = setting(
+        TASKS,
+        True,
+        validators.TASK_SYSTEMS,
+        "E130",
+        '["celery"]',
+        "Task systems to measure: all that are in use, none, or those listed of `celery` and "
+        "`django`.",
+    )
+    commands: tuple[str, ...] = setting(
+        TASKS,
+        (),
+        validators.COMMANDS,
+        "E131",
+        '["send_*", "!send_test"]',
+        "Management commands to measure, as patterns such as `send_*`; `!` before a pattern "
+        "leaves commands out.",
     )

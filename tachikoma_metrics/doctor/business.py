@@ -17,7 +17,7 @@ _REFRESH = "Run `manage.py refresh_business_metrics --every 30`, or Celery beat 
 def of_business_metrics(samples: Samples) -> Iterator[Finding]:
     """Yield whether the business metrics are fresh; nothing if there are none."""
     config = conf.config()
-    if not config.business_metrics:
+    if not config.has_business_metrics:
         return
     age = time.time() - total(samples, "tachikoma_metrics_business_timestamp_seconds")
     failed = total(samples, "tachikoma_metrics_business_refresh_errors")

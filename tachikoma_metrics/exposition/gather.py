@@ -45,12 +45,12 @@ def gather(
 ) -> Iterator[Metric]:
     """Yield the families of ``registry`` by rank, then in the order of registration.
 
-    ``names`` keeps the families and the samples so named; empty keeps all. A collector that is
-    not wanted, or whose registered names are all others, is skipped. Families of one name and
-    type are merged; one that has a name of another is omitted, as an error. ``collect`` calls a
-    collector; ``rest`` returns the families that no collector has, and is called after all
-    collectors but those of the package's own health. If they raise, what they had still to yield
-    is missing; ``Incomplete`` is raised to the caller.
+    If ``names`` is not empty, only families and samples with these names are yielded, and a
+    collector that registered none of them is skipped, as is one that is not wanted. Families of
+    one name and type are merged; one that has a name of another is omitted, as an error.
+    ``collect`` calls a collector; ``rest`` returns the families that no collector has, and is
+    called after all collectors but those of the package's own health. If they raise, what they
+    had still to yield is missing; ``Incomplete`` is raised to the caller.
     """
     families = Families(on_error)
 

@@ -110,7 +110,7 @@ class Measurement(Progress):
             if self._method == "HEAD" or status in _WITHOUT_BODY:
                 self._record(facts, 0.0)
             else:
-                self._record(facts, len(response.content))  # type: ignore[attr-defined]  # See below.
+                self._record(facts, len(response.content))  # type: ignore[attr-defined]  # Others raise, and are handled below.
         except Exception as error:
             pass_on(error)
             # The size of another class of response is unknown. What is no response, such as

@@ -1,4 +1,4 @@
-"""What the labels of a request are made from, and its size."""
+"""Functions that read label values and ``Content-Length`` from a request."""
 
 from __future__ import annotations
 

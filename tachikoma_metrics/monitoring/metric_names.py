@@ -216,5 +216,6 @@ def _has_samples(family: Family, config: Config) -> bool:
     """Return whether a metric has samples, if it is a business metric or about their refresh."""
     if family.recorded_by != catalogue.BUSINESS:
         return True
-    wanted = config.business_metrics
-    return bool(wanted) if family.is_own_health else family.name in wanted
+    if family.is_own_health:
+        return config.has_business_metrics
+    return family.name in config.business_metrics

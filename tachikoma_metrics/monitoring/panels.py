@@ -72,6 +72,11 @@ def quantiles(histogram: str) -> tuple[Query, ...]:
     return tuple(quantile(share, histogram) for share in (0.5, 0.95, 0.99))
 
 
+def top(*queries: Query) -> tuple[Query, ...]:
+    """Return queries of the ten highest values of each: there may be hundreds."""
+    return tuple(Query(f"topk(10, {query.expression})", query.legend) for query in queries)
+
+
 def mean(histogram: str, by: str, legend: str) -> Query:
     """Return the query of the mean of a histogram's observations."""
     parts = [

@@ -17,6 +17,7 @@ LONG_WINDOWS = ("1h", "6h", "1d", "3d")
 
 REQUEST_RATE = "job:http_requests:rate5m"
 ERROR_RATE = "job:http_request_errors:rate5m"
+TASK_DURATIONS = "job_task_le:task_run_duration_seconds_bucket:rate5m"
 
 
 @dataclass(frozen=True)
@@ -72,4 +73,12 @@ def route_rules() -> Iterator[RecordingRule]:
     yield RecordingRule(
         "job_path_le:http_request_duration_seconds_bucket:rate5m",
         "sum by (<service>, path, le) (rate(http_request_duration_seconds_bucket[5m]))",
+    )
+
+
+def task_rules() -> Iterator[RecordingRule]:
+    """Yield the durations of each task, which an alert compares with those of a day."""
+    yield RecordingRule(
+        TASK_DURATIONS,
+        "sum by (<service>, task, le) (rate(task_run_duration_seconds_bucket[5m]))",
     )

@@ -23,6 +23,7 @@ from tachikoma_metrics.monitoring.recording_rules import (
     RecordingRule,
     availability_rules,
     route_rules,
+    task_rules,
 )
 
 RUNBOOKS = "https://tachikoma-metrics.readthedocs.io/en/stable/reference/alerts.html"
@@ -44,6 +45,7 @@ def rule_file(
     groups = {
         "availability": list(rules.recording(availability_rules())),
         "routes": list(rules.recording(route_rules())),
+        "tasks": list(rules.recording(task_rules())),
         "alerts": list(rules.alerting(alerts(config, objectives or Objectives()), runbooks)),
     }
     interval = f"{EVALUATION_INTERVAL}s"
@@ -100,10 +102,15 @@ class _Rules:
         """
         if recorded_names(expression):
             return expression
-        families = (catalogue.FAMILIES.get(name) for name in self._names.named(expression))
+        named = self._names.named(expression)
+        families = map(catalogue.FAMILIES.get, named)
         has_own_names = all(family is None or family.is_own_health for family in families)
-        if has_own_names or catalogue.INFO.name not in self._names.families:
+        is_restricted = catalogue.INFO.name in named
+        if has_own_names or is_restricted or catalogue.INFO.name not in self._names.families:
             return expression
+        if "\nor " in expression:
+            # `and` binds tighter.
+            expression = f"({expression})"
         return f"{expression}\nand on (job) {catalogue.INFO.name}"
 
 

@@ -16,6 +16,7 @@ from django.apps import apps
 
 import tachikoma_metrics
 from tachikoma_metrics import catalogue, conf
+from tachikoma_metrics.catalogue import tasks
 from tachikoma_metrics.catalogue.definitions import Family
 
 _API = re.compile(r"`(\w+)`")
@@ -28,6 +29,12 @@ _AUTOMATIC = (
 )
 """Metrics that are recorded without a call by the project."""
 
+_IMPORTED = {
+    tasks.TASK_SYSTEMS: ("celery", "django.tasks", "django_tasks"),
+    "Celery": ("celery",),
+}
+"""What a project imports whose tasks are measured, by what records the metrics."""
+
 _OWN_DIRECTORY = Path(tachikoma_metrics.__file__).parent
 _SKIPPED_DIRECTORIES = frozenset({"migrations", "node_modules", "tests"})
 _MOST_FILES = 20_000
@@ -36,20 +43,34 @@ _MOST_BYTES = 1_000_000
 
 def unused_metrics() -> frozenset[str]:
     """Return the names of the metrics for which nothing in the project's source is used."""
-    waiting = {name: _apis(family) for name, family in catalogue.FAMILIES.items()}
-    waiting = {name: found for name, found in waiting.items() if name not in _AUTOMATIC}
+    is_automatic = _AUTOMATIC | (
+        catalogue.RECORDED_BY_COMMANDS if conf.config().commands else set()
+    )
+    waiting = {
+        name: _words(family)
+        for name, family in catalogue.FAMILIES.items()
+        if name not in is_automatic
+    }
     for text in _texts(_directories()):
         waiting = {
-            name: apis for name, apis in waiting.items() if not any(api in text for api in apis)
+            name: words
+            for name, words in waiting.items()
+            if not any(word in text for word in words)
         }
         if not waiting:
             break
     return frozenset(waiting)
 
 
-def _apis(family: Family) -> list[bytes]:
-    """Return the names of the functions and classes that record a metric."""
-    return [name.encode() for name in (*_API.findall(family.recorded_by), family.name)]
+def _words(family: Family) -> list[bytes]:
+    """Return what the source contains if it records a metric, such as the name of a function."""
+    names: tuple[str, ...] = ()
+    if family.name not in catalogue.RECORDED_BY_COMMANDS:
+        names = tuple(_API.findall(family.recorded_by))
+    imported = next(
+        (words for recorder, words in _IMPORTED.items() if recorder in family.recorded_by), ()
+    )
+    return [word.encode() for word in (*names, *imported, family.name)]
 
 
 def _directories() -> list[Path]:

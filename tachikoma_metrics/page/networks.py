@@ -1,8 +1,9 @@
-"""The rule of ``ALLOWED_NETWORKS``: every address on the way has to be in one of the networks.
+"""The rule of ``ALLOWED_NETWORKS``: the peer and each forwarded address must be in one of them.
 
 An address that a header names can only deny access, never grant it. Where nothing but networks
 decides, a request is rejected as well if it shows that its peer is not its client: a proxy
-names none, a server removes what a proxy named, or a browser was led here by a foreign name.
+names none, a server removes what a proxy named, or a browser sent a ``Host`` that is not in
+``ALLOWED_HOSTS``, as with DNS rebinding.
 
 At a Unix socket there is no peer address. There a header grants access, if
 ``ALLOWED_NETWORKS`` says that the proxy sets it.

@@ -7,6 +7,7 @@ need no port.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -14,10 +15,10 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse, HttpResponseBase
@@ -27,18 +28,14 @@ from tachikoma_metrics.page import access
 from tachikoma_metrics.page.addresses import client_network
 from tachikoma_metrics.page.rejections import BUSY, Rejection, record_rejection
 from tachikoma_metrics.page.response import RESPONSE_HEADERS, respond_in_thread
+from tachikoma_metrics.page.worker_connections import Connections
 from tachikoma_metrics.registry import METRICS
 
 logger = logging.getLogger("tachikoma_metrics")
 
-_ALL_ADDRESSES = ""
+_SECONDS_BETWEEN_TRIES = 2.0
 _DEFAULT_PATH = "/metrics"
 _IDLE_TIMEOUT_SECONDS = 10
-_HEAD_TIMEOUT_SECONDS = 5
-_SCRAPE_TIMEOUT_SECONDS = 30
-_MAX_CONNECTIONS = 16
-_MAX_CONNECTIONS_PER_NETWORK = 8
-"""More than the scrapers of one network need; the other connections are for other networks."""
 
 
 class _Handler(WSGIRequestHandler):
@@ -60,84 +57,24 @@ class _Handler(WSGIRequestHandler):
         return str(self.client_address[0])
 
 
-@dataclass
-class _Connection:
-    network: str
-    times_out_at: float
-    has_request: bool = False
-    """Whether the client has sent the head of a request."""
-
-
-class Connections:
-    """Limit the connections that are served, and end those that time out.
-
-    At the limit, the oldest connection without a request is ended for a new one: a scraper
-    sends its request immediately.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: dict[socket.socket, _Connection] = {}
-
-    def begin(self, connection: socket.socket, network: str) -> bool:
-        """Admit a connection; return False at the limit."""
-        with self._lock:
-            if not self._has_room(network):
-                return False
-            times_out_at = time.monotonic() + _HEAD_TIMEOUT_SECONDS
-            self._open[connection] = _Connection(network, times_out_at)
-            return True
-
-    def start_scrape(self, connection: socket.socket) -> None:
-        """Note that the client has sent a request, and start the timeout of the scrape."""
-        with self._lock:
-            if connection in self._open:
-                known = self._open[connection]
-                known.has_request = True
-                known.times_out_at = time.monotonic() + _SCRAPE_TIMEOUT_SECONDS
-
-    def end(self, connection: socket.socket) -> None:
-        """Note that a connection was closed."""
-        with self._lock:
-            self._open.pop(connection, None)
-
-    def end_timed_out(self) -> None:
-        """End the connections that timed out."""
-        now = time.monotonic()
-        with self._lock:
-            late = [one for one, known in self._open.items() if known.times_out_at < now]
-            for connection in late:
-                self._shut_down(connection)
-
-    def _has_room(self, network: str) -> bool:
-        neighbours = [one for one, known in self._open.items() if known.network == network]
-        if len(neighbours) >= _MAX_CONNECTIONS_PER_NETWORK:
-            return self._make_room(neighbours)
-        return len(self._open) < _MAX_CONNECTIONS or self._make_room(list(self._open))
-
-    def _make_room(self, candidates: list[socket.socket]) -> bool:
-        """End the oldest connection without a request; return whether there was one."""
-        oldest = next((one for one in candidates if not self._open[one].has_request), None)
-        if oldest is not None:
-            self._shut_down(oldest)
-        return oldest is not None
-
-    def _shut_down(self, connection: socket.socket) -> None:
-        del self._open[connection]
-        # Its thread closes it: closed here, the thread might use a reused file descriptor.
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
-
-
 class MetricsServer(socketserver.ThreadingMixIn, WSGIServer):
     """Serves the metrics in one daemon thread for each connection."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, *args: Any) -> None:
+    allow_reuse_port = False
+    """Two servers on one port would each get some of the connections."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
         self.connections = Connections()
-        super().__init__(*args)
+        super().__init__(*args, **options)
+
+    def server_close(self) -> None:
+        """Close the socket; another server of this process may follow."""
+        super().server_close()
+        if _Port.server is self:
+            _Port.server = None
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Reject a peer without access, before a connection and a thread are used for it."""
@@ -183,34 +120,113 @@ class MetricsServer(socketserver.ThreadingMixIn, WSGIServer):
         logger.debug("The scrape by %s ended early.", client_address, exc_info=True)
 
 
-def serve_metrics() -> MetricsServer | None:
-    """Serve the metrics on ``WORKER_PORT`` in a thread; return None if it is not set.
+class _MetricsServer6(MetricsServer):
+    address_family = socket.AF_INET6
 
-    If the port cannot be bound, that is logged and counted as an instrumentation error, and
-    the worker continues.
+
+class _Port:
+    """The port of this process, which a forked child must not keep."""
+
+    server: MetricsServer | None = None
+    is_awaited = False
+
+    @classmethod
+    def close_in_child(cls) -> None:
+        """Close the socket that this process has from its parent, and serve nothing."""
+        server, cls.server = cls.server, None
+        cls.is_awaited = False
+        if server is not None:
+            server.socket.close()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child process that outlives the worker would keep the port.
+    os.register_at_fork(after_in_child=_Port.close_in_child)
+
+
+def serve_metrics() -> MetricsServer | None:
+    """Serve the metrics on ``WORKER_PORT`` in a thread; return None if that is not possible now.
+
+    Of the workers on a host, the first that starts serves. Each of the others tries every two
+    seconds, so that one of them serves once that one ends. Any other error is logged and counted
+    as an instrumentation error, and the worker continues.
     """
     config = conf.config()
     if config.worker_port is None or not config.enabled:
         return None
-    try:
-        server = make_server(
-            _ALL_ADDRESSES, config.worker_port, _application, MetricsServer, _Handler
-        )
-    except OSError as error:
-        logger.warning(
-            "Cannot serve metrics on port %d (WORKER_PORT): %s. The worker continues without.",
-            config.worker_port,
-            error,
-        )
-        METRICS.count_error("worker_page", error, config.worker_port)
+    if _Port.server is not None or _Port.is_awaited:
         return None
-    if hasattr(os, "register_at_fork"):
-        # A child process that outlives the worker would keep the port.
-        os.register_at_fork(after_in_child=server.socket.close)
-    threading.Thread(target=server.serve_forever, name="metrics-server", daemon=True).start()
-    path = config.path or _DEFAULT_PATH
-    logger.info("Serving metrics on http://0.0.0.0:%d%s", server.server_port, path)
+    server = _server_or_none(config.worker_host, config.worker_port)
+    if server is not None:
+        _start(server.serve_forever)
     return server
+
+
+def _server_or_none(host: str, port: int) -> MetricsServer | None:
+    try:
+        return _bound(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            logger.info(
+                "Port %d (WORKER_PORT) is in use, as another worker on this host serves the "
+                "metrics; this worker takes over if it ends.",
+                port,
+            )
+            _Port.is_awaited = True
+            _start(partial(_serve_when_free, host, port))
+        else:
+            _report(error, port)
+    return None
+
+
+def _serve_when_free(host: str, port: int) -> None:
+    """Serve once the port is free; a forked child has no such thread."""
+    while True:
+        time.sleep(_SECONDS_BETWEEN_TRIES)
+        try:
+            server = _bound(host, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                continue
+            _report(error, port)
+            _Port.is_awaited = False
+        else:
+            _Port.is_awaited = False
+            server.serve_forever()
+        return
+
+
+def _bound(host: str, port: int) -> MetricsServer:
+    """Return a server that listens on the port; raises OSError if it cannot."""
+    kind = _MetricsServer6 if ":" in host else MetricsServer
+    server = kind((host, port), _Handler, bind_and_activate=False)
+    server.set_app(_application)
+    # Before it listens: a child that is forked meanwhile closes it.
+    _Port.server = server
+    try:
+        server.server_bind()
+        server.server_activate()
+    except BaseException:
+        _Port.server = None
+        server.server_close()
+        raise
+    place = f"[{host}]" if ":" in host else host or "0.0.0.0"  # noqa: S104  # What is logged.
+    path = conf.config().path or _DEFAULT_PATH
+    logger.info("Serving metrics on http://%s:%d%s", place, server.server_port, path)
+    return server
+
+
+def _start(target: Callable[[], None]) -> None:
+    threading.Thread(target=target, name="metrics-server", daemon=True).start()
+
+
+def _report(error: OSError, port: int) -> None:
+    logger.warning(
+        "Cannot serve metrics on port %d (WORKER_PORT): %s. The worker continues without.",
+        port,
+        error,
+    )
+    METRICS.count_error("worker_page", error, port)
 
 
 def _send_rejection(connection: Any, rejection: Rejection) -> None:

@@ -1,4 +1,4 @@
-"""The events that are recorded, with the metrics that each of them changes."""
+"""The list of all events: which metrics each of them changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events, and the metrics that each of them changes.
+"""The class ``Event``: it changes the metrics of one kind of event together.
 
 The metrics of an event take their label values from the same facts. The series for some facts
 are resolved once and remembered, so that recording the same facts again costs one lookup.

@@ -1,8 +1,7 @@
 """prometheus_client's metrics, with a limit on the number of their label sets.
 
-Every way to a label set leads through ``GuardedMetric.labels``: that of a project, which calls
-``METRICS.http_requests_total.labels(...)``, and that of the package's own recorders. So none
-evades ``CARDINALITY_LIMIT``.
+A project calls ``METRICS.http_requests_total.labels(...)``, and the package's recorders call
+``child``. Both apply ``CARDINALITY_LIMIT`` in ``_admit``.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ class Cell:
             store.apply_pending()
 
     def add_now(self, amount: float) -> None:
-        """Add ``amount``. Called by a change."""
+        """Add ``amount``. Call it only within ``STORE.change``."""
         try:
             self.memory[self.index] += amount
         except ValueError:
@@ -166,7 +166,7 @@ class Cell:
         self.store.change(self.observe_now, amount)
 
     def observe_now(self, amount: float) -> None:
-        """Add an observation. Called by a change."""
+        """Add an observation. Call it only within ``STORE.change``."""
         self.add_now(0.0)
         bounds = self.bounds or ()
         place = bisect_left(bounds, amount)
@@ -238,7 +238,7 @@ class GaugeCell(Cell):
         self.store.change(self.add_now, amount)
 
     def add_now(self, amount: float) -> None:
-        """Add ``amount``, and note the time. Called by a change."""
+        """Add ``amount``, and note the time. Call it only within ``STORE.change``."""
         super().add_now(amount)
         self.memory[self.index + WAS_CHANGED] = 1
         self.memory[self.index + SET_AT] = time.monotonic()

@@ -1,7 +1,8 @@
 """How a process claims its memory-mapped file, while no other process claims one.
 
 The process takes over the lowest free file of its run, or makes one. The files of earlier runs
-are added to the archive when an epoch begins: their totals stay, and the files are removed.
+are added to the archive when a service is started again (see ``runs``): their totals stay, and the
+files are removed.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ class Claim:
     # --- files --------------------------------------------------------------
 
     def _remove_leftovers(self) -> None:
-        """Remove free files whose values are elsewhere: their process was killed before it did.
+        """Remove free files whose values were already copied to the archive or to another file.
+
+        The process that copied them was killed before it removed the file.
 
         A reader ignores such a file, so nothing that is counted in it would be exposed.
         """

@@ -78,7 +78,7 @@ def by_worker(mode: str, parts: Sequence[Part]) -> dict[int, float]:
 
 
 def left_behind(mode: str, values: Sequence[float]) -> list[float]:
-    """Return the values of a record after another process has taken over the file."""
+    """Return what the next holder of a file writes in place of the former holder's values."""
     value, set_at, was_changed, left_value, left_set_at = values
     if mode.startswith("live") or (mode == "" and was_changed) or not set_at:
         kept = (left_value, left_set_at) if not mode.startswith("live") else (0.0, 0.0)
@@ -97,14 +97,14 @@ def lost(values: Sequence[float], is_held: bool) -> float:
     same number, written first.
     """
     if values[LEFT_VALUE] != values[LEFT_SET_AT]:
-        # The process that took over the file died before the last step of ``handing_over``.
+        # The process that took over the file died before the last of these steps.
         return values[LEFT_SET_AT]
     if is_held or not values[VALUE] > 0:
         return values[LEFT_VALUE]
     return values[LEFT_VALUE] + values[VALUE]
 
 
-def handing_over(values: Sequence[float]) -> list[tuple[int, float]]:
+def steps_to_count_as_lost(values: Sequence[float]) -> list[tuple[int, float]]:
     """Return the places and values to write so that the operations in progress count as lost.
 
     A process may be killed between any two of these steps: ``lost`` returns the same number

@@ -2,7 +2,8 @@
 
 Exceptions from outside, which signal handlers raise, appear after calls, at backward jumps and
 at the beginning of functions (https://github.com/python/cpython/issues/74174). Between the
-change of the gauge and the note of it there is none of these, so the note is always true.
+change of the gauge and the assignment of ``self.cell`` there is none of these, so ``cell`` always
+says whether the operation counts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Progress:
         self.life = STORE.life
 
     def begin(self, cell: StoredValue) -> None:
-        """Count in ``cell`` from now on. Called by a change."""
+        """Count in ``cell`` from now on. Call it only within ``STORE.change``."""
         if self.is_over or self.cell is not None:
             return
         try:
@@ -37,7 +38,7 @@ class Progress:
         self.life, self.cell = STORE.life, cell
 
     def leave(self) -> None:
-        """Count in no gauge any more. Called by a change."""
+        """Count in no gauge any more. Call it only within ``STORE.change``."""
         cell = self.cell
         if cell is None:
             return
@@ -54,14 +55,17 @@ class Progress:
         return self.life != STORE.life
 
     def finish(self) -> bool:
-        """End; return whether it was in progress, and may be recorded. Called by a change."""
+        """End; return whether it was in progress, and may be recorded.
+
+        Call it only within ``STORE.change``.
+        """
         if self.is_over or self.is_inherited:
             return False
         self.is_over = True
         return True
 
     def abandon(self) -> None:
-        """End without a record. Called by a change."""
+        """End without a record. Call it only within ``STORE.change``."""
         if not self.is_inherited:
             self.leave()
             self.is_over = True

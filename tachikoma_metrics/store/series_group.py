@@ -16,7 +16,7 @@ from tachikoma_metrics.store.writer import STORE
 UNKNOWN = float("nan")
 """Stands for an unknown amount; it is compared by identity."""
 
-_LEAD_TO_THE_SLOW_WAY = (IndexError, TypeError, ValueError)
+_USE_SLOW_PATH = (IndexError, TypeError, ValueError)
 
 Step = tuple[int, "int | None", int, "Sequence[float] | None"]
 """The place of an amount, the index of its value if there is one, and the index and the bounds of
@@ -79,7 +79,7 @@ class SeriesGroup:
                     amount = amounts[place]
                     if amount is not UNKNOWN:
                         if bounds is None:
-                            memory[index] += amount  # None is no index: the slow way is left.
+                            memory[index] += amount  # None raises TypeError: the slow path.
                         else:
                             bucket = first_bucket + bisect_left(bounds, amount)
                             memory[index] += amount
@@ -90,7 +90,7 @@ class SeriesGroup:
                 raise
             if is_to_be_added or (ended is not None and ended.finish()):
                 left = self._add_rest(amounts, done + 1, ended)
-            if not isinstance(error, _LEAD_TO_THE_SLOW_WAY) or is_interruption(error):
+            if not isinstance(error, _USE_SLOW_PATH) or is_interruption(error):
                 self._report_missing(amounts, left)
                 raise
         finally:

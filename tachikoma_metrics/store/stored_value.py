@@ -48,4 +48,4 @@ class Attaching(Protocol):
     """A store, as the values know it."""
 
     def attach(self, cell: StoredValue) -> None:
-        """Assign ``cell`` the place of its values. Called by a change."""
+        """Assign ``cell`` the place of its values. Call it only within ``STORE.change``."""

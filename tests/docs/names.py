@@ -42,7 +42,11 @@ OF_DJANGO_PROMETHEUS: dict[str, Labels] = {
 
 OF_RULES: dict[str, Labels] = {
     rule.name: frozenset(rule.name.partition(":")[0].split("_"))
-    for rule in (*recording_rules.availability_rules(), *recording_rules.route_rules())
+    for rule in (
+        *recording_rules.availability_rules(),
+        *recording_rules.route_rules(),
+        *recording_rules.task_rules(),
+    )
 }
 """What the rules of ``metrics_rules`` record, and its labels, which are in front of the name."""
 

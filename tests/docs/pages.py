@@ -17,6 +17,8 @@ from sybil.typing import Evaluator
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVERS = ROOT / "docs" / "guides" / "servers.md"
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+CELERY = ROOT / "docs" / "guides" / "celery.md"
+DJANGO_TASKS = ROOT / "docs" / "guides" / "django-tasks.md"
 PAGES = [
     ROOT / "README.md",
     ROOT / "example_project" / "README.md",

@@ -43,6 +43,8 @@ def test_the_rows_are_in_order():
         "Database",
         "Cache",
         "WebSocket",
+        "Tasks",
+        "Commands",
         "Executions and tokens",
         "Backends",
         "Business",

@@ -52,6 +52,38 @@ def test_the_limit_of_slow_requests_is_the_bound_of_a_bucket():
     assert "longer than 0.75 s" in found["annotations"]["summary"]
 
 
+def test_the_limit_of_the_queue_wait_is_the_bound_of_a_bucket():
+    assert 'le="120.0"' in rule("DjangoTasksWaiting", "--queue-wait", "90")["expr"]
+
+
+def test_a_command_that_is_named_has_an_alert():
+    named = ("--command", "clearsessions=90000", "--command", "prune=3600")
+    found = [
+        one
+        for one in rules(*named, COMMANDS=["clearsessions", "prune"])
+        if one.get("alert") == "DjangoCommandOverdue"
+    ]
+
+    assert [one["labels"]["command"] for one in found] == ["clearsessions", "prune"]
+    assert '{command="clearsessions"}[176400s])) > 90000\n' in found[0]["expr"]
+    assert "DjangoCommandOverdue" not in {one.get("alert") for one in rules(COMMANDS=["*"])}
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("prune=3600", "`COMMANDS` does not name 'prune'"),
+        ("clearsessions", "like clearsessions=90000; got clearsessions."),
+        ("clearsessions=often", "like clearsessions=90000; got clearsessions=often."),
+        ("clearsessions=5", "at least 60 seconds, such as clearsessions=90000; got"),
+        ("clearsessions=inf", "at least 60 seconds"),
+    ],
+)
+def test_a_command_that_cannot_be_watched_is_rejected(named: str, message: str):
+    with pytest.raises(CommandError, match=re.escape(message)):
+        written("metrics_rules", "--command", named, COMMANDS=["clearsessions"])
+
+
 def test_without_a_bucket_above_the_limit_it_is_the_highest_bound():
     assert 'le="0.5"' in rule("DjangoRequestsSlow", LATENCY_BUCKETS=[0.1, 0.5])["expr"]
 
@@ -142,6 +174,7 @@ def test_every_recorded_series_that_is_used_has_a_rule():
         ("--objective", "nan", "such as 99.9; got nan."),
         ("--objective", "90", "at least 95 and less than 100"),
         ("--slow-after", "0", "a positive number of seconds; got 0."),
+        ("--queue-wait", "0", "a positive number of seconds; got 0."),
         ("--connections", "0", "at least 1; got 0."),
     ],
 )

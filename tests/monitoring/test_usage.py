@@ -23,7 +23,7 @@ def test_a_new_project_has_no_rows_of_what_it_does_not_record(tmp_path: Path):
 
 
 def test_all_rows_are_written_if_asked_for(tmp_path: Path):
-    added = ["WebSocket", "Executions and tokens", "Backends", "Business"]
+    added = ["WebSocket", "Tasks", "Commands", "Executions and tokens", "Backends", "Business"]
 
     assert sorted(rows(Project(tmp_path / "project"), "--all")) == sorted([*USUAL, *added])
 
@@ -37,6 +37,8 @@ def test_all_rows_are_written_if_asked_for(tmp_path: Path):
         ("from tachikoma_metrics import record_backend_request", "Backends"),
         ("from tachikoma_metrics.asgi import WebSocketMetricsMiddleware", "WebSocket"),
         ("from tachikoma_metrics import record_file_change", "Business"),
+        ("import celery", "Tasks"),
+        ("from django.tasks import task", "Tasks"),
         ("METRICS.file_changes_total.labels('a', 'b').inc()", "Business"),
     ],
 )
@@ -70,6 +72,12 @@ def test_a_business_metric_that_is_declared_has_a_row(tmp_path: Path):
     settings = f'TACHIKOMA_METRICS["BUSINESS_METRICS"] = {declared}'
 
     assert rows(Project(tmp_path / "project", settings)) == [*USUAL[:-1], "Business", USUAL[-1]]
+
+
+def test_commands_that_are_measured_have_a_row(tmp_path: Path):
+    settings = 'TACHIKOMA_METRICS["COMMANDS"] = ["clearsessions"]'
+
+    assert "Commands" in rows(Project(tmp_path / "project", settings))
 
 
 def test_the_reason_for_a_panel_that_is_left_out_is_printed(tmp_path: Path):

@@ -13,11 +13,11 @@ from typing import NoReturn
 
 import pytest
 
-from tachikoma_metrics.page import worker_server
-from tachikoma_metrics.page.worker_server import Connections
+from tachikoma_metrics.page import worker_connections, worker_server
+from tachikoma_metrics.page.worker_connections import Connections
 from tachikoma_metrics.store import STORE, Incomplete
 from tachikoma_metrics.testing import sample_value
-from tests.services.processes import free_port
+from tests.services.processes import eventually, free_port
 
 SCRAPER, STRANGER = "127.0.0.1", "127.1.0.9"
 """Loopback addresses, in two /24 networks."""
@@ -74,12 +74,17 @@ def worker(settings, caplog: pytest.LogCaptureFixture) -> Iterator[Worker]:
     worker = Worker(port)
     yield worker
     worker.close()
-    # The server checks for a shutdown twice a second, and after each connection.
+    shut_down(server)
+
+
+def shut_down(server: worker_server.MetricsServer | None) -> None:
+    """End a server, which checks for that twice a second and after each connection."""
+    assert server is not None
     ending = threading.Thread(target=server.shutdown)
     ending.start()
     while ending.is_alive():
-        with contextlib.suppress(OSError):
-            worker.connect().close()
+        with contextlib.suppress(OSError), socket.socket(server.address_family) as client:
+            client.connect(server.server_address[:2])
         ending.join(0.01)
     server.server_close()
 
@@ -106,11 +111,51 @@ def test_the_url_is_logged(worker: Worker, caplog: pytest.LogCaptureFixture):
     assert f"Serving metrics on http://0.0.0.0:{worker.port}/metrics" in messages
 
 
-def test_a_port_in_use_is_logged(worker: Worker, caplog: pytest.LogCaptureFixture):
+def test_a_port_in_use_is_no_error_and_is_taken_over(
+    settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    caplog.set_level("INFO", "tachikoma_metrics")
+    monkeypatch.setattr(worker_server, "_SECONDS_BETWEEN_TRIES", 0.01)
+    with socket.create_server(("", 0)) as another:
+        port = another.getsockname()[1]
+        settings.TACHIKOMA_METRICS = {"WORKER_PORT": port}
+        assert worker_server.serve_metrics() is None
+        assert worker_server.serve_metrics() is None
+
+    eventually(lambda: worker_server._Port.server is not None, 10)
+    with contextlib.closing(Worker(port)) as successor:
+        assert "tachikoma_metrics_info" in successor.scrape()
+    shut_down(worker_server._Port.server)
+    levels = [record.levelname for record in caplog.records if "WORKER_PORT" in record.msg]
+    assert levels == ["INFO"]
+    assert sample_value("tachikoma_metrics_errors_total", source="worker_page") in {None, 0}
+
+
+def test_an_address_that_is_not_of_this_host_is_an_error(
+    settings, caplog: pytest.LogCaptureFixture
+):
+    settings.TACHIKOMA_METRICS = {"WORKER_PORT": free_port(), "WORKER_HOST": "192.0.2.1"}
+
     assert worker_server.serve_metrics() is None
 
-    assert f"Cannot serve metrics on port {worker.port} (WORKER_PORT)" in caplog.text
+    assert "Cannot serve metrics on port" in caplog.text
     assert sample_value("tachikoma_metrics_errors_total", source="worker_page") == 1
+
+
+@pytest.mark.parametrize(("host", "other"), [("127.0.0.1", "127.0.0.2"), ("::1", "127.0.0.1")])
+def test_one_address_is_served(settings, caplog: pytest.LogCaptureFixture, host: str, other: str):
+    caplog.set_level("INFO", "tachikoma_metrics")
+    port = free_port()
+    settings.TACHIKOMA_METRICS = {"WORKER_PORT": port, "WORKER_HOST": host}
+    server = worker_server.serve_metrics()
+    try:
+        with socket.create_connection((host, port)) as client:
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert status(received(client)) == "200"
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection((other, port))
+    finally:
+        shut_down(server)
 
 
 def test_incomplete_metrics_are_not_served(worker: Worker, monkeypatch: pytest.MonkeyPatch):
@@ -181,7 +226,7 @@ def test_a_client_that_sends_its_request_too_slowly_is_disconnected(
     # Connections are accepted in order, so the slow one has been.
     assert status(worker.scrape()) == "200"
     later = SimpleNamespace(monotonic=lambda: time.monotonic() + 6)
-    monkeypatch.setattr(worker_server, "time", later)
+    monkeypatch.setattr(worker_connections, "time", later)
 
     assert received(slow) == ""
 

@@ -103,7 +103,7 @@ def test_a_request_that_a_forked_child_inherits_is_not_the_childs(directory: Pat
 def test_a_process_that_dies_while_it_takes_a_slot_over_loses_no_count(directory: Path, steps: int):
     script = f"""
     from tachikoma_metrics.store import gauges
-    whole = gauges.handing_over
+    whole = gauges.steps_to_count_as_lost
 
     def killed_in_between(values):
         yield from whole(values)[:{steps}]
@@ -116,7 +116,7 @@ def test_a_process_that_dies_while_it_takes_a_slot_over_loses_no_count(directory
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        gauges.handing_over = killed_in_between
+        gauges.steps_to_count_as_lost = killed_in_between
         METRICS.cache_hits_total.inc()
         os._exit(0)
     assert os.read(reading, 4) == b"done"

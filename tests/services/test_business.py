@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
+from tests.services.databases import POSTGRESQL, connected, made_database
 from tests.services.pages import Page, read
 from tests.services.processes import eventually, free_port, get, is_listening, missing
 from tests.services.proxies import Proxy
 from tests.services.sites import Site, total
 
-POSTGRESQL = 5432
 RABBITMQ = 5672
 INTERVAL = 0.5
 
@@ -32,20 +29,6 @@ def proxy() -> Iterator[Proxy]:
         missing(f"nothing listens on port {POSTGRESQL}")
     with Proxy(POSTGRESQL) as proxy:
         yield proxy
-
-
-@contextlib.contextmanager
-def made_database(template: str = "template1") -> Iterator[str]:
-    """Make a database for the time of the block."""
-    if not is_listening(POSTGRESQL):
-        missing(f"nothing listens on port {POSTGRESQL}")
-    name = f"depot_{uuid.uuid4().hex}"
-    with connected("postgres") as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        try:
-            yield name
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -116,14 +99,6 @@ def redis() -> dict[str, str]:
     return {"BROKER": "redis://127.0.0.1:6379/9", "QUEUE": f"depot {os.getpid()} {time.time()}"}
 
 
-@contextlib.contextmanager
-def connected(database: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(
-        f"host=127.0.0.1 user=postgres dbname={database}", autocommit=True
-    ) as connection:
-        yield connection
-
-
 def add_users(database: str, count: int, active: bool = True) -> None:
     with connected(database) as connection:
         connection.execute(
@@ -192,13 +167,13 @@ def test_two_hosts_show_the_same_and_a_worker_serves_its_own(
         assert get(f"http://127.0.0.1:{port}/nothing")[0] == 404
 
 
-def test_a_port_that_is_taken_is_a_line_in_the_log(
+def test_a_port_in_use_is_a_line_in_the_log_of_the_worker(
     counting: NewSite, database: str, redis: dict[str, str]
 ):
     with Proxy(POSTGRESQL) as other:
         site = counting(WORKER_PORT=str(other.port), **redis)
         with site.celery("-c", "1"):
-            eventually(lambda: "Cannot serve metrics on port" in site.log("celery").read_text())
+            eventually(lambda: "(WORKER_PORT) is in use" in site.log("celery").read_text())
 
 
 def test_without_a_beat_the_counts_age_and_vanish(

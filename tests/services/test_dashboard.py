@@ -106,7 +106,7 @@ def test_what_is_recorded_can_be_had_from_the_demo(prometheus: Prometheus):
     recorded = [rule for group in rules["groups"] for rule in group["rules"] if "record" in rule]
     # The others read these.
     expressions = [rule["expr"] for rule in recorded if "job:" not in rule["expr"]]
-    assert len(expressions) == 3
+    assert len(expressions) == 4
 
     eventually(lambda: all(prometheus.query(one) for one in expressions))
 

@@ -31,6 +31,8 @@ SEEN = [
     b'execution_tokens_total{backend="openai",model="demo-model",type="prompt"}',
     b'backend_requests_total{backend="openai",endpoint="/v1/chat/completions"}',
     b"\nws_connections_current 1.0\n",
+    b'task_runs_total{outcome="success",queue="celery",task="missions.tasks.execute_spec"}',
+    b'command_runs_total{command="prune_file_changes",outcome="success"}',
 ]
 
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tachikoma_metrics import catalogue, conf, monitoring
-from tachikoma_metrics.conf import Config
+from tests.services.alerting import ALL_DAY, INFO, USUAL, durations, fire, rising, write_rules
 from tests.services.prometheus import Promtool
-
-COUNTED = {"missions_total": {"model": "missions.Mission"}}
-USUAL: dict[str, Any] = {"BUSINESS_METRICS": COUNTED}
-ALL_DAY = 24 * 60
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "usual": USUAL,
@@ -31,11 +26,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def write_rules(folder: Path, config: Config, **wishes: Any) -> None:
-    made, _ = monitoring.rule_file(config, **wishes)
-    (folder / "rules.yml").write_text(monitoring.as_yaml(made))
-
-
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_promtool_accepts_the_rules(each_promtool: Promtool, settings: dict[str, Any]):
     write_rules(each_promtool.folder, conf.read(settings))
@@ -46,14 +36,6 @@ def test_promtool_accepts_the_rules(each_promtool: Promtool, settings: dict[str,
     assert "SUCCESS" in checked.stdout
 
 
-INFO = 'tachikoma_metrics_info{{job="shop",instance="{}",version="1"}}'
-
-
-def rising(per_minute: float, minutes: int) -> str:
-    """Return the values of a counter that rises, one each minute."""
-    return f"0+{per_minute}x{minutes}"
-
-
 def requests(ok: float, failed: float, minutes: int) -> dict[str, str]:
     """Return the series of a service that answers so many requests a minute."""
     labels = 'job="shop",instance="a",method="GET",path="/"'
@@ -61,39 +43,6 @@ def requests(ok: float, failed: float, minutes: int) -> dict[str, str]:
         f'http_requests_total{{{labels},status="200"}}': rising(ok, minutes),
         f'http_requests_total{{{labels},status="500"}}': rising(failed, minutes),
     }
-
-
-def fire(promtool: Promtool, series: dict[str, str], minutes: int, *expected: str) -> None:
-    """Assert that exactly these alerts fire, ``name/severity``, so long after a start."""
-    write_rules(promtool.folder, conf.read(USUAL))
-    # Who has no page is none of ours.
-    series = {INFO.format("a"): f"1x{minutes}", **series}
-    samples = [
-        {"labels": f'{{alertname="{name}", severity="{severity}"}}', "value": 1}
-        for name, _, severity in (one.partition("/") for one in expected)
-    ]
-    firing = 'count by (alertname, severity) (ALERTS{alertstate="firing"}) > bool 0'
-    test = {
-        "rule_files": ["rules.yml"],
-        # Evaluations take most of the time. Every five minutes is too rare: what a rule reads of
-        # another has to be younger than that.
-        "evaluation_interval": "4m" if minutes == ALL_DAY else "2m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [{"series": one, "values": series[one]} for one in series],
-                "promql_expr_test": [
-                    {"expr": firing, "eval_time": f"{minutes}m", "exp_samples": samples}
-                ],
-            }
-        ],
-    }
-    # JSON is YAML.
-    (promtool.folder / "test.yml").write_text(json.dumps(test))
-
-    tested = promtool.run("test", "rules", "test.yml")
-
-    assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
 BURN_PAGES, BURN_IS_A_TICKET = "DjangoErrorBudgetBurn/page", "DjangoErrorBudgetBurn/ticket"
@@ -151,15 +100,6 @@ def test_a_restart_and_a_new_instance_are_no_errors(promtool: Promtool):
     }
 
     fire(promtool, series, 120)
-
-
-def durations(name: str, labels: str, fast: float, slow: float, bound: str) -> dict[str, str]:
-    """Return a histogram with so many below and above a bound each minute."""
-    return {
-        f'{name}_bucket{{job="shop",{labels}le="{bound}"}}': rising(fast, 60),
-        f'{name}_bucket{{job="shop",{labels}le="+Inf"}}': rising(fast + slow, 60),
-        f'{name}_count{{job="shop",{labels}}}'.replace(",}", "}"): rising(fast + slow, 60),
-    }
 
 
 @pytest.mark.parametrize(("slow", "expected"), [(10, ["DjangoRequestsSlow/ticket"]), (4, [])])

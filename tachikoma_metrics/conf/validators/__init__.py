@@ -16,6 +16,7 @@ from tachikoma_metrics.conf.validators.labels import (
 )
 from tachikoma_metrics.conf.validators.networks import AT_UNIX_SOCKET, NETWORKS
 from tachikoma_metrics.conf.validators.rule import InvalidValue, Rule
+from tachikoma_metrics.conf.validators.tasks import COMMANDS, HOST, TASK_SYSTEMS
 from tachikoma_metrics.conf.validators.values import (
     BOOLEAN,
     BUSINESS_STORE,
@@ -40,9 +41,11 @@ __all__ = [
     "BUCKETS_BY_METRIC",
     "BUSINESS_METRICS",
     "BUSINESS_STORE",
+    "COMMANDS",
     "DOTTED_PATH",
     "EXTRA_LABELS",
     "GLOBAL_LABELS",
+    "HOST",
     "LABELS_BY_METRIC",
     "NAMES",
     "NAMESPACE",
@@ -57,6 +60,7 @@ __all__ = [
     "STATUSES",
     "STORE_DIR",
     "SWITCH_OR_ALIASES",
+    "TASK_SYSTEMS",
     "InvalidValue",
     "Rule",
     "read_buckets",

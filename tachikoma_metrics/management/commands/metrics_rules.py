@@ -47,6 +47,22 @@ class Command(WritingCommand):
             help="Alert above this number of open database connections.",
         )
         parser.add_argument(
+            "--queue-wait",
+            type=float,
+            default=usual.queue_wait,
+            metavar="SECONDS",
+            help="Time that a task may wait in its queue; the next bucket at or above counts, else "
+            "the highest.",
+        )
+        parser.add_argument(
+            "--command",
+            action="append",
+            dest="succeeding",
+            metavar="NAME=SECONDS",
+            help="Alert if this management command did not succeed for so long; may be repeated. "
+            "`COMMANDS` has to name it.",
+        )
+        parser.add_argument(
             "--job",
             default="",
             help="Restrict the rules to this job, a `job_name` of prometheus.yml. By default, they "
@@ -60,7 +76,11 @@ class Command(WritingCommand):
         """Write the rules; raise ``CommandError`` for an invalid objective."""
         try:
             objectives = Objectives(
-                options["objective"], options["slow_after"], options["connections"]
+                options["objective"],
+                options["slow_after"],
+                options["connections"],
+                options["queue_wait"],
+                dict(map(_command, options["succeeding"] or ())),
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
@@ -85,3 +105,15 @@ class Command(WritingCommand):
                 f"The rules apply to job={job!r} only, which must be a `job_name` of "
                 "prometheus.yml: otherwise they never fire."
             )
+
+
+def _command(option: str) -> tuple[str, float]:
+    """Return a command and its seconds; raise ``ValueError`` for one that is not measured."""
+    name, _, seconds = option.partition("=")
+    try:
+        limit = float(seconds)
+    except ValueError:
+        raise ValueError(f"--command should be like clearsessions=90000; got {option}.") from None
+    if not conf.config().measures_command(name):
+        raise ValueError(f"`COMMANDS` does not name {name!r}, so it is not measured.")
+    return name, limit

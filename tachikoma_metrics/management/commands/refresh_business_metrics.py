@@ -38,7 +38,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Refresh once or at an interval; raise ``CommandError`` if a single refresh fails."""
         self.verbosity = options["verbosity"]
-        if not conf.config().business_metrics:
+        if not conf.config().has_business_metrics:
             raise CommandError(
                 "BUSINESS_METRICS is empty: there is nothing to count. Example: "
                 '"BUSINESS_METRICS": {"orders": {"model": "shop.Order"}}'

@@ -15,6 +15,8 @@ from tachikoma_metrics.monitoring.alerts.business import business_alerts
 from tachikoma_metrics.monitoring.alerts.database import database_alerts
 from tachikoma_metrics.monitoring.alerts.http import http_alerts, slow_bound
 from tachikoma_metrics.monitoring.alerts.instrumentation import instrumentation_alerts
+from tachikoma_metrics.monitoring.alerts.schedules import schedule_alerts
+from tachikoma_metrics.monitoring.alerts.tasks import task_alerts
 from tachikoma_metrics.monitoring.alerts.upstream import UPSTREAM_ALERTS
 from tachikoma_metrics.monitoring.objectives import Objectives
 
@@ -25,6 +27,8 @@ def alerts(config: Config, objectives: Objectives) -> Iterator[Alert]:
     """Yield all alerts."""
     yield from http_alerts(config, objectives)
     yield from database_alerts(config, objectives)
+    yield from task_alerts(config, objectives)
+    yield from schedule_alerts(objectives)
     yield from UPSTREAM_ALERTS
     yield from business_alerts(config)
     yield from instrumentation_alerts(config)

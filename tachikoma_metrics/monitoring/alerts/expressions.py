@@ -10,10 +10,11 @@ MIN_EVENTS = 10
 """More events than this have to fail, so that a service with little traffic raises no alert."""
 
 
-def slow_share(histogram: str, bound: float) -> str:
+def slow_share(histogram: str, bound: float, by: str = "") -> str:
     """Return the share of observations above the bound of a bucket, if it is more than 5 %."""
-    below = f'sum by (<service>) (increase({histogram}_bucket{{le="{bound!r}"}}[10m]))'
-    total = f"sum by (<service>) (increase({histogram}_count[10m]))"
+    labels = f"<service>, {by}" if by else "<service>"
+    below = f'sum by ({labels}) (increase({histogram}_bucket{{le="{bound!r}"}}[10m]))'
+    total = f"sum by ({labels}) (increase({histogram}_count[10m]))"
     return f"1 - {below}\n  / {total}\n> 0.05\nand {total}\n  - {below}\n> {MIN_EVENTS}"
 
 
@@ -33,14 +34,14 @@ def increased(counter: str, label: str = "") -> str:
     return f"{by} (increase({counter}[1h])) > 0\nor ({now} unless {before}) > 0"
 
 
-def failing_share(failed: str, total: str) -> str:
-    """Return the share of failures by upstream API, if above 10 % in an hour and now."""
+def failing_share(failed: str, total: str, by: str = "backend") -> str:
+    """Return the share of failures by a label, if above 10 % in an hour and now."""
 
     def share(window: str) -> str:
         return (
-            f"sum by (<service>, backend) (increase({failed}[{window}]))\n"
-            f"  / sum by (<service>, backend) (increase({total}[{window}]))\n> 0.1"
+            f"sum by (<service>, {by}) (increase({failed}[{window}]))\n"
+            f"  / sum by (<service>, {by}) (increase({total}[{window}]))\n> 0.1"
         )
 
-    enough = f"sum by (<service>, backend) (increase({failed}[1h])) > {MIN_EVENTS}"
+    enough = f"sum by (<service>, {by}) (increase({failed}[1h])) > {MIN_EVENTS}"
     return f"{share('1h')}\nand {share('5m')}\nand {enough}"

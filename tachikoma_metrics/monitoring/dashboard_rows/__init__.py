@@ -14,11 +14,13 @@ from tachikoma_metrics.conf import Config
 from tachikoma_metrics.monitoring.dashboard_rows.backends import BACKENDS
 from tachikoma_metrics.monitoring.dashboard_rows.business import BUSINESS, FRESHNESS
 from tachikoma_metrics.monitoring.dashboard_rows.cache import CACHE
+from tachikoma_metrics.monitoring.dashboard_rows.commands import COMMANDS
 from tachikoma_metrics.monitoring.dashboard_rows.database import DATABASE
 from tachikoma_metrics.monitoring.dashboard_rows.executions import EXECUTIONS
 from tachikoma_metrics.monitoring.dashboard_rows.http import HTTP
 from tachikoma_metrics.monitoring.dashboard_rows.overview import OVERVIEW
 from tachikoma_metrics.monitoring.dashboard_rows.process import PROCESS
+from tachikoma_metrics.monitoring.dashboard_rows.tasks import TASKS
 from tachikoma_metrics.monitoring.dashboard_rows.websocket import WEBSOCKET
 from tachikoma_metrics.monitoring.metric_names import SERVICE, quoted
 from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, rate
@@ -28,7 +30,7 @@ from tachikoma_metrics.registry.shapes import is_on, shape_of
 def dashboard_rows(config: Config) -> Iterator[Row]:
     """Yield the rows of the dashboard, with panels for labels and metrics that settings add."""
     yield OVERVIEW
-    for row in (HTTP, DATABASE, CACHE, WEBSOCKET, EXECUTIONS, BACKENDS):
+    for row in (HTTP, DATABASE, CACHE, WEBSOCKET, TASKS, COMMANDS, EXECUTIONS, BACKENDS):
         yield _with(row, *_panels_of_added_labels(row, config))
     yield _with(BUSINESS, *_panels_of_business_metrics(config), *FRESHNESS)
     yield PROCESS

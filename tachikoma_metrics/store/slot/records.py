@@ -171,7 +171,7 @@ class Slot(ABC):
         """Turn the gauges into what the former holder leaves behind; totals are continued."""
         for series, record in self.records.items():
             if series.declaration.lost:
-                for place, value in gauges.handing_over(self.values(record)):
+                for place, value in gauges.steps_to_count_as_lost(self.values(record)):
                     self.memory[record.first + place] = value
             elif series.declaration.type == GAUGE:
                 mode = series.declaration.mode

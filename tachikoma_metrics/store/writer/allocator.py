@@ -19,9 +19,9 @@ from tachikoma_metrics.store.writer.changes import Changes
 class Allocator:
     """Find, make and remove the records of this process.
 
-    ``slot`` is the memory-mapped file, ``annex`` the memory for what is not in it, ``moves``
-    counts the records that moved from one to another. Whatever appends to ``dropped`` has the
-    next change remove that label set, if it still has that owner.
+    ``slot`` is the memory-mapped file, ``annex`` holds the series that did not fit into it,
+    ``moves`` counts the records that moved from one to another. Whatever appends to ``dropped``
+    has the next change remove that label set, if it still has that owner.
     """
 
     def __init__(self, changes: Changes, attempts: Attempts) -> None:
@@ -36,7 +36,7 @@ class Allocator:
     # --- places -------------------------------------------------------------
 
     def place(self, cell: StoredValue, series: Series) -> tuple[memoryview[float], int]:
-        """Return where the record of ``series`` is, or of what stands for it."""
+        """Return the memory and the index of a series' record, or of its overflow's."""
         slot = self.slot or self.annex
         if not slot.has_room(series, cell.limit):
             series = self._overflowed(slot, cell, series)

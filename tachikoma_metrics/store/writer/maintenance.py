@@ -1,4 +1,4 @@
-"""What is done once a second, with the first change: the file may have been removed."""
+"""The first change in each second checks that this process's file still exists."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tachikoma_metrics.store.writer.changes import Changes
 
 
 class Maintenance:
-    """Look after the file of this process, and call those that asked for it."""
+    """Check the file of this process, and call the registered callbacks."""
 
     def __init__(self, changes: Changes, attempts: Attempts, allocator: Allocator) -> None:
         self._changes = changes
@@ -48,7 +48,7 @@ class Maintenance:
         self.call_all()
 
     def run(self) -> None:
-        """Do what is to be done. Called by a change."""
+        """Check the file, and call the callbacks. Call it only within ``STORE.change``."""
         allocator = self._allocator
         allocator.remove_dropped()
         slot = allocator.slot

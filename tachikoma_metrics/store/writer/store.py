@@ -45,7 +45,7 @@ class Store(Changes):
     # --- places -------------------------------------------------------------
 
     def attach(self, cell: StoredValue) -> None:
-        """Assign ``cell`` the place of its values. Called by a change."""
+        """Assign ``cell`` the place of its values. Call it only within ``STORE.change``."""
         try:
             self._allocator.remove_dropped()
             series = cell.locate()

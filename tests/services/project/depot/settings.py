@@ -24,6 +24,8 @@ if "EXTRA_METRICS" in os.environ:
     TACHIKOMA_METRICS["EXTRA_METRICS"] = os.environ["EXTRA_METRICS"].split()
 if "ALLOWED_NETWORKS" in os.environ:
     TACHIKOMA_METRICS["ALLOWED_NETWORKS"] = os.environ["ALLOWED_NETWORKS"].split()
+if "COMMANDS" in os.environ:
+    TACHIKOMA_METRICS["COMMANDS"] = os.environ["COMMANDS"].split()
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
 if "BUSINESS_INTERVAL" in os.environ:
@@ -37,12 +39,20 @@ if "BUSINESS_INTERVAL" in os.environ:
         },
     }
 
+if "TASK_BACKEND" in os.environ:
+    INSTALLED_APPS += [os.environ["TASK_BACKEND"].partition(".")[0]]
+    TASKS = {"default": {"BACKEND": os.environ["TASK_BACKEND"], "QUEUES": []}}
+
+if "BEAT_SCHEDULE" in os.environ:
+    CELERY_BEAT_SCHEDULE = json.loads(os.environ["BEAT_SCHEDULE"])
+
 if "CACHES" in os.environ:
     CACHES = json.loads(os.environ["CACHES"])
 
 CELERY_BROKER_URL = os.environ.get("BROKER", "redis://127.0.0.1:6379/0")
 CELERY_TASK_DEFAULT_QUEUE = os.environ.get("QUEUE", "celery")
-CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_IGNORE_RESULT = "RESULTS" not in os.environ
+CELERY_RESULT_BACKEND = os.environ.get("RESULTS")
 
 if "SQLITE" in os.environ:
     file = {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["SQLITE"]}

@@ -18,5 +18,6 @@ urlpatterns = [
     path("shelves/", views.store),
     path("shelves/<int:shelf>/", views.store),
     path("shelves/<int:shelf>/boxes/<slug:box>/", views.store),
+    path("errands/<slug:kind>/<int:count>/", views.send),
     path("metrics", include("tachikoma_metrics.urls")),
 ]

@@ -90,3 +90,13 @@ def store(request: HttpRequest, shelf: int = 0, box: str = "") -> HttpResponse:
     if "fail" in request.GET:
         raise RuntimeError("intended")
     return HttpResponse("stored")
+
+
+def send(request: HttpRequest, kind: str, count: int) -> HttpResponse:
+    """Send so many tasks of a kind to the worker of ``django.tasks``."""
+    # Which only Django 6.0 and later, or its backport, has.
+    from depot import errands
+
+    for _ in range(count):
+        errands.send(kind)
+    return HttpResponse("soon")

@@ -1,0 +1,134 @@
+"""CPU that one variant adds to a Celery task that does nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from celery import Celery, signals
+from celery.concurrency.solo import TaskPool
+from celery.worker.request import Request
+from kombu.simple import SimpleQueue
+
+from benchmarks import variants
+from benchmarks.measured.commands import run_commands
+from benchmarks.measured.timing import Prepare, added, stay_on_one_cpu
+from benchmarks.project.start import start
+from benchmarks.rounds import Figures
+
+_SIGNALS = (
+    signals.before_task_publish,
+    signals.after_task_publish,
+    signals.task_prerun,
+    signals.task_postrun,
+    signals.task_success,
+)
+_MEASURING = ("opentelemetry", "tachikoma_metrics")
+_EVENTS_AT_A_TIME = 24
+"""As many as Celery's dispatcher keeps back at most."""
+
+
+class Queue:
+    """A queue in memory, its publisher, and what a worker does with its messages."""
+
+    def __init__(self) -> None:
+        self.app = Celery("benchmark", broker="memory://", set_as_current=True)
+        self.app.conf.task_ignore_result = True
+        self.task = self.app.task(name="nothing")(_nothing)
+        self.app.finalize()
+        self._connection = self.app.connection()
+        self._queue = _new_queue(self._connection)
+        self._pool = TaskPool(app=self.app)
+        self._events = self.app.events.Dispatcher(
+            self._connection, enabled=False, buffer_group=["task"], buffer_limit=_EVENTS_AT_A_TIME
+        )
+
+    @property
+    def receivers(self) -> dict[Any, list[Any]]:
+        """Return what is connected to each signal."""
+        return {signal: list(signal.receivers or ()) for signal in _SIGNALS}
+
+    @contextlib.contextmanager
+    def connected(self, receivers: dict[Any, list[Any]], has_events: bool) -> Iterator[None]:
+        """Have these receivers connected, and no others; and events sent, or not."""
+        for signal, those in receivers.items():
+            signal.receivers[:] = those
+            signal.sender_receivers_cache.clear()
+        self.app.conf.task_send_sent_event = self._events.enabled = has_events
+        # The publisher asks once for what it is configured to do.
+        self.app.amqp.__dict__.pop("send_task_message", None)
+        yield
+
+    def send_and_run(self, number: int) -> None:
+        """Send tasks, and run them as the pool that needs no process does."""
+        for _ in range(number):
+            self.task.apply_async()
+            message = self._queue.get_nowait()
+            request = Request(message, app=self.app, task=self.task, eventer=self._events)
+            signals.task_received.send(sender=None, request=request)
+            request.send_event("task-received", name=request.name, root_id=request.root_id)
+            request.execute_using_pool(self._pool)
+        self._events.flush(groups=("task",))
+
+
+def _new_queue(connection: Any) -> Any:
+    make: Any = SimpleQueue
+    return make(connection, "celery", no_ack=True)
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def measure(repeats: int) -> Figures:
+    """Return the seconds of CPU that a task costs more, sent and run."""
+    logging.disable()
+    queue, number = Queue(), 50
+    is_of_events = variants.current() is variants.CELERY_EVENTS
+    _instrument()
+    measured = queue.receivers
+    bare = {
+        signal: [one for one in those if not _measures(one)] for signal, those in measured.items()
+    }
+    assert is_of_events or bare != measured  # noqa: S101  # Else nothing is measured.
+    # The code that runs a task is made with its first run, for what is connected then.
+    queue.send_and_run(1)
+
+    def work(receivers: dict[Any, list[Any]], has_events: bool) -> Prepare:
+        def prepare() -> Any:
+            with queue.connected(receivers, has_events):
+                return lambda: queue.send_and_run(number)
+
+        return prepare
+
+    more = added(work(bare, False), work(measured, is_of_events), repeats) / number
+    variants.require_files()
+    return {"task": more}
+
+
+def _instrument() -> None:
+    if variants.current() is variants.OPENTELEMETRY_TRACES:
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.trace import set_tracer_provider
+
+        set_tracer_provider(TracerProvider())
+    if variants.current() in {variants.OPENTELEMETRY, variants.OPENTELEMETRY_TRACES}:
+        from opentelemetry.instrumentation.celery import CeleryInstrumentor
+
+        CeleryInstrumentor().instrument()
+
+
+def _measures(connected: Any) -> bool:
+    receiver = connected[1]
+    with contextlib.suppress(TypeError):
+        # A weak reference returns what it refers to.
+        receiver = receiver() or receiver
+    return str(receiver.__module__).startswith(_MEASURING)
+
+
+if __name__ == "__main__":
+    stay_on_one_cpu()
+    start()
+    run_commands({"measure": measure})

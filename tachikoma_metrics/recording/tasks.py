@@ -1,0 +1,34 @@
+"""Runs of tasks and of management commands, as events."""
+
+from __future__ import annotations
+
+from tachikoma_metrics import catalogue
+from tachikoma_metrics.catalogue import tasks
+from tachikoma_metrics.registry import Event
+
+TASK_SEND = Event("task", ("task", "queue"), catalogue.TASK_SENDS)
+"""A task that was sent to a queue: the amount is 1."""
+
+TASK_RUN = Event(
+    "task",
+    ("task", "queue", "outcome", "error_type"),
+    catalogue.TASK_RUNS,
+    catalogue.TASK_RUN_DURATION,
+    in_progress=catalogue.TASK_RUNS_IN_PROGRESS,
+    closed_label="outcome",
+    variants=lambda known: [(*known[:2], outcome, "") for outcome in tasks.USUAL_OUTCOMES],
+)
+"""A run of a task: its amounts are 1 and seconds, ``UNKNOWN`` if nobody saw it begin."""
+
+TASK_WAIT = Event("task", ("queue", "task"), catalogue.TASK_QUEUE_WAIT)
+"""A task that starts: the amount is the seconds since it could have started."""
+
+COMMAND_RUN = Event(
+    "command",
+    ("command", "outcome"),
+    catalogue.COMMAND_RUNS,
+    catalogue.COMMAND_RUN_DURATION,
+    closed_label="outcome",
+    variants=lambda known: [(known[0], outcome) for outcome in (tasks.SUCCESS, tasks.FAILURE)],
+)
+"""A run of a management command: its amounts are 1 and seconds."""

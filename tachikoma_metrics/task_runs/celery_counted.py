@@ -1,0 +1,39 @@
+"""Which run each process of the prefork pool counted last.
+
+A pool process that is killed between the count of a run and the report of its result looks, in
+the main process, like one that is killed during the run. The pool process therefore notes the
+run in memory that it shares with the main process, which counts only what is not noted.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any
+
+_MOST_PROCESSES = 1024
+_NOTHING = 0
+
+_noted = memoryview(mmap.mmap(-1, 8 * _MOST_PROCESSES)).cast("q")
+"""One number for each process id modulo its length. Forked processes share it; where the pool
+does not fork, each process has its own, and nothing is noted for the main process."""
+
+
+def begin(pid: int) -> None:
+    """Note that a pool process has begun a run, and so counted none since."""
+    _noted[pid % _MOST_PROCESSES] = _NOTHING
+
+
+def note(pid: int, task_id: str, retries: Any) -> None:
+    """Note that a pool process has counted a run."""
+    _noted[pid % _MOST_PROCESSES] = _number(task_id, retries)
+
+
+def is_noted(pid: Any, task_id: str, retries: Any) -> bool:
+    """Tell whether the last run that a pool process counted is this one."""
+    is_process = isinstance(pid, int)
+    return is_process and _noted[pid % _MOST_PROCESSES] == _number(task_id, retries)
+
+
+def _number(task_id: str, retries: Any) -> int:
+    # Processes that are forked hash strings alike.
+    return hash((task_id, retries)) or 1
