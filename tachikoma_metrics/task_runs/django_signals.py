@@ -61,7 +61,7 @@ def _receiver(receive: Callable[[Any], None]) -> Callable[..., None]:
             METRICS.count_error("task", error)
 
     # With DEBUG, Django rejects a receiver without `**kwargs` in the signature that it wraps.
-    del guarded.__wrapped__  # type: ignore[attr-defined]
+    del guarded.__wrapped__
     return guarded
 
 
