@@ -117,10 +117,10 @@ class track_backend_request(TrackedBlock[Attempt]):  # Lower case: it is used as
     """
 
     source = "backend"
+    families = catalogue.RECORDED_BY_BACKENDS
 
     def __init__(self, backend: str, endpoint: str) -> None:
         super().__init__()
-        METRICS.activate(catalogue.RECORDED_BY_BACKENDS)
         self._backend = backend
         self._endpoint = endpoint
 

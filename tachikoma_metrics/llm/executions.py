@@ -132,10 +132,10 @@ class track_execution(TrackedBlock[Execution]):  # Lower case: it is used as a c
     """
 
     source = "execution"
+    families = catalogue.RECORDED_BY_EXECUTIONS
 
     def __init__(self, backend: str, model: str) -> None:
         super().__init__()
-        METRICS.activate(catalogue.RECORDED_BY_EXECUTIONS)
         self._backend = backend
         self._model = model
 
