@@ -17,6 +17,7 @@ from tachikoma_metrics import (
 )
 from tachikoma_metrics.recording.error_types import ERROR_TYPES
 from tachikoma_metrics.recording.events import HTTP_REQUEST, HttpFacts
+from tachikoma_metrics.recording.tasks import COMMAND_RUN, TASK_RUN
 from tachikoma_metrics.testing import sample_value, samples
 
 
@@ -264,3 +265,24 @@ def test_an_exception_is_counted_from_zero():
         raise TimeoutError
 
     assert error_types() == {("search", kind): float(kind == "timeout") for kind in ERROR_TYPES}
+
+
+# --- tasks and commands -----------------------------------------------------
+
+
+def test_the_outcomes_of_a_task_are_at_zero_when_its_first_run_begins():
+    TASK_RUN.initialize(("shop.pay", "till"))
+
+    assert by_labels("task_runs_total", "task", "queue", "outcome") == {
+        ("shop.pay", "till", outcome): 0
+        for outcome in ("success", "failure", "retry", "timeout", "lost")
+    }
+
+
+def test_the_outcomes_of_a_command_are_at_zero_beside_the_first():
+    COMMAND_RUN.record(("send_bills", "success"), (1.0, 2.0))
+
+    assert by_labels("command_runs_total", "command", "outcome") == {
+        ("send_bills", "success"): 1,
+        ("send_bills", "failure"): 0,
+    }
