@@ -144,6 +144,7 @@ MISTAKES: dict[str, Mistake] = {
     "E130": Mistake({"TASKS": ["rq"]}),
     "E131": Mistake({"COMMANDS": "clearsessions"}),
     "E133": Mistake({"VIEWS": ["django_prometheus"]}),
+    "E132": Mistake({"ZERO_STATUSES": ["5xx"]}),
     "W001": Mistake(settings={"MIDDLEWARE": [OTHER]}),
     "W002": Mistake(settings={"MIDDLEWARE": [OTHER, MIDDLEWARE]}),
     "W003": Mistake(settings=_urlconf("metrics")),

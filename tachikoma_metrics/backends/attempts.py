@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from tachikoma_metrics import catalogue
 from tachikoma_metrics.http.dropped_bodies import dropped, finish_dropped
 from tachikoma_metrics.recording import abandoned
 from tachikoma_metrics.recording.error_types import error_of, error_of_status
-from tachikoma_metrics.recording.events import BACKEND_REQUEST
+from tachikoma_metrics.recording.events import BACKEND_ERROR, BACKEND_REQUEST
 from tachikoma_metrics.recording.recorders import record_backend_error
 from tachikoma_metrics.recording.tracked_block import TrackedBlock
 from tachikoma_metrics.registry import METRICS, Progress
@@ -40,6 +41,10 @@ class Attempt:
     def start(self) -> None:
         """Count the attempt as in progress."""
         BACKEND_REQUEST.begin(self._progress, self._started_at)
+        try:
+            BACKEND_ERROR.initialize(self._facts[:1])
+        except Exception as error:
+            METRICS.count_error("backend", error)
 
     def discard(self) -> None:
         """Drop the attempt without a record, unless it has ended."""
@@ -112,6 +117,7 @@ class track_backend_request(TrackedBlock[Attempt]):  # Lower case: it is used as
     """
 
     source = "backend"
+    families = catalogue.RECORDED_BY_BACKENDS
 
     def __init__(self, backend: str, endpoint: str) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from tachikoma_metrics.backends.announced import announce
 from tachikoma_metrics.backends.attempts import track_backend_request
 from tachikoma_metrics.backends.backend import Backend
 from tachikoma_metrics.backends.client_classes import measure_client
@@ -48,6 +49,7 @@ def instrument_client(client: Client, backend: str, *, endpoints: Iterable[str] 
     templates = list(endpoints)
     for http_client, path in _clients_in(client):
         _measure(http_client, Backend(backend, Endpoints(path, templates)))
+    announce(backend)
     return client
 
 

@@ -117,6 +117,7 @@ from tachikoma_metrics.catalogue.llm import (
     EXECUTIONS_LOST,
     MODEL,
     OUTCOME,
+    OUTCOMES,
     TOKEN_DETAIL,
     TOKEN_TYPE,
 )
@@ -257,6 +258,7 @@ __all__ = [
     "MODEL",
     "OPERATION",
     "OUTCOME",
+    "OUTCOMES",
     "OVERFLOW",
     "PATH",
     "PAUSE_BUCKETS",
@@ -266,10 +268,12 @@ __all__ = [
     "QUERY_BUCKETS",
     "QUERY_COUNT_BUCKETS",
     "REASON",
+    "RECORDED_BY_BACKENDS",
     "RECORDED_BY_BEAT",
     "RECORDED_BY_CACHES",
     "RECORDED_BY_COMMANDS",
     "RECORDED_BY_DATABASES",
+    "RECORDED_BY_EXECUTIONS",
     "RECORDED_BY_MIDDLEWARE",
     "RECORDED_BY_REQUESTS",
     "RECORDED_BY_TASK_SYSTEMS",
@@ -373,6 +377,8 @@ RECORDED_BY_MIDDLEWARE = _recorded_by(http.MIDDLEWARE)
 RECORDED_BY_WEBSOCKETS = _recorded_by(websocket.MIDDLEWARE)
 RECORDED_BY_DATABASES = _recorded_by(database.EVERY_DATABASE)
 RECORDED_BY_CACHES = _recorded_by(cache.EVERY_CACHE)
+RECORDED_BY_BACKENDS = _recorded_by(backends.CLIENTS)
+RECORDED_BY_EXECUTIONS = _recorded_by(llm.TRACKER)
 RECORDED_BY_TASK_SYSTEMS = _recorded_by(TASK_SYSTEMS)
 RECORDED_BY_BEAT = _recorded_by(BEAT)
 RECORDED_BY_COMMANDS = _recorded_by(COMMANDS)

@@ -10,7 +10,10 @@ BACKEND = Label("backend", "The upstream service that was called, such as `opena
 ENDPOINT = Label("endpoint", "The API operation that was called, else `other`.")
 ERROR_TYPE = Label("error_type", "The kind of failure, such as `rate_limit`.", is_closed=True)
 
-_RECORDERS = "`instrument_client`, `track_backend_request`, `record_backend_request`"
+CLIENTS = "`instrument_client`, `track_backend_request`"
+"""Record all of these metrics."""
+
+_RECORDERS = f"{CLIENTS}, `record_backend_request`"
 
 BACKEND_REQUESTS = Counter(
     "backend_requests_total",
@@ -29,11 +32,11 @@ BACKEND_ERRORS = Counter(
     "backend_errors_total",
     "Failed requests to an upstream API.",
     (BACKEND, ERROR_TYPE),
-    recorded_by="`instrument_client`, `track_backend_request`, `record_backend_error`",
+    recorded_by=f"{CLIENTS}, `record_backend_error`",
 )
 BACKEND_REQUESTS_IN_PROGRESS = Gauge(
     "backend_requests_in_progress",
     "Requests to upstream APIs currently in progress.",
     opt_in=True,
-    recorded_by="`instrument_client`, `track_backend_request`",
+    recorded_by=CLIENTS,
 )

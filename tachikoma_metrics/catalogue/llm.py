@@ -8,6 +8,8 @@ from tachikoma_metrics.catalogue.definitions import Buckets, Counter, Gauge, His
 EXECUTION_BUCKETS: Buckets = (0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 MODEL = Label("model", "A model of `LLM_MODELS`, or one of the first 50; else `other`.")
+OUTCOMES = ("success", "error", "timeout", "cancelled")
+"""How an LLM call may end."""
 OUTCOME = Label("status", "`success`, `error`, `timeout` or `cancelled`.", is_closed=True)
 TOKEN_TYPE = Label("type", "`prompt` or `completion`.", is_closed=True)
 TOKEN_DETAIL = Label(
@@ -16,8 +18,10 @@ TOKEN_DETAIL = Label(
     is_closed=True,
 )
 
-_RECORDERS = "`track_execution`, `record_execution`"
-_TRACKER = "`track_execution`"
+TRACKER = "`track_execution`"
+"""Records all of these metrics."""
+
+_RECORDERS = f"{TRACKER}, `record_execution`"
 
 EXECUTIONS = Counter(
     "executions_total",
@@ -41,13 +45,13 @@ EXECUTION_TOKENS = Counter(
 EXECUTIONS_LOST = Counter(
     "executions_lost_total",
     "LLM calls in progress when their process died.",
-    recorded_by=_TRACKER,
+    recorded_by=TRACKER,
 )
 EXECUTIONS_IN_PROGRESS = Gauge(
     "executions_in_progress",
     "LLM calls in progress.",
     lost=EXECUTIONS_LOST,
-    recorded_by=_TRACKER,
+    recorded_by=TRACKER,
 )
 EXECUTION_TIME_TO_FIRST_CHUNK = Histogram(
     "execution_time_to_first_chunk_seconds",
@@ -55,7 +59,7 @@ EXECUTION_TIME_TO_FIRST_CHUNK = Histogram(
     (BACKEND, MODEL),
     buckets=EXECUTION_BUCKETS,
     opt_in=True,
-    recorded_by=_TRACKER,
+    recorded_by=TRACKER,
 )
 EXECUTION_TOKEN_DETAILS = Counter(
     "execution_token_details_total",
@@ -63,12 +67,12 @@ EXECUTION_TOKEN_DETAILS = Counter(
     (TOKEN_DETAIL,),
     (BACKEND, MODEL),
     opt_in=True,
-    recorded_by=_TRACKER,
+    recorded_by=TRACKER,
 )
 EXECUTION_COST_USD = Counter(
     "execution_cost_usd_total",
     "US dollars spent on LLM calls.",
     optional=(BACKEND, MODEL),
     opt_in=True,
-    recorded_by=_TRACKER,
+    recorded_by=TRACKER,
 )

@@ -14,6 +14,9 @@ SUCCESS, FAILURE, RETRY = "success", "failure", "retry"
 REJECTED, IGNORED, REVOKED = "rejected", "ignored", "revoked"
 TIMEOUT, LOST = "timeout", "lost"
 
+USUAL_OUTCOMES = (SUCCESS, FAILURE, RETRY, TIMEOUT, LOST)
+"""The outcomes that any task may have, without a call of its code or of an operator's."""
+
 TASK = Label("task", "The registered name of the task.")
 QUEUE = Label("queue", "The queue that the task was sent to.")
 RUN_OUTCOME = Label(

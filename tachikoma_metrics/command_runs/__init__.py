@@ -53,6 +53,7 @@ def _measured(execute: Callable[..., Any]) -> Callable[..., Any]:
         name = _name(command)
         if name is None:
             return execute(command, *args, **options)
+        COMMAND_RUN.initialize((name,))
         started_at = perf_counter()
         outcome = FAILURE
         try:

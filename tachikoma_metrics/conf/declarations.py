@@ -174,6 +174,16 @@ class Declarations:
         "[1000, 1_000_000]",
         "Upper bounds, in bytes, of the histograms of HTTP body sizes.",
     )
+    zero_statuses: tuple[int, ...] = setting(
+        HTTP,
+        (500,),
+        validators.STATUSES,
+        "E132",
+        "[500, 503]",
+        "Statuses of which each method and path that has been requested has a series from then "
+        "on, at zero, so that `increase()` and `rate()` count the first error. A series at zero "
+        "takes no place within `CARDINALITY_LIMIT` from others. With `[]`, there are none.",
+    )
     exclude_paths: tuple[re.Pattern[str], ...] = setting(
         HTTP,
         (),

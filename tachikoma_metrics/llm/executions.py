@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from tachikoma_metrics import catalogue
 from tachikoma_metrics.llm.tokens import Tokens
 from tachikoma_metrics.recording.error_types import (
     CANCELLED,
@@ -62,6 +63,11 @@ class Execution:
     def start(self) -> None:
         """Count the LLM call as in progress."""
         EXECUTION.begin(self._progress, self._started_at)
+        try:
+            if isinstance(self.model, str):
+                EXECUTION.initialize((self.backend, model_name(self.model)))
+        except Exception as error:
+            METRICS.count_error("execution", error)
 
     def discard(self) -> None:
         """Drop the LLM call without a record, unless it has ended."""
@@ -126,6 +132,7 @@ class track_execution(TrackedBlock[Execution]):  # Lower case: it is used as a c
     """
 
     source = "execution"
+    families = catalogue.RECORDED_BY_EXECUTIONS
 
     def __init__(self, backend: str, model: str) -> None:
         super().__init__()

@@ -7,6 +7,15 @@ from tachikoma_metrics.monitoring.dashboard import dashboard
 from tachikoma_metrics.monitoring.metric_names import MetricNames
 from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.rule_file import rule_file
+from tachikoma_metrics.monitoring.usage import unused_metrics
 from tachikoma_metrics.monitoring.yaml_text import as_yaml
 
-__all__ = ["MetricNames", "Objectives", "as_yaml", "dashboard", "rule_file", "slow_bound"]
+__all__ = [
+    "MetricNames",
+    "Objectives",
+    "as_yaml",
+    "dashboard",
+    "rule_file",
+    "slow_bound",
+    "unused_metrics",
+]

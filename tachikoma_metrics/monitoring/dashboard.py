@@ -5,7 +5,7 @@ https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import count
 from typing import Any
 
@@ -27,10 +27,13 @@ _SERVICE_METRICS = ("tachikoma_metrics_info", "tachikoma_metrics_processes", "up
 _HEIGHTS = {"stat": 4, "timeseries": 8, "heatmap": 8}
 
 
-def dashboard(config: Config, title: str = "Django service") -> tuple[dict[str, Any], list[str]]:
+def dashboard(
+    config: Config, title: str = "Django service", unused: Collection[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
     """Return a dashboard that matches ``config``, and the reason for each panel left out.
 
-    A panel is left out if the settings switch off one of its metrics.
+    A panel is left out if the settings switch off one of its metrics, or if that is among the
+    names of ``unused`` ones.
     """
     names = MetricNames(config, {label: f'=~"${label}"' for label in _variable_labels(config)})
     ids = count(1)
@@ -38,7 +41,7 @@ def dashboard(config: Config, title: str = "Django service") -> tuple[dict[str, 
     panels: list[dict[str, Any]] = []
     y = 0
     for row in dashboard_rows(config):
-        shown = list(_panels(row, names, left_out))
+        shown = list(_panels(row, names, unused, left_out))
         if shown:
             row_panels, height = _row(row, shown, ids, y)
             panels += row_panels
@@ -53,16 +56,23 @@ def _variable_labels(config: Config) -> list[str]:
 
 
 def _panels(
-    row: Row, names: MetricNames, left_out: list[str]
+    row: Row, names: MetricNames, unused: Collection[str], left_out: list[str]
 ) -> Iterator[tuple[Panel, list[dict[str, Any]]]]:
     """Yield the panels of a row whose metrics are measured, with their targets."""
     for panel in row.panels:
         try:
+            _require_use(panel, names, unused)
             targets = [_target(*numbered, panel, names) for numbered in enumerate(panel.queries)]
         except NotMeasured as reason:
             left_out.append(f"{row.title}: {panel.title}: {reason}.")
         else:
             yield panel, targets
+
+
+def _require_use(panel: Panel, names: MetricNames, unused: Collection[str]) -> None:
+    named = set().union(*(names.named(query.expression) for query in panel.queries))
+    for name in sorted(named.intersection(unused)):
+        raise NotMeasured(f"nothing in the project records `{name}`")
 
 
 def _datasource() -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics import catalogue
+from tachikoma_metrics import catalogue, conf
 from tachikoma_metrics.catalogue.labels import STATIC, UNMATCHED, route_template
+from tachikoma_metrics.recording.error_types import ERROR_TYPES
 from tachikoma_metrics.registry import Event
 
 STATIC_ROUTE = "\0static"
@@ -22,6 +23,11 @@ def _named(facts: HttpFacts) -> tuple[str, ...]:
     return (method, path, str(int(status)), view, *of_request)
 
 
+def _with_zero_statuses(named: tuple[str, ...]) -> list[tuple[str, ...]]:
+    method, path, _, *rest = named
+    return [(method, path, str(status), *rest) for status in conf.config().zero_statuses]
+
+
 HTTP_REQUEST = Event(
     "http",
     ("method", "path", "status", "view", "scheme"),
@@ -35,6 +41,8 @@ HTTP_REQUEST = Event(
     in_progress=catalogue.HTTP_REQUESTS_IN_FLIGHT,
     named=_named,
     has_request=True,
+    closed_label="status",
+    variants=_with_zero_statuses,
 )
 """A request: its amounts are 1, seconds, bytes in its body and in that of the response, seconds to
 the first of those, database queries, and the seconds they took. ``UNKNOWN`` stands for an amount
@@ -94,8 +102,10 @@ EXECUTION = Event(
     catalogue.EXECUTIONS,
     catalogue.EXECUTION_DURATION,
     in_progress=catalogue.EXECUTIONS_IN_PROGRESS,
+    closed_label="status",
+    variants=lambda known: [(*known[:2], outcome) for outcome in catalogue.OUTCOMES],
 )
-"""An LLM call: its amounts are 1 and seconds."""
+"""An LLM call: its amounts are 1 and seconds. Backend and model are known when it starts."""
 
 EXECUTION_TOKENS = Event("execution", ("backend", "model", "type"), catalogue.EXECUTION_TOKENS)
 FIRST_CHUNK = Event("execution", ("backend", "model"), catalogue.EXECUTION_TIME_TO_FIRST_CHUNK)
@@ -156,5 +166,13 @@ BACKEND_REQUEST = Event(
 )
 """A request to an upstream API: its amounts are 1 and seconds."""
 
-BACKEND_ERROR = Event("backend", ("backend", "error_type"), catalogue.BACKEND_ERRORS)
+BACKEND_ERROR = Event(
+    "backend",
+    ("backend", "error_type"),
+    catalogue.BACKEND_ERRORS,
+    closed_label="error_type",
+    variants=lambda known: [(known[0], error_type) for error_type in sorted(ERROR_TYPES)],
+)
+"""The failure of a request to an upstream API, which is known when the first request starts."""
+
 FILE_CHANGE = Event("file_change", ("change_type", "status"), catalogue.FILE_CHANGES)

@@ -103,6 +103,7 @@ def record_backend_request(backend: str, endpoint: str, duration_secs: float) ->
     ``endpoint`` is the API operation, such as ``/v1/chat/completions``; keep it to a
     few values (``normalize_path`` helps).
     """
+    BACKEND_ERROR.initialize((backend,))
     BACKEND_REQUEST.record((backend, endpoint), (1, duration_secs))
 
 

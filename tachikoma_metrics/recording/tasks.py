@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tachikoma_metrics import catalogue
+from tachikoma_metrics.catalogue import tasks
 from tachikoma_metrics.registry import Event
 
 TASK_SEND = Event("task", ("task", "queue"), catalogue.TASK_SENDS)
@@ -14,6 +15,8 @@ TASK_RUN = Event(
     catalogue.TASK_RUNS,
     catalogue.TASK_RUN_DURATION,
     in_progress=catalogue.TASK_RUNS_IN_PROGRESS,
+    closed_label="outcome",
+    variants=lambda known: [(*known[:2], outcome, "") for outcome in tasks.USUAL_OUTCOMES],
 )
 """A run of a task: its amounts are 1 and seconds, ``UNKNOWN`` if nobody saw it begin."""
 
@@ -25,5 +28,7 @@ COMMAND_RUN = Event(
     ("command", "outcome"),
     catalogue.COMMAND_RUNS,
     catalogue.COMMAND_RUN_DURATION,
+    closed_label="outcome",
+    variants=lambda known: [(known[0], outcome) for outcome in (tasks.SUCCESS, tasks.FAILURE)],
 )
 """A run of a management command: its amounts are 1 and seconds."""

@@ -46,8 +46,15 @@ class TrackedBlock(ABC, Generic[Begun]):
     source: ClassVar[str]
     """The source of instrumentation errors here."""
 
+    families: ClassVar[frozenset[str]] = frozenset()
+    """The names of the metrics that are exposed from when such an object is made."""
+
     def __init__(self) -> None:
         self._begun: list[Begun] = []
+        try:
+            METRICS.activate(self.families)
+        except Exception as error:
+            METRICS.count_error(self.source, error)
 
     @abstractmethod
     def begin(self) -> Begun:

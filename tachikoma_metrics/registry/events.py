@@ -7,7 +7,7 @@ are resolved once and remembered, so that recording the same facts again costs o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -15,9 +15,12 @@ from typing import Any
 from tachikoma_metrics import conf
 from tachikoma_metrics.catalogue.definitions import Family
 from tachikoma_metrics.catalogue.labels import clean
-from tachikoma_metrics.interruptions import is_interruption
+from tachikoma_metrics.interruptions import is_interruption, pass_on
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
 from tachikoma_metrics.store import IGNORED, STORE, UNKNOWN, Cell, Progress, SeriesGroup
+
+Variants = Callable[[tuple[str, ...]], Iterable[tuple[str, ...]]]
+"""Returns the facts of all label sets that have the given facts."""
 
 _MOST_REMEMBERED = 4096
 
@@ -29,6 +32,8 @@ class Event:
     ``EXTRA_LABELS`` follow if the event ``has_request``. ``named`` converts facts that come in
     another form, once for each that is new. ``source`` names the event in
     ``tachikoma_metrics_errors_total``, ``in_progress`` is the gauge of events that have begun.
+    ``closed_label`` is the label whose values ``variants`` knows beforehand: it takes known facts,
+    and returns those of the label sets that are initialized to zero.
     """
 
     def __init__(
@@ -39,6 +44,8 @@ class Event:
         in_progress: Family | None = None,
         named: Callable[[Any], tuple[str, ...]] | None = None,
         has_request: bool = False,
+        closed_label: str = "",
+        variants: Variants | None = None,
         metrics: Metrics = METRICS,
     ) -> None:
         self.source = source
@@ -47,6 +54,9 @@ class Event:
         self._families = families
         self._in_progress = in_progress
         self._has_request = has_request
+        self._closed_label = closed_label
+        self._variants = variants
+        self._initialized: set[tuple[object, ...]] = set()
         self._metrics = metrics
         self._begun: Cell | None = None
         self._remembered: dict[tuple[object, ...], SeriesGroup] = {}
@@ -107,9 +117,33 @@ class Event:
                 raise
             self._metrics.count_error(self.source, error)
 
+    def initialize(self, known: tuple[object, ...]) -> None:
+        """Initialize the label sets that have the ``known`` facts to zero, once.
+
+        A first error is an increase only from a zero that Prometheus has scraped before. Never
+        raises. Facts that are no label values are ignored: recording them reports them.
+
+        https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
+        """
+        try:
+            if known in self._initialized:
+                return
+            named = tuple(map(clean, known))
+        except Exception as error:
+            pass_on(error)
+            return
+        try:
+            self._initialize_variants(named)
+            if len(self._initialized) >= _MOST_REMEMBERED:
+                self._initialized = set()
+            self._initialized.add(known)
+        except Exception as error:
+            self._metrics.count_error(self.source, error)
+
     def forget(self) -> None:
         """Resolve the series of all facts again."""
         self._remembered = {}
+        self._initialized = set()
         self._begun = None
 
     def _remember(self, facts: tuple[object, ...]) -> SeriesGroup:
@@ -123,7 +157,21 @@ class Event:
             self.forget()
         if all(type(fact) is str and clean(fact) == fact for fact in named):
             self._remembered[facts] = group
+            self._initialize_variants(named)
         return group
+
+    def _initialize_variants(self, named: tuple[Any, ...]) -> None:
+        if self._variants is None:
+            return
+        try:
+            variants = [facts for facts in self._variants(named) if facts != named]
+            for family in self._families:
+                bound = self._metrics.bound(family.name)
+                names = bound.shape.label_names
+                if bound.is_on and self._closed_label in names:
+                    bound.metric.initialize([self._values(names, facts) for facts in variants])
+        except Exception as error:
+            self._metrics.count_error(self.source, error)
 
     def _record_left(
         self,

@@ -82,6 +82,7 @@ class GuardedMetric(MetricWrapperBase):
         self._parent = parent or self
         self._is_closed = [name in closed_labels for name in declaration.labels]
         self._details = details
+        self._initialized: set[tuple[str, ...]] = set()
         super().__init__(
             declaration.name,
             declaration.help,
@@ -186,13 +187,30 @@ class GuardedMetric(MetricWrapperBase):
         made: Any = type(self)(self.declaration, self.is_per_scrape, self, values, **self._details)
         with guard.lock:
             if labels.fits(values, self._metrics.keys(), limit):
+                self._initialized.discard(values)
                 return self._metrics.setdefault(values, made)
         return None
+
+    def initialize(self, label_sets: Iterable[tuple[str, ...]]) -> None:
+        """Expose label sets at zero, from now on, if the limit leaves room for them.
+
+        Until one of them has a child, it is in the place of no other label set.
+        """
+        if self.guard is None:
+            return
+        with self.guard.lock:
+            new = set(label_sets) - self._metrics.keys() - self._initialized
+            if len(self._metrics) + len(self._initialized) + len(new) >= self.limit:
+                return
+            self._initialized |= new
+        # Sorted, so that all processes make them in the same order.
+        series = [Series(self.declaration, values) for values in sorted(new)]
+        STORE.initialize(series, self.limit)
 
     @property
     def series(self) -> int:
         """Return the number of label sets that this process has."""
-        return len(self._metrics) if self._labelnames else 1
+        return len(self._metrics) + len(self._initialized) if self._labelnames else 1
 
     def remove(self, *labelvalues: Any) -> None:
         """Remove a label set: the values of this process, and of processes that have exited.
@@ -206,14 +224,21 @@ class GuardedMetric(MetricWrapperBase):
             return
         if not self._labelnames or len(labelvalues) != len(self._labelnames):
             super().remove(*labelvalues)
-        child = self._metrics.pop(tuple(map(labels.clean, labelvalues)), None)
-        self._detach([] if child is None else [child])
+        values = tuple(map(labels.clean, labelvalues))
+        child = self._metrics.pop(values, None)
+        self._detach([] if child is None else [child], self._initialized & {values})
 
     def remove_by_labels(self, labels: dict[str, str]) -> None:
         """Remove the label sets that have all of ``labels``."""
         before = self._metrics.copy() if self._labelnames else {}
         super().remove_by_labels(labels)
-        self._detach([before[values] for values in before.keys() - self._metrics.keys()])
+        removed = [before[values] for values in before.keys() - self._metrics.keys()]
+        wanted = {name: str(value) for name, value in labels.items()}.items()
+        named = {
+            values: dict(zip(self._labelnames, values, strict=True)).items()
+            for values in (self._initialized if wanted else ())
+        }
+        self._detach(removed, [values for values, items in named.items() if wanted <= items])
 
     def clear(self) -> None:
         """Remove all label sets."""
@@ -225,13 +250,15 @@ class GuardedMetric(MetricWrapperBase):
         if self._labelnames:
             children = list(self._metrics.values())
             self._metrics = {}
-            self._detach(children)
+            self._detach(children, self._initialized)
         else:
             self.cell.remove()
 
-    def _detach(self, children: list[Any]) -> None:
-        if children:
-            STORE.remove(*(Series(self.declaration, child._labelvalues) for child in children))
+    def _detach(self, children: list[Any], initialized: Collection[tuple[str, ...]]) -> None:
+        self._initialized = self._initialized.difference(initialized)
+        removed = [*(child._labelvalues for child in children), *initialized]
+        if removed:
+            STORE.remove(*(Series(self.declaration, values) for values in removed))
         for child in children:
             # A caller that has kept the child changes a value that is no longer shared.
             child.cell.series = None

@@ -148,6 +148,7 @@ def _begin(task_id: str, task: Any) -> None:
     run.outer = _runs.get(task_id)
     _runs[task_id] = run
     TASK_RUN.begin(run, now)
+    TASK_RUN.initialize((task.name, queue))
     if waited is not None:
         TASK_WAIT.record_valid((queue, task.name), (waited,), None, now)
 

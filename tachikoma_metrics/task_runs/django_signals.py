@@ -81,6 +81,7 @@ def on_started(task_result: Any) -> None:
         TASK_RUN.abandon(_runs.pop(next(iter(_runs))))
     _runs[task_result.id] = run
     TASK_RUN.begin(run, now)
+    TASK_RUN.initialize((task.module_path, task.queue_name))
     if len(task_result.worker_ids) <= 1:
         facts = (task.queue_name, task.module_path)
         TASK_WAIT.record_valid(facts, (_seconds_waited(task_result),), None, now)

@@ -96,6 +96,11 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E131", "COMMANDS", ["!"]),
     ("E133", "VIEWS", "django-prometheus"),
     ("E133", "VIEWS", ["django_prometheus"]),
+    ("E132", "ZERO_STATUSES", 500),
+    ("E132", "ZERO_STATUSES", [99]),
+    ("E132", "ZERO_STATUSES", [600]),
+    ("E132", "ZERO_STATUSES", ["500"]),
+    ("E132", "ZERO_STATUSES", [True]),
 ]
 
 

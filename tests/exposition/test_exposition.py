@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from tachikoma_metrics import METRICS, record_cache_hit, record_execution
+from tachikoma_metrics.catalogue import OUTCOMES
 from tachikoma_metrics.exposition import OPENMETRICS, TEXT, gather
 from tachikoma_metrics.exposition.parse import parse_text
 from tests.exposition.collectors import Yielding, errors
@@ -86,7 +87,9 @@ def test_openmetrics_equals_that_of_prometheus_client(stock: CollectorRegistry):
 
 
 def test_built_in_metrics_equal_those_that_prometheus_client_writes():
-    record_execution("openai", "gpt \ud800", "success", 1.5, (3, 4))
+    for outcome in OUTCOMES:
+        # Those that are initialized to zero are in the store alone.
+        record_execution("openai", "gpt \ud800", outcome, 1.5, (3, 4))
     prometheus_client.disable_created_metrics()
     exposition = METRICS.encode()
     stock = prometheus_client.generate_latest(METRICS.registry).decode()

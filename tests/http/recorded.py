@@ -6,11 +6,11 @@ from tachikoma_metrics.testing import sample_value, samples
 
 
 def requests() -> dict[tuple[str, str, str], float]:
-    """Return the recorded requests by method, path and status."""
+    """Return the recorded requests by method, path and status, without series at zero."""
     return {
         (dict(labels)["method"], dict(labels)["path"], dict(labels)["status"]): value
         for (name, labels), value in samples().items()
-        if name == "http_requests_total"
+        if name == "http_requests_total" and value
     }
 
 

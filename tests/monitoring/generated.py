@@ -30,7 +30,7 @@ def written(command: str, *arguments: str, **settings: object) -> str:
 
 
 def dashboard(**settings: object) -> dict[str, Any]:
-    board: dict[str, Any] = json.loads(written("metrics_dashboard", **settings))
+    board: dict[str, Any] = json.loads(written("metrics_dashboard", "--all", **settings))
     return board
 
 

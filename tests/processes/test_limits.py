@@ -190,3 +190,88 @@ def test_what_was_made_first_is_shown_after_the_directory_was_made_anew(director
     assert durations_once_all_are_back() == {"/first": 1, "overflow": 1}
     """
     run_with_peers(script, directory, CARDINALITY_LIMIT=2)
+
+
+ROUTES = """
+from tachikoma_metrics.recording.events import HTTP_REQUEST
+
+def answer(*paths, status=200):
+    for path in paths:
+        HTTP_REQUEST.record_valid(("GET", path, status, "", "", ()), (1.0,) * 7)
+
+def counted():
+    return {labels for labels, value in requests().items() if value}
+"""
+
+
+def test_series_at_zero_of_any_process_take_no_place_from_others(directory: Path):
+    script = f"""
+    exec({ROUTES!r})
+    peers = [Peer() for _ in range(4)]
+    for number, peer in enumerate(peers):
+        peer.ask(f"answer('{{number}}', '{{number}}/first', '{{number}}/second')")
+    pages = [peer.ask("requests()") for peer in peers]
+    assert all(page == requests() for page in pages)
+    assert len(counted()) == 12 and sum(requests().values()) == 12, requests()
+    assert len(requests()) == 19
+    assert sample_value("tachikoma_metrics_cardinality", family="http_requests_total") == 19
+    for number in range(7):
+        peers[number % 4].ask(f"answer('later {{number}}')")
+    assert counted() == requests().keys()
+    assert len(counted()) == 19 and sum(requests().values()) == 19
+    assert sample_value("tachikoma_metrics_overflow_total", family="http_requests_total") is None
+    """
+    run_with_peers(script, directory, CARDINALITY_LIMIT=20)
+
+
+def test_a_series_at_zero_that_counts_an_error_stays(directory: Path):
+    script = f"""
+    exec({ROUTES!r})
+    peers = [Peer() for _ in range(2)]
+    for peer in peers:
+        peer.ask("answer('first', 'second')")
+    assert requests()["GET", "/first", "500"] == 0
+    peers[1].ask("answer('first', status=500)")
+    for number in range(30):
+        peers[number % 2].ask(f"answer('{{number}}')")
+        assert requests()["GET", "/first", "500"] == 1
+        assert requests() == peers[0].ask("requests()") == peers[1].ask("requests()")
+    assert sum(requests().values()) == 35
+    assert len(requests()) == 10
+    """
+    run_with_peers(script, directory, CARDINALITY_LIMIT=10)
+
+
+def test_series_at_zero_stay_when_their_process_is_killed(directory: Path):
+    script = f"""
+    exec({ROUTES!r})
+    peer = Peer()
+    peer.ask("answer('first')")
+    peer.end()
+    assert requests() == {{("GET", "/first", "200"): 1, ("GET", "/first", "500"): 0}}
+    peer = Peer()
+    peer.ask("answer('first', status=500)")
+    assert requests() == {{("GET", "/first", "200"): 1, ("GET", "/first", "500"): 1}}
+    for number in range(8):
+        peer.ask(f"answer('{{number}}')")
+    assert requests()["GET", "/first", "500"] == 1
+    """
+    run_with_peers(script, directory, CARDINALITY_LIMIT=5)
+
+
+def test_series_at_zero_move_to_a_directory_that_was_made_anew(directory: Path):
+    script = f"""
+    import shutil
+    from tachikoma_metrics.store import STORE
+    exec({ROUTES!r})
+    answer('first', 'second')
+    shutil.rmtree(os.environ["STORE"])
+    STORE.revisit()
+    answer('third')
+    for number in range(3):
+        answer(str(number))
+    assert len(counted()) == 6 and len(requests()) == 6 and sum(requests().values()) == 6
+    answer('first', status=500)
+    assert sum(requests().values()) == 7
+    """
+    run_with_peers(script, directory, CARDINALITY_LIMIT=7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from django.test import override_settings
 
@@ -14,9 +15,12 @@ from tachikoma_metrics import (
     record_cache_hit,
     record_execution,
     record_file_change,
+    track_backend_request,
     track_execution,
 )
 from tachikoma_metrics.asgi import WebSocketMetricsMiddleware
+from tachikoma_metrics.backends import announced, instrument_client
+from tachikoma_metrics.testing import sample_value
 from tests.projects import Project
 
 LISTED = """
@@ -40,8 +44,9 @@ NOT_IN_USE = (
 @pytest.fixture(autouse=True)
 def _no_wrappers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the wrappers that other tests made."""
-    in_use = METRICS._in_use - catalogue.RECORDED_BY_WEBSOCKETS
-    monkeypatch.setattr(METRICS, "_in_use", in_use)
+    in_use = METRICS._in_use - catalogue.RECORDED_BY_WEBSOCKETS - catalogue.RECORDED_BY_EXECUTIONS
+    monkeypatch.setattr(METRICS, "_in_use", in_use - catalogue.RECORDED_BY_BACKENDS)
+    monkeypatch.setattr(announced, "_announced", set())
 
 
 def is_shown(name: str) -> bool:
@@ -55,10 +60,24 @@ def test_a_new_project_exposes_what_it_measures_and_no_more(tmp_path: Path):
     assert {"http_requests_total", "http_requests_in_flight", "db_queries_total"} <= set(shown)
     assert {"cache_hits_total", "db_connections_current", "tachikoma_metrics_info"} <= set(shown)
     assert not set(NOT_IN_USE) & set(shown)
+    assert not [name for name in shown if name.startswith(("execution", "ws_", "backend_"))]
 
 
 def test_cardinality_omits_metrics_that_are_not_in_use():
     assert 'tachikoma_metrics_cardinality{family="specs_total"}' not in METRICS.encode()
+
+
+def use_a_tracker() -> None:
+    track_execution("openai", "gpt")
+
+
+def decorate_a_function() -> None:
+    @track_backend_request("search", "/")
+    def search() -> None: ...
+
+
+def instrument() -> None:
+    instrument_client(httpx.Client(), "openai")
 
 
 def use_a_wrapper() -> None:
@@ -72,12 +91,22 @@ def use_a_wrapper() -> None:
     [
         ("ws_connections_total", use_a_wrapper),
         ("ws_messages_received_total", use_a_wrapper),
+        ("executions_total", use_a_tracker),
+        ("execution_duration_seconds", use_a_tracker),
+        ("execution_tokens_total", use_a_tracker),
+        ("executions_in_progress", use_a_tracker),
+        ("executions_lost_total", use_a_tracker),
+        ("backend_requests_total", decorate_a_function),
+        ("backend_errors_total", decorate_a_function),
+        ("backend_requests_total", instrument),
+        ("backend_request_duration_seconds", instrument),
+        ("backend_errors_total", instrument),
         ("executions_total", lambda: record_execution("openai", "gpt", "success", 1.0, (1, 2))),
         ("file_changes_total", lambda: record_file_change("modify", "applied")),
         ("db_queries_total", lambda: METRICS.db_queries_total.labels("select", "other")),
         ("missions_total", lambda: METRICS.missions_total.set(3)),
     ],
-    ids=lambda value: value if isinstance(value, str) else "used",
+    ids=lambda value: value if isinstance(value, str) else value.__name__.strip("<>"),
 )
 def test_a_metric_is_exposed_from_when_it_is_used(name: str, use: Callable[[], object]):
     with override_settings(TACHIKOMA_METRICS={"INSTRUMENT_DATABASES": False}):
@@ -85,6 +114,25 @@ def test_a_metric_is_exposed_from_when_it_is_used(name: str, use: Callable[[], o
         use()
 
         assert (before, is_shown(name)) == (False, True)
+
+
+def test_the_error_types_of_an_instrumented_client_are_exposed_at_zero():
+    instrument()
+
+    assert sample_value("backend_errors_total", backend="openai", error_type="timeout") == 0
+
+
+def test_opt_in_metrics_are_not_exposed_because_they_are_used():
+    use_a_tracker()
+    instrument()
+
+    assert not is_shown("execution_cost_usd_total")
+    assert not is_shown("backend_requests_in_progress")
+
+
+def test_an_untouched_process_has_the_metrics_of_requests():
+    assert is_shown("http_requests_total")
+    assert is_shown("http_requests_in_flight")
 
 
 def test_tracking_exposes_what_is_in_progress():

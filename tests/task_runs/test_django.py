@@ -241,7 +241,8 @@ shop.pay = task(pay)
 CONNECT
 shop.pay.enqueue()
 found = {name: value for (name, labels), value in samples().items() if name.startswith("task_")
-         and not name.endswith(("_bucket", "_sum"))}
+         and not name.endswith(("_bucket", "_sum"))
+         and dict(labels).get("outcome", "success") == "success"}
 print(json.dumps([before, found]))
 """
 

@@ -29,6 +29,7 @@ from tachikoma_metrics.conf.validators.values import (
     POSITIVE_INTEGER,
     SECONDS,
     SECONDS_OR_ZERO,
+    STATUSES,
     STORE_DIR,
     SWITCH_OR_ALIASES,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "POSITIVE_INTEGER",
     "SECONDS",
     "SECONDS_OR_ZERO",
+    "STATUSES",
     "STORE_DIR",
     "SWITCH_OR_ALIASES",
     "TASK_SYSTEMS",

@@ -102,6 +102,14 @@ def _port(value: Any) -> int | None:
     return int(value)
 
 
+def _statuses(value: Any) -> tuple[int, ...]:
+    require(isinstance(value, (list, tuple, set, frozenset)))
+    for status in value:
+        require(isinstance(status, int) and not isinstance(status, bool))
+        require(100 <= status < 600)
+    return tuple(sorted({int(status) for status in value}))
+
+
 BOOLEAN = Rule("True or False", "", _boolean)
 NAMES = Rule("a list of strings", "", strings)
 POSITIVE_INTEGER = Rule("a whole number of at least 1, and below 2**63", "", _positive_integer)
@@ -134,4 +142,9 @@ STORE_DIR = Rule(
 SWITCH_OR_ALIASES = Rule("True, False, or a list of aliases", "", _switch_or_aliases)
 BUSINESS_STORE = Rule('"database" or "cache"', "", _business_store)
 DOTTED_PATH = Rule("the dotted path of a callable, or None", "", _dotted_path)
+STATUSES = Rule(
+    "a list of HTTP status codes from 100 to 599",
+    "With an empty list, no series starts at zero.",
+    _statuses,
+)
 PORT = Rule("a port number, or None", "Choose a number from 1 to 65535.", _port)

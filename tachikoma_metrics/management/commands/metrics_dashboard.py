@@ -17,15 +17,22 @@ class Command(WritingCommand):
     part, parts = "panel", "panels"
     help = (
         "Writes a Grafana dashboard, as JSON, that matches the settings: their namespace, labels, "
-        "opt-in metrics and business metrics. Import it in Grafana."
+        "opt-in metrics and business metrics. Panels of metrics that nothing in the project's "
+        "source records are omitted, unless --all is given. Import it in Grafana."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add ``--title`` and ``--output``."""
+        """Add ``--title``, ``--all`` and ``--output``."""
         super().add_arguments(parser)
         parser.add_argument("--title", default="Django service", help="Title of the dashboard.")
+        parser.add_argument(
+            "--all",
+            action="store_true",
+            help="Include the metrics that nothing in the project's source records.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the dashboard."""
-        made, left_out = monitoring.dashboard(conf.config(), options["title"])
+        unused = () if options["all"] else monitoring.unused_metrics()
+        made, left_out = monitoring.dashboard(conf.config(), options["title"], unused)
         self.write(json.dumps(made, indent=2) + "\n", left_out, options)

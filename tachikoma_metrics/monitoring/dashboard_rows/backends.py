@@ -17,7 +17,13 @@ BACKENDS = Row(
         Panel(
             "Errors by type",
             "rate_limit and overloaded are the API's; timeout and connection may be the network's.",
-            rate("backend_errors_total", "backend, error_type", "{{backend}} {{error_type}}"),
+            (
+                Query(
+                    "sum by (backend, error_type) "
+                    "(rate(backend_errors_total[$__rate_interval])) > 0",
+                    "{{backend}} {{error_type}}",
+                ),
+            ),
             "reqps",
             is_stacked=True,
         ),

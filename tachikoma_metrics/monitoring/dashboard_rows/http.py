@@ -53,8 +53,8 @@ HTTP = Row(
             "Ratio of a route's requests with a status of 500 or above.",
             (
                 Query(
-                    'sum by (path) (rate(http_requests_total{status=~"5.."}[$__rate_interval])) '
-                    "/ sum by (path) (rate(http_requests_total[$__rate_interval]))",
+                    '(sum by (path) (rate(http_requests_total{status=~"5.."}[$__rate_interval])) '
+                    "> 0) / sum by (path) (rate(http_requests_total[$__rate_interval]))",
                     "{{path}}",
                 ),
             ),

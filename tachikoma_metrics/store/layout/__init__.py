@@ -44,6 +44,7 @@ from tachikoma_metrics.store.layout.header import (
 )
 from tachikoma_metrics.store.layout.records import (
     KIND_SIZE,
+    NOT_COUNTED,
     Kind,
     Record,
     encode_declaration,
@@ -74,6 +75,7 @@ __all__ = [
     "LIVESUM_OF_SET",
     "MAGIC",
     "MODES",
+    "NOT_COUNTED",
     "SET_AT",
     "SUMMARY",
     "VALUE",

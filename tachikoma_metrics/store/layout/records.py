@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterator
 from functools import lru_cache
@@ -95,6 +96,9 @@ def moment_of(content: bytes, first: int) -> float:
     made_at: float = _MOMENT.unpack_from(content, (first - 1) * DOUBLE)[0]
     return made_at
 
+
+NOT_COUNTED = math.inf
+"""The time of a record that was initialized to zero, as long as nothing was counted in it."""
 
 KIND_SIZE = 4
 """Bytes at the beginning of a record that are its kind."""

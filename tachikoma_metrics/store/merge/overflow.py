@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tachikoma_metrics.store import layout
@@ -29,6 +30,21 @@ class Overflow:
         self._found = list(zip(indexes, readings, strict=True))
         self._limits = limits
         self._gauges_of = gauges_of
+
+    def fitting(self, declaration: Declaration, numbers: list[int]) -> list[int]:
+        """Return the label sets without those initialized to zero for which there is no room."""
+        limit = self._limit_of(declaration)
+        if len(numbers) < limit:
+            return numbers
+        zeros = {number for number in numbers if self._made_at(number)[1] == layout.NOT_COUNTED}
+        room = int(max(0, limit - 1 - len(numbers) + len(zeros)))
+        ordered = sorted(zeros, key=lambda number: self._interned.series[number].labels)
+        hidden = set(ordered[room:])
+        return [number for number in numbers if number not in hidden]
+
+    def _limit_of(self, declaration: Declaration) -> float:
+        limit = self._limits.get(declaration.name) if declaration.is_builtin else None
+        return math.inf if limit is None else limit.most
 
     def targets(self, declaration: Declaration, numbers: list[int]) -> dict[int, int]:
         """Return the label sets above the limit, each with the one it is added to."""

@@ -49,7 +49,8 @@ class Plan:
         counters = add_counters_of_lost(interned, by_declaration)
         gauges_of = {counter: gauge for gauge, counter in counters.items()}
         overflow = Overflow(interned, self._indexes, readings, limits, gauges_of)
-        for declaration, numbers in by_declaration.items():
+        for declaration, found in by_declaration.items():
+            numbers = overflow.fitting(declaration, found)
             targets = overflow.targets(declaration, numbers)
             self._add(declaration, numbers, targets, known_lines.get(declaration))
         shown = {number: interned.series[number] for number, _ in self._order.shown}

@@ -16,6 +16,7 @@ from tachikoma_metrics.store.layout import (
     GAUGE,
     HEADER_SIZE,
     LARGEST_SIZE,
+    NOT_COUNTED,
     Damaged,
     Declaration,
     Header,
@@ -45,6 +46,7 @@ class Slot(ABC):
         self.records: dict[Series, Record] = {}
         self._ordinals: dict[Declaration, int] = {}
         self._label_sets: dict[Declaration, int] = {}
+        self._not_counted: dict[Declaration, set[Series]] = {}
         self._removed: dict[tuple[Declaration, int], list[Record]] = {}
         self.used = HEADER_SIZE
 
@@ -112,19 +114,29 @@ class Slot(ABC):
         """Return whether this label set is within the ``limit`` of its metric.
 
         The last place is reserved for the label set ``overflow``, which may be made before the
-        others.
+        others. Records in which nothing was counted take no place.
         """
+        not_counted = self._not_counted.get(series.declaration, ())
         full = Series(series.declaration, overflow(len(series.labels)))
         others = self._label_sets.get(series.declaration, 0) - (full in self.records)
-        return series in self.records or others < limit - 1
+        is_counted = series in self.records and series not in not_counted
+        return is_counted or others - len(not_counted) < limit - 1
+
+    def has_room_for_zero(self, declaration: Declaration, limit: float) -> bool:
+        """Return whether a record in which nothing is counted yet is within the limit, too."""
+        return self._label_sets.get(declaration, 0) < limit - 1
 
     def place(self, series: Series, made_at: float | None = None) -> int:
         """Return where the values of ``series`` begin, in doubles.
 
-        A record that is missing is made, with the time ``made_at``, or now. Raises ``OSError`` if
-        the slot cannot grow for it.
+        A record that is missing is made, with the time ``made_at``, or now; with ``NOT_COUNTED``
+        it is initialized to zero, and gets its time when it is placed again to be counted in.
+        Raises ``OSError`` if the slot cannot grow for it.
         """
         record = self.records.get(series) or self._add(series, made_at)
+        if made_at != NOT_COUNTED and series in self._not_counted.get(series.declaration, ()):
+            with self.rewriting():
+                self._set_time(record, made_at)
         return record.first
 
     def made_at(self, record: Record) -> float:
@@ -212,6 +224,7 @@ class Slot(ABC):
     def _set_time(self, record: Record, made_at: float | None) -> None:
         # As late as possible, so that readers find records in the order of their times.
         self.memory[record.first - 1] = time.monotonic() if made_at is None else made_at
+        self._note_time(record)
 
     def _reuse(
         self, removed: Record, series: Series, encoded: bytes, made_at: float | None
@@ -240,9 +253,20 @@ class Slot(ABC):
         series = record.series
         self.records[series] = record
         self._label_sets[series.declaration] = self._label_sets.get(series.declaration, 0) + 1
+        self._note_time(record)
+
+    def _note_time(self, record: Record) -> None:
+        series = record.series
+        not_counted = self._not_counted.setdefault(series.declaration, set())
+        if self.made_at(record) == NOT_COUNTED:
+            not_counted.add(series)
+        else:
+            not_counted.discard(series)
 
     def _forget(self, record: Record) -> None:
-        self._label_sets[record.series.declaration] -= 1
+        declaration = record.series.declaration
+        self._label_sets[declaration] -= 1
+        self._not_counted.get(declaration, set()).discard(record.series)
         self._set_aside(record)
 
     def _set_aside(self, record: Record) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from tachikoma_metrics.catalogue.labels import MOST_OVERFLOWED, overflow
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store.directory import SECONDS_TO_WAIT, Directory
-from tachikoma_metrics.store.layout import Series
+from tachikoma_metrics.store.layout import NOT_COUNTED, Series
 from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot
 from tachikoma_metrics.store.stored_value import StoredValue
 from tachikoma_metrics.store.writer.attempts import Attempts
@@ -50,6 +50,13 @@ class Allocator:
             home.zero(series)
             home.invalidate()
         return home.memory, index
+
+    def initialize(self, wanted: Collection[Series], limit: float) -> None:
+        """Make the records of label sets at zero, as far as others leave room for them."""
+        for series in wanted:
+            slot = self.slot or self.annex
+            if series not in slot.records and slot.has_room_for_zero(series.declaration, limit):
+                self._home_of(series, NOT_COUNTED)
 
     def _overflowed(self, slot: Slot, cell: StoredValue, series: Series) -> Series:
         """Return the label set to count under, of a metric that is full."""
@@ -125,8 +132,9 @@ class Allocator:
         for series, record in list(source.records.items()):
             # Other processes can read what was in memory from now on, so it is made now; what
             # they could read before was made earlier.
-            is_known = source is not self.annex
-            home = self._home_of(series, source.made_at(record) if is_known else None)
+            made_at: float | None = source.made_at(record)
+            is_known = source is not self.annex or made_at == NOT_COUNTED
+            home = self._home_of(series, made_at if is_known else None)
             if home is not source:
                 self.moves += 1
                 home.absorb(series, source.values(record))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import exclusion
@@ -58,6 +58,22 @@ class Store(Changes):
             pass_on(error)
             self.report(error)
         cell.stay_apart()
+
+    def initialize(self, wanted: Collection[Series], limit: float) -> None:
+        """Make the records of label sets of one metric, at zero, unless that has ``limit`` others.
+
+        Until something is counted in them, they are in the place of no other label set.
+        """
+        self.change(self._initialize, wanted, limit)
+
+    def _initialize(self, wanted: Collection[Series], limit: float) -> None:
+        try:
+            self._allocator.remove_dropped()
+            self._acquisition.acquire()
+            self._allocator.initialize(wanted, limit)
+        except _OWN_ERRORS as error:
+            pass_on(error)
+            self.report(error)
 
     def find(self, cell: StoredValue) -> list[float] | None:
         """Return the values of ``cell`` if it has a record, without making one."""

@@ -18,6 +18,8 @@ if "STORE_DIR" in os.environ:
     TACHIKOMA_METRICS["STORE_DIR"] = os.environ["STORE_DIR"]
 if "KEEP_TOTALS" in os.environ:
     TACHIKOMA_METRICS["KEEP_TOTALS"] = float(os.environ["KEEP_TOTALS"])
+if "ZERO_STATUSES" in os.environ:
+    TACHIKOMA_METRICS["ZERO_STATUSES"] = [int(one) for one in os.environ["ZERO_STATUSES"].split()]
 if "EXTRA_METRICS" in os.environ:
     TACHIKOMA_METRICS["EXTRA_METRICS"] = os.environ["EXTRA_METRICS"].split()
 if "ALLOWED_NETWORKS" in os.environ:

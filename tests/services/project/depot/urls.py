@@ -18,6 +18,9 @@ urlpatterns = [
     path("deliver/", views.deliver),
     path("execute/", views.execute),
     path("leave/<slug:task>/", views.leave),
+    path("shelves/", views.store),
+    path("shelves/<int:shelf>/", views.store),
+    path("shelves/<int:shelf>/boxes/<slug:box>/", views.store),
     path("errands/<slug:kind>/<int:count>/", views.send),
     path("metrics", include("tachikoma_metrics.urls")),
 ]

@@ -108,6 +108,13 @@ def leave(request: HttpRequest, task: str) -> HttpResponse:
     return HttpResponse("soon")
 
 
+def store(request: HttpRequest, shelf: int = 0, box: str = "") -> HttpResponse:
+    """Store something, unless the client wants that to fail."""
+    if "fail" in request.GET:
+        raise RuntimeError("intended")
+    return HttpResponse("stored")
+
+
 def send(request: HttpRequest, kind: str, count: int) -> HttpResponse:
     """Send so many tasks of a kind to the worker of ``django.tasks``."""
     # Which only Django 6.0 and later, or its backport, has.
