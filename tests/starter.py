@@ -121,18 +121,25 @@ class _Forked(subprocess.Popen[str]):
         descriptors = [theirs_in, theirs_out, theirs_err]
         message = args[0].encode()
         assert len(message) < _MOST_BYTES
-        socket.send_fds(self._link, [message], descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        self.pid = int(self._link.recv(20))
+        _adopt_orphans(True)
+        try:
+            socket.send_fds(self._link, [message], descriptors)
+            self.pid = int(self._link.recv(20))
+        finally:
+            # Other orphans are for init, which waits for them: here they would stay as zombies.
+            _adopt_orphans(False)
+            for descriptor in descriptors:
+                os.close(descriptor)
         self._child_created = True
+
+
+def _adopt_orphans(is_wanted: bool) -> None:
+    assert ctypes.CDLL(None).prctl(_BECOME_PARENT_OF_ORPHANS, int(is_wanted), 0, 0, 0) == 0
 
 
 @functools.cache
 def _link(*options: str) -> socket.socket:
     """Return the way to a starter with these options of Python, which lives as long as we do."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.prctl(_BECOME_PARENT_OF_ORPHANS, 1, 0, 0, 0) == 0
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(60)
     with theirs:

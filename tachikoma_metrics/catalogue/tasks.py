@@ -49,7 +49,7 @@ TASK_RUNS = Counter(
 )
 TASK_RUN_DURATION = Histogram(
     "task_run_duration_seconds",
-    "Duration of a run of a task, whatever its outcome.",
+    "Duration of a run of a task that began, whatever its outcome.",
     (TASK,),
     (QUEUE, RUN_OUTCOME),
     buckets=RUN_BUCKETS,

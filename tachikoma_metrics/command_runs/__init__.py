@@ -13,6 +13,7 @@ https://docs.djangoproject.com/en/stable/howto/custom-management-commands/
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable
 from time import perf_counter
@@ -54,7 +55,7 @@ def _measured(execute: Callable[..., Any]) -> Callable[..., Any]:
         if name is None:
             return execute(command, *args, **options)
         COMMAND_RUN.initialize((name,))
-        started_at = perf_counter()
+        process, started_at = os.getpid(), perf_counter()
         outcome = FAILURE
         try:
             result = execute(command, *args, **options)
@@ -64,7 +65,9 @@ def _measured(execute: Callable[..., Any]) -> Callable[..., Any]:
             outcome = SUCCESS if error.code in (None, 0) else FAILURE
             raise
         finally:
-            _record(name, outcome, perf_counter() - started_at)
+            # A child that the command forks runs it to its end as well.
+            if os.getpid() == process:
+                _record(name, outcome, perf_counter() - started_at)
 
     return measured
 

@@ -167,7 +167,7 @@ class Event:
             variants = [facts for facts in self._variants(named) if facts != named]
             for family in self._families:
                 bound = self._metrics.bound(family.name)
-                names = bound.shape.label_names
+                names = bound.shape.stored_labels
                 if bound.is_on and self._closed_label in names:
                     bound.metric.initialize([self._values(names, facts) for facts in variants])
         except Exception as error:

@@ -17,6 +17,10 @@ EAGER = "eager"
 """Stands for the queue of a task that was called in the caller's process."""
 
 
+STARTED_AT = "_tachikoma_metrics_started_at"
+"""The attribute of a request's context with the Unix time at which a terminated run began."""
+
+
 def stamp(headers: dict[str, Any], queue: str) -> None:
     """Write the queue and the time into the headers of a message that is about to be sent."""
     headers[HEADER] = f"{time():.6f} {queue}"

@@ -23,7 +23,7 @@ from tachikoma_metrics.conf import config
 from tachikoma_metrics.recording.tasks import TASK_RUN
 from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.task_runs import celery_counted
-from tachikoma_metrics.task_runs.celery_messages import queue_of_delivery
+from tachikoma_metrics.task_runs.celery_messages import STARTED_AT, queue_of_delivery
 
 _IS_ENDED = "_tachikoma_metrics_is_ended"
 """The attribute of a request whose end was counted."""
@@ -43,6 +43,7 @@ def install() -> None:
         ("on_failure", _on_failure),
         ("on_timeout", _on_timeout),
         ("cancel", _on_cancel),
+        ("terminate", _on_terminate),
     ):
         setattr(Request, name, _preceded(getattr(Request, name), before))
 
@@ -81,6 +82,11 @@ def _on_timeout(request: Any, soft: Any, *_: Any, **__: Any) -> None:
 def _on_cancel(request: Any, *_: Any, **__: Any) -> None:
     if request.time_start:
         _count(request, LOST, WorkerLostError.__name__)
+
+
+def _on_terminate(request: Any, *_: Any, **__: Any) -> None:
+    # The signal ``task_revoked``, which counts the run, gets the context alone.
+    setattr(request._context, STARTED_AT, request.time_start)
 
 
 def _is_death(exc_info: Any) -> bool:

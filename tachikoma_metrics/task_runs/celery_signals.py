@@ -40,12 +40,14 @@ from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.task_runs import celery_beat, celery_counted
 from tachikoma_metrics.task_runs.celery_messages import (
     EAGER,
+    STARTED_AT,
     queue_and_wait,
     queue_of_delivery,
     queue_of_publication,
     stamp,
     stamped_queue,
 )
+from tachikoma_metrics.task_runs.celery_queues import own_tasks, queue_of_task
 from tachikoma_metrics.task_runs.run import Run, record_success
 
 _runs: dict[str, Run] = {}
@@ -219,7 +221,9 @@ def on_revoked(sender: Any, request: Any, signum: Any = None, **_: Any) -> None:
         # The task gets an exception, and its process counts how it ends.
         return
     queue = queue_of_delivery(vars(request), request.delivery_info)
-    TASK_RUN.record_valid((sender.name, queue, REVOKED, ""), (1.0, UNKNOWN))
+    started_at = getattr(request, STARTED_AT, None)
+    seconds = max(0.0, time.time() - started_at) if started_at else UNKNOWN
+    TASK_RUN.record_valid((sender.name, queue, REVOKED, ""), (1.0, seconds))
 
 
 @_handler
@@ -248,11 +252,9 @@ def on_worker_ready(sender: Any, **_: Any) -> None:
     So the first failure is an increase.
     """
     app = sender.app
-    for name in app.tasks:
-        if not name.startswith("celery."):
-            queue = app.amqp.router.route({}, name).get("queue")
-            facts = (name, str(getattr(queue, "name", queue) or ""), FAILURE, "")
-            TASK_RUN.record_valid(facts, (0.0, UNKNOWN))
+    for name in own_tasks(app):
+        facts = (name, queue_of_task(app, name), FAILURE, "")
+        TASK_RUN.record_valid(facts, (0.0, UNKNOWN))
 
 
 @_handler

@@ -1,8 +1,8 @@
 """How many messages wait in each queue of the default Celery app, as its broker says.
 
 A refresh of the business metrics calls this, in whichever process it runs; a scrape never does.
-The queues are those of ``task_queues``, the default queue, and those that the app has routed a
-task to in this process.
+The queues are those of ``task_queues``, the default queue, those to which ``task_routes`` sends a
+task of the app, and those that this process has sent a task to.
 
 https://docs.celeryq.dev/en/stable/userguide/routing.html
 """
@@ -10,12 +10,13 @@ https://docs.celeryq.dev/en/stable/userguide/routing.html
 from __future__ import annotations
 
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.registry.deadlines import TimedCalls
 from tachikoma_metrics.store import STORE
+from tachikoma_metrics.task_runs.celery_queues import own_tasks, queue_of_task
 
 _TIMEOUT_SECONDS = 5.0
 _NOT_FOUND = "404"
@@ -69,7 +70,11 @@ def _lengths(app: Any) -> dict[str, int]:
 
 
 def _queue_names(app: Any) -> list[str]:
-    return [str(name) for name in islice(app.amqp.queues, config().cardinality_limit)]
+    known = map(str, list(app.amqp.queues))
+    routed = (queue_of_task(app, name) for name in own_tasks(app))
+    # Each once, in this order.
+    names = dict.fromkeys(chain(known, routed))
+    return list(islice(names, config().cardinality_limit))
 
 
 def _length(connection: Any, queue: str) -> int:

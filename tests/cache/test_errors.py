@@ -100,8 +100,12 @@ def test_a_missing_number_or_version_is_no_error():
 
 
 def test_a_value_that_cannot_be_stored_is_a_failed_set():
-    with pytest.raises(AttributeError):
-        cache.set("key", lambda: None)
+    class Unstorable:
+        def __reduce__(self) -> str:
+            raise TypeError("it has a lock")
+
+    with pytest.raises(TypeError, match="it has a lock"):
+        cache.set("key", Unstorable())
 
     assert failed() == {"set": 1}
 

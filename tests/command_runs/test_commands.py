@@ -225,7 +225,9 @@ async def test_a_command_in_async_code_is_counted(measure: Measure):
 # --- processes --------------------------------------------------------------
 
 MANAGE = """
-import json, sys
+import json, signal, sys
+# A test run in the background may ignore it, and what it starts then does so, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from django.conf import settings
 settings.configure(INSTALLED_APPS=["tests.command_runs.shop", "tachikoma_metrics"], SECRET_KEY="x",
     USE_TZ=True, DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
@@ -299,3 +301,16 @@ def test_without_the_setting_execute_is_that_of_django(tmp_path: Path):
     for patterns, expected in (([], "False"), (["*"], "True")):
         status, out, _ = ended(manage(tmp_path, patterns, "shell", "--no-imports", "-c", code))
         assert (status, out.split()) == (0, ["django.core.management.base", expected])
+
+
+def test_a_command_whose_child_runs_it_to_its_end_counts_once(tmp_path: Path):
+    code = (
+        "import os, sys; from django.core.management import call_command;"
+        " from tachikoma_metrics.testing import sample_value;"
+        " call_command('sell', 'fork');"
+        " print(*(sample_value('command_runs_total', command='sell', outcome=one)"
+        " for one in ('success', 'failure')))"
+    )
+    status, out, _ = ended(manage(tmp_path, ["sell"], "shell", "--no-imports", "-c", code))
+
+    assert (status, out) == (0, "1.0 0.0\n")

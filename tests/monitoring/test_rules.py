@@ -57,14 +57,14 @@ def test_the_limit_of_the_queue_wait_is_the_bound_of_a_bucket():
 
 
 def test_a_command_that_is_named_has_an_alert():
-    named = ("--command", "clearsessions=90000", "--command", "prune=3600")
+    named = ("--command", "clearsessions=90000", "--command", "migrate=3600")
     found = [
         one
-        for one in rules(*named, COMMANDS=["clearsessions", "prune"])
+        for one in rules(*named, COMMANDS=["clearsessions", "migrate"])
         if one.get("alert") == "DjangoCommandOverdue"
     ]
 
-    assert [one["labels"]["command"] for one in found] == ["clearsessions", "prune"]
+    assert [one["labels"]["command"] for one in found] == ["clearsessions", "migrate"]
     assert '{command="clearsessions"}[176400s])) > 90000\n' in found[0]["expr"]
     assert "DjangoCommandOverdue" not in {one.get("alert") for one in rules(COMMANDS=["*"])}
 
@@ -72,7 +72,8 @@ def test_a_command_that_is_named_has_an_alert():
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        ("prune=3600", "`COMMANDS` does not name 'prune'"),
+        ("migrate=3600", "`COMMANDS` does not name 'migrate'"),
+        ("nonexistent=3600", "a command of this project; got nonexistent"),
         ("clearsessions", "like clearsessions=90000; got clearsessions."),
         ("clearsessions=often", "like clearsessions=90000; got clearsessions=often."),
         ("clearsessions=5", "at least 60 seconds, such as clearsessions=90000; got"),

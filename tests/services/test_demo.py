@@ -43,6 +43,8 @@ def demonstrating(
     """Run the demo; its output is in ``demo.log``."""
     environment = {
         **os.environ,
+        # Celery warns if the user is root.
+        "PYTHONWARNINGS": "default",
         "LLM_BASE_URL": "",
         "DATABASE_PATH": str(folder / "db.sqlite3"),
         "PORT": str(port),

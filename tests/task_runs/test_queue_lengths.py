@@ -188,3 +188,17 @@ def test_the_name_is_not_one_for_the_project(settings):
     settings.TACHIKOMA_METRICS = {**EXTRA, "BUSINESS_METRICS": declared}
 
     assert "already used by another metric" in found()["E011"].msg
+
+
+def test_a_queue_that_only_a_route_names_has_a_length(app: Any, settings: Any):
+    settings.TACHIKOMA_METRICS = EXTRA
+
+    def nothing() -> None:
+        pass
+
+    app.task(nothing, name="mail.send", shared=False)
+    app.conf.task_routes = {"mail.*": {"queue": f"letters {uuid.uuid4()}"}}
+    app.finalize()
+    app.send_task("mail.send")
+
+    assert 1 in queue_lengths.queue_lengths().values()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.management import get_commands
 from django.core.management.base import CommandError, CommandParser
 
 from tachikoma_metrics import conf, monitoring
@@ -114,6 +115,8 @@ def _command(option: str) -> tuple[str, float]:
         limit = float(seconds)
     except ValueError:
         raise ValueError(f"--command should be like clearsessions=90000; got {option}.") from None
+    if name not in get_commands():
+        raise ValueError(f"--command should name a command of this project; got {name}.")
     if not conf.config().measures_command(name):
         raise ValueError(f"`COMMANDS` does not name {name!r}, so it is not measured.")
     return name, limit

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -52,3 +53,9 @@ class Command(BaseCommand):
 
     def _nested_error(self) -> None:
         call_command("sell", "error")
+
+    def _fork(self) -> None:
+        child = os.fork()
+        if child == 0:
+            sys.exit(7)
+        os.waitpid(child, 0)
