@@ -35,7 +35,9 @@ def redis(tmp_path: Path) -> Iterator[Proxy]:
             yield proxy
 
 
-@pytest.fixture(params=[FILE, DATABASE], ids=["file", "database"])
+@pytest.fixture(
+    params=[pytest.param(FILE, marks=pytest.mark.thorough), DATABASE], ids=["file", "database"]
+)
 def scheduler(request: pytest.FixtureRequest) -> str:
     if request.param == DATABASE and find_spec("django_celery_beat") is None:
         missing("django-celery-beat is not installed")

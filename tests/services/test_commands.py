@@ -18,11 +18,11 @@ NewSite = Callable[..., Site]
 
 
 def runs(page: Page, command: str) -> dict[str, float]:
-    """Return the runs of a command by their outcome."""
+    """Return the runs of a command by their outcome; those that have not happened are at 0."""
     return {
         dict(labels)["outcome"]: value
         for (name, labels), value in page.items()
-        if name == "command_runs_total" and dict(labels)["command"] == command
+        if name == "command_runs_total" and dict(labels)["command"] == command and value
     }
 
 

@@ -32,7 +32,9 @@ class SiteWithOnePort(Site):
         return self.port or free_port()
 
 
-@pytest.fixture(params=PROMETHEUSES)
+@pytest.fixture(
+    params=[PROMETHEUSES[-1], pytest.param(PROMETHEUSES[0], marks=pytest.mark.thorough)]
+)
 def run_prometheus(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[int], Any]:
     program(request.param)
     return lambda port: running_prometheus(request.param, CONFIGURATION.format(port=port), tmp_path)

@@ -25,7 +25,7 @@ BROKERS = {
 REFRESH = "import depot.celery, tachikoma_metrics; tachikoma_metrics.update_business_metrics()"
 
 
-@pytest.fixture(params=[*BROKERS])
+@pytest.fixture(params=[pytest.param("redis", marks=pytest.mark.thorough), "rabbitmq"])
 def proxy(request: pytest.FixtureRequest) -> Iterator[Proxy]:
     """Stand between the site and a broker."""
     port, _ = BROKERS[request.param]
