@@ -59,4 +59,7 @@ def test_a_router_that_raises_is_an_instrumentation_error(app: Any):
 
 
 def test_the_tasks_of_celery_itself_are_not_the_apps(app: Any):
-    assert set(own_tasks(app)) == {"shop.add", "mail.send", "mail.urgent"}
+    found = set(own_tasks(app))
+
+    assert found >= {"shop.add", "mail.send", "mail.urgent"}
+    assert not [name for name in found if name.startswith("celery.")]
