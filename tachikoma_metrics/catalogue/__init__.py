@@ -7,6 +7,8 @@ breaking change. A constant is the name of its metric without ``_total``, ``_sec
 Names end in their unit, and totals in ``_total``, as Prometheus recommends; ``missions_total``
 and ``specs_total`` are gauges nevertheless, because their specification says so:
 https://prometheus.io/docs/practices/naming/
+
+The module is long because it lists every name that it exports, for readers and for type checkers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Every key of ``TACHIKOMA_METRICS``: its type, default, rule, example and meaning.
 
-Each key is a field; the reference of settings and the checks of values are made from it.
+Each key is a field; the reference of settings and the checks of values are made from it. The
+module is long because it is that list: a reader finds all settings in one place.
 """
 
 from __future__ import annotations

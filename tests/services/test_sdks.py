@@ -1,4 +1,7 @@
-"""The real SDKs of language models, against a server that speaks as their providers do."""
+"""The real SDKs of language models, against a server that speaks as their providers do.
+
+The module is long because each SDK, which takes seconds to import, is imported once.
+"""
 
 from __future__ import annotations
 
