@@ -124,7 +124,7 @@ class Config(Declarations):
     @cached_property
     def counts_rows(self) -> bool:
         """Return whether the rows that statements change are counted."""
-        return catalogue.DB_ROWS.name in self.extra_metrics
+        return self.is_extra(catalogue.DB_ROWS)
 
     @cached_property
     def records_more_of_queries(self) -> bool:
@@ -134,13 +134,12 @@ class Config(Declarations):
     @property
     def counts_templates(self) -> bool:
         """Return whether responses are counted by template."""
-        return self.enabled and catalogue.HTTP_RESPONSES_BY_TEMPLATE.name in self.extra_metrics
+        return self.is_extra(catalogue.HTTP_RESPONSES_BY_TEMPLATE)
 
     @cached_property
     def times_caches(self) -> bool:
         """Return whether the operations of caches, or their duration, are recorded."""
-        families = (catalogue.CACHE_OPERATIONS, catalogue.CACHE_OPERATION_DURATION)
-        return any(family.name in self.extra_metrics for family in families)
+        return self.is_extra(catalogue.CACHE_OPERATIONS, catalogue.CACHE_OPERATION_DURATION)
 
     @cached_property
     def asks_requests(self) -> bool:
