@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -23,7 +22,7 @@ from django.core.management.base import BaseCommand
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.conf import config, on_change
-from tachikoma_metrics.recording.tasks import COMMAND_RUN
+from tachikoma_metrics.recording.tasks import COMMAND_RUN, record_success
 from tachikoma_metrics.registry import METRICS
 
 SUCCESS, FAILURE = "success", "failure"
@@ -85,8 +84,7 @@ def _name(command: BaseCommand) -> str | None:
 def _record(name: str, outcome: str, seconds: float) -> None:
     COMMAND_RUN.record((name, outcome), (1.0, seconds))
     try:
-        bound = METRICS.bound(catalogue.COMMAND_LAST_SUCCESS_TIMESTAMP.name)
-        if outcome == SUCCESS and bound.is_on and bound.shape.label_names:
-            bound.metric.labels(name).set(time.time())
+        if outcome == SUCCESS:
+            record_success(catalogue.COMMAND_LAST_SUCCESS_TIMESTAMP, name)
     except Exception as error:
         METRICS.count_error("command", error)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue import tasks
-from tachikoma_metrics.registry import Event
+from tachikoma_metrics.catalogue.definitions import Gauge
+from tachikoma_metrics.registry import METRICS, Event
 
 TASK_SEND = Event("task", ("task", "queue"), catalogue.TASK_SENDS)
 """A task that was sent to a queue: the amount is 1."""
@@ -32,3 +35,10 @@ COMMAND_RUN = Event(
     variants=lambda known: [(known[0], outcome) for outcome in (tasks.SUCCESS, tasks.FAILURE)],
 )
 """A run of a management command: its amounts are 1 and seconds."""
+
+
+def record_success(gauge: Gauge, name: str) -> None:
+    """Set ``gauge`` to the present time for the task or command ``name``, if it is on."""
+    bound = METRICS.bound(gauge.name)
+    if bound.is_on and bound.shape.label_names:
+        bound.metric.labels(name).set(time.time())

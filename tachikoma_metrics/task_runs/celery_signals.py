@@ -35,7 +35,7 @@ from tachikoma_metrics.catalogue.tasks import (
     TIMEOUT,
 )
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND, TASK_WAIT
+from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND, TASK_WAIT, record_success
 from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.task_runs import celery_beat, celery_counted
 from tachikoma_metrics.task_runs.celery_messages import (
@@ -48,7 +48,7 @@ from tachikoma_metrics.task_runs.celery_messages import (
     stamped_queue,
 )
 from tachikoma_metrics.task_runs.celery_queues import own_tasks, queue_of_task
-from tachikoma_metrics.task_runs.run import Run, record_success
+from tachikoma_metrics.task_runs.run import Run
 
 _runs: dict[str, Run] = {}
 """The runs in progress in this process, by task id."""
@@ -178,7 +178,7 @@ def _end(run: Run, task_id: str, task: Any, retval: Any, state: Any) -> None:
     if _pool_pid is not None and run.queue != EAGER:
         celery_counted.note(_pool_pid, task_id, task.request.retries)
     if outcome == SUCCESS:
-        record_success(task.name, time.time())
+        record_success(catalogue.TASK_LAST_SUCCESS_TIMESTAMP, task.name)
 
 
 def _outcome(state: Any, retval: Any) -> tuple[str | None, str]:

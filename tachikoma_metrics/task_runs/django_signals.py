@@ -12,7 +12,6 @@ https://docs.djangoproject.com/en/stable/ref/signals/#task-signals
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable
 from importlib import import_module
 from time import perf_counter
@@ -23,9 +22,9 @@ from django.conf import settings
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.tasks import FAILURE, RETRY, SUCCESS
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND, TASK_WAIT
+from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND, TASK_WAIT, record_success
 from tachikoma_metrics.registry import METRICS, UNKNOWN
-from tachikoma_metrics.task_runs.run import Run, record_success
+from tachikoma_metrics.task_runs.run import Run
 
 _OUTCOMES = {"SUCCESSFUL": SUCCESS, "FAILED": FAILURE, "READY": RETRY}
 
@@ -107,7 +106,7 @@ def on_finished(task_result: Any) -> None:
     seconds = UNKNOWN if run is None else now - run.started_at
     TASK_RUN.record_valid(facts, (1.0, seconds), run, now)
     if outcome == SUCCESS:
-        record_success(task.module_path, time.time())
+        record_success(catalogue.TASK_LAST_SUCCESS_TIMESTAMP, task.module_path)
 
 
 def _error_type(task_result: Any, outcome: str) -> str:

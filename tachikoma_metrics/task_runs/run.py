@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics import catalogue
-from tachikoma_metrics.registry import METRICS, Progress
+from tachikoma_metrics.registry import Progress
 
 
 class Run(Progress):
@@ -20,10 +19,3 @@ class Run(Progress):
         self.outer: Run | None = None
         self.queue = queue
         self.started_at = started_at
-
-
-def record_success(task: str, ended_at: float) -> None:
-    """Set the time, in Unix seconds, of a task's last success, if that metric is switched on."""
-    bound = METRICS.bound(catalogue.TASK_LAST_SUCCESS_TIMESTAMP.name)
-    if bound.is_on and bound.shape.label_names:
-        bound.metric.labels(task).set(ended_at)
