@@ -73,7 +73,7 @@ class TrackedBlock(ABC, Generic[Begun]):
             if is_interruption(error):
                 self._forget(begun)
                 raise
-            METRICS.count_error(self.source, error)  # type: ignore[arg-type]  # See above.
+            METRICS.count_error(self.source, error)  # type: ignore[arg-type]  # No Exception: passed on.
             return begun
 
     def __exit__(
@@ -112,7 +112,7 @@ class TrackedBlock(ABC, Generic[Begun]):
             if is_interruption(error):
                 self._forget(begun)
                 raise
-            METRICS.count_error(self.source, error)  # type: ignore[arg-type]  # See above.
+            METRICS.count_error(self.source, error)  # type: ignore[arg-type]  # No Exception: passed on.
             return begun
 
     async def __aexit__(

@@ -191,7 +191,7 @@ class Event:
                 if is_interruption(error):
                     self._record_left(named, group, amounts, places[number:])
                     raise
-                self._metrics.count_error(self.source, error)  # type: ignore[arg-type]  # See above.
+                self._metrics.count_error(self.source, error)  # type: ignore[arg-type]  # No Exception: passed on.
 
     def _find(self, place: int, named: tuple[object, ...], group: SeriesGroup) -> Cell:
         bound = self._metrics.bound(self._families[place].name)

@@ -97,5 +97,6 @@ def refresh(base: str, known: Sequence[str], name: str) -> None:
     for each in dict.fromkeys((name, *known)):
         path = os.path.join(base, each)
         if names.status_of(path) is not None:
+            # Not every platform can set the times of a link.
             with suppress(OSError, NotImplementedError):
                 os.utime(path, follow_symlinks=False)
