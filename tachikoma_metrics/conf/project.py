@@ -19,8 +19,8 @@ def declared() -> object:
 
 
 def is_installed() -> bool:
-    """Return whether ``INSTALLED_APPS`` has the app."""
-    return apps.is_installed("tachikoma_metrics")
+    """Return whether ``INSTALLED_APPS`` has the app; True until Django has loaded them."""
+    return not apps.ready or apps.is_installed("tachikoma_metrics")
 
 
 def names_of_settings() -> list[str]:
