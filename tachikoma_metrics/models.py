@@ -1,4 +1,7 @@
-"""The business metrics of a service, where all its processes on all its hosts read them."""
+"""The business metrics of a service, where all its processes on all its hosts read them.
+
+And the permission to view the live page, which belongs to a model, as all permissions do.
+"""
 
 from __future__ import annotations
 
@@ -28,3 +31,16 @@ class BusinessSnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"Counts of {self.taken_at:.0f}"
+
+
+class LivePage(BusinessSnapshot):
+    """Stands for the live page: it has no table, but the permission, and a place in the admin."""
+
+    class Meta:
+        """How Django names it."""
+
+        proxy = True
+        verbose_name = "live page"
+        verbose_name_plural = "live page"
+        default_permissions = ()
+        permissions = [("view_live", "Can view the live page")]

@@ -15,10 +15,13 @@ from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.store import STORE, Incomplete
 
 
-def of_this_service(*, ends_afterwards: bool = False) -> Iterator[Finding]:
+def of_this_service(
+    *, ends_afterwards: bool = False, is_command: bool = True
+) -> Iterator[Finding]:
     """Yield what can be found out from within: settings, the store, and a scrape made here.
 
-    A process that ``ends_afterwards`` leaves no directory where the service has none.
+    A process that ``ends_afterwards`` leaves no directory where the service has none; one that
+    ``is_command`` is not counted among the processes of the service.
     """
     if not conf.config().enabled:
         yield Finding(
@@ -35,10 +38,10 @@ def of_this_service(*, ends_afterwards: bool = False) -> Iterator[Finding]:
     yield access.of_access()
     if ends_afterwards and not any(map(os.path.isdir, STORE.where())):
         STORE.leave()
-    yield from _of_scrape()
+    yield from _of_scrape(others=-1 if is_command else 0)
 
 
-def _of_scrape() -> Iterator[Finding]:
+def _of_scrape(others: int) -> Iterator[Finding]:
     began_at = time.perf_counter()
     try:
         text = METRICS.encode()
@@ -46,8 +49,7 @@ def _of_scrape() -> Iterator[Finding]:
         yield Finding(ENDPOINT, ERROR, str(error), HINTS_BY_REASON["cannot be read"])
         return
     yield exposition.of_cost(time.perf_counter() - began_at, len(text))
-    # This command is one of the processes.
-    yield from of_samples(parse_text(text), others=-1)
+    yield from of_samples(parse_text(text), others)
 
 
 def of_samples(samples: exposition.Samples, others: int = 0) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ ends, however it ends.
 
 from __future__ import annotations
 
+from tachikoma_metrics.store.attachments import Attachment
 from tachikoma_metrics.store.cells import Cell, GaugeCell
 from tachikoma_metrics.store.directory import bases
 from tachikoma_metrics.store.families import Family, Line, Lines
@@ -34,6 +35,7 @@ __all__ = [
     "LIVESUM_OF_SET",
     "STORE",
     "UNKNOWN",
+    "Attachment",
     "Cell",
     "Declaration",
     "Exposed",

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tachikoma_metrics.interruptions import pass_on, suppress
-from tachikoma_metrics.store import archive, layout, runs, system
+from tachikoma_metrics.store import archive, attachments, layout, runs, system
 from tachikoma_metrics.store.archive import Archive
 from tachikoma_metrics.store.files import TemporaryFile
 from tachikoma_metrics.store.incomplete import is_passing
@@ -172,6 +172,7 @@ class Claim:
         for name in (archive.NAME, runs.NAME):
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._directory)
+        attachments.remove_all(self._directory)
         self._note(runs.Epoch())
 
     def _register(self, found: FoundSlots) -> None:

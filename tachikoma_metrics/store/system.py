@@ -72,6 +72,13 @@ def usage_of(pid: int, started: int) -> Usage | None:
     )
 
 
+def name_of(pid: int) -> str:
+    """Return the name of the program that a process runs, such as ``gunicorn``; "" if unknown."""
+    with suppress(OSError):
+        return _read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
+    return ""
+
+
 @lru_cache(1)
 def ticks_per_second() -> float:
     """Return how many clock ticks make a second."""

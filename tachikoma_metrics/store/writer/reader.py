@@ -97,11 +97,12 @@ class Reader:
 
     def note_cpu(self, seen: Iterable[tuple[Reading, float]]) -> None:
         """Record the CPU seconds of the files' holders, for the time after their death."""
-        path = self._path()
+        path = self.directory()
         if path is not None:
             Directory(path).note_cpu(seen)
 
-    def _path(self) -> str | None:
+    def directory(self) -> str | None:
+        """Return the directory in which the service has its files; None if it has none."""
         if self._allocator.slot is not None:
             return self._allocator.slot.directory
         return next(filter(os.path.isdir, preferred(self._changes.where())), None)

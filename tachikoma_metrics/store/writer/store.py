@@ -113,6 +113,11 @@ class Store(Changes):
         """
         self._acquisition.begin_serving()
 
+    @property
+    def is_serving(self) -> bool:
+        """Return whether this process answers requests, or works through a queue."""
+        return self._acquisition.is_serving
+
     # --- maintenance --------------------------------------------------------
 
     def on_maintenance(self, call: Callable[[], None]) -> None:
@@ -193,6 +198,10 @@ class Store(Changes):
         self._maintenance.call_all()
         self.change(self._allocator.remove_dropped)
         return self._reader.readings()
+
+    def directory(self) -> str | None:
+        """Return the directory in which the service has its files; None if it has none."""
+        return self._reader.directory()
 
     def note_cpu(self, seen: Iterable[tuple[Reading, float]]) -> None:
         """Record the CPU seconds of the files' holders, for the time after their death."""

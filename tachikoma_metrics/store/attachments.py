@@ -1,0 +1,111 @@
+"""Files that other packages keep beside the memory-mapped files, such as a history of the values.
+
+They belong to the service as its totals do: a service that starts from zero removes them, and they
+are removed with the directory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tachikoma_metrics.interruptions import suppress
+from tachikoma_metrics.store.files import TemporaryFile, names_in, write_all
+from tachikoma_metrics.store.permissions import require_private
+
+PREFIX = "attached-"
+"""What the names of these files begin with."""
+
+_LOCK = ".lock"
+_UNFINISHED = ".unfinished"
+_LARGEST_SIZE = 1 << 26
+
+
+class Attachment:
+    """A file of this name in the directory at ``path``, which exists."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self._path = path
+        self._name = PREFIX + name
+
+    def version(self) -> tuple[int, ...] | None:
+        """Return what differs for each content of the file; None if there is none."""
+        with suppress(OSError), self._opened() as directory:
+            status = os.stat(self._name, dir_fd=directory, follow_symlinks=False)
+            return status.st_mtime_ns, status.st_ino, status.st_size
+        return None
+
+    def read(self) -> bytes | None:
+        """Return the content of the file; None if there is none, or it cannot be read."""
+        with (
+            suppress(OSError),
+            self._opened() as directory,
+            TemporaryFile(self._name, os.O_RDONLY, directory) as file,
+        ):
+            size = os.fstat(file.descriptor).st_size
+            return os.read(file.descriptor, size) if size <= _LARGEST_SIZE else None
+        return None
+
+    def replace(self, content: bytes) -> None:
+        """Replace the file, completely or not at all; raise ``OSError`` if that fails.
+
+        Called by the process that holds ``locked``.
+        """
+        unfinished = self._name + _UNFINISHED
+        with self._opened() as directory:
+            with suppress(FileNotFoundError):
+                os.unlink(unfinished, dir_fd=directory)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            try:
+                with TemporaryFile(unfinished, flags, directory) as file:
+                    write_all(file.descriptor, content)
+                os.rename(unfinished, self._name, src_dir_fd=directory, dst_dir_fd=directory)
+            except OSError:
+                with suppress(OSError):
+                    os.unlink(unfinished, dir_fd=directory)
+                raise
+
+    def lock(self) -> TemporaryFile | None:
+        """Return a lock on the file; None if another process has it, or there is no directory.
+
+        The caller closes it. The kernel releases it when the process ends.
+        """
+        with suppress(OSError), self._opened() as directory:
+            file = TemporaryFile(self._name + _LOCK, os.O_RDWR | os.O_CREAT, directory)
+            with suppress(OSError):
+                if file.lock():
+                    return file
+            file.close()
+        return None
+
+    def has_lock(self, file: TemporaryFile) -> bool:
+        """Return whether other processes that try to lock it find this lock."""
+        with suppress(OSError), self._opened() as directory:
+            there = os.stat(self._name + _LOCK, dir_fd=directory, follow_symlinks=False)
+            return os.path.samestat(there, os.fstat(file.descriptor))
+        return False
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Hold the lock while the block lasts; return whether it is held."""
+        file = self.lock()
+        try:
+            yield file is not None
+        finally:
+            if file is not None:
+                file.close()
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        with TemporaryFile(self._path, os.O_RDONLY | os.O_DIRECTORY) as directory:
+            require_private(self._path, os.fstat(directory.descriptor))
+            yield directory.descriptor
+
+
+def remove_all(directory: int) -> None:
+    """Remove the attachments in an open directory, except for their locks."""
+    for name in names_in(directory):
+        if name.startswith(PREFIX) and not name.endswith(_LOCK):
+            with suppress(OSError):
+                os.unlink(name, dir_fd=directory)

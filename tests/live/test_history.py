@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tachikoma_metrics.live.history import ROUTES, ROWS, STEP_SECONDS, History
+from tachikoma_metrics.live.report import plots, report, sparklines
+from tachikoma_metrics.live.totals import Totals, quantile
+
+BOUNDS = [0.1, 1.0]
+
+
+def totals(at: float, requests: float, path: str = "/a/", **more: object) -> Totals:
+    """Return the totals after so many requests of 50 ms, of which every tenth failed."""
+    return Totals(
+        at,
+        requests={f"GET {path} 2xx": requests * 0.9, f"GET {path} 5xx": requests * 0.1},
+        routes={f"GET {path}": [requests, requests * 0.05, requests, requests, requests]},
+        cache={"hits": 0.0, "misses": 0.0},
+        bounds={"routes": BOUNDS},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def noted(*series: Totals) -> History:
+    history = History()
+    before = None
+    for one in series:
+        history.add(one, before)
+        before = one
+    return history
+
+
+def test_a_step_has_the_rates_of_what_happened_in_it():
+    history = noted(totals(100, 0), totals(105, 50))
+
+    columns = plots(history, 0)["columns"]
+    assert columns["2xx"] == [9.0]
+    assert columns["5xx"] == [1.0]
+    assert columns["errors"] == [0.1]
+    assert columns["busy"] == [0.5]
+    assert columns["p50"] == [0.05]
+
+
+def test_a_step_without_requests_has_no_latency_and_no_error_share():
+    columns = plots(noted(totals(100, 50), totals(105, 50)), 0)["columns"]
+
+    assert columns["2xx"] == [0.0]
+    assert columns["p95"] == [None]
+    assert columns["errors"] == [None]
+
+
+def test_a_time_without_steps_is_a_gap():
+    history = noted(totals(100, 0), totals(105, 5), totals(165, 500), totals(170, 505))
+
+    found = plots(history, 0)
+    assert found["times"] == [105, 110, 170]
+    assert found["columns"]["2xx"] == [0.9, None, 0.9]
+
+
+def test_only_the_rows_since_then_are_returned():
+    history = noted(totals(100, 0), totals(105, 5), totals(110, 10))
+
+    assert plots(history, 105)["times"] == [110]
+    assert plots(history, 110)["times"] == []
+
+
+def test_half_an_hour_is_kept():
+    history = noted(*(totals(at * STEP_SECONDS, at) for at in range(ROWS + 50)))
+
+    assert len(history.times) == ROWS
+    assert {len(column) for column in history.columns.values()} == {ROWS}
+    assert history.times[-1] - history.times[0] == (ROWS - 1) * STEP_SECONDS
+
+
+def test_totals_that_fall_begin_a_new_history():
+    history = noted(totals(100, 0), totals(105, 50), totals(110, 3))
+
+    assert not history.times
+    assert [one.at for one in history.kept] == [110]
+
+
+def test_only_the_busiest_routes_have_a_column():
+    history = History()
+    before = None
+    for step in range(3):
+        one = Totals(
+            step * STEP_SECONDS,
+            routes={
+                f"GET /{number}/": [step, float(step * number), step, step, step]
+                for number in range(1, ROUTES + 20)
+            },
+            bounds={"routes": BOUNDS},
+            cache={"hits": 0.0, "misses": 0.0},
+        )
+        history.add(one, before)
+        before = one
+
+    assert len(sparklines(history)) == ROUTES
+    assert f"GET /{ROUTES + 19}/" in sparklines(history)
+
+
+def test_a_file_has_all_of_the_history():
+    history = noted(*(totals(at * STEP_SECONDS, at, exceptions={"E": at}) for at in range(80)))
+
+    found = History.from_bytes(history.to_bytes())
+    assert plots(found, 0) == plots(history, 0)
+    assert found.exceptions == history.exceptions == {"E": 79 * STEP_SECONDS}
+    assert [one.at for one in found.kept] == [one.at for one in history.kept]
+    assert found.last is not None
+    assert found.last.totals == totals(79 * STEP_SECONDS, 79, exceptions={"E": 79})
+
+
+@pytest.mark.parametrize("damage", [b"", b"another file", b"tachikoma-history-1\n00000000\n{}"])
+def test_a_damaged_file_is_an_empty_history(damage: bytes):
+    assert History.from_bytes(damage) == History()
+
+
+def test_a_torn_file_is_an_empty_history():
+    content = noted(totals(100, 0), totals(105, 5)).to_bytes()
+
+    assert History.from_bytes(content[:-1]) == History()
+
+
+def test_the_report_is_of_the_window():
+    history = noted(*(totals(at * 5.0, at * 10) for at in range(200)))
+    now = totals(199 * 5.0, 1990)
+
+    for window, least in ((60, 55), (300, 295), (300, 295)):
+        found = report(now, [], history, window)
+        assert least <= found["seconds"] <= window + 30
+        assert found["service"]["requests"] == pytest.approx(found["seconds"] * 2)
+        (route,) = found["routes"]
+        name, number, p95, failed, queries, seconds = route
+        assert (name, queries) == ("GET /a/", None)
+        assert number == pytest.approx(found["seconds"] * 2)
+        assert failed == pytest.approx(number / 10)
+        assert p95 == pytest.approx(0.095)
+        assert seconds == pytest.approx(number * 0.05)
+
+
+def test_without_a_history_the_report_is_of_no_time():
+    found = report(totals(100, 50), [], History(), 60)
+
+    assert found["seconds"] == 0
+    assert found["service"]["requests"] == 0
+    assert found["routes"] == []
+
+
+@pytest.mark.parametrize(
+    ("share", "counts", "expected"),
+    [
+        (0.5, [0, 0, 0], None),
+        (0.5, [10, 10, 10], 0.05),
+        (0.5, [0, 10, 10], 0.55),
+        (0.95, [0, 0, 10], 1.0),
+        (1.0, [5, 10, 10], 1.0),
+    ],
+)
+def test_a_quantile_is_what_promql_computes(
+    share: float, counts: list[float], expected: float | None
+):
+    found = quantile(share, [counts[-1], 1.0, *map(float, counts)], BOUNDS)
+
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_rows_are_no_numbers_that_json_lacks():
+    for column in plots(noted(totals(0, 0), totals(5, 0)), 0)["columns"].values():
+        assert not any(value is not None and math.isnan(value) for value in column)
