@@ -18,7 +18,7 @@ _URL_NAME = "tachikoma_metrics_live:page"
 
 
 @admin.register(LivePage)
-class LivePageAdmin(admin.ModelAdmin[LivePage]):
+class LivePageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's takes none.
     """Lead to the live page. There is nothing to add, change or delete."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
