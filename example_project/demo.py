@@ -40,6 +40,7 @@ SECONDS_TO_START = 30
 SECONDS_TO_STOP = 10
 # Odd, so that the server rejects every other WebSocket.
 REQUESTS_PER_WEBSOCKET = 9
+SEARCHES = ("a", "se", "sockets", "measure")
 BROKEN_PARTS = ("view", "database", "cache")
 
 
@@ -210,7 +211,8 @@ def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
 def print_addresses(port: int) -> None:
     """Print the URLs of the demo."""
     address = f"http://{HOST}:{port}"
-    print(f"\nMetrics endpoint:  {address}/metrics")
+    print(f"\nLive page:         {address}/live/ (log in as demo, with the password demo)")
+    print(f"Metrics endpoint:  {address}/metrics")
     print(f"API:               {address}/api/v1/missions/")
     print(f"WebSocket:         ws://{HOST}:{port + 1}/ws/missions/")
     if port == 8000:
@@ -231,6 +233,10 @@ def requests(port: int) -> Any:
         yield "GET", f"{mission}specs/", None
         yield "GET", f"{mission}export/", None
         yield "GET", "/api/v1/summary/", None
+        if number % 2:
+            yield "GET", "/api/v1/board/", None
+        if number % 4 == 0:
+            yield "GET", f"/api/v1/search/?q={chance.choice(SEARCHES)}", None
         if number % 2 == 0:
             yield "POST", f"{chance.choice(specs)}execute/", {"later": number % 4 == 0}
         if number % 3 == 0:

@@ -64,8 +64,17 @@ def words(chunks: Iterable[Any], execution: Execution) -> Iterator[str]:
     for chunk in chunks:
         execution.first_chunk()
         execution.usage(chunk)
+        if chunk.get("usage"):
+            execution.cost(price(chunk["usage"]))
         for choice in chunk["choices"]:
             yield choice["delta"].get("content") or ""
+
+
+def price(usage: Any) -> float:
+    """Return what a chat completion cost, in US dollars."""
+    prompt, completion = settings.LLM_PRICES
+    tokens = usage["prompt_tokens"] * prompt + usage["completion_tokens"] * completion
+    return float(tokens) / 1e6
 
 
 @functools.cache

@@ -17,5 +17,7 @@ urlpatterns = [
     path("specs/<uuid:spec_id>/file-changes/", views.file_changes, name="file-changes"),
     path("specs/<uuid:spec_id>/execute/", views.execution, name="execution"),
     path("summary/", views.summary, name="summary"),
+    path("board/", views.board, name="board"),
+    path("search/", views.search, name="search"),
     path("broken/", views.broken, name="broken"),
 ]

@@ -1,10 +1,11 @@
-"""A JSON API: lists, creation and change, a stream, and a view that fails."""
+"""A JSON API: lists, creation and change, a stream, and views that are slow or fail."""
 
 from __future__ import annotations
 
 import functools
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ View = Callable[..., HttpResponse]
 Saved = TypeVar("Saved", bound=Model)
 
 SUMMARY_CACHE_SECONDS = 2
+SLOWEST_SEARCH_SECONDS = 0.8
 
 
 def api_view(*methods: str) -> Callable[[View], View]:
@@ -152,6 +154,25 @@ def export(request: HttpRequest, mission_id: uuid.UUID) -> StreamingHttpResponse
             yield json.dumps(spec_json(one)) + "\n"
 
     return StreamingHttpResponse(lines(), content_type="application/x-ndjson")
+
+
+@require_GET
+def board(request: HttpRequest) -> HttpResponse:
+    """List all missions with their specs, by one query for each mission: an N+1."""
+    missions = [
+        {**mission_json(one), "specs": [spec_json(spec) for spec in one.specs.all()]}
+        for one in Mission.objects.all()
+    ]
+    return JsonResponse({"missions": missions})
+
+
+@require_GET
+def search(request: HttpRequest) -> HttpResponse:
+    """Find specs by their title, slowly: the time stands for that of a search engine."""
+    text = request.GET.get("q", "")
+    time.sleep(SLOWEST_SEARCH_SECONDS / (1 + len(text)))
+    found = Spec.objects.filter(title__icontains=text)[:50]
+    return JsonResponse({"specs": [spec_json(one) for one in found]})
 
 
 def broken(request: HttpRequest) -> HttpResponse:

@@ -79,6 +79,7 @@ TACHIKOMA_METRICS = {
         "ws_connections_rejected_total",
         "ws_disconnects_total",
         "execution_time_to_first_chunk_seconds",
+        "execution_cost_usd_total",
         "backend_requests_in_progress",
         "task_last_success_timestamp_seconds",
         "task_queue_length",
@@ -109,3 +110,5 @@ if CELERY_BROKER_URL.startswith("folder:"):
 # The URL of an OpenAI-compatible server, up to /v1, which executes specs.
 LLM_BASE_URL = os.environ.get("LLM_BASE_URL", "")
 LLM_MODEL = os.environ.get("LLM_MODEL", "demo-model")
+# US dollars for a million tokens, of the prompt and of the completion.
+LLM_PRICES = (2.5, 10.0)

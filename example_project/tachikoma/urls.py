@@ -1,4 +1,4 @@
-"""The routes of the example: an API, the admin, and the metrics endpoint."""
+"""The routes of the example: an API, the admin, the metrics endpoint and the live page."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("missions.urls")),
+    path("live/", include("tachikoma_metrics.live.urls")),
     path("metrics", include("tachikoma_metrics.urls")),
 ]
