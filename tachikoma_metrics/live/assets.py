@@ -15,9 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "assets"
-NAMES = ("live.css", "live.js", "uplot.css", "uplot.js")
+NAMES = ("icon.svg", "live.css", "live.js", "uplot.css", "uplot.js")
 
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+_TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
 _DIGITS = 12
 
 
@@ -48,7 +52,7 @@ def _read(name: str) -> Asset:
     digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
     return Asset(
         f"{stem}.{digest}.{suffix}",
-        _TYPES[f".{suffix}"],
+        _TYPES[suffix],
         content,
         gzip.compress(content, mtime=0),
     )

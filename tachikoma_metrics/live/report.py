@@ -60,6 +60,7 @@ def report(
         "tasks": _tasks(grown),
         "queues": _queues(grown, totals),
         "executions": _executions(grown),
+        "dollars": sum(grown.dollars.values()) if totals.dollars else None,
         "sockets": _sockets(grown, totals),
         "processes": [_process(one) for one in live_processes(readings, time.time())],
         "off": _off(),

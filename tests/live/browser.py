@@ -107,7 +107,7 @@ class Page:
         while time.monotonic() < give_up_at:
             # A navigation ends the world in which it is evaluated.
             with contextlib.suppress(Failed):
-                value = self.run(script)
+                value = self.run(f"((found) => found instanceof Node || found)({script})")
                 if value:
                     return value
             time.sleep(0.05)

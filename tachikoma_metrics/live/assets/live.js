@@ -2,10 +2,10 @@
 // The live page: asks for data every two seconds, and shows what comes.
 
 /**
- * @typedef {import("uplot").default} Plot
+ * @typedef {import("uplot")} Plot
  * @typedef {import("uplot").Options} Options
  * @typedef {(number | null)[]} Column
- * @typedef {{step: number, times: number[], columns: Record<string, Column>}} History
+ * @typedef {{step: number, times: number[], columns: Record<string, Column>}} Past
  * @typedef {{
  *   requests: number, statuses: Record<string, number>, seconds: number,
  *   p50: number | null, p95: number | null, p99: number | null, inFlight: number,
@@ -20,7 +20,7 @@
  *   queues: [string, number | null, number, number | null][],
  *   executions: [string, number, number, number | null, number, number, number | null][],
  *   sockets: Record<string, number> | null,
- *   processes: [number, string, number, number][],
+ *   dollars: number | null, processes: [number, string, number, number][],
  *   off: string[]
  * }} Now
  * @typedef {{check: string, status: string, message: string, hint: string}} Finding
@@ -31,10 +31,11 @@
 const base = document.body.dataset.base ?? "";
 const pollSeconds = Number(document.body.dataset.pollSeconds);
 const HISTORY_SECONDS = 1800;
+const SHORTEST_PLOT_SECONDS = 60;
 const LONGEST_PAUSE_SECONDS = 30;
 const SECONDS_BETWEEN_FINDINGS = 60;
 const MOST_LINES = 8;
-/** @type {typeof import("uplot").default} */
+/** @type {typeof import("uplot")} */
 const UPlot = /** @type {any} */ (window).uPlot;
 
 // --- numbers ------------------------------------------------------------------
@@ -58,6 +59,7 @@ function short(value) {
 /** @param {number | null | undefined} seconds */
 function duration(seconds) {
   if (seconds == null) return "–";
+  if (!seconds) return "0";
   if (seconds < 0.0095) return `${(seconds * 1000).toPrecision(2)} ms`;
   if (seconds < 0.9995) return `${fixed(seconds * 1000, 0)} ms`;
   if (seconds < 9.95) return `${fixed(seconds, 2)} s`;
@@ -110,14 +112,14 @@ function write(node, text) {
 
 // --- state --------------------------------------------------------------------
 
-/** @type {History} */
+/** @type {Past} */
 const past = { step: 5, times: [], columns: {} };
 /** @type {Now | null} */
 let now = null;
 let windowSeconds = 300;
 let since = 0;
 
-/** @param {History} news */
+/** @param {Past} news */
 function remember(news) {
   past.step = news.step;
   const before = past.times.length;
@@ -139,7 +141,7 @@ function remember(news) {
 const TILES = [
   ["Requests", ({ service: { requests, statuses }, seconds }) => [
     `${short(ratio(requests, seconds))} <small>/s</small>`,
-    ["2xx", "3xx", "4xx", "5xx"].filter((name) => statuses[name]).map((name) => `${name} ${short(statuses[name])}`).join(" · ") || "none",
+    ["3xx", "4xx", "5xx"].filter((name) => statuses[name]).map((name) => `${name} ${short(statuses[name])}`).join(" · ") || "2xx only",
   ]],
   ["Latency p95", ({ service: { p50, p95, p99 } }) => [duration(p95), `p50 ${duration(p50)} · p99 ${duration(p99)}`]],
   ["Errors", ({ service: { requests, statuses } }) => {
@@ -205,7 +207,8 @@ class Figure {
     this.times = times;
     this.title = element("h2", { id: `${id}-title` }, title);
     this.toggle = element("button", { type: "button", "aria-pressed": "false", "aria-label": `${title}: as a table` }, "Table");
-    this.bar = element("div", { class: "bar" }, this.title, this.toggle);
+    this.time = element("span", { class: "muted" });
+    this.bar = element("div", { class: "bar" }, this.title, this.time, this.toggle);
     this.canvas = element("div", { class: "canvas", role: "img", "aria-label": `${title}, a plot; the button Table shows its values` });
     this.values = element("div", { class: "values", tabindex: "0", role: "group", "aria-label": `${title}: values` });
     this.values.hidden = true;
@@ -227,6 +230,13 @@ class Figure {
   size() {
     const legend = this.plot?.root.querySelector(".u-legend")?.clientHeight ?? 20;
     return { width: this.canvas.clientWidth, height: Math.max(this.canvas.clientHeight - legend, 40) };
+  }
+
+  /** @returns {[number, number]} */
+  range() {
+    const end = now?.at ?? 0;
+    // A service that has just started is not one line at the right edge.
+    return [Math.min(Math.max(this.times()[0] ?? end, end - HISTORY_SECONDS), end - SHORTEST_PLOT_SECONDS), end];
   }
 
   resize() {
@@ -264,8 +274,11 @@ class Figure {
       padding: [6, 4, 0, 0],
       cursor: { sync: { key: "live" }, points: { size: 5 }, drag: { x: false, y: false } },
       scales: {
-        x: { time: true, range: () => { const end = now?.at ?? 0; return [end - HISTORY_SECONDS, end]; } },
+        x: { time: true, range: () => this.range() },
         y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] },
+      },
+      hooks: {
+        setCursor: [({ cursor: { idx } }) => write(this.time, idx == null ? "" : clock(this.times()[idx] ?? 0))],
       },
       axes: [
         { ...axis, size: 22, gap: 2, space: 70, values: (_, splits) => splits.map((time) => clock(time).slice(0, 5)) },
@@ -279,7 +292,7 @@ class Figure {
           width: line.fill ? 0.5 : 1.5,
           fill: line.fill ? line.color : undefined,
           points: { show: false },
-          value: (/** @type {Plot} */ plot, /** @type {number} */ _, /** @type {number} */ __, /** @type {number | null} */ at) => {
+          value: (/** @type {Plot} */ _plot, /** @type {number} */ _, /** @type {number} */ __, /** @type {number | null} */ at) => {
             const shown = (line.shown ?? line.values)();
             return this.format(shown[at ?? shown.length - 1] ?? null);
           },
@@ -336,7 +349,7 @@ const explored = {
 };
 
 const picker = element("input", {
-  id: "explore-name", list: "metric-names", placeholder: "Plot any metric…", autocomplete: "off", spellcheck: "false", "aria-label": "Plot any metric",
+  id: "explore-name", list: "metric-names", placeholder: "Any metric…", autocomplete: "off", spellcheck: "false", "aria-label": "Plot any metric",
 });
 const mode = element("select", { "aria-label": "What to plot" }, element("option", { value: "rate" }, "per second"), element("option", { value: "mean" }, "mean"));
 mode.hidden = true;
@@ -493,10 +506,11 @@ function sparkline(values = []) {
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("aria-hidden", "true");
   const most = Math.max(...values.map((value) => value ?? 0), 1e-9);
-  const first = 60 - values.length;
-  const points = values.map((value, at) => `${first + at} ${(15 - ((value ?? 0) / most) * 14).toFixed(1)}`);
+  const step = 60 / Math.max(values.length - 1, 5);
+  const first = 60 - step * (values.length - 1);
+  const points = values.map((value, at) => `${(first + step * at).toFixed(1)} ${(15 - ((value ?? 0) / most) * 14).toFixed(1)}`);
   if (points.length > 1) {
-    for (const [kind, path] of [["area", `M${first} 15L${points.join("L")}L59 15Z`], ["line", `M${points.join("L")}`]]) {
+    for (const [kind, path] of [["area", `M${first} 15L${points.join("L")}L60 15Z`], ["line", `M${points.join("L")}`]]) {
       const drawn = document.createElementNS("http://www.w3.org/2000/svg", "path");
       drawn.setAttribute("class", kind);
       drawn.setAttribute("d", path);
@@ -534,10 +548,10 @@ function showRoutes({ routes: found, sparklines, seconds, service, off }) {
 
 /** @param {string} id @param {string} title @param {[string, string?][]} columns @param {string} [kind] @param {string} [empty] */
 function side(id, title, columns, kind = "", empty = "") {
-  const panel = element("section", { class: `panel ${kind}`, id, "aria-labelledby": `${id}-title` },
-    element("div", { class: "bar" }, element("h2", { id: `${id}-title` }, title)));
+  const heading = element("h2", { id: `${id}-title` }, title);
+  const panel = element("section", { class: `panel ${kind}`, id, "aria-labelledby": `${id}-title` }, element("div", { class: "bar" }, heading));
   byId("side").append(panel);
-  return { panel, table: new Table(panel, title, columns, { empty }) };
+  return { panel, title: heading, table: new Table(panel, title, columns, { empty }) };
 }
 
 const exceptions = side("exceptions", "Exceptions", [["Class"], ["Number"], ["Last"]], "", "None in this time.");
@@ -545,7 +559,7 @@ const processes = side("processes", "Processes", [["Process"], ["Memory"], ["Age
 const executions = side("executions", "LLM calls", [["Model"], ["Calls"], ["Failed"], ["p95"], ["Tokens in"], ["out"], ["US $"]], "wide");
 const tasks = side("tasks", "Tasks", [["Task"], ["Runs"], ["Failed", "Runs that did not end in success"], ["p95"], ["Time"]], "wide");
 const queues = side("queues", "Queues", [["Queue"], ["Length"], ["Wait p95"]]);
-const sockets = side("sockets", "WebSockets", [["In this time"], ["Number"]]);
+const sockets = side("sockets", "WebSockets", [["Open"], ["Opened"], ["Received"], ["Sent"]]);
 
 /** @param {Now} now */
 function showSides(now) {
@@ -556,6 +570,8 @@ function showSides(now) {
     named(`${name || "process"} ${pid}`), number(bytes, (value) => memory(value ?? 0)), number(seconds, (value) => age(value ?? 0)),
   ]));
   executions.panel.hidden = !now.executions.length;
+  write(executions.title, now.dollars == null ? "LLM calls" : `LLM calls: US $ ${fixed(now.dollars, now.dollars < 10 ? 4 : 2)}`);
+  executions.table.scroll.classList.toggle("no-dollars", now.executions.every((one) => one[6] == null));
   executions.table.show(now.executions.map(([name, calls, failed, p95, prompt, completion, dollars]) => [
     named(name), number(calls, short), failures(failed), number(p95, duration), number(prompt, short), number(completion, short),
     number(dollars, (value) => (value == null ? "–" : fixed(value, value < 1 ? 4 : 2))),
@@ -567,8 +583,7 @@ function showSides(now) {
   queues.panel.hidden = !now.queues.length;
   queues.table.show(now.queues.map(([name, length, , wait]) => [named(name), number(length, short), number(wait, duration)]));
   sockets.panel.hidden = !now.sockets;
-  const labels = { open: "Open now", opened: "Opened", received: "Messages received", sent: "Messages sent" };
-  sockets.table.show(Object.entries(labels).map(([key, label]) => [named(label), number(now.sockets?.[key] ?? 0, short)]));
+  sockets.table.show([["open", "opened", "received", "sent"].map((key) => number(now.sockets?.[key] ?? 0, short))]);
 }
 
 // --- findings -----------------------------------------------------------------
@@ -627,7 +642,7 @@ async function poll() {
       now = /** @type {Now} */ (answer.now);
       remember(answer.history);
       show();
-      write(connection, now.seconds < asked - 10 ? `Live, for ${age(now.seconds)}` : "Live");
+      write(connection, now.seconds < asked - 10 ? `Live: the last ${age(now.seconds)}` : "Live");
       connection.className = "chip good";
     }
     void Promise.allSettled([addExplored(), showFindings()]);
@@ -679,3 +694,6 @@ document.addEventListener("keydown", (event) => {
 });
 
 void poll();
+
+// The compiler takes a file without it for one of the page's global scope.
+export {};
