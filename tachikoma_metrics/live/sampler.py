@@ -139,3 +139,6 @@ def install() -> None:
     """Note the history in this process from now on, as soon as it serves."""
     STORE.on_maintenance(SAMPLER.tend)
     STORE.on_fork(SAMPLER.after_fork)
+    # Django imports the URLs with the first request: what follows is to be in the history.
+    SAMPLER.tend()
+    STORE.apply_pending()

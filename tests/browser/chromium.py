@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import itertools
 import json
 import subprocess
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 SECONDS_TO_START = 60
 SECONDS_TO_WAIT = 30
@@ -46,17 +47,15 @@ class Failed(AssertionError):
 class Page:
     """A tab: ``violations`` are of its content security policy, ``requests`` all that it asked."""
 
-    def __init__(self, address: str) -> None:
-        self._socket = connect(address, max_size=None)
+    def __init__(self, socket: ClientConnection, close: Callable[[], object]) -> None:
+        self._socket = socket
+        self.close = close
         self._numbers = itertools.count(1)
         self.violations: list[str] = []
         self.errors: list[str] = []
         self.requests: list[str] = []
         for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
             self.call(f"{domain}.enable")
-
-    def close(self) -> None:
-        self._socket.close()
 
     # --- the protocol ---------------------------------------------------------
 
@@ -163,8 +162,8 @@ def chromium(program: str) -> Iterator[Callable[[], Page]]:
 
 def _tabs(folder: Path, process: subprocess.Popen[bytes]) -> Iterator[Callable[[], Page]]:
     address = _address(folder / "DevToolsActivePort", process)
-    pages: list[Page] = []
-    with connect(address, max_size=None) as browser:
+    with contextlib.ExitStack() as stack:
+        browser = stack.enter_context(_connected(address))
         numbers = itertools.count(1)
 
         def ask(method: str, **parameters: Any) -> Any:
@@ -180,12 +179,18 @@ def _tabs(folder: Path, process: subprocess.Popen[bytes]) -> Iterator[Callable[[
             context = ask("Target.createBrowserContext")["browserContextId"]
             made = ask("Target.createTarget", url="about:blank", browserContextId=context)
             root = address.partition("/devtools/")[0]
-            pages.append(Page(f"{root}/devtools/page/{made['targetId']}"))
-            return pages[-1]
+            of_tab = f"{root}/devtools/page/{made['targetId']}"
+            close = functools.partial(
+                ask, "Target.disposeBrowserContext", browserContextId=context
+            )
+            return Page(stack.enter_context(_connected(of_tab)), close)
 
         yield open_tab
-        for page in pages:
-            page.close()
+
+
+def _connected(address: str) -> ClientConnection:
+    # Nobody reads, and so nobody answers a ping, while nothing is asked.
+    return connect(address, max_size=None, ping_interval=None)
 
 
 def _address(file: Path, process: subprocess.Popen[bytes]) -> str:
