@@ -39,6 +39,8 @@ lock: $(TOX)
 	.venv/bin/python .ci/lock.py
 	$(TOX) exec -e grafana -- npm install --prefix tests/grafana --package-lock-only \
 		--omit-lockfile-registry-resolved --no-audit --no-fund
+	$(TOX) exec -e live -- npm install --prefix tests/browser --package-lock-only \
+		--omit-lockfile-registry-resolved --no-audit --no-fund
 	$(MAKE) api-paths
 
 api-paths: $(TOX)

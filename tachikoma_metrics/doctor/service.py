@@ -15,9 +15,7 @@ from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.store import STORE, Incomplete
 
 
-def of_this_service(
-    *, ends_afterwards: bool = False, is_command: bool = True
-) -> Iterator[Finding]:
+def of_this_service(*, ends_afterwards: bool = False, is_command: bool = True) -> Iterator[Finding]:
     """Yield what can be found out from within: settings, the store, and a scrape made here.
 
     A process that ``ends_afterwards`` leaves no directory where the service has none; one that

@@ -14,7 +14,7 @@ from array import array
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tachikoma_metrics.live.totals import SEPARATOR, Totals, all_of, minus, quantile
+from tachikoma_metrics.live.totals import SEPARATOR, Totals, all_of, minus, minus_timed, quantile
 
 STEP_SECONDS = 5.0
 ROWS = 360
@@ -70,7 +70,7 @@ class History:
     # --- steps --------------------------------------------------------------
 
     def add(self, totals: Totals, before: Totals | None) -> None:
-        """Note what happened between ``before``, the totals that were added last, and ``totals``."""
+        """Note what happened since ``before``, the totals that were added last."""
         if before is not None and not (before.at < totals.at and totals.follows(before)):
             # Another service, or a clock that was set back.
             self._start_anew()
@@ -164,7 +164,9 @@ class History:
         line, _, rest = body.partition(b"\n")
         head = json.loads(line)
         size = 8 * head["rows"]
-        parts = [array("d", rest[at * size : (at + 1) * size]) for at in range(1 + len(head["columns"]))]
+        parts = [
+            array("d", rest[at * size : (at + 1) * size]) for at in range(1 + len(head["columns"]))
+        ]
         rest = rest[size * len(parts) :]
         found = cls(parts[0], dict(zip(head["columns"], parts[1:], strict=True)))
         for at, length in [*head["kept"], head["last"]]:
@@ -181,11 +183,11 @@ def row(totals: Totals, before: Totals) -> dict[str, float]:
     seconds = totals.at - before.at
     requests = by_class(minus(totals.requests, before.requests))
     answered = sum(requests.values())
-    routes = minus(totals.routes, before.routes)
+    routes = minus_timed(totals.routes, before.routes)
     latency = all_of(routes)
     cache = minus(totals.cache, before.cache)
     lookups = sum(cache.values())
-    database = all_of(minus(totals.database, before.database))
+    database = all_of(minus_timed(totals.database, before.database))
     values = {name: requests.get(name, 0.0) / seconds for name in CLASSES}
     for name, share in QUANTILES.items():
         values[name] = _known(quantile(share, latency, totals.bounds.get("routes", [])))

@@ -1,4 +1,4 @@
-"""What the page shows of a window, such as the last five minutes: the growth of the totals in it."""
+"""What the page shows of a window, such as the last five minutes: by how much totals grew."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from tachikoma_metrics.live.history import (
 )
 from tachikoma_metrics.live.totals import (
     COUNTED,
+    COUNTS,
     SEPARATOR,
+    TIMED,
     Counts,
     Process,
-    Timed,
     Totals,
     all_of,
     live_processes,
     minus,
+    minus_timed,
     quantile,
 )
 from tachikoma_metrics.registry import METRICS
@@ -41,9 +43,7 @@ Answer = dict[str, Any]
 Sparklines = dict[str, "list[float | None]"]
 
 
-def report(
-    totals: Totals, readings: Iterable[Reading], history: History, window: int
-) -> Answer:
+def report(totals: Totals, readings: Iterable[Reading], history: History, window: int) -> Answer:
     """Return what happened in the last ``window`` seconds, or for as long as that is known."""
     kept = history.before(totals.at - window)
     is_known = kept is not None and kept.at < totals.at and totals.follows(kept.totals)
@@ -70,9 +70,10 @@ def report(
 def _grown(totals: Totals, before: Totals) -> Totals:
     """Return the growth of all totals; the gauges as they are."""
     grown = Totals(totals.at, gauges=totals.gauges, bounds=totals.bounds)
-    for name, value in vars(totals).items():
-        if name not in ("at", "gauges", "bounds"):
-            setattr(grown, name, minus(value, getattr(before, name)))
+    for name in COUNTS:
+        setattr(grown, name, minus(getattr(totals, name), getattr(before, name)))
+    for name in TIMED:
+        setattr(grown, name, minus_timed(getattr(totals, name), getattr(before, name)))
     return grown
 
 
@@ -96,8 +97,10 @@ def _service(grown: Totals, totals: Totals) -> Answer:
 
 
 def _exceptions(grown: Counts, history: History) -> list[list[Any]]:
-    found = [[name, number, history.exceptions.get(name)] for name, number in grown.items()]
-    return sorted((one for one in found if one[1]), key=lambda one: -one[1])[:_MOST_ROWS]
+    found: list[list[Any]] = [
+        [name, number, history.exceptions.get(name)] for name, number in grown.items() if number
+    ]
+    return sorted(found, key=lambda one: -one[1])[:_MOST_ROWS]
 
 
 def _routes(grown: Totals) -> list[list[Any]]:
@@ -110,7 +113,7 @@ def _routes(grown: Totals) -> list[list[Any]]:
         answered[route] = answered.get(route, 0.0) + number
         if status == "5xx":
             failed[route] = failed.get(route, 0.0) + number
-    rows = []
+    rows: list[list[Any]] = []
     for route in answered.keys() | grown.routes.keys():
         values = grown.routes.get(route, [0.0, 0.0])
         number = answered.get(route, values[0])
@@ -170,7 +173,7 @@ def _by_outcome(grown: Counts) -> dict[str, Counts]:
 def _tasks(grown: Totals) -> list[list[Any]]:
     """Return name, runs, those that did not succeed, p95 and seconds of the tasks, by seconds."""
     bounds = grown.bounds.get("tasks", [])
-    rows = []
+    rows: list[list[Any]] = []
     for name, outcomes in _by_outcome(grown.task_outcomes).items():
         runs = sum(outcomes.values())
         values = grown.tasks.get(name, [0.0, 0.0])
@@ -200,20 +203,22 @@ def _executions(grown: Totals) -> list[list[Any]]:
     """Return provider and model, calls, those that failed, p95, tokens and dollars."""
     bounds = grown.bounds.get("executions", [])
     tokens = _by_outcome(grown.tokens)
-    rows = []
+    rows: list[list[Any]] = []
     for name, outcomes in _by_outcome(grown.execution_outcomes).items():
         calls = sum(outcomes.values())
         used = tokens.get(name, {})
         if calls:
-            rows.append([
-                name,
-                calls,
-                calls - outcomes.get("success", 0.0),
-                quantile(0.95, grown.executions.get(name, [0.0, 0.0]), bounds),
-                used.get("prompt", 0.0),
-                used.get("completion", 0.0),
-                grown.dollars.get(name),
-            ])
+            rows.append(
+                [
+                    name,
+                    calls,
+                    calls - outcomes.get("success", 0.0),
+                    quantile(0.95, grown.executions.get(name, [0.0, 0.0]), bounds),
+                    used.get("prompt", 0.0),
+                    used.get("completion", 0.0),
+                    grown.dollars.get(name),
+                ]
+            )
     return sorted(rows, key=lambda row: -row[1])[:_MOST_ROWS]
 
 

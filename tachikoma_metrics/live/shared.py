@@ -39,9 +39,9 @@ class Shared:
         if known is not None and _age(known) < self._seconds:
             return known[1]
         with attachment.locked() as is_locked:
-            if not is_locked and known is not None:
-                if _age(known) < self._seconds + _PATIENCE_SECONDS:
-                    return known[1]
+            is_awaited = known is not None and _age(known) < self._seconds + _PATIENCE_SECONDS
+            if known is not None and is_awaited and not is_locked:
+                return known[1]
             text = self._make()
             if is_locked:
                 self._replace(attachment, text)

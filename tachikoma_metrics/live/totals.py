@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.definitions import Family as Declared
@@ -38,7 +37,19 @@ Timed = dict[str, list[float]]
 """For each key: the number, the seconds, and then the cumulative counts of the buckets."""
 Counts = dict[str, float]
 
-Value = TypeVar("Value", float, "list[float]")
+
+COUNTS = (
+    "requests",
+    "cache",
+    "exceptions",
+    "task_outcomes",
+    "execution_outcomes",
+    "tokens",
+    "dollars",
+    "sockets",
+)
+TIMED = ("routes", "route_queries", "database", "tasks", "waits", "executions")
+"""The fields of ``Totals`` that only grow."""
 
 
 @dataclass
@@ -89,19 +100,24 @@ class Totals:
         )
 
 
-def minus(now: dict[str, Value], before: dict[str, Value]) -> dict[str, Value]:
-    """Return the growth of each total; one that is new, or fell, has grown from zero."""
-    return {key: _growth(value, before.get(key)) for key, value in now.items()}
+def minus(now: Counts, before: Counts) -> Counts:
+    """Return the growth of each total; one that fell has grown from zero."""
+    grown = {key: value - before.get(key, 0.0) for key, value in now.items()}
+    return {key: value if value >= 0 else now[key] for key, value in grown.items()}
 
 
-def _growth(now: Value, before: Value | None) -> Value:
-    if before is None:
+def minus_timed(now: Timed, before: Timed) -> Timed:
+    """Return the growth of all numbers of each key; those that fell have grown from zero."""
+    return {
+        key: _growth(values, before[key]) if key in before else values
+        for key, values in now.items()
+    }
+
+
+def _growth(now: list[float], before: list[float]) -> list[float]:
+    if len(now) != len(before) or now[0] < before[0]:
         return now
-    if isinstance(now, list) and isinstance(before, list):
-        if len(now) != len(before) or now[0] < before[0]:
-            return now
-        return [one - other for one, other in zip(now, before, strict=True)]
-    return now - before if now >= before else now  # type: ignore[operator,return-value]  # Numbers.
+    return [one - other for one, other in zip(now, before, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -126,7 +142,10 @@ class Reader:
         self._merger = Merger()
 
     def read(self) -> tuple[Totals, list[Reading]]:
-        """Return the totals, and what they were read from; raise ``Incomplete`` as a scrape does."""
+        """Return the totals, and what they were read from.
+
+        Raises ``Incomplete`` as a scrape does.
+        """
         with self._lock:
             METRICS.bind()
             STORE.claim()
@@ -311,9 +330,7 @@ def all_of(timed: Timed) -> list[float]:
 def live_processes(readings: Iterable[Reading], now: float) -> Iterator[Process]:
     """Yield the live processes that this one can see, the oldest first."""
     found = {
-        reading.header.pid: usage
-        for reading in readings
-        if (usage := _usage(reading)) is not None
+        reading.header.pid: usage for reading in readings if (usage := _usage(reading)) is not None
     }
     for pid, usage in sorted(found.items(), key=lambda item: item[1].started_at):
         age = max(now - usage.started_at, 0.0)

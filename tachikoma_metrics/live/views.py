@@ -82,14 +82,16 @@ def _only_for_viewers(view: View, *, leads_to_login: bool = False) -> View:
 def _page(request: HttpRequest) -> HttpResponse:
     files = {name.replace(".", "_"): asset.name for name, asset in assets.assets().items()}
     text = _template().render(
-        Context({
-            "files": files,
-            # Relative, so that it is right below any path, of a proxy, too.
-            "base": request.path.rpartition("/")[2],
-            "service": _service(),
-            "windows": WINDOWS,
-            "poll_seconds": SECONDS_BETWEEN_POLLS,
-        })
+        Context(
+            {
+                "files": files,
+                # Relative, so that it is right below any path, of a proxy, too.
+                "base": request.path.rpartition("/")[2],
+                "service": _service(),
+                "windows": WINDOWS,
+                "poll_seconds": SECONDS_BETWEEN_POLLS,
+            }
+        )
     )
     return _compressed(request, text.encode(), "text/html; charset=utf-8", HEADERS)
 

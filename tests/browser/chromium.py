@@ -180,9 +180,7 @@ def _tabs(folder: Path, process: subprocess.Popen[bytes]) -> Iterator[Callable[[
             made = ask("Target.createTarget", url="about:blank", browserContextId=context)
             root = address.partition("/devtools/")[0]
             of_tab = f"{root}/devtools/page/{made['targetId']}"
-            close = functools.partial(
-                ask, "Target.disposeBrowserContext", browserContextId=context
-            )
+            close = functools.partial(ask, "Target.disposeBrowserContext", browserContextId=context)
             return Page(stack.enter_context(_connected(of_tab)), close)
 
         yield open_tab

@@ -78,7 +78,8 @@ def execute(request):
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("live/", include("tachikoma_metrics.live.urls")),
-    path("hello/", hello), path("queries/", queries), path("fail/", fail), path("execute/", execute),
+    path("hello/", hello), path("queries/", queries),
+    path("fail/", fail), path("execute/", execute),
 ]
 """
 
@@ -119,7 +120,12 @@ class Site:
         setup = "import django; django.setup()\nfrom django.core.management import call_command\n"
         command = [sys.executable, "-c", setup + code]
         done = subprocess.run(
-            command, cwd=self.home, env=self.environment, capture_output=True, text=True, check=False
+            command,
+            cwd=self.home,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

@@ -218,7 +218,9 @@ def test_a_plot_has_a_table(tab: Tab, site: Site):
     page.run("document.querySelector('#plot-requests button').click()")
 
     page.wait("document.querySelector('#plot-requests .values tbody tr')")
-    heads = "[...document.querySelectorAll('#plot-requests .values th')].map((one) => one.innerText)"
+    heads = (
+        "[...document.querySelectorAll('#plot-requests .values th')].map((one) => one.innerText)"
+    )
     assert page.run(heads) == ["Time", "2xx", "3xx", "4xx", "5xx"]
 
 
@@ -371,14 +373,17 @@ def hello(request):
 @csrf_exempt
 def enter(request):
     if request.method == "POST":
-        user = authenticate(request, username=request.POST["username"], password=request.POST["password"])
-        login(request, user)
+        given = {name: request.POST[name] for name in ("username", "password")}
+        login(request, authenticate(request, **given))
         return HttpResponseRedirect(request.GET["next"])
     # An empty action leads to the same URL.
     return HttpResponse("<form method=post><input name=username><input name=password></form>",
                         headers={"Content-Security-Policy": "default-src 'self'"})
 
-urlpatterns = [path("hello/", hello), path("enter/", enter, name="enter"), path("a/live", include("tachikoma_metrics.live.urls"))]
+urlpatterns = [
+    path("hello/", hello), path("enter/", enter, name="enter"),
+    path("a/live", include("tachikoma_metrics.live.urls")),
+]
 """
 
 
@@ -386,9 +391,7 @@ def test_a_site_that_differs_in_all_ways(tab: Tab, tmp_path: Path):
     (tmp_path / "people").mkdir()
     (tmp_path / "people" / "__init__.py").write_text("")
     (tmp_path / "people" / "models.py").write_text(CUSTOM_USER)
-    site = Site(
-        tmp_path, ODD_SETTINGS, prefix="/below", site_urls=ODD_URLS, csp=CSP
-    )
+    site = Site(tmp_path, ODD_SETTINGS, prefix="/below", site_urls=ODD_URLS, csp=CSP)
     site.prepare(
         "from people.models import User\nUser.objects.create_user('staff', 'staff')",
         migrations="call_command('makemigrations', 'people', verbosity=0)",

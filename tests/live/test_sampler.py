@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def script(text: str) -> str:
     return PRELUDE + textwrap.dedent(text)
 
 
-def run(text: str, directory: Path, **settings: object) -> str:
+def run(text: str, directory: Path, **settings: Any) -> str:
     return scripts.run(text, directory, **settings).strip()
 
 

@@ -11,7 +11,6 @@ import pytest
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.contrib.contenttypes.models import ContentType
-from django.http import HttpResponse
 from django.test import Client, RequestFactory, override_settings
 
 from tachikoma_metrics.live import assets, views
@@ -21,7 +20,7 @@ from tachikoma_metrics.testing import sample_value
 
 ROUTES = ["", "data.json", "findings.json", "metrics.json", "metric.json?name=x"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.live.urls")]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
@@ -270,7 +269,12 @@ def test_viewers_are_not_counted(staff: Client):
 
 def test_viewers_share_an_answer(staff: Client, monkeypatch: pytest.MonkeyPatch):
     made = []
-    monkeypatch.setattr(views._ANSWERS[300], "_make", lambda: made.append(1) or '"answer"')
+
+    def make() -> str:
+        made.append(1)
+        return '"answer"'
+
+    monkeypatch.setattr(views._ANSWERS[300], "_make", make)
     monkeypatch.setattr(views._ANSWERS[300], "_seconds", 60.0)
 
     assert {data(staff)["now"] for _ in range(10)} == {"answer"}
@@ -348,14 +352,16 @@ def test_the_admin_has_a_link(staff: Client):
 
 
 def test_the_admin_of_a_project_without_the_page_has_none(staff: Client):
-    with override_settings(ROOT_URLCONF="tests.urls"):
+    with override_settings(ROOT_URLCONF="tests.live.urls_without"):
         assert "livepage" not in staff.get("/admin/").content.decode()
 
 
 def test_nothing_of_it_is_imported_unless_its_urls_are():
     code = (
-        "import django, sys; django.setup(); import tests.urls; from django.core import checks; "
-        "checks.run_checks(); print([n for n in sys.modules if n.startswith('tachikoma_metrics.live')])"
+        "import django, sys; from django.conf import settings; django.setup()\n"
+        "settings.ROOT_URLCONF = 'tests.plain_urls'\n"
+        "from django.core import checks; checks.run_checks()\n"
+        "print([n for n in sys.modules if n.startswith('tachikoma_metrics.live')])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -369,7 +375,7 @@ def test_nothing_of_it_is_imported_unless_its_urls_are():
 
 
 def test_json_is_json(staff: Client):
-    response: HttpResponse = staff.get("/live/data.json", headers={"Accept-Encoding": "gzip"})
+    response = staff.get("/live/data.json", headers={"Accept-Encoding": "gzip"})
 
     body = response.content
     assert json.loads(gzip.decompress(body) if "Content-Encoding" in response.headers else body)
