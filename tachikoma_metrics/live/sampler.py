@@ -44,7 +44,15 @@ class Sampler:
         """Start the thread, if this process serves and has none. Called once a second."""
         if self._thread is None and STORE.is_serving and not conf.is_test_run():
             self._thread = threading.Thread(target=self._run, name="metrics-history", daemon=True)
-            STORE.afterwards(self._thread.start)
+            STORE.afterwards(self._start)
+
+    def _start(self) -> None:
+        try:
+            if self._thread is not None:
+                self._thread.start()
+        except Exception as error:
+            # A process that may have no more threads.
+            METRICS.count_error("live", error)
 
     def _run(self) -> None:
         due = time.monotonic()
