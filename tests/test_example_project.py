@@ -55,6 +55,8 @@ CALLS: list[tuple[str, str, object]] = [
         {"id": CHANGE, "path": "a.py", "change_type": "create", "status": "applied"},
     ),
     ("POST", f"/specs/{SPEC}/file-changes/", {"path": "a.py"}),
+    ("GET", "/board/", None),
+    ("GET", "/search/?q=measure", None),
     ("GET", "/broken/", None),
     ("GET", "/broken/?part=database", None),
     ("GET", "/broken/?part=cache", None),

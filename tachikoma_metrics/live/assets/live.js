@@ -53,6 +53,7 @@ function short(value) {
   if (size >= 100 || Number.isInteger(value)) return fixed(value, 0);
   if (size >= 10) return fixed(value, 1);
   if (size >= 0.095) return fixed(value, 2);
+  if (size && size < 0.0095) return "<0.01";
   return size ? value.toPrecision(2) : "0";
 }
 
