@@ -28,6 +28,8 @@ QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 _MAGIC = b"tachikoma-history-1\n"
 _LONGEST_STEP = 2.5 * STEP_SECONDS
+_LONGEST_CORRECTION = 60.0
+"""Seconds by which a clock may be set back, until which the history waits for it."""
 _SECONDS_BETWEEN_KEPT = 30.0
 _SECONDS_OF_CLOSE_KEPT = 330.0
 _SECONDS_BETWEEN_FAR_KEPT = 150.0
@@ -69,15 +71,24 @@ class History:
 
     # --- steps --------------------------------------------------------------
 
-    def add(self, totals: Totals, before: Totals | None) -> None:
-        """Note what happened since ``before``, the totals that were added last."""
-        if before is not None and not (before.at < totals.at and totals.follows(before)):
-            # Another service, or a clock that was set back.
+    def add(self, totals: Totals, before: Totals | None) -> bool:
+        """Note what happened since ``before``, the totals that were added last.
+
+        Returns False if that is to be tried again, because the clock was set back a little.
+        """
+        if before is not None and not totals.follows(before):
+            # Another service.
+            self._start_anew()
+            before = None
+        elif before is not None and totals.at <= before.at:
+            if totals.at > before.at - _LONGEST_CORRECTION:
+                return False
             self._start_anew()
             before = None
         if before is not None:
             self._add_rows(totals, before)
         self._keep(totals)
+        return True
 
     def _start_anew(self) -> None:
         self.times = array("d")

@@ -82,9 +82,10 @@ class Sampler:
         if path is not None and not self._has_lock(path):
             return False
         totals, _ = self.reader.read()
-        self.history.add(totals, self._before)
-        self._before = totals
-        if path is not None:
+        is_added = self.history.add(totals, self._before)
+        if is_added:
+            self._before = totals
+        if path is not None and is_added:
             Attachment(path, NAME).replace(self.history.to_bytes())
         return True
 

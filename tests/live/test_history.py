@@ -81,6 +81,20 @@ def test_totals_that_fall_begin_a_new_history():
     assert [one.at for one in history.kept] == [110]
 
 
+def test_a_clock_that_is_set_back_a_little_is_waited_for():
+    history = noted(totals(100, 0), totals(105, 5))
+
+    assert not history.add(totals(104, 10), totals(105, 5))
+    assert history.add(totals(110, 10), totals(105, 5))
+    assert plots(history, 0)["times"] == [105, 110]
+
+
+def test_a_clock_that_is_set_back_by_hours_begins_a_new_history():
+    history = noted(totals(10_000, 0), totals(10_005, 5), totals(105, 10), totals(110, 15))
+
+    assert plots(history, 0)["times"] == [110]
+
+
 def test_only_the_busiest_routes_have_a_column():
     history = History()
     before = None
