@@ -5,7 +5,6 @@ Django imports this module only if the admin is installed.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from django.contrib import admin
@@ -27,9 +26,12 @@ class LivePageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's tak
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the page is in the URLconf, and the user may see it."""
-        # Nothing but its URLs imports it.
-        access = sys.modules.get("tachikoma_metrics.live.access")
-        return _url() != "" and access is not None and access.may_view(request.user)
+        if not _url():
+            return False
+        # Only now: nothing imports it where its URLs are not included.
+        from tachikoma_metrics.live.access import may_view
+
+        return may_view(request.user)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False."""

@@ -170,8 +170,10 @@ def test_after_a_migration_nothing_is_left_to_migrate(project: MakeProject):
 
 
 @pytest.mark.django_db
-def test_the_table_of_the_snapshot_has_no_permissions():
-    assert not Permission.objects.filter(content_type__app_label="tachikoma_metrics").exists()
+def test_the_only_permission_is_to_view_the_live_page():
+    found = Permission.objects.filter(content_type__app_label="tachikoma_metrics")
+
+    assert [one.codename for one in found] == ["view_live"]
 
 
 def test_the_doctor_warns_if_no_server_is_running(project: MakeProject):

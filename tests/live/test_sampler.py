@@ -147,6 +147,27 @@ def test_without_a_shared_directory_each_process_has_its_own_history(directory: 
     assert found == "[True, True, True] 2"
 
 
+def test_a_process_without_room_for_a_thread_goes_on(directory: Path):
+    found = run(
+        script("""
+        import logging
+        logging.getLogger("tachikoma_metrics").setLevel("CRITICAL")
+        MetricsMiddleware(lambda request: None)
+
+        def fail(thread):
+            raise RuntimeError("can't start new thread")
+
+        threading.Thread.start = fail
+        sampler.install()
+        METRICS.cache_hits_total.inc()
+        print(sample_value("tachikoma_metrics_errors_total", source="live"))
+        """),
+        directory,
+    )
+
+    assert found == "1.0"
+
+
 def test_a_history_without_room_is_an_error_that_is_counted(directory: Path):
     found = run(
         script("""

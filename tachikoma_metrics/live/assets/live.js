@@ -643,7 +643,7 @@ async function poll() {
       now = /** @type {Now} */ (answer.now);
       remember(answer.history);
       show();
-      write(connection, now.seconds < asked - 10 ? `Live: the last ${age(now.seconds)}` : "Live");
+      write(connection, now.seconds < asked * 0.9 ? `Live: the last ${age(now.seconds)}` : "Live");
       connection.className = "chip good";
     }
     void Promise.allSettled([addExplored(), showFindings()]);
