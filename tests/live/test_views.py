@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import django
 import pytest
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.contrib.contenttypes.models import ContentType
-from django.test import Client, RequestFactory, override_settings
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 
 from tachikoma_metrics.live import assets, views
 from tachikoma_metrics.live.sampler import SAMPLER
@@ -107,8 +109,8 @@ def test_a_visitor_gets_no_data(route: str):
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1"])
 def test_an_address_alone_is_not_enough(address: str):
-    for settings in ({"DEBUG": True}, {"INTERNAL_IPS": [address]}):
-        with override_settings(**settings):
+    for more in ({"DEBUG": True}, {"INTERNAL_IPS": [address]}):
+        with override_settings(**more):
             assert Client(REMOTE_ADDR=address).get("/live/data.json").status_code == 403
 
 
@@ -204,6 +206,31 @@ def test_every_response_is_kept_from_others(staff: Client, route: str):
         assert headers["Content-Security-Policy"].startswith("default-src 'none';")
         assert "unsafe" not in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.skipif(django.VERSION < (6, 0), reason="Django has no policy before 6.0")
+def test_the_policy_of_the_site_does_not_replace_that_of_the_page(staff: Client):
+    middleware = ["django.middleware.csp.ContentSecurityPolicyMiddleware", *settings.MIDDLEWARE]
+    with override_settings(MIDDLEWARE=middleware, SECURE_CSP={"default-src": ["'self'"]}):
+        headers = staff.get("/live/").headers
+
+    assert headers["Content-Security-Policy"] == views.HEADERS["Content-Security-Policy"]
+
+
+async def test_it_is_served_under_asgi():
+    client = AsyncClient()
+    with override_settings(**DEVELOPMENT):
+        assert (await client.get("/live/data.json")).status_code == 200
+    assert (await client.get("/live/data.json")).status_code == 403
+    assert (await client.get("/live/")).status_code == 302
+
+
+def test_login_is_not_required_of_a_developer_where_it_is_of_others():
+    middleware = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    with override_settings(MIDDLEWARE=middleware, LOGIN_URL="/admin/login/"):
+        assert Client().get("/live/data.json").status_code == 403
+        with override_settings(**DEVELOPMENT):
+            assert Client().get("/live/data.json").status_code == 200
 
 
 # --- the page and its files ---------------------------------------------------

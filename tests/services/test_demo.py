@@ -74,6 +74,7 @@ def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals
     log = (tmp_path / "demo.log").read_text()
     assert demo.returncode == 0
     assert url in log
+    assert url.replace("/metrics", "/live/ (log in as demo") in log
     assert f"a fake LLM server listens on port {ports[2]}." in log
     assert "Stopped." in log
     assert "Traceback" not in log
