@@ -151,7 +151,7 @@ const TILES = [
   }],
   ["In flight", ({ service: { inFlight, seconds: busy }, seconds }) => [short(inFlight), `${short(ratio(busy, seconds))} on average`]],
   ["Database", ({ service: { databaseSeconds, seconds: busy, queries, connections }, seconds }) => [
-    `${percent(ratio(databaseSeconds, busy))} <small>of request time</small>`,
+    `${percent(ratio(databaseSeconds, busy))} <small>of the time</small>`,
     `${short(ratio(queries, seconds))} queries/s · ${short(connections)} open`,
   ]],
   ["Cache hits", ({ service: { hits, misses }, seconds }) => [percent(ratio(hits, hits + misses)), `${short(ratio(hits + misses, seconds))} lookups/s`]],
@@ -196,6 +196,20 @@ const sum = (...names) => past.times.map((_, at) => {
   const found = names.map((name) => column(name)[at]);
   return found.some((value) => value != null) ? found.reduce((/** @type {number} */ total, value) => total + (value ?? 0), 0) : null;
 });
+
+/**
+ * Return the points beside which there is none, so that no line leads to them.
+ * @param {Plot} plot @param {number} series
+ */
+function alone({ data }, series) {
+  const values = /** @type {Column} */ (data[series]);
+  /** @type {number[]} */
+  const found = [];
+  values.forEach((value, at) => {
+    if (value != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+  });
+  return found;
+}
 
 class Figure {
   /**
@@ -292,7 +306,7 @@ class Figure {
           stroke: line.color,
           width: line.fill ? 0.5 : 1.5,
           fill: line.fill ? line.color : undefined,
-          points: { show: false },
+          points: { show: () => false, size: 5, filter: alone },
           value: (/** @type {Plot} */ _plot, /** @type {number} */ _, /** @type {number} */ __, /** @type {number | null} */ at) => {
             const shown = (line.shown ?? line.values)();
             return this.format(shown[at ?? shown.length - 1] ?? null);
