@@ -31,6 +31,7 @@ from tachikoma_metrics.conf.project import (
     root_urlconf,
     service,
     settings_module,
+    value_of,
 )
 from tachikoma_metrics.conf.reading import read
 from tachikoma_metrics.conf.setting import Setting
@@ -71,6 +72,7 @@ __all__ = [
     "root_urlconf",
     "service",
     "settings_module",
+    "value_of",
 ]
 
 _config: Config | None = None

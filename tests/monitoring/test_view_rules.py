@@ -160,5 +160,5 @@ def test_an_unknown_view_is_rejected():
 
 
 def test_a_view_that_is_on_the_endpoint_is_rejected():
-    with pytest.raises(CommandError, match="VIEWS has 'django-prometheus'.*record them twice"):
+    with pytest.raises(CommandError, match=r"VIEWS has 'django-prometheus'.*record them twice"):
         written("metrics_rules", *INCUMBENT, VIEWS=["django-prometheus"])

@@ -1,0 +1,22 @@
+"""How a project replaces django-prometheus: what to change, and whether both count alike."""
+
+from __future__ import annotations
+
+from tachikoma_metrics.replacing.differences import DIFFERS, EQUAL, UNUSED, Comparison, comparisons
+from tachikoma_metrics.replacing.plan import steps
+from tachikoma_metrics.replacing.step import CHANGE, DONE, KEEP, NONE, PHASES, Step
+
+__all__ = [
+    "CHANGE",
+    "DIFFERS",
+    "DONE",
+    "EQUAL",
+    "KEEP",
+    "NONE",
+    "PHASES",
+    "UNUSED",
+    "Comparison",
+    "Step",
+    "comparisons",
+    "steps",
+]
