@@ -56,11 +56,14 @@ class _ViewRules:
         self.left_out: list[str] = []
         self._names = names
         self._config = names.config
-        self._needed = conf.labels_needed_by(conf.derived_metrics(views))
+        self._needed = conf.labels_needed_by(self._derived(views))
+
+    def _derived(self, views: Iterable[str]) -> tuple[DerivedMetric, ...]:
+        return conf.derived_metrics(views, self._config.project_labels)
 
     def of_view(self, name: str) -> Iterator[dict[str, str]]:
         """Yield the rules of one view."""
-        for metric in conf.derived_metrics([name]):
+        for metric in self._derived([name]):
             try:
                 yield from self._of_metric(metric)
             except NotMeasured as reason:

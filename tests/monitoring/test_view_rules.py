@@ -90,14 +90,14 @@ def test_both_namespaces_are_honoured():
     assert "n_http_requests_total" in found["expr"]
 
 
-def test_a_label_of_the_project_is_summed_like_the_others():
+def test_a_label_of_the_project_is_kept():
     settings = {
         "EXTRA_LABELS": {"plan": "tests.views.hello"},
-        "LABELS": {"http_requests_total": ["method", "plan"]},
+        "LABELS": {"http_requests_total": ["method", "status", "plan"]},
     }
     found = rule("django_http_requests_total_by_method_total", *INCUMBENT, **settings)["expr"]
 
-    assert found.startswith("sum without (plan) (")
+    assert found.startswith("sum without (status) (")
 
 
 def test_a_metric_without_its_label_is_left_out_and_says_what_adds_it():

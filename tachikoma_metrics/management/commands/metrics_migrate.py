@@ -25,6 +25,7 @@ from tachikoma_metrics.replacing import (
 from tachikoma_metrics.store import STORE, Incomplete
 
 _VIEW = "django-prometheus"
+_REQUESTS = "django_http_requests"
 _MOST_DIFFERENCES = 5
 
 
@@ -96,10 +97,10 @@ class Command(BaseCommand):
         # Without one, this command would make it.
         is_there = not directories or any(map(os.path.isdir, directories))
         found = _read() if is_there else []
-        if not any(one.replaced for one in found):
+        if not any(one.replaced for one in found if _REQUESTS in one.metric):
             place = " or ".join(map(str, directories)) or "memory"
             raise CommandError(
-                f"No process has counted anything for django-prometheus in {place}. Run the "
+                f"django-prometheus has counted no request in {place}. Run the "
                 "command as the user of the web server, on its host or in its container, after "
                 "some requests. The server must have been restarted since tachikoma_metrics was "
                 "installed."
