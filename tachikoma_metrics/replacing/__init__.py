@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.replacing.differences import DIFFERS, EQUAL, UNUSED, Comparison, comparisons
+from tachikoma_metrics.replacing.differences import (
+    DIFFERS,
+    EQUAL,
+    OTHER_REASONS,
+    UNUSED,
+    Comparison,
+    comparisons,
+)
 from tachikoma_metrics.replacing.plan import steps
 from tachikoma_metrics.replacing.step import CHANGE, DONE, KEEP, NONE, PHASES, Step
 
@@ -13,6 +20,7 @@ __all__ = [
     "EQUAL",
     "KEEP",
     "NONE",
+    "OTHER_REASONS",
     "PHASES",
     "UNUSED",
     "Comparison",

@@ -11,10 +11,13 @@ from tachikoma_metrics.registry import METRICS, Counterpart
 
 EQUAL, DIFFERS, UNUSED = "equal", "differs", "unused"
 
-_NO_REASON = (
-    "Not expected, unless requests are in progress, or one of both has counted for longer: restart "
-    "the service, and compare again."
+OTHER_REASONS = (
+    "Each may also differ by what was counted before the view was enabled, by requests in "
+    "progress, and by label sets that no process has changed for two restarts, which are dropped. "
+    "If in doubt, run the command twice, and compare how much both have increased."
 )
+"""Reasons that apply to all metrics."""
+
 _NOT_REFRESHED = "Not derived yet: `manage.py refresh_business_metrics` has to run."
 
 
@@ -32,7 +35,7 @@ class Comparison:
     """The result for one metric: ``equal``, ``differs``, or ``unused`` if neither has counted.
 
     ``replaced`` and ``derived`` are the totals of django-prometheus and of the view; ``reason``
-    says why they may differ.
+    says why they may differ, besides ``OTHER_REASONS``; it may be "".
     """
 
     metric: str
@@ -77,4 +80,4 @@ def _reason(found: Counterpart) -> str:
             return f"Not derived: DISABLED_METRICS has {name!r}."
     if found.metric.type == Gauge.type and not found.derived:
         return _NOT_REFRESHED
-    return found.metric.difference or _NO_REASON
+    return found.metric.difference

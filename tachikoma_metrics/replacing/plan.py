@@ -294,7 +294,10 @@ def _assigned(name: str, values: Sequence[str]) -> str:
 
 
 def _entry(key: str, value: object) -> str:
-    """Return the assignment of one key; others, which may be secrets, are not shown."""
-    if conf.declared():
+    """Return the assignment of one key; others, which may be secrets, are not shown.
+
+    The first of them makes the dictionary, where the project has none.
+    """
+    if conf.declared() or key != "VIEWS":
         return f"{conf.NAME}[{_text(key)}] = {_text(value)}"
     return f"{conf.NAME} = {{{_text(key)}: {_text(value)}}}"

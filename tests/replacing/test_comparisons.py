@@ -97,6 +97,7 @@ def test_every_metric_of_the_view_is_compared(both: Project):
     lines = process.stdout.splitlines()
     assert "   equal  shop_django_http_requests_before_middlewares_total: 12" in lines
     assert '            {view="fail", method="GET"}: 4, 2' in lines
+    assert lines[-2].startswith("Each may also differ by ")
     assert lines[-1].startswith("26 metrics: ")
 
 

@@ -114,6 +114,8 @@ class Command(BaseCommand):
             status: sum(one.status == status for one in found)
             for status in (EQUAL, DIFFERS, UNUSED)
         }
+        if numbers[DIFFERS]:
+            self.stdout.write(replacing.OTHER_REASONS)
         counted = ", ".join(f"{number} {status}" for status, number in numbers.items())
         self.stdout.write(f"{len(found)} metrics: {counted}.")
 
