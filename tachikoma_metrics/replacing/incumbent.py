@@ -52,7 +52,9 @@ BACKENDS = {
 
 MULTIPROCESS_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 
-_USE = re.compile(rb"^(?!\s*#).*\b(?:django_prometheus\.\w|from django_prometheus\b).*$", re.M)
+_USE = re.compile(
+    rb"^(?!\s*#).*\b(?:django_prometheus\.\w|(?:from|import) django_prometheus\b).*$", re.M
+)
 _HOOK = re.compile(rb"^(?!\s*#).*\bmark_process_dead\b.*$", re.M)
 _INSTALLED = {"site-packages", "dist-packages"}
 

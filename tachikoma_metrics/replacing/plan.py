@@ -161,12 +161,13 @@ def _paths() -> Iterator[Step]:
             "of both packages, summed over all processes.",
         )
     elif _PLAIN_PATH.fullmatch(routes[0]):
+        other = path or "the route of tachikoma_metrics"
         yield Step(
             VIEW,
             CHANGE,
             f"{conf.NAME}: PATH",
             f"Prometheus scrapes {routes[0]}, and must find the metrics there afterwards. Or let "
-            f"it scrape {path} instead, but never both: it would have each series twice.",
+            f"it scrape {other} instead, but never both: it would have each series twice.",
             _entry("PATH", routes[0]),
         )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tachikoma_metrics.replacing import incumbent
 from tachikoma_metrics.replacing.step import CHANGE, DONE, NONE, SWITCH, Step
 
+_FROM = re.compile(r"from django_prometheus import (\w+)")
 _MODELS = "django_prometheus.models"
 _COMPATIBLE = "tachikoma_metrics.compat.django_prometheus"
 
@@ -63,7 +64,8 @@ def source_steps() -> Iterator[Step]:
 
 
 def _of_line(line: incumbent.Line) -> Iterator[Step]:
-    rule = next(one for one in _RULES if one.lines.search(line.text))
+    text = _FROM.sub(r"django_prometheus.\1", line.text)
+    rule = next(one for one in _RULES if one.lines.search(text))
     if rule.status is not None:
         value = line.text.replace(_MODELS, _COMPATIBLE) if _MODELS in line.text else ""
         yield Step(SWITCH, rule.status, line.place, rule.message, value)

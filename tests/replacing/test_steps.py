@@ -148,6 +148,50 @@ def test_a_project_without_django_prometheus_has_nothing_to_switch(tmp_path: Pat
     assert switched == {"source", "URLconf", "MIDDLEWARE", "DATABASES", "CACHES", "INSTALLED_APPS"}
 
 
+SOURCE = """
+from django_prometheus import exports
+from django_prometheus import models as counted
+from django_prometheus.conf import NAMESPACE
+from django_prometheus.db.backends.sqlite3.base import DatabaseWrapper
+from django_prometheus.testutils import assert_metric_equal
+import django_prometheus
+# from django_prometheus.models import ExportModelOperationsMixin
+"""
+
+
+def test_each_line_of_the_source_has_its_own_remedy(tmp_path: Path):
+    process = Project(tmp_path / "site", odd=SOURCE).run("metrics_migrate", "--json")
+
+    found = {
+        one["place"].rpartition(":")[2]: (one["status"], one["message"].split(":")[0])
+        for one in json.loads(process.stdout)
+        if "odd.py" in one["place"]
+    }
+    assert found == {
+        "2": ("change", "Remove it"),
+        "3": (
+            "change",
+            "The mixin counts the rows of bulk operations, too; its metrics keep their names.",
+        ),
+        "4": ("none", "Nothing takes its place"),
+        "5": ("change", "Derive from Django's own class"),
+        "6": ("change", "Tests use tachikoma_metrics.testing instead, with other functions."),
+        "7": ("none", "Nothing takes its place"),
+    }
+
+
+def test_server_hooks_of_the_multi_process_mode_are_found(tmp_path: Path):
+    project = Project(tmp_path / "site")
+    (project.home / "gunicorn.conf.py").write_text(
+        "def child_exit(server, worker):\n    multiprocess.mark_process_dead(worker.pid)\n"
+    )
+
+    process = project.run("metrics_migrate", "--json")
+
+    (step,) = [one for one in json.loads(process.stdout) if "gunicorn" in one["place"]]
+    assert (step["phase"], step["place"]) == ("remove", "gunicorn.conf.py:2")
+
+
 def test_ports_are_replaced_by_that_of_the_web_server():
     with override_settings(PROMETHEUS_METRICS_EXPORT_PORT_RANGE=range(8001, 8010)):
         found = places("change")
