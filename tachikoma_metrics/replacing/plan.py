@@ -77,7 +77,7 @@ def _verify() -> Step:
 
 
 def _install() -> Iterator[Step]:
-    yield Step(INSTALL, DONE, "INSTALLED_APPS", f'It has "{_APP}".')
+    yield _app()
     first = conf.middleware()[:1]
     if positions()[:1] == [1]:
         yield Step(INSTALL, DONE, "MIDDLEWARE", "MetricsMiddleware is first.")
@@ -92,6 +92,21 @@ def _install() -> Iterator[Step]:
             _assigned("MIDDLEWARE", _with_ours_first(conf.middleware())),
         )
     yield _migrate()
+
+
+def _app() -> Step:
+    apps = list(conf.value_of("INSTALLED_APPS", ()))
+    mine = [name for name in apps if name.partition(".")[0] == _APP]
+    before = apps[: apps.index(mine[0])] if mine else []
+    if not any(map(incumbent.is_installed_app, before)):
+        return Step(INSTALL, DONE, "INSTALLED_APPS", f'It has "{_APP}".')
+    return Step(
+        INSTALL,
+        CHANGE,
+        "INSTALLED_APPS",
+        f'"{mine[0]}" must be before "{incumbent.PACKAGE}": both count the same queries at startup.',
+        _assigned("INSTALLED_APPS", [*mine, *(name for name in apps if name not in mine)]),
+    )
 
 
 def _migrate() -> Step:
@@ -119,7 +134,7 @@ def _view() -> Iterator[Step]:
     if conf.value_of("PROMETHEUS_EXPORT_MIGRATIONS", False):
         wanted += _MIGRATIONS
     yield _listed(
-        "VIEWS", config.views, [NAME], "The metrics of django-prometheus are derived from ours."
+        "VIEWS", config.views, [NAME], "They are derived from the values of tachikoma_metrics."
     )
     yield _listed(
         "EXTRA_METRICS",
@@ -166,10 +181,17 @@ def _paths() -> Iterator[Step]:
             VIEW,
             CHANGE,
             f"{conf.NAME}: PATH",
-            f"Prometheus scrapes {routes[0]}, and must find the metrics there afterwards. Or let "
+            f"Prometheus scrapes {routes[0]}, and must find the metrics of all processes there "
+            f"from the next start on: django-prometheus's own endpoint {_of_endpoint()}. Or let "
             f"it scrape {other} instead, but never both: it would have each series twice.",
             _entry("PATH", routes[0]),
         )
+
+
+def _of_endpoint() -> str:
+    if incumbent.environment_variables():
+        return "is empty then, as the values are no longer in the files of the multi-process mode"
+    return "has those of one process only"
 
 
 def _ports() -> Iterator[Step]:

@@ -126,3 +126,23 @@ def test_without_values_it_says_where_to_run_it(tmp_path: Path):
 def test_nothing_is_compared_if_metrics_are_disabled():
     with pytest.raises(CommandError, match="ENABLED is False"):
         call_command("metrics_migrate", "--compare")
+
+
+def test_with_the_multi_process_mode_both_are_compared(tmp_path: Path):
+    project = Project(
+        tmp_path / "site",
+        f"{SETTINGS}{INSTALLED}PROMETHEUS_EXPORT_MIGRATIONS = False\n",
+        urls=WITH_ROUTE,
+        labelled=LABELLED,
+    )
+    (tmp_path / "values").mkdir()
+    setup = (
+        f"import os; os.environ['PROMETHEUS_MULTIPROC_DIR'] = {str(tmp_path / 'values')!r}; "
+        "import django; django.setup()"
+    )
+    process = project.run_code(LOAD, setup=setup)
+    assert (process.returncode, process.stderr) == (0, "")
+
+    lines = project.run("metrics_migrate", "--compare").stdout.splitlines()
+
+    assert "   equal  shop_django_http_requests_before_middlewares_total: 6" in lines

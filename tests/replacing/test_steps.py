@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from tachikoma_metrics.catalogue.views import VIEWS
-from tachikoma_metrics.replacing import PHASES, steps
+from tachikoma_metrics.replacing import PHASES, incumbent, steps
 from tachikoma_metrics.replacing.incumbent import BACKENDS, ENGINES
 from tests.projects import Project
 from tests.replacing.conftest import SETTINGS
@@ -62,6 +62,14 @@ def test_the_middleware_is_added_first_and_later_replaces_the_others(
         ]
     )
     assert switched == [OURS, "django.middleware.common.CommonMiddleware"]
+
+
+def test_an_app_after_django_prometheus_is_moved_before_it(tmp_path: Path):
+    apps = 'INSTALLED_APPS = ["django_prometheus", *INSTALLED_APPS]\n'
+    process = Project(tmp_path / "site", apps).run("metrics_migrate", "--json")
+
+    moved = evaluated(value(json.loads(process.stdout), "install", "INSTALLED_APPS"))
+    assert moved["INSTALLED_APPS"][:2] == ["tachikoma_metrics", "django_prometheus"]
 
 
 def test_the_view_and_what_it_needs_are_switched_on(found: list[dict[str, str]]):
@@ -190,6 +198,20 @@ def test_server_hooks_of_the_multi_process_mode_are_found(tmp_path: Path):
 
     (step,) = [one for one in json.loads(process.stdout) if "gunicorn" in one["place"]]
     assert (step["phase"], step["place"]) == ("remove", "gunicorn.conf.py:2")
+
+
+def test_with_the_multi_process_mode_the_other_endpoint_is_said_to_be_empty(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/run/shop")
+    monkeypatch.setattr(incumbent, "routes", lambda: ["/monitoring/metrics"])
+
+    found = [one for one in steps() if one.place == "TACHIKOMA_METRICS: PATH"]
+
+    assert [(one.status, one.value) for one in found] == [
+        ("change", 'TACHIKOMA_METRICS["PATH"] = "/monitoring/metrics"')
+    ]
+    assert "own endpoint is empty then" in found[0].message
 
 
 def test_ports_are_replaced_by_that_of_the_web_server():
