@@ -104,7 +104,8 @@ def _app() -> Step:
         INSTALL,
         CHANGE,
         "INSTALLED_APPS",
-        f'"{mine[0]}" must be before "{incumbent.PACKAGE}": both count the same queries at startup.',
+        f'"{mine[0]}" must be before "{incumbent.PACKAGE}", so that both count the queries at '
+        "startup.",
         _assigned("INSTALLED_APPS", [*mine, *(name for name in apps if name not in mine)]),
     )
 
