@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.test import override_settings
+from django.test import Client, override_settings
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from tachikoma_metrics.replacing import comparisons
 from tests.projects import Project
 from tests.replacing.conftest import INSTALLED, SETTINGS, WITH_ROUTE
 
@@ -105,6 +107,59 @@ def test_it_is_no_process_that_changes_the_counts(both: Project):
     texts = {both.run("metrics_migrate", "--compare").stdout for _ in range(2)}
 
     assert len(texts) == 1
+
+
+REQUESTS = "django_http_requests_before_middlewares_total"
+BY_METHOD = "django_http_requests_total_by_method_total"
+TEMPLATES = "django_http_responses_total_by_templatename_total"
+
+
+@override_settings(TACHIKOMA_METRICS={"VIEWS": ["django-prometheus"]})
+def test_the_values_of_both_are_printed_with_the_reason(
+    client: Client, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]
+):
+    Counter(REQUESTS, "Of django-prometheus.", registry=registry).inc(2)
+    by_method = Counter(BY_METHOD, "Of it.", ["method", "tenant"], registry=registry)
+    for tenant in ("blue", "red"):
+        by_method.labels("GET", tenant).inc()
+    for number in range(7):
+        by_method.labels(f"M{number}", "blue").inc()
+    Counter(TEMPLATES, "Of it.", ["templatename"], registry=registry).labels("a.html").inc()
+    for _ in range(2):
+        client.get("/hello/")
+
+    call_command("metrics_migrate", "--compare", "--no-color")
+
+    printed = capsys.readouterr().out
+    assert f"   equal  {REQUESTS}: 2\n" in printed
+    assert f" differs  {BY_METHOD}: django-prometheus 9, view 2\n" in printed
+    assert '            {method="M0"}: 1, 0\n' in printed
+    assert '{method="GET"}' not in printed
+    assert "            and 2 more\n" in printed
+    assert 'Not derived: EXTRA_METRICS needs "http_responses_by_template_total".\n' in printed
+
+
+@override_settings(
+    TACHIKOMA_METRICS={
+        "VIEWS": ["django-prometheus"],
+        "EXTRA_METRICS": ["migrations_applied"],
+        "DISABLED_METRICS": ["cache_hits_total"],
+    }
+)
+def test_what_is_not_derived_has_its_own_reason(client: Client, registry: CollectorRegistry):
+    Gauge("django_migrations_applied_total", "Of it.", ["connection"], registry=registry).labels(
+        "default"
+    ).set(3)
+    Counter("django_cache_get_hits_total", "Of it.", ["backend"], registry=registry).labels(
+        "locmem"
+    ).inc()
+
+    reasons = {one.metric: one.reason for one in comparisons()}
+
+    assert "refresh_business_metrics" in reasons["django_migrations_applied_total"]
+    assert reasons["django_cache_get_hits_total"] == (
+        "Not derived: DISABLED_METRICS has 'cache_hits_total'."
+    )
 
 
 def test_without_the_view_nothing_is_compared():

@@ -246,6 +246,19 @@ def test_every_part_of_django_prometheus_has_its_original():
     assert modules == {path.rpartition(".")[0] for path in BACKENDS}
 
 
+def test_middleware_that_is_not_first_is_moved():
+    theirs = "django_prometheus.middleware.PrometheusBeforeMiddleware"
+    with override_settings(MIDDLEWARE=[theirs, OURS, "nowhere.Middleware"]):
+        found = [one for one in steps() if one.place == "MIDDLEWARE"]
+        verify = places("change")["service"]
+
+    assert [evaluated(one.value)["MIDDLEWARE"] for one in found] == [
+        [OURS, theirs, "nowhere.Middleware"],
+        [OURS, "nowhere.Middleware"],
+    ]
+    assert verify == "python manage.py metrics_migrate --compare"
+
+
 def test_an_unknown_backend_is_named():
     caches = {"default": {"BACKEND": "django_prometheus.cache.backends.new.NewCache"}}
     with override_settings(CACHES=caches):
