@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.apps import apps
@@ -16,6 +17,11 @@ from tachikoma_metrics.conf.invalid import NAME
 def declared() -> object:
     """Return ``settings.TACHIKOMA_METRICS`` as the project wrote it, or ``{}``."""
     return getattr(settings, NAME, {})
+
+
+def value_of(name: str, default: Any = None) -> Any:
+    """Return a setting that belongs to Django or to another package."""
+    return getattr(settings, name, default)
 
 
 def is_installed() -> bool:
