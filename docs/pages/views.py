@@ -27,9 +27,8 @@ TACHIKOMA_METRICS = {
   metrics that are derived from it, too.
 - Enabling or disabling a view changes what is stored: the counters that it derives from start at
   zero, as after a restart.
-- A label set that no process has changed for two restarts
-  [is removed](../explanation/store.md#what-a-restart-keeps). A metric of a view falls by what
-  it had counted, which `rate()` takes for one more restart.
+- A restart [removes no label set](../explanation/store.md#what-a-restart-keeps) that no process
+  changes any more: a metric of a view is the sum of several, and would fall.
 - A metric is left out if [`DISABLED_METRICS`](settings.md#disabled_metrics) names its source, if
   its source is opt-in and not enabled, or if a collector of the project has its name. While
   django-prometheus itself is in use, its own metrics are exposed.
