@@ -45,8 +45,10 @@ def run(plan: Plan) -> str:
     def measure(variant: Variant) -> Figures:
         with isolated_process("queries", variant) as process:
             figures = dict(process.call("measure", plan.query_repeats))
+            figures.update(process.call("measure_pages", plan.query_repeats))
             if has_postgresql and variant in _ON_POSTGRESQL:
                 figures.update(process.call("measure_postgresql", plan.query_repeats))
+                figures.update(process.call("measure_pages_on_postgresql", plan.query_repeats))
         return figures
 
     rounds = Rounds.run(plan.query_rounds, (TACHIKOMA, *_OTHERS), measure)

@@ -6,10 +6,11 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 Work = Callable[[], object]
 Prepare = Callable[[], Work]
+Steps = Callable[[int], Iterator[object]]
 
 
 def stay_on_one_cpu() -> None:
@@ -48,6 +49,37 @@ def added_while_waiting(bare: Prepare, measured: Prepare, repeats: int) -> float
     """
     pairs = _alternate(bare, measured, repeats)
     return statistics.median(pair[1] - pair[0] for pair in pairs)
+
+
+def added_in_steps(bare: Steps, measured: Steps, between: Work, repeats: int) -> float:
+    """Return the CPU seconds that ``measured`` adds to ``bare``, both of which take steps.
+
+    ``between`` is called before each step, and is not measured. What a step costs differs from
+    turn to turn, so the median of pairs is used, whose two measurements take the same steps.
+    """
+    gc.collect()
+    gc.freeze()
+    pairs = []
+    for turn in range(repeats):
+        both = [bare, measured] if turn % 2 else [measured, bare]
+        seconds = {one: _seconds_of_steps(one, turn, between) for one in both}
+        pairs.append(seconds[measured] - seconds[bare])
+    return statistics.median(pairs)
+
+
+_END = object()
+
+
+def _seconds_of_steps(steps: Steps, turn: int, between: Work) -> float:
+    gc.collect()
+    taken = steps(turn)
+    seconds, step = 0.0, None
+    while step is not _END:
+        between()
+        started_at = time.process_time()
+        step = next(taken, _END)
+        seconds += time.process_time() - started_at
+    return seconds
 
 
 def _alternate(bare: Prepare, measured: Prepare, repeats: int) -> list[tuple[float, float]]:

@@ -119,9 +119,9 @@ def test_the_cache_of_statements_is_limited_to_some_megabytes():
     labels = labels_of(connection)
     texts = [f"SELECT {number}, '{'x' * 9_000}' FROM auth_group" for number in range(1_000)]
     for text in texts:
-        assert labels.parse(text, connection) == ("select", "auth_group", "default")
+        assert labels.find(text, connection).values == ("select", "auth_group", "default")
 
-    assert 0 < sum(map(sys.getsizeof, labels.cached)) <= 4 * 2**20
+    assert 0 < sum(map(sys.getsizeof, (*labels.by_beginning, *labels.by_text))) <= 4 * 2**20
 
 
 @pytest.mark.django_db
@@ -129,8 +129,8 @@ def test_a_very_long_statement_is_not_cached():
     labels = labels_of(connection)
     text = f"SELECT * FROM auth_group WHERE id IN ({'1, ' * 100_000}1)"
 
-    assert labels.parse(text, connection) == ("select", "auth_group", "default")
-    assert text not in labels.cached
+    assert labels.find(text, connection).values == ("select", "auth_group", "default")
+    assert text not in labels.by_text
 
 
 @pytest.mark.django_db
