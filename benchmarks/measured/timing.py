@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 Work = Callable[[], object]
 Prepare = Callable[[], Work]
-Steps = Callable[[int], Iterator[object]]
+Steps = Callable[[int], Iterator[float]]
 
 
 def stay_on_one_cpu() -> None:
@@ -54,8 +54,8 @@ def added_while_waiting(bare: Prepare, measured: Prepare, repeats: int) -> float
 def added_in_steps(bare: Steps, measured: Steps, between: Work, repeats: int) -> float:
     """Return the CPU seconds that ``measured`` adds to ``bare``, both of which take steps.
 
-    ``between`` is called before each step, and is not measured. What a step costs differs from
-    turn to turn, so the median of pairs is used, whose two measurements take the same steps.
+    Both yield the seconds of each step, and ``between`` is called before it. What a step costs
+    differs from turn to turn, so the median of pairs is used, whose two take the same steps.
     """
     gc.collect()
     gc.freeze()
@@ -67,18 +67,13 @@ def added_in_steps(bare: Steps, measured: Steps, between: Work, repeats: int) ->
     return statistics.median(pairs)
 
 
-_END = object()
-
-
 def _seconds_of_steps(steps: Steps, turn: int, between: Work) -> float:
     gc.collect()
-    taken = steps(turn)
-    seconds, step = 0.0, None
-    while step is not _END:
+    seconds = 0.0
+    between()
+    for step in steps(turn):
+        seconds += step
         between()
-        started_at = time.process_time()
-        step = next(taken, _END)
-        seconds += time.process_time() - started_at
     return seconds
 
 

@@ -22,7 +22,10 @@ _CHANGES = frozenset({"insert", "update", "delete"})
 
 
 class MeasuringWrapper:
-    """Measure each query of a connection; called around the project's ``execute_wrappers``."""
+    """Measure each query of a connection.
+
+    ``measure`` is called around the project's ``execute_wrappers``.
+    """
 
     __slots__ = ("_alias", "_uncounted_rows", "labels")
 
@@ -31,7 +34,7 @@ class MeasuringWrapper:
         self.labels = labels
         self._uncounted_rows: tuple[LabelValues, Any] | None = None
 
-    def __call__(
+    def measure(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
         """Execute the query, and record how long it took, even if it raises."""

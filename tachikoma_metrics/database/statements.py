@@ -30,7 +30,6 @@ _BYTES_PER_ENTRY = 256
 
 _MARKS = {"S": "F", "D": "F", "I": "(", "U": "="}
 """A character before which the ORM's statements name their table, or just before it does."""
-_LENGTH_OF_FROM = 5
 
 
 def beginning(text: str) -> str:
@@ -42,7 +41,8 @@ def beginning(text: str) -> str:
     mark = _MARKS.get(text[:1])
     if mark is None:
         return ""
-    end = text.find(" ", text.find(mark) + _LENGTH_OF_FROM)
+    # 5 is the length of "FROM ".
+    end = text.find(" ", text.find(mark) + 5)
     # The word after the table says that its name is over.
     return text[: text.find(" ", end + 1) + 1]
 

@@ -56,7 +56,10 @@ class SeriesGroup:
         try:
             bounds = self._bounds
             if bounds is not None and now < store.due and store.alive[0]:
-                bucket = self._first_bucket + bisect_left(bounds, amount)
+                bucket = self._first_bucket
+                # Most are in the first bucket, and finding that out needs no call.
+                if amount > bounds[0]:
+                    bucket += bisect_left(bounds, amount)
                 if not store.busy:
                     memory = self._memory
                     memory[self._number] += 1.0

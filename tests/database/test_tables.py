@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection, connections
+from django.db.models import Count, QuerySet
 
 from tachikoma_metrics.database.sql import DIALECTS, STANDARD, parse
 from tachikoma_metrics.database.statements import labels_of
@@ -131,6 +133,39 @@ def test_a_very_long_statement_is_not_cached():
 
     assert labels.find(text, connection).values == ("select", "auth_group", "default")
     assert text not in labels.by_text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "query",
+    [
+        lambda number: Group.objects.filter(pk__in=range(number)),
+        lambda number: Group.objects.order_by("name")[number : 2 * number],
+        lambda number: Group.objects.filter(pk__in=range(number)).annotate(users=Count("user")),
+        lambda number: Group.objects.filter(pk__in=range(number), user__isnull=True).distinct(),
+    ],
+    ids=["list", "part", "aggregate", "join"],
+)
+def test_texts_that_differ_after_the_table_only_are_cached_once(
+    query: Callable[[int], QuerySet[Group]],
+):
+    labels = labels_of(connection)
+    labels.clear()
+    for number in (10, 20, 30):
+        text = str(query(number).query)
+        assert labels.find(text, connection).values == ("select", "auth_group", "default")
+
+    assert (len(labels.by_beginning), len(labels.by_text)) == (1, 0)
+
+
+@pytest.mark.django_db
+def test_texts_that_begin_alike_may_be_about_different_tables():
+    labels = labels_of(connection)
+    for text, table in [
+        ("SELECT 'F WHERE a ' FROM auth_group", "auth_group"),
+        ("SELECT 'F WHERE a b' FROM auth_user", "auth_user"),
+    ]:
+        assert labels.find(text, connection).values == ("select", table, "default")
 
 
 @pytest.mark.django_db

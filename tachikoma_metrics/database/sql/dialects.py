@@ -186,9 +186,7 @@ def _orm_statement(name: str, has_batches: bool) -> re.Pattern[str]:
     column = rf"{name}(?:\.{name})+(?: AS {name})?"
     aggregate = rf"[A-Z]+\((?:\*|(?:DISTINCT )?{name}(?:\.{name})+)\) AS {name}|1 AS {name}"
     # Limits, so that backtracking is quick if something else follows the columns.
-    columns = (
-        rf"(?:{column},? ){{,400}}(?:(?:{aggregate}),? (?:{column},? ){{,100}}){{,20}}"
-    )
+    columns = rf"(?:{column},? ){{,400}}(?:(?:{aggregate}),? (?:{column},? ){{,100}}){{,20}}"
     table = rf"{name}(?:\.{name})?"
     select = rf"SELECT (?:DISTINCT )?{columns}FROM (?P<selected>{table})(?:[ ;]|\Z)"
     if has_batches:
