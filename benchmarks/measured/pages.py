@@ -214,8 +214,8 @@ class OtherWork:
         """Render rows, and read values from all over the memory."""
         from benchmarks.project.models import Device
 
-        rows = [Device(pk=number, name=f"device {number}", site_id=1) for number in range(5)]
+        rows = [Device(pk=number, name=f"device {number}", site_id=1) for number in range(3)]
         rendered = _TEMPLATE.render(Context({"rows": rows}))
-        self._at = (self._at + 3000) % (len(self._keys) - 3000)
-        keys = self._keys[self._at : self._at + 3000]
+        self._at = (self._at + 2000) % (len(self._keys) - 2000)
+        keys = self._keys[self._at : self._at + 2000]
         return len(rendered) + sum(self._values[key][0] for key in keys)
