@@ -90,10 +90,10 @@ def _detail(alias: str, random: Random) -> Iterator[object]:
     device = devices.order_by("pk")[random.randrange(_DEVICES)]
     yield device
     yield devices.select_related("site", "mission").get(pk=device.pk)
-    yield Site.objects.using(alias).get(pk=device.site_id)
+    yield Site.objects.using(alias).get(device=device)
     yield Mission.objects.using(alias).filter(device=device).first()
     yield list(Port.objects.using(alias).filter(device=device, is_enabled=True).order_by("name"))
-    yield list(devices.filter(site=device.site_id).exclude(pk=device.pk).values_list("id", "name"))
+    yield list(devices.filter(site__device=device).exclude(pk=device.pk).values_list("id", "name"))
     yield list(devices.annotate(ports=Count("port")).filter(ports__gt=0).order_by("-ports")[:5])
     yield list(devices.filter(mission__title__contains="pupp").only("name", "site__name")[:5])
 
@@ -105,15 +105,17 @@ def _change(alias: str, random: Random) -> Iterator[object]:
     number = random.randint(2, _MOST_LISTED)
     device = Device.objects.using(alias).earliest("position")
     yield device
-    yield device.save(using=alias, update_fields=["name", "position"])
-    yield device.save(using=alias, force_update=True)
+    device.save(using=alias, update_fields=["name", "position"])
+    yield None
+    device.save(using=alias, force_update=True)
+    yield None
     ports = [Port(name=f"import {place}", device=device) for place in range(number)]
     yield Port.objects.using(alias).bulk_create(ports)
     imported = Port.objects.using(alias).filter(name__startswith="import")
     keys = list(imported.values_list("pk", flat=True))
     yield keys
     yield imported.update(is_enabled=False)
-    yield Port.objects.using(alias).filter(pk__in=keys).order_by()._raw_delete(alias)  # type: ignore[attr-defined]  # One statement.
+    yield Port.objects.using(alias).filter(pk__in=keys).order_by()._raw_delete(alias)
     with connections[alias].cursor() as cursor:
         yield cursor.execute("SELECT name, count(*) FROM project_site GROUP BY name")
 
@@ -127,17 +129,17 @@ def steps(alias: str, turn: int) -> Iterator[float]:
     The statements of each turn differ in their lists and numbers.
     """
     random = Random(turn)  # noqa: S311  # No secret.
-    connection = connections[alias]
+    connection: Any = connections[alias]
     clock = _Clock()
     open_cursor = connection.cursor
-    connection.cursor = lambda: _TimedCursor(open_cursor, clock)  # type: ignore[method-assign]
+    connection.cursor = lambda: _TimedCursor(open_cursor, clock)
     try:
         for page in PAGES:
             for _ in page(alias, random):
                 yield clock.seconds
                 clock.seconds = 0.0
     finally:
-        del connection.cursor  # type: ignore[method-assign]
+        del connection.cursor
 
 
 class _Clock:

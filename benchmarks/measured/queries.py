@@ -114,7 +114,7 @@ def gets(alias: str, number: int) -> Prepare:
 
 def _added_on_pages(bare: str, measured: str, repeats: int) -> float:
     number = pages.statements_of_a_turn(bare)
-    both = (_steps(alias) for alias in (bare, measured))
+    both = _steps(bare), _steps(measured)
     with require_counted(repeats * number, _COUNTED_AS[variants.current()]):
         return added_in_steps(*both, pages.OtherWork(), repeats) / number
 
@@ -123,7 +123,7 @@ def _steps(alias: str) -> Steps:
     connection = connections[alias]
     cursors = connection.get_connection_params().get("cursor_factory")
 
-    def steps(turn: int) -> Iterator[object]:
+    def steps(turn: int) -> Iterator[float]:
         if cursors is not None:
             connection.connection.cursor_factory = cursors
         return pages.steps(alias, turn)
@@ -155,8 +155,10 @@ def _connect(bare: str, measured: str) -> None:
 def _share_server_process(bare: str, measured: str) -> None:
     # Each connection has a server process, and the cost of waiting depends on the CPU of that
     # process, by more than the overhead.
-    connections[bare].close()
-    connections[bare].connection = connections[measured].connection
+    shared = connections[measured].connection
+    if connections[bare].connection is not shared:
+        connections[bare].close()
+        connections[bare].connection = shared
 
 
 if __name__ == "__main__":

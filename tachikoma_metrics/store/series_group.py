@@ -179,13 +179,17 @@ class SeriesGroup:
         self._steps = [
             self._step(place, cell) for place, cell in enumerate(self.cells) if cell is not IGNORED
         ]
+        self._prepare_one()
+
+    def _prepare_one(self) -> None:
+        """Note the same for ``add_one``, unless the cells are others than it is for."""
         self._number = self._sum = self._first_bucket = 0
         self._bounds: Sequence[float] | None = None
-        indexes = [step[1] for step in self._steps]
-        if len(indexes) == 2 and None not in indexes and self._steps[0][3] is None:
-            _, self._sum, self._first_bucket, bounds = self._steps[1]
-            self._number = indexes[0]
-            self._bounds = bounds
+        if len(self._steps) == 2:
+            (_, number, _, no_bounds), (_, total, first_bucket, bounds) = self._steps
+            if number is not None and total is not None and no_bounds is None:
+                self._number, self._sum, self._first_bucket = number, total, first_bucket
+                self._bounds = bounds
 
     def _step(self, place: int, cell: Cell | None) -> Step:
         if cell is None or cell.memory is not self._memory:
