@@ -40,6 +40,7 @@ class Plan:
     count_repeats: int
     query_rounds: int
     query_repeats: int
+    page_repeats: int
     cache_rounds: int
     cache_repeats: int
     message_rounds: int
@@ -69,6 +70,7 @@ SHORT = Plan(
     count_repeats=3,
     query_rounds=5,
     query_repeats=60,
+    page_repeats=30,
     cache_rounds=5,
     cache_repeats=60,
     message_rounds=5,
@@ -97,6 +99,7 @@ LONG = Plan(
     count_repeats=10,
     query_rounds=15,
     query_repeats=300,
+    page_repeats=150,
     cache_rounds=15,
     cache_repeats=300,
     message_rounds=15,

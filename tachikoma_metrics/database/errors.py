@@ -112,8 +112,7 @@ def _operation(frame: FrameType | None, connection: BaseDatabaseWrapper) -> str:
     if not isinstance(sql, str):
         return OTHER
     try:
-        labels = labels_of(connection)
-        return (labels.cached.get(sql) or labels.parse(sql, connection))[0]
+        return labels_of(connection).find(sql, connection).values[0]
     except Exception as error:
         pass_on(error)
         return OTHER

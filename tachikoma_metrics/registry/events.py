@@ -117,6 +117,13 @@ class Event:
                 raise
             self._metrics.count_error(self.source, error)
 
+    def remembered(self, facts: tuple[object, ...]) -> SeriesGroup | None:
+        """Return the series of facts that were recorded, if they are remembered.
+
+        They are the right ones until the metrics call ``on_reset``.
+        """
+        return self._remembered.get(facts)
+
     def initialize(self, known: tuple[object, ...]) -> None:
         """Initialize the label sets that have the ``known`` facts to zero, once.
 
