@@ -38,6 +38,7 @@ from tachikoma_metrics.cache.lookups import (
     is_simple,
 )
 from tachikoma_metrics.cache.shared_sizes import query_sizes
+from tachikoma_metrics.recording.events import CACHE_ERROR
 from tachikoma_metrics.recording.subclasses import (
     imitating,
     is_measured_class,
@@ -150,6 +151,7 @@ def _instrument(backend: Any, alias: str) -> None:
         entries = vars(backend)["_cache"] if isinstance(backend, LocMemCache) else None
         instrument.set_local_entries(entries)
         set_class(backend, _measured_class(original, alias))
+        CACHE_ERROR.initialize(instrument.labels)
         for name, method in _replaced_methods(backend).items():
             vars(backend)[name] = _measure_replaced(backend, name, method, instrument)
     except Exception as error:

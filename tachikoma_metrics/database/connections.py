@@ -22,7 +22,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from tachikoma_metrics.conf import config, on_change
-from tachikoma_metrics.database.errors import count_failed_connect, error_wrapper_of
+from tachikoma_metrics.database.errors import (
+    count_failed_connect,
+    error_wrapper_of,
+    initialize_errors,
+)
 from tachikoma_metrics.database.execute_wrappers import MeasuredWrappers
 from tachikoma_metrics.database.pools import follow
 from tachikoma_metrics.database.queries import MeasuringWrapper
@@ -96,6 +100,7 @@ def _instrument_connection(connection: BaseDatabaseWrapper) -> None:
         _measure_queries(connection)
         _measure_class(connection)
         _count_open(connection)
+        initialize_errors(connection.alias)
 
 
 def _measure_class(connection: BaseDatabaseWrapper) -> None:

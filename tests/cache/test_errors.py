@@ -36,6 +36,11 @@ METHODS: dict[str, tuple[Any, ...]] = {
 
 def failed() -> dict[str, float]:
     """Return the errors that were recorded, by operation."""
+    return {operation: value for operation, value in counted().items() if value}
+
+
+def counted() -> dict[str, float]:
+    """Return the values of all time series, by operation."""
     return {
         dict(labels)["operation"]: value
         for (name, labels), value in samples().items()
@@ -124,6 +129,22 @@ async def test_successful_async_calls_count_no_error(filled: Any, name: str):
     assert failed() == {}
 
 
+def test_each_operation_is_at_zero_from_the_first_use_of_a_cache():
+    with override_settings(CACHES={"default": DOWN}):
+        assert counted() == {}
+        _ = caches["default"]
+
+        assert counted() == dict.fromkeys(METHODS, 0)
+
+
+def test_a_cache_that_is_not_listed_has_no_zeros():
+    settings = {"INSTRUMENT_CACHES": ["other"]}
+    with override_settings(CACHES={"default": DOWN}, TACHIKOMA_METRICS=settings):
+        _ = caches["default"]
+
+        assert counted() == {}
+
+
 def test_a_label_separates_the_caches():
     labels = {"LABELS": {"cache_errors_total": ["operation", "cache"]}}
     with override_settings(
@@ -133,7 +154,11 @@ def test_a_label_separates_the_caches():
         cache.get("key")
         with pytest.raises(ConnectionError):
             caches["far"].get("key")
-        found = {labels for name, labels in samples() if name == "cache_errors_total"}
+        found = {
+            labels
+            for (name, labels), value in samples().items()
+            if name == "cache_errors_total" and value
+        }
 
     assert found == {frozenset({("operation", "get"), ("cache", "far")})}
 
