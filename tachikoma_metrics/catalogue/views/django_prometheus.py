@@ -38,7 +38,10 @@ _BACKEND = DerivedLabel("backend", "cache", looked_up=CACHE_BACKEND)
 
 _ANSWERED = "A request counts once it is answered, whichever middleware answers it."
 _BY_KEY = "Lookups are counted by key, in all methods; a stored `None` is a hit."
-_BOUNDS = "The bounds are powers of ten: thirty powers of two would double the cost of a scrape."
+_BOUNDS = (
+    "The bounds are powers of ten. Thirty powers of two would be stored for each method and path, "
+    "and a scrape would take twice as long as without the view."
+)
 
 _HTTP = (
     DerivedMetric(
