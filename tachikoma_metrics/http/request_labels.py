@@ -41,8 +41,11 @@ def facts_without_request(method: str | None, status: int) -> HttpFacts:
 
 def scheme_and_extra_labels(request: HttpRequest) -> tuple[str, ...]:
     """Return the scheme, and the values of the ``EXTRA_LABELS`` that a metric has."""
-    # What request.scheme returns where the setting is not used, without reading the setting.
-    scheme = (request.scheme if has_proxy_ssl_header() else request._get_scheme()) or ""
+    if has_proxy_ssl_header():
+        scheme = request.scheme or ""
+    else:
+        # What request.scheme returns then, without reading the setting.
+        scheme = request._get_scheme() or ""  # type: ignore[attr-defined]  # Django's.
     labels = config().request_labels
     if not labels:
         return (scheme,)
