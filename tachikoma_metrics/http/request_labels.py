@@ -41,11 +41,12 @@ def facts_without_request(method: str | None, status: int) -> HttpFacts:
 
 def scheme_and_extra_labels(request: HttpRequest) -> tuple[str, ...]:
     """Return the scheme, and the values of the ``EXTRA_LABELS`` that a metric has."""
-    if has_proxy_ssl_header():
-        scheme = request.scheme or ""
-    else:
+    scheme = (
+        request.scheme
+        if has_proxy_ssl_header()
         # What request.scheme returns then, without reading the setting.
-        scheme = request._get_scheme() or ""  # type: ignore[attr-defined]  # Django's.
+        else request._get_scheme()  # type: ignore[attr-defined]  # Django's.
+    ) or ""
     labels = config().request_labels
     if not labels:
         return (scheme,)
