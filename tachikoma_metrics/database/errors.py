@@ -82,10 +82,14 @@ def error_wrapper_of(original: Any) -> Any:
     return cached_property(wrap_database_errors)
 
 
-def initialize_errors(alias: str) -> None:
-    """Expose that no errors of a database have happened, once. Never raises."""
-    DB_ERROR.initialize((alias,))
-    DB_CONNECTION_ERROR.initialize((alias,))
+def initialize_errors(connection: BaseDatabaseWrapper) -> None:
+    """Expose that no errors of a database have happened, once for each alias. Never raises."""
+    try:
+        if config().instruments_database(connection.alias):
+            DB_ERROR.initialize((connection.alias,))
+            DB_CONNECTION_ERROR.initialize((connection.alias,))
+    except Exception as error:
+        METRICS.count_error("database", error, connection.alias)
 
 
 def count_failed_connect(connection: BaseDatabaseWrapper) -> None:

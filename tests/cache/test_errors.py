@@ -131,16 +131,32 @@ async def test_successful_async_calls_count_no_error(filled: Any, name: str):
 
 def test_each_operation_is_at_zero_from_the_first_use_of_a_cache():
     with override_settings(CACHES={"default": DOWN}):
-        assert counted() == {}
         _ = caches["default"]
+        assert counted() == {}
+        with pytest.raises(ConnectionError):
+            cache.set("key", 1)
 
-        assert counted() == dict.fromkeys(METHODS, 0)
+        assert counted() == {**dict.fromkeys(METHODS, 0), "set": 1}
+
+
+def test_each_operation_is_at_zero_after_a_hit(filled: Any):
+    for _ in range(2):
+        filled.get("known")
+
+    assert counted() == dict.fromkeys(METHODS, 0)
+
+
+async def test_each_operation_is_at_zero_after_a_hit_of_an_async_method(filled: Any):
+    await filled.aget("known")
+
+    assert counted() == dict.fromkeys(METHODS, 0)
 
 
 def test_a_cache_that_is_not_listed_has_no_zeros():
     settings = {"INSTRUMENT_CACHES": ["other"]}
     with override_settings(CACHES={"default": DOWN}, TACHIKOMA_METRICS=settings):
-        _ = caches["default"]
+        with pytest.raises(ConnectionError):
+            cache.get("key")
 
         assert counted() == {}
 
