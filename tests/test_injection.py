@@ -62,6 +62,7 @@ STAND_AROUND_THE_APP = {
     "recording.tracked_block:TrackedBlock.__enter__",
     "recording.tracked_block:TrackedBlock.__exit__",
     "recording.tracked_block:TrackedBlock.__init__",
+    "cache.backends:CacheInstrument.begin_use",
     "cache.backends:CacheInstrument.record_size",
     "database.queries:MeasuringWrapper.measure",
     "database.connections:_owner_before",
