@@ -58,20 +58,16 @@ def quick_messages(family: Family, label_fields: LabelFields, key: object) -> by
     try:
         if template is None or template.starts != starts:
             template = rendered[key] = _template(family, label_fields, starts)
-        _require_totals(family)
         return template.write(family.values)
     except (ValueError, OverflowError) as error:
         pass_on(error)
         return None
 
 
-def _require_totals(family: Family) -> None:
+def _require_totals(values: Sequence[float]) -> None:
     """Raise ``ValueError`` for a negative total, and for NaN, which ``min`` may pass over."""
-    values = family.values
-    if family.declaration.type == GAUGE or not values:
-        return
-    if not min(values) >= 0 or math.isnan(sum(values)):
-        raise ValueError(f"Totals of {family.declaration.name} must be at least 0.")
+    if values and not (min(values) >= 0 and not math.isnan(sum(values))):
+        raise ValueError(f"Totals must be at least 0; got {min(values)}.")
 
 
 def _template(family: Family, label_fields: LabelFields, starts: Sequence[float]) -> Template:
@@ -86,6 +82,7 @@ class _Numbers:
 
     def __init__(self, family: Family, labels: Iterable[bytes], starts: Sequence[float]) -> None:
         self.starts = starts
+        self._is_total = family.declaration.type != GAUGE
         number = VALUE_FIELDS[family.declaration.type]
         constants = [b""]
         for fields, end in zip(labels, _start_fields(family, starts), strict=True):
@@ -102,6 +99,8 @@ class _Numbers:
 
     def write(self, values: Sequence[float]) -> bytes:
         """Return the messages with ``values``."""
+        if self._is_total:
+            _require_totals(values)
         arguments = self._arguments.copy()
         arguments[1::2] = values
         return self._pack(*arguments)
@@ -157,6 +156,7 @@ class _Observations:
         if self._sum is None:
             return repeat(_NAN, len(self._labels))
         found = values[self._sum :: self._width]
+        _require_totals(found)
         packed = struct.pack(f"<{len(found)}d", *found)
         return [packed[at : at + DOUBLE] for at in range(0, len(packed), DOUBLE)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from functools import partial
 
 from tachikoma_metrics.store import gauges
 from tachikoma_metrics.store.families import Family, Lines
@@ -18,7 +17,7 @@ from tachikoma_metrics.store.label_sets import (
 from tachikoma_metrics.store.layout import GAUGE, Declaration
 from tachikoma_metrics.store.limits import Limits
 from tachikoma_metrics.store.merge.counts import CountsGuard, OnDamage, Reported
-from tachikoma_metrics.store.merge.merged_gauges import Gauges, firsts_of, parts_of
+from tachikoma_metrics.store.merge.merged_gauges import Gauges, firsts_of, groups, parts_of
 from tachikoma_metrics.store.merge.overflow import Overflow
 from tachikoma_metrics.store.merge.picks import Order, Picks, doubles_of
 from tachikoma_metrics.store.merge.starts import Starts
@@ -80,7 +79,7 @@ class Plan:
             first = self._totals[-1].end if self._totals else 0
             # What was lost was counted in the gauge from the first.
             added = targets | {self._gauges_of[one]: one for one in shown if one in self._gauges_of}
-            starts = Starts(partial(firsts_of, shown, added, self._indexes))
+            starts = Starts(groups(shown, added), self._indexes)
             totals = Totals(declaration, named, first, known_lines, moved, starts)
             self._totals.append(totals)
             self.lines[declaration] = totals.lines

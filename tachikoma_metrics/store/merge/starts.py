@@ -4,44 +4,48 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
-from tachikoma_metrics.store import layout, system
+from tachikoma_metrics.store import system
+from tachikoma_metrics.store.label_sets import FileIndex
+from tachikoma_metrics.store.layout import DOUBLE
 from tachikoma_metrics.store.reading import Reading
-
-Firsts = list[list[list["int | None"]]]
-"""The places of the first values: of each label set, and of those added to it, in each file."""
 
 
 class Starts:
     """Find the starts of the label sets of one metric, once, and only if they are needed.
 
-    A record has the time at which it was made, and that changes only when the record moves.
+    ``groups`` are label sets, as numbers, each with those that are added to it. A record has the
+    time at which it was made, which changes only if the places of records do.
     """
 
-    def __init__(self, find_firsts: Callable[[], Firsts]) -> None:
-        self._find_firsts = find_firsts
+    def __init__(self, groups: Sequence[Sequence[int]], indexes: Sequence[FileIndex]) -> None:
+        self._groups = groups
+        self._indexes = indexes
         self._found: list[float] | None = None
 
     def of(self, readings: Sequence[Reading]) -> Sequence[float]:
         """Return the Unix time of each start; +Inf where nothing was counted yet."""
         if self._found is None:
-            zeros = [reading.header.clock_zero or system.clock_zero() for reading in readings]
-            files = list(zip(readings, zeros, strict=True))
-            self._found = [
-                min(_starts(one, files), default=math.inf) for one in self._find_firsts()
-            ]
+            numbers = list(chain.from_iterable(self._groups))
+            earliest = [math.inf] * len(numbers)
+            for index, reading in zip(self._indexes, readings, strict=True):
+                earliest = list(map(min, earliest, _starts(numbers, index, reading)))
+            starts = iter(earliest)
+            self._found = [min(next(starts) for _ in group) for group in self._groups]
         return self._found
 
 
-def _starts(
-    firsts: list[list[int | None]], files: Sequence[tuple[Reading, float]]
-) -> Iterator[float]:
+def _starts(numbers: Sequence[int], index: FileIndex, reading: Reading) -> list[float]:
+    """Return when each label set was made in one file; +Inf where that is unknown."""
+    whole = len(reading.content) // DOUBLE * DOUBLE
+    doubles: memoryview[float] = memoryview(reading.content)[:whole].cast("d")
+    zero = reading.header.clock_zero or system.clock_zero()
     now = time.monotonic()
-    for of_one in firsts:
-        for first, (reading, zero) in zip(of_one, files, strict=True):
-            if first is not None:
-                made_at = layout.moment_of(reading.content, first)
-                # It may also be ``NOT_COUNTED``, or any bytes of a damaged file.
-                if 0 <= made_at <= now:
-                    yield zero + made_at
+    made_at = [
+        math.inf if first is None else doubles[first - 1]
+        for first in map(index.firsts.get, numbers)
+    ]
+    # It may also be ``NOT_COUNTED``, or any bytes of a damaged file.
+    return [zero + moment if 0 <= moment <= now else math.inf for moment in made_at]
