@@ -15,12 +15,13 @@ from typing import Protocol
 from tachikoma_metrics.exposition.messages import START_TIMESTAMP, VALUE_FIELDS, Field
 from tachikoma_metrics.exposition.names import WITH_CREATED
 from tachikoma_metrics.exposition.wire import (
-    VARINTS,
-    Varints,
+    WORD,
     delimited,
     double,
     tag,
     timestamp,
+    varint_width,
+    varints,
 )
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store.families import Family, Pairs
@@ -106,69 +107,100 @@ class _Numbers:
         return self._pack(*arguments)
 
 
-class _BucketCounts(Varints):
-    """The bytes of a bucket up to its bound: length of the message, and the field of its count."""
-
-    def encode(self, value: float) -> bytes:
-        """Return the bytes for a count."""
-        count = tag(Field.CUMULATIVE_COUNT, 0) + VARINTS[value]
-        return VARINTS[len(count) + len(_EMPTY_DOUBLE)] + count
-
-
-_BUCKET_COUNTS = _BucketCounts()
-
-
 class _Observations:
-    """The messages of a histogram or a summary: the same bytes, with gaps, for each label set."""
+    """The messages of a histogram or a summary: all values are of the same length.
+
+    That is so because all counts are written in as many bytes as the largest of them needs.
+    """
 
     def __init__(self, family: Family, labels: list[bytes], starts: Sequence[float]) -> None:
         self.starts = starts
-        declaration = family.declaration
         endings = family.lines.endings
         self._labels = labels
         self._ends = list(_start_fields(family, starts))
-        self._tag = tag(VALUE_FIELDS[declaration.type], 2)
-        self._width = len(endings)
-        self._buckets = sum(bound is not None for _, bound in endings)
+        self._tag = tag(VALUE_FIELDS[family.declaration.type], 2)
+        self._columns = len(endings)
         self._sum = endings.index(("_sum", None)) if ("_sum", None) in endings else None
-        bounds = [bound for _, bound in endings if bound is not None]
-        if family.declaration.type == HISTOGRAM and not _is_rising(bounds):
-            raise ValueError(f"The bounds of {declaration.name} must increase to +Inf.")
-        self._gaps = b"".join([_COUNT_AND_SUM, *map(_bucket_with_gap, bounds)])
+        self._bounds = [bound for _, bound in endings if bound is not None]
+        if family.declaration.type == HISTOGRAM and not _is_rising(self._bounds):
+            raise ValueError(f"The bounds of {family.declaration.name} must increase to +Inf.")
+        self._layout = self._layout_of(1)
 
     def write(self, values: Sequence[float]) -> bytes:
         """Return the messages with ``values``."""
-        width, buckets = self._width, self._buckets
-        written: list[bytes] = []
-        firsts = range(0, len(values), width)
-        for labels, total, end, first in zip(
-            self._labels, self._sums(values), self._ends, firsts, strict=True
-        ):
-            last = first + buckets
-            counts = map(_BUCKET_COUNTS.__getitem__, values[first:last])
-            fields = self._gaps % (VARINTS[values[last]], total, *counts) + end
-            value = self._tag + VARINTS[len(fields)] + fields
-            written += _METRIC, VARINTS[len(labels) + len(value)], labels, value
-        return b"".join(written)
+        counts, sums = self._split(values)
+        width = varint_width(max(counts, default=0))
+        if width != self._layout.width:
+            self._layout = self._layout_of(width)
+        return self._layout.write(varints(counts, width), sums)
 
-    def _sums(self, values: Sequence[float]) -> Iterable[bytes]:
-        """Return the bytes of each sum; NaN where the sum may decrease, and is not exposed."""
+    def _split(self, values: Sequence[float]) -> tuple[list[float], bytes]:
+        """Return the counts, those of all label sets for each gap, and the bytes of the sums."""
+        buckets = len(self._bounds)
+        counts: list[float] = []
+        # The count of all observations comes first.
+        for column in (buckets, *range(buckets)):
+            counts += values[column :: self._columns]
         if self._sum is None:
-            return repeat(_NAN, len(self._labels))
-        found = values[self._sum :: self._width]
-        _require_totals(found)
-        packed = struct.pack(f"<{len(found)}d", *found)
-        return [packed[at : at + DOUBLE] for at in range(0, len(packed), DOUBLE)]
+            # It may decrease, and is not exposed.
+            return counts, struct.pack("<d", math.nan) * len(self._labels)
+        sums = values[self._sum :: self._columns]
+        _require_totals(sums)
+        return counts, struct.pack(f"<{len(sums)}d", *sums)
+
+    def _layout_of(self, width: int) -> _Layout:
+        return _Layout(self._labels, self._ends, self._tag, self._bounds, width)
 
 
-_NAN = struct.pack("<d", math.nan)
-_COUNT_AND_SUM = b"%b%%b%b%%b" % (tag(Field.SAMPLE_COUNT, 0), tag(Field.SAMPLE_SUM, 1))
+class _Layout:
+    """Constant bytes around the values of label sets, and the values with gaps.
 
+    ``width`` is the number of bytes of each count.
+    """
 
-def _bucket_with_gap(bound: float) -> bytes:
-    """Return the field of a bucket, with a gap for what ``_BUCKET_COUNTS`` has of its count."""
-    after = double(Field.UPPER_BOUND, bound).replace(b"%", b"%%")
-    return tag(Field.BUCKET, 2) + b"%b" + after
+    def __init__(
+        self,
+        labels: list[bytes],
+        ends: list[bytes],
+        value_tag: bytes,
+        bounds: list[float],
+        width: int,
+    ) -> None:
+        self.width = width
+        self._gaps = []
+        value = tag(Field.SAMPLE_COUNT, 0)
+        self._gaps.append(len(value))
+        value += bytes(width) + tag(Field.SAMPLE_SUM, 1)
+        self._sum = len(value)
+        value += bytes(DOUBLE)
+        for bound in bounds:
+            count = tag(Field.CUMULATIVE_COUNT, 0)
+            bucket = count + bytes(width) + double(Field.UPPER_BOUND, bound)
+            value += tag(Field.BUCKET, 2) + delimited(bucket)
+            self._gaps.append(len(value) - len(bucket) + len(count))
+        self._size = len(value)
+        self._values = value * len(labels)
+        before = [b"", *ends]
+        self._pieces = [b""] * (2 * len(labels) + 1)
+        for number, (fields, end) in enumerate(zip(labels, ends, strict=True)):
+            content = fields + value_tag + delimited(value + end)
+            begin = _METRIC + delimited(content)
+            self._pieces[2 * number] = before[number] + begin[: -len(value + end)]
+        self._pieces[-1] = before[-1]
+
+    def write(self, counts: bytes, sums: bytes) -> bytes:
+        """Return the messages; ``counts`` has a word for each gap and label set."""
+        values, size = bytearray(self._values), self._size
+        length = len(sums)
+        for number, gap in enumerate(self._gaps):
+            words = counts[number * length : (number + 1) * length]
+            for place in range(self.width):
+                values[gap + place :: size] = words[place::WORD]
+        for place in range(DOUBLE):
+            values[self._sum + place :: size] = sums[place::DOUBLE]
+        pieces: list[bytes | bytearray] = [*self._pieces]
+        pieces[1::2] = [values[at : at + size] for at in range(0, len(values), size)]
+        return b"".join(pieces)
 
 
 def _is_rising(bounds: Sequence[float]) -> bool:

@@ -138,7 +138,9 @@ def _families(exposition: bytes) -> Iterator[Any]:
                 break
         family = MetricFamily.FromString(exposition[at : at + length])
         at += length
-        if at > len(exposition) or family.ByteSize() != length:
+        size = family.ByteSize()
+        family.DiscardUnknownFields()
+        if at > len(exposition) or family.ByteSize() != size:
             raise ValueError("A message must be as long as it says, and have known fields only.")
         yield family
 
