@@ -111,7 +111,7 @@ def test_the_values_of_all_metrics_equal_those_in_text():
         decoded = decode(METRICS.expose(PROTOBUF))
         text = METRICS.encode()
 
-    expected = {
+    expected: dict[Key, float] = {
         (sample.name, frozenset(sample.labels.items()), None): sample.value
         for metric in text_string_to_metric_families(text)
         for sample in metric.samples
@@ -284,7 +284,9 @@ def slots(draw: Any) -> list[MemorySlot]:
                 values = [draw(st.floats()), 1.0, 0, 0, 0]
                 assert len(values) == GAUGE_WIDTH
             else:
+                odd = st.sampled_from([0.5, 2.0**60, 2.0**64, math.inf])
                 whole = st.integers(0, 2**40).map(float)
+                whole = st.one_of(whole, odd) if draw(st.booleans()) else whole
                 values = [draw(whole) for _ in range(declaration.width)]
                 places = {"counter": 0, "histogram": 0, "summary": 1}
                 sums = st.one_of(st.floats(0, 1e300), st.sampled_from([math.nan, math.inf, -1.0]))
