@@ -13,6 +13,7 @@ from itertools import groupby
 
 from prometheus_client import Metric
 
+from tachikoma_metrics.exposition.exemplars import exemplar_of
 from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.names import HISTOGRAMS
 from tachikoma_metrics.exposition.points import Point
@@ -35,6 +36,8 @@ class Field:
     VALUE, SAMPLE_COUNT, SAMPLE_SUM, QUANTILE, BUCKET = 1, 1, 2, 3, 3
     # Of a Bucket.
     CUMULATIVE_COUNT, UPPER_BOUND = 1, 2
+    # Of an Exemplar, beside its labels.
+    EXEMPLAR_VALUE, EXEMPLAR_TIMESTAMP = 2, 3
 
 
 START_TIMESTAMP = {Field.COUNTER: 3, Field.SUMMARY: 4, Field.HISTOGRAM: 15}
@@ -42,6 +45,9 @@ START_TIMESTAMP = {Field.COUNTER: 3, Field.SUMMARY: 4, Field.HISTOGRAM: 15}
 
 Until 2026 it was named ``created_timestamp``.
 """
+
+_EXEMPLAR = {"counter": 2, "histogram": 3, "gaugehistogram": 3}
+"""The number of the field with the exemplar, in a counter or a bucket, by the family's type."""
 
 VALUE_FIELDS = {
     "counter": Field.COUNTER,
@@ -69,6 +75,7 @@ class Messages:
         self, metric: Metric, global_labels: Mapping[str, str], on_error: OnError, start_of: StartOf
     ) -> None:
         self._name = metric.name
+        self._type = metric.type
         self._field = VALUE_FIELDS[metric.type]
         self._special = _special(metric.type)
         self._global_labels = dict(global_labels)
@@ -101,10 +108,31 @@ class Messages:
 
     def _value(self, points: list[Point]) -> bytes:
         if self._field == Field.HISTOGRAM:
-            return histogram(*_ends(points), _values(points, "_bucket"))
+            buckets = [point for point in points if point.suffix == "_bucket"]
+            return histogram(*_ends(points), map(self._bucket, buckets), buckets[-1].value)
         if self._field == Field.SUMMARY:
             return _summary(*_ends(points), _values(points, ""))
-        return double(Field.VALUE, points[0].value)
+        return double(Field.VALUE, points[0].value) + self._exemplar(points[0])
+
+    def _bucket(self, point: Point) -> bytes:
+        return bucket(point.place.bound, point.value) + self._exemplar(point)
+
+    def _exemplar(self, point: Point) -> bytes:
+        if point.sample.exemplar is None:
+            return b""
+        try:
+            found = exemplar_of(point, self._type)
+            stamp = (
+                b""
+                if found.timestamp is None
+                else timestamp(Field.EXEMPLAR_TIMESTAMP, float(found.timestamp))
+            )
+            content = _label_fields(found.labels)
+            content += double(Field.EXEMPLAR_VALUE, found.value) + stamp
+            return message(_EXEMPLAR[self._type], content)
+        except Exception as error:
+            self._on_error("render", error, point.sample.name)
+            return b""
 
     def _start(self, point: Point) -> bytes:
         start = self._start_of(point) if self._field in START_TIMESTAMP else None
@@ -118,17 +146,15 @@ class Messages:
 
 
 def histogram(
-    count: float | None, total: float | None, buckets: Iterable[tuple[float, float]]
+    count: float | None, total: float | None, buckets: Iterable[bytes], last: float
 ) -> bytes:
-    """Return the fields of a histogram, given its buckets by their upper bounds.
+    """Return the fields of a histogram, given the messages of its buckets and the last value.
 
     Other fields may be appended to them. Scrapers take a count or a sum that is missing for zero.
     So the count is that of the last bucket, and a sum that is unknown is NaN.
     """
-    found = list(buckets)
-    known = found[-1][1] if count is None and found else count
-    content = [_count_and_sum(known, total)]
-    content += [message(Field.BUCKET, bucket(bound, value)) for bound, value in found]
+    content = [_count_and_sum(last if count is None else count, total)]
+    content += [message(Field.BUCKET, one) for one in buckets]
     return b"".join(content)
 
 
@@ -174,7 +200,11 @@ def label_fields(labels: tuple[tuple[str, str], ...]) -> bytes:
 
     Raises ``ValueError`` for labels that cannot be exposed.
     """
+    return _label_fields(dict(labels))
+
+
+def _label_fields(labels: Mapping[str, str]) -> bytes:
     return b"".join(
         message(Field.LABEL, text(1, name) + text(2, value))
-        for name, value in valid_labels(dict(labels)).items()
+        for name, value in valid_labels(labels).items()
     )
