@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 
 from tachikoma_metrics.store.families import Ending, Family, Lines
 from tachikoma_metrics.store.layout import COUNTER, HISTOGRAM, Declaration, Series
+from tachikoma_metrics.store.merge.starts import Starts
+from tachikoma_metrics.store.reading import Reading
 
 
 class Totals:
@@ -19,8 +22,10 @@ class Totals:
         first: int,
         known_lines: Lines | None,
         moved: Collection[tuple[str, ...]],
+        starts: Starts,
     ) -> None:
         self._moved = moved
+        self._starts = starts
         self._declaration = declaration
         self._first = first
         self.end = first + len(named) * declaration.width
@@ -28,12 +33,19 @@ class Totals:
         lines = Lines(declaration.labels, label_sets, list(endings(declaration)))
         self.lines = known_lines if known_lines == lines else lines
 
-    def family(self, totals: Sequence[float]) -> Family:
-        """Return the metric with its part of all totals."""
+    def family(self, totals: Sequence[float], readings: Sequence[Reading]) -> Family:
+        """Return the metric with its part of all totals, which are those of ``readings``."""
         values = totals[self._first : self.end]
         if self._declaration.type == HISTOGRAM:
             values = self._cumulated(values)
-        return Family(self._declaration, self.lines.label_sets, self.lines, values, self._moved)
+        return Family(
+            self._declaration,
+            self.lines.label_sets,
+            self.lines,
+            values,
+            self._moved,
+            partial(self._starts.of, readings),
+        )
 
     def _cumulated(self, values: Sequence[float]) -> list[float]:
         width = self._declaration.width
