@@ -53,6 +53,7 @@ class Format:
     _write: Write
     _needs_sum: bool
     _end: str = ""
+    _has_exemplars: bool = False
 
     def render(
         self,
@@ -90,7 +91,7 @@ class Format:
     def _quick(
         self, metric: Metric, lines: _Lines, reader: Reader, global_labels: Mapping[str, str]
     ) -> str | None:
-        if not isinstance(metric, MergedMetric) or metric.exemplars:
+        if not isinstance(metric, MergedMetric):
             return None
         constant = tuple(global_labels.items())
         text = metric.quick_text(
@@ -98,6 +99,7 @@ class Format:
             lambda pairs: _around_le({**global_labels, **dict(pairs)}),
             (self.content_type, metric.name, metric.documentation, metric.unit, constant),
             needs_sum=self._needs_sum,
+            write_exemplar=lines.exemplar if self._has_exemplars else None,
         )
         if text is None or not metric.extra:
             return text
@@ -118,6 +120,14 @@ class _Lines:
         except Exception as error:
             self.on_error("render", error, point.sample.name)
             return self.write(point, "")
+
+    def exemplar(self, exemplar: Any) -> str:
+        """Return an exemplar as text; nothing for one that cannot be written."""
+        try:
+            return _exemplar(exemplar)
+        except Exception as error:
+            self.on_error("render", error, self.metric.name)
+            return ""
 
 
 def _text_family(
@@ -166,17 +176,20 @@ def _openmetrics_head(name: str, documentation: str, type: str, unit: str) -> st
 
 def _openmetrics_sample(point: Point, type_of_exemplar: str) -> str:
     stamp = f" {point.stamp}" if point.stamp else ""
-    exemplar = _exemplar(point, type_of_exemplar) if type_of_exemplar else ""
+    exemplar = _exemplar_of(point, type_of_exemplar) if type_of_exemplar else ""
     return f"{point.place.series} {number(point.value)}{stamp}{exemplar}\n"
 
 
-def _exemplar(point: Point, type: str) -> str:
-    exemplar: Any = point.sample.exemplar
+def _exemplar_of(point: Point, type: str) -> str:
     if point.suffix != _WITH_EXEMPLARS.get(type):
         raise ValueError(f"{point.place.series} must have no exemplar.")
+    return _exemplar(point.sample.exemplar)
+
+
+def _exemplar(exemplar: Any) -> str:
     labels = {name: str(value) for name, value in exemplar.labels.items()}
     if sum(len(name) + len(value) for name, value in labels.items()) > _MOST_CHARACTERS_OF_EXEMPLAR:
-        raise ValueError(f"The exemplar of {point.place.series} is too long.")
+        raise ValueError(f"An exemplar has at most 128 characters; got {labels}.")
     stamp = "" if exemplar.timestamp is None else f" {timestamp_text(exemplar.timestamp)}"
     pairs = ",".join(label_pairs(labels).values())
     return f" # {{{pairs}}} {number(float(exemplar.value))}{stamp}"
@@ -213,4 +226,5 @@ OPENMETRICS = Format(
     _openmetrics_sample,
     True,
     "# EOF\n",
+    True,
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from tachikoma_metrics.store.layout import Declaration
+from tachikoma_metrics.store.layout import Declaration, Exemplar
 
 Pairs = tuple[tuple[str, str], ...]
 """Names and values of labels."""
@@ -52,11 +52,20 @@ class Lines:
                 yield Line(suffix, pairs, bound)
 
 
+class FoundExemplars(Protocol):
+    """Exemplars, which are looked for only if an exposition has them."""
+
+    @property
+    def by_line(self) -> Mapping[int, Exemplar]:
+        """Return the newest exemplar of each line, by the place of the line in ``Lines``."""
+
+
 @dataclass(frozen=True)
 class Family:
     """One metric of all processes together: its lines, and the value of each.
 
     ``moved`` are the label sets that are not shown, because they were added to others.
+    ``exemplars`` are None if no process has left any.
     """
 
     declaration: Declaration
@@ -64,6 +73,7 @@ class Family:
     lines: Lines
     values: Sequence[float]
     moved: Collection[tuple[str, ...]] = ()
+    exemplars: FoundExemplars | None = None
 
     def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:
         """Return a gauge without some of its label sets."""

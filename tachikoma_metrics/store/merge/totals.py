@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate
 
 from tachikoma_metrics.store.families import Ending, Family, Lines
 from tachikoma_metrics.store.layout import COUNTER, HISTOGRAM, Declaration, Series
+from tachikoma_metrics.store.merge.exemplars import Exemplars, Home
+from tachikoma_metrics.store.reading import Reading
 
 
 class Totals:
@@ -19,8 +22,10 @@ class Totals:
         first: int,
         known_lines: Lines | None,
         moved: Collection[tuple[str, ...]],
+        homes: Sequence[Home] = (),
     ) -> None:
         self._moved = moved
+        self._homes = homes
         self._declaration = declaration
         self._first = first
         self.end = first + len(named) * declaration.width
@@ -28,12 +33,22 @@ class Totals:
         lines = Lines(declaration.labels, label_sets, list(endings(declaration)))
         self.lines = known_lines if known_lines == lines else lines
 
-    def family(self, totals: Sequence[float]) -> Family:
+    def family(
+        self,
+        totals: Sequence[float],
+        readings: Sequence[Reading],
+        rows: Sequence[array[float]],
+    ) -> Family:
         """Return the metric with its part of all totals."""
+        exemplars = None
+        if self._homes:
+            exemplars = Exemplars(self._homes, self.lines.endings, readings, rows)
         values = totals[self._first : self.end]
         if self._declaration.type == HISTOGRAM:
             values = self._cumulated(values)
-        return Family(self._declaration, self.lines.label_sets, self.lines, values, self._moved)
+        return Family(
+            self._declaration, self.lines.label_sets, self.lines, values, self._moved, exemplars
+        )
 
     def _cumulated(self, values: Sequence[float]) -> list[float]:
         width = self._declaration.width
