@@ -9,6 +9,8 @@ from benchmarks.tables import ratios, times
 from benchmarks.variants import (
     CLIENT_MULTIPROCESS,
     DJANGO_PROMETHEUS,
+    EXEMPLARS,
+    EXEMPLARS_TRACED,
     OPENTELEMETRY,
     PROMETHEUS_CLIENT,
     TACHIKOMA,
@@ -16,6 +18,7 @@ from benchmarks.variants import (
 )
 
 _OTHERS = (DJANGO_PROMETHEUS, OPENTELEMETRY, CLIENT_MULTIPROCESS, PROMETHEUS_CLIENT)
+_WITH_EXEMPLARS = (EXEMPLARS, EXEMPLARS_TRACED)
 _COLUMNS = {
     "alone": "middleware alone",
     "alone_async": "alone, async",
@@ -39,7 +42,8 @@ errors. django-prometheus records more metrics, in its two middlewares. OpenTele
 stable conventions, records one histogram and one gauge, creates the attributes of a trace that
 is not collected, and shares no values between processes. Under ASGI, Django moves each request
 to a thread and back for OpenTelemetry's middleware, which is not async, and for each hook of
-django-prometheus' middlewares."""
+django-prometheus' middlewares. The rows with `EXEMPLARS` are tachikoma_metrics with the setting
+`"auto"`, in a process without a tracer, and in a sampled span of OpenTelemetry."""
 
 
 def run(plan: Plan) -> str:
@@ -49,13 +53,14 @@ def run(plan: Plan) -> str:
         with isolated_process("middleware", variant) as process:
             return process.call("measure", plan.middleware_repeats)
 
-    rounds = Rounds.run(plan.middleware_rounds, (TACHIKOMA, *_OTHERS), measure)
+    measured = (TACHIKOMA, *_WITH_EXEMPLARS, *_OTHERS)
+    rounds = Rounds.run(plan.middleware_rounds, measured, measure)
     return "\n\n".join(
         [
             "## Overhead per request",
             _METHOD,
             ratios(rounds, TACHIKOMA, _OTHERS, _COLUMNS),
             _COMPARABILITY,
-            times("added µs of CPU per request", rounds, (TACHIKOMA, *_OTHERS), _COLUMNS),
+            times("added µs of CPU per request", rounds, measured, _COLUMNS),
         ]
     )
