@@ -65,8 +65,10 @@ class Event:
         self._begun: Cell | None = None
         self._remembered: dict[tuple[object, ...], SeriesGroup] = {}
         self._sampler: Sampler | None = None
+        self._timed = 0
         if any(family.has_exemplars for family in families):
             self._sampler = Sampler(families, is_urgent, metrics.count_error)
+            self._timed = self._sampler.timed
         metrics.on_reset(self.forget)
 
     def begin(self, progress: Progress, now: float) -> None:
@@ -127,18 +129,17 @@ class Event:
     ) -> None:
         """Do what ``record_valid`` does, and give the metrics an exemplar if one is due."""
         now = now or perf_counter()
-        sampler: Any = self._sampler
         try:
             group: Any = self._remembered.get(facts) or self._remember(facts)
             group.add(amounts, now, ended)
             # Here, because a call would cost as much as all of it.
-            is_due = now >= group.due[bisect_left(group.bounds, amounts[sampler.timed])]
+            is_due = now >= group.due[bisect_left(group.bounds, amounts[self._timed])]
         except BaseException as error:
             if self._is_to_raise(error, facts, amounts, ended, now):
                 raise
         else:
-            if is_due:
-                sampler.sample(group, amounts, ended, now)
+            if is_due and self._sampler is not None:
+                self._sampler.sample(group, amounts, ended, now)
 
     def _is_to_raise(
         self,
