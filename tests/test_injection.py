@@ -33,6 +33,7 @@ from tachikoma_metrics.asgi import WebSocketMetricsMiddleware
 from tachikoma_metrics.backends import instrument_client
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.runtime import event_loops
+from tests.exemplars import TRACEPARENT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore")]
 
@@ -94,6 +95,7 @@ STAND_AROUND_THE_APP = {
     "registry.events:Event.begin",
     "registry.events:Event.record",
     "registry.events:Event.record_valid",
+    "registry.events:Event._record_with_exemplar",
     "store.progress:Progress.__init__",
     "http.streams:MeasuredStream.__next__",
     "http.streams:as_bytes",
@@ -177,6 +179,7 @@ def life(client: Client) -> list[object]:
     seen.append(list(Mission.objects.values_list("name", flat=True)))
     seen.append(failed(lambda: connection.cursor().execute("SELECT nothing")))
     seen.append(client.get("/hello/", headers={"X-Request-Start": f"t={time.time()}"}).content)
+    seen.append(client.get("/hello/", headers={"traceparent": TRACEPARENT}).content)
     seen.append(asyncio.run(async_answer()))
     gc.collect(0)
     cache = caches["default"]
@@ -367,6 +370,7 @@ def test_a_function_that_raises_does_not_affect_the_app_or_the_endpoint(
     Mission.objects.create(name="Ghost")
     declared = {
         "BUSINESS_METRICS": {"missions_total": {"model": "missions.Mission"}},
+        "EXEMPLARS": "auto",
         "EXTRA_METRICS": [
             "http_request_queue_seconds",
             "asgi_event_loop_lag_seconds",
