@@ -16,9 +16,9 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+from tachikoma_metrics import conf
 from tachikoma_metrics.catalogue.definitions import is_legal_label
 from tachikoma_metrics.catalogue.labels import clean
-from tachikoma_metrics.conf import config
 from tachikoma_metrics.conf.validators import AUTO
 
 Labels = Mapping[str, str]
@@ -52,7 +52,7 @@ def labels(measured: object) -> Labels | None:
     remembered: Labels | None = getattr(measured, "exemplar_labels", None)
     if remembered is not None:
         return remembered or None
-    source = config().exemplars
+    source = conf.config().exemplars
     if source == AUTO:
         return _of_opentelemetry() or _of_sentry() or _of_traceparent(find_traceparent(measured))
     return None if source is None else _returned_by(source)

@@ -65,6 +65,7 @@ class Event:
         self._begun: Cell | None = None
         self._remembered: dict[tuple[object, ...], SeriesGroup] = {}
         self._sampler: Sampler | None = None
+        self._is_sampled = False
         self._timed = 0
         if any(family.has_exemplars for family in families):
             self._sampler = Sampler(families, is_urgent, metrics.count_error)
@@ -192,12 +193,15 @@ class Event:
 
     def _choose_recording(self) -> bool:
         """Record with exemplars only if the settings ask for them; return whether they do."""
-        has_exemplars = self._sampler is not None and conf.config().exemplars is not None
-        if has_exemplars:
-            self.record_valid = self._record_with_exemplar  # type: ignore[method-assign]  # Without exemplars, they cost nothing.
-        else:
-            vars(self).pop("record_valid", None)
-        return has_exemplars
+        if self._sampler is None:
+            return False
+        before, self._is_sampled = self._is_sampled, conf.config().exemplars is not None
+        # Without exemplars, they cost nothing.
+        if self._is_sampled:
+            self.record_valid = self._record_with_exemplar  # type: ignore[method-assign]
+        elif before:
+            del self.record_valid
+        return self._is_sampled
 
     def _remember(self, facts: tuple[object, ...]) -> SeriesGroup:
         named = facts if self._named is None else self._named(facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 calls: list[None] = []
@@ -15,7 +15,7 @@ returned: list[Any] = []
 def exemplar() -> Any:
     calls.append(None)
     answer = returned[-1] if returned else None
-    return answer() if isinstance(answer, Callable) else answer  # type: ignore[arg-type]
+    return answer() if callable(answer) else answer
 
 
 def fail() -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,8 +20,10 @@ from tachikoma_metrics.exposition import OPENMETRICS
 from tachikoma_metrics.recording.tasks import TASK_RUN
 from tachikoma_metrics.registry import events
 from tachikoma_metrics.testing import sample_value, samples
+from tests import views
 from tests.exemplars import LABELS, SPAN, TRACE, TRACEPARENT, exemplars_of, labels_in
 from tests.tracing import callables
+from tests.urls import urlpatterns
 
 AUTO = {"EXEMPLARS": "auto"}
 CALLABLE = {"EXEMPLARS": "tests.tracing.callables.exemplar"}
@@ -101,12 +104,9 @@ def test_durations_of_calls_and_tasks_have_one():
 
 @override_settings(TACHIKOMA_METRICS=AUTO)
 def test_what_is_recorded_within_a_request_has_its_trace(client: Client, monkeypatch):
-    def hello(request: object, *args: object, **kwargs: object) -> Any:
+    def hello(request: HttpRequest) -> HttpResponse:
         record_backend_request("openai", "/v1/chat/completions", 0.3)
         return original(request)
-
-    from tests import views
-    from tests.urls import urlpatterns
 
     original = views.hello
     route = next(one for one in urlpatterns if getattr(one, "name", "") == "hello")
