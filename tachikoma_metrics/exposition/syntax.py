@@ -12,6 +12,7 @@ from tachikoma_metrics.exposition.names import label_name
 SMALLEST_WITH_EXPONENT = 1e6
 """From here on Go, whose number format the expositions use, writes an exponent."""
 
+_MOST_CHARACTERS_OF_EXEMPLAR = 128
 _LATEST = 2**63 / 1000
 """The first seconds whose milliseconds overflow the integer that Prometheus parses."""
 
@@ -26,22 +27,39 @@ def number(value: float) -> str:
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # It has no types.
 
 
-def label_pairs(labels: Mapping[str, str]) -> dict[str, str]:
-    """Format labels, by their valid names, sorted by name.
+def valid_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return labels by their valid names, sorted by name.
 
     Raises ``ValueError`` for names that are equal once they are valid, that are empty, or that
     are reserved: Prometheus would reject the whole exposition for one of them.
     """
-    pairs: dict[str, str] = {}
+    valid: dict[str, str] = {}
     for name in sorted(labels):
         legal = label_name(name)
-        if not legal or legal in pairs or legal.startswith("__"):
+        if not legal or legal in valid or legal.startswith("__"):
             raise ValueError(
                 f"Label names must differ, not be empty and not begin with `__`; "
                 f"got {list(labels)}."
             )
-        pairs[legal] = f'{legal}="{escape(str(labels[name]))}"'
-    return pairs
+        valid[legal] = str(labels[name])
+    return valid
+
+
+def valid_exemplar_labels(labels: Mapping[str, object]) -> dict[str, str]:
+    """Return the labels of an exemplar by their valid names, sorted by name.
+
+    Raises as ``valid_labels`` does, and for more characters than OpenMetrics allows:
+    https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars
+    """
+    given = {name: str(value) for name, value in labels.items()}
+    if sum(len(name) + len(value) for name, value in given.items()) > _MOST_CHARACTERS_OF_EXEMPLAR:
+        raise ValueError(f"An exemplar must have at most 128 characters; got {given}.")
+    return valid_labels(given)
+
+
+def label_pairs(labels: Mapping[str, str]) -> dict[str, str]:
+    """Format labels, by their valid names, sorted by name; raise as ``valid_labels`` does."""
+    return {name: f'{name}="{escape(value)}"' for name, value in valid_labels(labels).items()}
 
 
 def escape(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -65,7 +66,8 @@ class Family:
     """One metric of all processes together: its lines, and the value of each.
 
     ``moved`` are the label sets that are not shown, because they were added to others.
-    ``exemplars`` are None if no process has left any.
+    ``find_starts`` returns the ``starts``, or nothing: few formats have them. ``exemplars`` are
+    None if no process has left any.
     """
 
     declaration: Declaration
@@ -73,7 +75,16 @@ class Family:
     lines: Lines
     values: Sequence[float]
     moved: Collection[tuple[str, ...]] = ()
-    exemplars: FoundExemplars | None = None
+    find_starts: Callable[[], Sequence[float]] = field(default=tuple, compare=False)
+    exemplars: FoundExemplars | None = field(default=None, compare=False)
+
+    @property
+    def starts(self) -> Sequence[float]:
+        """Return the Unix time at which each label set of ``lines`` was at zero; +Inf if unknown.
+
+        It stays the same for as long as the label set is exposed.
+        """
+        return self.find_starts() or [math.inf] * len(self.lines.label_sets)
 
     def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:
         """Return a gauge without some of its label sets."""

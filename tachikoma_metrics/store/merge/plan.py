@@ -18,9 +18,10 @@ from tachikoma_metrics.store.layout import GAUGE, Declaration
 from tachikoma_metrics.store.limits import Limits
 from tachikoma_metrics.store.merge import exemplars
 from tachikoma_metrics.store.merge.counts import CountsGuard, OnDamage, Reported
-from tachikoma_metrics.store.merge.merged_gauges import Gauges, firsts_of, parts_of
+from tachikoma_metrics.store.merge.merged_gauges import Gauges, firsts_of, groups, parts_of
 from tachikoma_metrics.store.merge.overflow import Overflow
 from tachikoma_metrics.store.merge.picks import Order, Picks, doubles_of
+from tachikoma_metrics.store.merge.starts import Starts
 from tachikoma_metrics.store.merge.totals import Totals
 from tachikoma_metrics.store.reading import Reading
 
@@ -48,9 +49,9 @@ class Plan:
         self._indexes = without_former(interned, indexes)
         by_declaration = numbers_by_declaration(interned, self._indexes)
         counters = add_counters_of_lost(interned, by_declaration)
-        gauges_of = {counter: gauge for gauge, counter in counters.items()}
+        self._gauges_of = {counter: gauge for gauge, counter in counters.items()}
         self._cells = exemplars.by_declaration(interned, self._indexes)
-        overflow = Overflow(interned, self._indexes, readings, limits, gauges_of)
+        overflow = Overflow(interned, self._indexes, readings, limits, self._gauges_of)
         for declaration, found in by_declaration.items():
             numbers = overflow.fitting(declaration, found)
             targets = overflow.targets(declaration, numbers)
@@ -78,8 +79,11 @@ class Plan:
             self._gauges.append(Gauges(declaration, named, firsts, moved))
         else:
             first = self._totals[-1].end if self._totals else 0
+            # What was lost was counted in the gauge from the first.
+            added = targets | {self._gauges_of[one]: one for one in shown if one in self._gauges_of}
+            starts = Starts(groups(shown, added), self._indexes)
             homes = exemplars.homes_of(self._cells.get(declaration, ()), shown, targets)
-            totals = Totals(declaration, named, first, known_lines, moved, homes)
+            totals = Totals(declaration, named, first, known_lines, moved, starts, homes)
             self._totals.append(totals)
             self.lines[declaration] = totals.lines
             self._order.add(shown, targets, declaration.width)

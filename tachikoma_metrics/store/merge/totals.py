@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 
 from tachikoma_metrics.store.families import Ending, Family, Lines
 from tachikoma_metrics.store.layout import COUNTER, HISTOGRAM, Declaration, Series
 from tachikoma_metrics.store.merge.exemplars import Exemplars, Home
+from tachikoma_metrics.store.merge.starts import Starts
 from tachikoma_metrics.store.reading import Reading
 
 
@@ -22,9 +24,11 @@ class Totals:
         first: int,
         known_lines: Lines | None,
         moved: Collection[tuple[str, ...]],
+        starts: Starts,
         homes: Sequence[Home] = (),
     ) -> None:
         self._moved = moved
+        self._starts = starts
         self._homes = homes
         self._declaration = declaration
         self._first = first
@@ -39,7 +43,7 @@ class Totals:
         readings: Sequence[Reading],
         rows: Sequence[array[float]],
     ) -> Family:
-        """Return the metric with its part of all totals."""
+        """Return the metric with its part of all totals, which are those of ``readings``."""
         exemplars = None
         if self._homes:
             exemplars = Exemplars(self._homes, self.lines.endings, readings, rows)
@@ -47,7 +51,13 @@ class Totals:
         if self._declaration.type == HISTOGRAM:
             values = self._cumulated(values)
         return Family(
-            self._declaration, self.lines.label_sets, self.lines, values, self._moved, exemplars
+            self._declaration,
+            self.lines.label_sets,
+            self.lines,
+            values,
+            self._moved,
+            partial(self._starts.of, readings),
+            exemplars,
         )
 
     def _cumulated(self, values: Sequence[float]) -> list[float]:

@@ -1,0 +1,214 @@
+"""The messages of a metric of the store, from what stays the same between two scrapes.
+
+A field of the type ``double`` always has the same length, so all messages of a counter or gauge
+are written at once. Those of a histogram vary in length with its counts.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise, repeat
+from typing import Protocol
+
+from tachikoma_metrics.exposition.messages import START_TIMESTAMP, VALUE_FIELDS, Field
+from tachikoma_metrics.exposition.names import WITH_CREATED
+from tachikoma_metrics.exposition.wire import (
+    WORD,
+    delimited,
+    double,
+    tag,
+    timestamp,
+    varint_width,
+    varints,
+)
+from tachikoma_metrics.interruptions import pass_on
+from tachikoma_metrics.store.families import Family, Pairs
+from tachikoma_metrics.store.layout import DOUBLE, GAUGE, HISTOGRAM, SUMMARY
+
+_METRIC = tag(Field.METRIC, 2)
+_EMPTY_DOUBLE = double(1, 0.0)
+
+LabelFields = Callable[[Pairs], bytes]
+"""Returns the labels of a label set as fields; raises ``ValueError`` if they are invalid."""
+
+
+class Template(Protocol):
+    """Write the messages of all label sets, as fields of their family's message.
+
+    ``starts`` are those that are in it.
+    """
+
+    starts: Sequence[float]
+
+    def write(self, values: Sequence[float]) -> bytes:
+        """Return the messages with ``values``; raise ``ValueError`` if one cannot be written."""
+
+
+def quick_messages(family: Family, label_fields: LabelFields, key: object) -> bytes | None:
+    """Return the messages of a metric of the store, from a cached template.
+
+    ``key`` is what the results of ``label_fields`` depend on. Returns None if the samples have to
+    be validated one by one.
+    """
+    rendered = family.lines.rendered
+    # A gauge has none.
+    starts = family.starts if family.declaration.type in WITH_CREATED else ()
+    template: Template | None = rendered.get(key)
+    try:
+        if template is None or template.starts != starts:
+            template = rendered[key] = _template(family, label_fields, starts)
+        return template.write(family.values)
+    except (ValueError, OverflowError) as error:
+        pass_on(error)
+        return None
+
+
+def _require_totals(values: Sequence[float]) -> None:
+    """Raise ``ValueError`` for a negative total, and for NaN, which ``min`` may pass over."""
+    if values and not (min(values) >= 0 and not math.isnan(sum(values))):
+        raise ValueError(f"Totals must be at least 0; got {min(values)}.")
+
+
+def _template(family: Family, label_fields: LabelFields, starts: Sequence[float]) -> Template:
+    labels = list(map(label_fields, family.lines.pairs()))
+    if family.declaration.type in (HISTOGRAM, SUMMARY):
+        return _Observations(family, labels, starts)
+    return _Numbers(family, labels, starts)
+
+
+class _Numbers:
+    """The messages of a counter or a gauge: bytes with a gap for each value."""
+
+    def __init__(self, family: Family, labels: Iterable[bytes], starts: Sequence[float]) -> None:
+        self.starts = starts
+        self._is_total = family.declaration.type != GAUGE
+        number = VALUE_FIELDS[family.declaration.type]
+        constants = [b""]
+        for fields, end in zip(labels, _start_fields(family, starts), strict=True):
+            value = tag(number, 2) + delimited(_EMPTY_DOUBLE + end)
+            begin = _METRIC + delimited(fields + value)
+            gap = len(begin) - len(end) - DOUBLE
+            constants[-1] += begin[:gap]
+            constants.append(end)
+        # One value follows each constant but the last.
+        self._arguments: list[bytes | float] = [b""] * (2 * len(constants) - 1)
+        self._arguments[::2] = constants
+        lengths = [f"{len(constant)}s" for constant in constants]
+        self._pack = struct.Struct("<" + "d".join(lengths)).pack
+
+    def write(self, values: Sequence[float]) -> bytes:
+        """Return the messages with ``values``."""
+        if self._is_total:
+            _require_totals(values)
+        arguments = self._arguments.copy()
+        arguments[1::2] = values
+        return self._pack(*arguments)
+
+
+class _Observations:
+    """The messages of a histogram or a summary: all values are of the same length.
+
+    That is so because all counts are written in as many bytes as the largest of them needs.
+    """
+
+    def __init__(self, family: Family, labels: list[bytes], starts: Sequence[float]) -> None:
+        self.starts = starts
+        endings = family.lines.endings
+        self._labels = labels
+        self._ends = list(_start_fields(family, starts))
+        self._tag = tag(VALUE_FIELDS[family.declaration.type], 2)
+        self._columns = len(endings)
+        self._sum = endings.index(("_sum", None)) if ("_sum", None) in endings else None
+        self._bounds = [bound for _, bound in endings if bound is not None]
+        if family.declaration.type == HISTOGRAM and not _is_rising(self._bounds):
+            raise ValueError(f"The bounds of {family.declaration.name} must increase to +Inf.")
+        self._layout = self._layout_of(1)
+
+    def write(self, values: Sequence[float]) -> bytes:
+        """Return the messages with ``values``."""
+        counts, sums = self._split(values)
+        width = varint_width(max(counts, default=0))
+        if width != self._layout.width:
+            self._layout = self._layout_of(width)
+        return self._layout.write(varints(counts, width), sums)
+
+    def _split(self, values: Sequence[float]) -> tuple[list[float], bytes]:
+        """Return the counts, those of all label sets for each gap, and the bytes of the sums."""
+        buckets = len(self._bounds)
+        counts: list[float] = []
+        # The count of all observations comes first.
+        for column in (buckets, *range(buckets)):
+            counts += values[column :: self._columns]
+        if self._sum is None:
+            # It may decrease, and is not exposed.
+            return counts, struct.pack("<d", math.nan) * len(self._labels)
+        sums = values[self._sum :: self._columns]
+        _require_totals(sums)
+        return counts, struct.pack(f"<{len(sums)}d", *sums)
+
+    def _layout_of(self, width: int) -> _Layout:
+        return _Layout(self._labels, self._ends, self._tag, self._bounds, width)
+
+
+class _Layout:
+    """Constant bytes around the values of label sets, and the values with gaps.
+
+    ``width`` is the number of bytes of each count.
+    """
+
+    def __init__(
+        self,
+        labels: list[bytes],
+        ends: list[bytes],
+        value_tag: bytes,
+        bounds: list[float],
+        width: int,
+    ) -> None:
+        self.width = width
+        self._gaps = []
+        value = tag(Field.SAMPLE_COUNT, 0)
+        self._gaps.append(len(value))
+        value += bytes(width) + tag(Field.SAMPLE_SUM, 1)
+        self._sum = len(value)
+        value += bytes(DOUBLE)
+        for bound in bounds:
+            count = tag(Field.CUMULATIVE_COUNT, 0)
+            bucket = count + bytes(width) + double(Field.UPPER_BOUND, bound)
+            value += tag(Field.BUCKET, 2) + delimited(bucket)
+            self._gaps.append(len(value) - len(bucket) + len(count))
+        self._size = len(value)
+        self._values = value * len(labels)
+        before = [b"", *ends]
+        self._pieces = [b""] * (2 * len(labels) + 1)
+        for number, (fields, end) in enumerate(zip(labels, ends, strict=True)):
+            content = fields + value_tag + delimited(value + end)
+            begin = _METRIC + delimited(content)
+            self._pieces[2 * number] = before[number] + begin[: -len(value + end)]
+        self._pieces[-1] = before[-1]
+
+    def write(self, counts: bytes, sums: bytes) -> bytes:
+        """Return the messages; ``counts`` has a word for each gap and label set."""
+        values, size = bytearray(self._values), self._size
+        length = len(sums)
+        for number, gap in enumerate(self._gaps):
+            words = counts[number * length : (number + 1) * length]
+            for place in range(self.width):
+                values[gap + place :: size] = words[place::WORD]
+        for place in range(DOUBLE):
+            values[self._sum + place :: size] = sums[place::DOUBLE]
+        pieces: list[bytes | bytearray] = [*self._pieces]
+        pieces[1::2] = [values[at : at + size] for at in range(0, len(values), size)]
+        return b"".join(pieces)
+
+
+def _is_rising(bounds: Sequence[float]) -> bool:
+    return all(low < high for low, high in pairwise(bounds)) and bounds[-1:] == [math.inf]
+
+
+def _start_fields(family: Family, starts: Sequence[float]) -> Iterable[bytes]:
+    if not starts:
+        return repeat(b"", len(family.lines.label_sets))
+    number = START_TIMESTAMP[VALUE_FIELDS[family.declaration.type]]
+    return [timestamp(number, start) if start < math.inf else b"" for start in starts]
