@@ -19,6 +19,7 @@ from tests.services.prometheus import CONFIGURATION, Prometheus, running_prometh
 from tests.services.sites import Site
 
 BUCKETS = "http_request_duration_seconds_bucket"
+STORAGE = "exemplar-storage"
 WORKERS = ("-w", "2", "--timeout", "300")
 
 
@@ -49,9 +50,10 @@ def shown(site: Site, metric: str) -> list[Found]:
     return exemplars_of(metric, get(f"{site.url}/metrics", **headers)[1].decode())
 
 
+@pytest.mark.parametrize("features", [STORAGE, f"{STORAGE},native-histograms"])
 @pytest.mark.parametrize("name", ["prometheus", "prometheus3"])
 def test_prometheus_has_the_trace_of_one_worker_from_another(
-    traced: Site, tmp_path: Path, name: str
+    traced: Site, tmp_path: Path, name: str, features: str
 ):
     program(name)
     pid, trace, span = traced.get("/traced/?milliseconds=120").split()
@@ -59,8 +61,9 @@ def test_prometheus_has_the_trace_of_one_worker_from_another(
     os.kill(int(pid), signal.SIGSTOP)
 
     configuration = CONFIGURATION.format(port=traced.port)
-    options = ("--enable-feature=exemplar-storage",)
-    with running_prometheus(name, configuration, tmp_path, *options) as asked:
+    # With native histograms it asks for protobuf, else for OpenMetrics.
+    option = f"--enable-feature={features}"
+    with running_prometheus(name, configuration, tmp_path, option) as asked:
         eventually(lambda: trace in found_by(asked, BUCKETS))
         found = found_by(asked, BUCKETS)[trace]
         assert found["labels"] == {"trace_id": trace, "span_id": span}
