@@ -1,82 +1,46 @@
-"""Exemplars in messages that were written from a template, which has none."""
+"""The valid exemplars of samples.
+
+https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from tachikoma_metrics.exposition.messages import Field
-from tachikoma_metrics.exposition.wire import delimited, message, tag
+from tachikoma_metrics.exposition.points import Point
 
-_LENGTH_DELIMITED = 2
+_SUFFIXES = {
+    "counter": "_total",
+    "histogram": "_bucket",
+    "gaugehistogram": "_bucket",
+}
+"""The suffix of the samples that may have exemplars, by the type of their family."""
 
-Added = Mapping[int, Mapping[int, bytes]]
-"""Fields with an exemplar, by the place of the label set and that of the bucket in it."""
+_MOST_CHARACTERS = 128
 
 
-def with_exemplars(metrics: bytes, added: Added) -> bytes:
-    """Return the messages of counters or histograms with exemplars in them.
+class ValidExemplar(NamedTuple):
+    """An exemplar that can be written; ``timestamp`` is as it was given, in seconds."""
 
-    ``metrics`` are fields of the message of their family, one for each label set. Only those of
-    ``added`` are decoded.
+    labels: Mapping[str, str]
+    value: float
+    timestamp: Any
+
+
+def exemplar_of(point: Point, type: str) -> ValidExemplar:
+    """Return the exemplar of a sample that has one, of a family of this type.
+
+    Raises ``ValueError`` for one that no format allows, and what an object raises that is none.
     """
-    parts = []
-    done = 0
-    for number, (_, begin, content, end) in enumerate(_fields(metrics)):
-        buckets = added.get(number)
-        if buckets:
-            parts += [metrics[done:begin], _metric(metrics[content:end], buckets)]
-            done = end
-    return b"".join([*parts, metrics[done:]])
+    if point.suffix != _SUFFIXES.get(type):
+        raise ValueError(f"{point.place.series} must have no exemplar.")
+    return valid(point.sample.exemplar)
 
 
-def _metric(content: bytes, buckets: Mapping[int, bytes]) -> bytes:
-    parts = []
-    for number, begin, start, end in _fields(content):
-        if number == Field.COUNTER:
-            parts.append(message(number, content[start:end] + b"".join(buckets.values())))
-        elif number == Field.HISTOGRAM:
-            parts.append(message(number, _histogram(content[start:end], buckets)))
-        else:
-            parts.append(content[begin:end])
-    return message(Field.METRIC, b"".join(parts))
-
-
-def _histogram(content: bytes, buckets: Mapping[int, bytes]) -> bytes:
-    parts = []
-    place = 0
-    for number, begin, start, end in _fields(content):
-        if number == Field.BUCKET and place in buckets:
-            bucket = delimited(content[start:end] + buckets[place])
-            parts += [tag(number, _LENGTH_DELIMITED), bucket]
-        else:
-            parts.append(content[begin:end])
-        place += number == Field.BUCKET
-    return b"".join(parts)
-
-
-def _fields(content: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the number of each field, and where it, its value and the next one begin."""
-    at = 0
-    while at < len(content):
-        begin = at
-        key, at = _varint(content, at)
-        start = at
-        if key & 7 == _LENGTH_DELIMITED:
-            length, start = _varint(content, at)
-            at = start + length
-        elif key & 7:
-            at += 8 if key & 7 == 1 else 4
-        else:
-            _, at = _varint(content, at)
-        yield key >> 3, begin, start, at
-
-
-def _varint(content: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = content[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
+def valid(exemplar: Any) -> ValidExemplar:
+    """Return the exemplar of a sample that may have one; raise as ``exemplar_of`` does."""
+    labels = {name: str(value) for name, value in exemplar.labels.items()}
+    if sum(len(name) + len(value) for name, value in labels.items()) > _MOST_CHARACTERS:
+        raise ValueError(f"An exemplar must have at most 128 characters; got {labels}.")
+    return ValidExemplar(labels, float(exemplar.value), exemplar.timestamp)

@@ -10,14 +10,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
 
 from prometheus_client import Metric
 
+from tachikoma_metrics.exposition.exemplars import ValidExemplar, exemplar_of
 from tachikoma_metrics.exposition.families import OnError
-from tachikoma_metrics.exposition.names import HISTOGRAMS, WITH_EXEMPLARS
+from tachikoma_metrics.exposition.names import HISTOGRAMS
 from tachikoma_metrics.exposition.points import Point
-from tachikoma_metrics.exposition.syntax import valid_exemplar_labels, valid_labels
+from tachikoma_metrics.exposition.syntax import valid_labels
 from tachikoma_metrics.exposition.wire import double, integer, message, signed, text, timestamp
 
 
@@ -36,6 +36,8 @@ class Field:
     VALUE, SAMPLE_COUNT, SAMPLE_SUM, QUANTILE, BUCKET = 1, 1, 2, 3, 3
     # Of a Bucket.
     CUMULATIVE_COUNT, UPPER_BOUND = 1, 2
+    # Of an Exemplar, beside its labels.
+    EXEMPLAR_VALUE, EXEMPLAR_TIMESTAMP = 2, 3
 
 
 START_TIMESTAMP = {Field.COUNTER: 3, Field.SUMMARY: 4, Field.HISTOGRAM: 15}
@@ -44,8 +46,8 @@ START_TIMESTAMP = {Field.COUNTER: 3, Field.SUMMARY: 4, Field.HISTOGRAM: 15}
 Until 2026 it was named ``created_timestamp``.
 """
 
-EXEMPLAR = {"counter": 2, "histogram": 3, "gaugehistogram": 3}
-"""The number of the field with the exemplar, in a counter or in a bucket, by the family's type."""
+_EXEMPLAR = {"counter": 2, "histogram": 3, "gaugehistogram": 3}
+"""The number of the field with the exemplar, in a counter or a bucket, by the family's type."""
 
 VALUE_FIELDS = {
     "counter": Field.COUNTER,
@@ -106,20 +108,20 @@ class Messages:
 
     def _value(self, points: list[Point]) -> bytes:
         if self._field == Field.HISTOGRAM:
-            exemplars = {point.place.bound: self._exemplar(point) for point in points}
-            return histogram(*_ends(points), _values(points, "_bucket"), exemplars)
+            buckets = [point for point in points if point.suffix == "_bucket"]
+            return histogram(*_ends(points), map(self._bucket, buckets), buckets[-1].value)
         if self._field == Field.SUMMARY:
             return _summary(*_ends(points), _values(points, ""))
         return double(Field.VALUE, points[0].value) + self._exemplar(points[0])
 
+    def _bucket(self, point: Point) -> bytes:
+        return bucket(point.place.bound, point.value) + self._exemplar(point)
+
     def _exemplar(self, point: Point) -> bytes:
-        """Return the field of a sample's exemplar; none for one that is invalid."""
         if point.sample.exemplar is None:
             return b""
         try:
-            if point.suffix != WITH_EXEMPLARS.get(self._type):
-                raise ValueError(f"{point.place.series} must have no exemplar.")
-            return exemplar_fields(point.sample.exemplar, self._type)
+            return exemplar_field(exemplar_of(point, self._type), self._type)
         except Exception as error:
             self._on_error("render", error, point.sample.name)
             return b""
@@ -136,24 +138,15 @@ class Messages:
 
 
 def histogram(
-    count: float | None,
-    total: float | None,
-    buckets: Iterable[tuple[float, float]],
-    exemplars: Mapping[float, bytes] | None = None,
+    count: float | None, total: float | None, buckets: Iterable[bytes], last: float
 ) -> bytes:
-    """Return the fields of a histogram, given its buckets by their upper bounds.
+    """Return the fields of a histogram, given the messages of its buckets and the last value.
 
     Other fields may be appended to them. Scrapers take a count or a sum that is missing for zero.
     So the count is that of the last bucket, and a sum that is unknown is NaN.
     """
-    found = list(buckets)
-    known = found[-1][1] if count is None and found else count
-    content = [_count_and_sum(known, total)]
-    added = exemplars or {}
-    content += [
-        message(Field.BUCKET, bucket(bound, value) + added.get(bound, b""))
-        for bound, value in found
-    ]
+    content = [_count_and_sum(last if count is None else count, total)]
+    content += [message(Field.BUCKET, one) for one in buckets]
     return b"".join(content)
 
 
@@ -162,17 +155,16 @@ def bucket(bound: float, value: float) -> bytes:
     return integer(Field.CUMULATIVE_COUNT, value) + double(Field.UPPER_BOUND, bound)
 
 
-def exemplar_fields(exemplar: Any, type: str) -> bytes:
-    """Return an exemplar as a field of a counter or a bucket, in a family of ``type``.
+def exemplar_field(exemplar: ValidExemplar, type: str) -> bytes:
+    """Return an exemplar as a field of a counter or a bucket, in a family of this type.
 
-    Raises if it cannot be exposed.
+    Raises ``ValueError`` for labels or a time that cannot be exposed.
     """
-    labels = valid_exemplar_labels(exemplar.labels)
     stamp = exemplar.timestamp
-    content = [message(1, text(1, name) + text(2, value)) for name, value in labels.items()]
-    content.append(double(2, float(exemplar.value)))
-    content.append(b"" if stamp is None else timestamp(3, float(stamp)))
-    return message(EXEMPLAR[type], b"".join(content))
+    content = _label_fields(exemplar.labels) + double(Field.EXEMPLAR_VALUE, exemplar.value)
+    if stamp is not None:
+        content += timestamp(Field.EXEMPLAR_TIMESTAMP, float(stamp))
+    return message(_EXEMPLAR[type], content)
 
 
 def _summary(
@@ -212,7 +204,11 @@ def label_fields(labels: tuple[tuple[str, str], ...]) -> bytes:
 
     Raises ``ValueError`` for labels that cannot be exposed.
     """
+    return _label_fields(dict(labels))
+
+
+def _label_fields(labels: Mapping[str, str]) -> bytes:
     return b"".join(
         message(Field.LABEL, text(1, name) + text(2, value))
-        for name, value in valid_labels(dict(labels)).items()
+        for name, value in valid_labels(labels).items()
     )

@@ -42,9 +42,6 @@ HISTOGRAMS = frozenset({"histogram", "gaugehistogram"})
 WITH_CREATED = frozenset({"counter", "histogram", "summary"})
 """The types whose families may also have samples that end in ``_created``."""
 
-WITH_EXEMPLARS = {"counter": "_total", "histogram": "_bucket", "gaugehistogram": "_bucket"}
-"""The suffix of the samples that may have exemplars, by the type of the family."""
-
 
 @lru_cache(8192)
 def metric_name(name: str) -> str:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 
 from prometheus_client import Metric
 
-from tachikoma_metrics.exposition.exemplars import Added, with_exemplars
+from tachikoma_metrics.exposition.exemplars import valid
 from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.formats import Format
 from tachikoma_metrics.exposition.merged import MergedMetric
+from tachikoma_metrics.exposition.message_exemplars import Added, with_exemplars
 from tachikoma_metrics.exposition.message_templates import quick_messages
-from tachikoma_metrics.exposition.messages import Field, Messages, exemplar_fields, label_fields
+from tachikoma_metrics.exposition.messages import Field, Messages, exemplar_field, label_fields
 from tachikoma_metrics.exposition.names import TEXT_SUFFIXES, WITHOUT_UNIT, metric_name
 from tachikoma_metrics.exposition.points import Reader
 from tachikoma_metrics.exposition.wire import delimited, double, integer, message, text
@@ -126,7 +127,7 @@ def _added(metric: MergedMetric, family: Family, on_error: OnError) -> Added:
     lines = len(family.lines.endings)
     for line, exemplar in (family.exemplars.by_line if family.exemplars else {}).items():
         try:
-            field = exemplar_fields(exemplar, metric.type)
+            field = exemplar_field(valid(exemplar), metric.type)
             added.setdefault(line // lines, {})[line % lines] = field
         except Exception as error:
             on_error("render", error, metric.name)

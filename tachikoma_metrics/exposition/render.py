@@ -12,27 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from prometheus_client import Metric
 
+from tachikoma_metrics.exposition.exemplars import ValidExemplar, exemplar_of, valid
 from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.formats import Format
 from tachikoma_metrics.exposition.merged import MergedMetric
-from tachikoma_metrics.exposition.names import (
-    TEXT_SUFFIXES,
-    WITH_EXEMPLARS,
-    WITHOUT_UNIT,
-    metric_name,
-)
+from tachikoma_metrics.exposition.names import TEXT_SUFFIXES, WITHOUT_UNIT, metric_name
 from tachikoma_metrics.exposition.points import Point, Reader
-from tachikoma_metrics.exposition.syntax import (
-    escape,
-    label_pairs,
-    number,
-    timestamp_text,
-    valid_exemplar_labels,
-)
+from tachikoma_metrics.exposition.syntax import escape, label_pairs, number, timestamp_text
+from tachikoma_metrics.store import Exemplar
 
 _TEXT_TYPES = {
     "info": "gauge",
@@ -120,10 +110,10 @@ class _Lines:
             self.on_error("render", error, point.sample.name)
             return self.write(point, "")
 
-    def exemplar(self, exemplar: Any) -> str:
+    def exemplar(self, exemplar: Exemplar) -> str:
         """Return an exemplar as text; nothing for one that cannot be written."""
         try:
-            return _exemplar(exemplar)
+            return _exemplar(valid(exemplar))
         except Exception as error:
             self.on_error("render", error, self.metric.name)
             return ""
@@ -175,21 +165,14 @@ def _openmetrics_head(name: str, documentation: str, type: str, unit: str) -> st
 
 def _openmetrics_sample(point: Point, type_of_exemplar: str) -> str:
     stamp = f" {point.stamp}" if point.stamp else ""
-    exemplar = _exemplar_of(point, type_of_exemplar) if type_of_exemplar else ""
+    exemplar = _exemplar(exemplar_of(point, type_of_exemplar)) if type_of_exemplar else ""
     return f"{point.place.series} {number(point.value)}{stamp}{exemplar}\n"
 
 
-def _exemplar_of(point: Point, type: str) -> str:
-    if point.suffix != WITH_EXEMPLARS.get(type):
-        raise ValueError(f"{point.place.series} must have no exemplar.")
-    return _exemplar(point.sample.exemplar)
-
-
-def _exemplar(exemplar: Any) -> str:
-    labels = valid_exemplar_labels(exemplar.labels)
+def _exemplar(exemplar: ValidExemplar) -> str:
     stamp = "" if exemplar.timestamp is None else f" {timestamp_text(exemplar.timestamp)}"
-    pairs = ",".join(f'{name}="{escape(value)}"' for name, value in labels.items())
-    return f" # {{{pairs}}} {number(float(exemplar.value))}{stamp}"
+    pairs = ",".join(label_pairs(exemplar.labels).values())
+    return f" # {{{pairs}}} {number(exemplar.value)}{stamp}"
 
 
 def _around_le(labels: Mapping[str, str]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,6 @@ from tachikoma_metrics.exposition.names import label_name
 SMALLEST_WITH_EXPONENT = 1e6
 """From here on Go, whose number format the expositions use, writes an exponent."""
 
-_MOST_CHARACTERS_OF_EXEMPLAR = 128
 _LATEST = 2**63 / 1000
 """The first seconds whose milliseconds overflow the integer that Prometheus parses."""
 
@@ -43,18 +42,6 @@ def valid_labels(labels: Mapping[str, str]) -> dict[str, str]:
             )
         valid[legal] = str(labels[name])
     return valid
-
-
-def valid_exemplar_labels(labels: Mapping[str, object]) -> dict[str, str]:
-    """Return the labels of an exemplar by their valid names, sorted by name.
-
-    Raises as ``valid_labels`` does, and for more characters than OpenMetrics allows:
-    https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars
-    """
-    given = {name: str(value) for name, value in labels.items()}
-    if sum(len(name) + len(value) for name, value in given.items()) > _MOST_CHARACTERS_OF_EXEMPLAR:
-        raise ValueError(f"An exemplar must have at most 128 characters; got {given}.")
-    return valid_labels(given)
 
 
 def label_pairs(labels: Mapping[str, str]) -> dict[str, str]:

@@ -103,6 +103,11 @@ class Decoded:
     samples: dict[Key, float] = field(default_factory=dict)
     starts: dict[tuple[str, frozenset[tuple[str, str]]], float] = field(default_factory=dict)
 
+    def family(self, name: str) -> Any:
+        """Return the message of the family of this name."""
+        (found,) = [one for one in self.families if one.name == name]
+        return found
+
     def value(self, name: str, **labels: str) -> float:
         """Return the value of the sample without a time that has exactly these labels."""
         return self.samples[name, frozenset(labels.items()), None]

@@ -24,7 +24,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample, Timestamp
+from prometheus_client.samples import Exemplar, Sample, Timestamp
 
 from tachikoma_metrics import METRICS, record_cache_hit
 from tachikoma_metrics.exposition import PROTOBUF, MergedMetric, gather, number
@@ -96,7 +96,7 @@ def test_values_equal_those_of_prometheus_client():
         "stamped": 1,
         "target_info": 1,
     }
-    (jobs,) = [one for one in decoded.families if one.name == "jobs_total"]
+    jobs = decoded.family("jobs_total")
     assert jobs.help == "Jobs with \\ and \n in help."
     assert {one.name: one.unit for one in decoded.families if one.unit} == {
         "answers_bytes": "bytes"
@@ -111,7 +111,7 @@ def test_the_values_of_all_metrics_equal_those_in_text():
         decoded = decode(METRICS.expose(PROTOBUF))
         text = METRICS.encode()
 
-    expected = {
+    expected: dict[Key, float] = {
         (sample.name, frozenset(sample.labels.items()), None): sample.value
         for metric in text_string_to_metric_families(text)
         for sample in metric.samples
@@ -284,7 +284,9 @@ def slots(draw: Any) -> list[MemorySlot]:
                 values = [draw(st.floats()), 1.0, 0, 0, 0]
                 assert len(values) == GAUGE_WIDTH
             else:
+                odd = st.sampled_from([0.5, 2.0**60, 2.0**64, math.inf])
                 whole = st.integers(0, 2**40).map(float)
+                whole = st.one_of(whole, odd) if draw(st.booleans()) else whole
                 values = [draw(whole) for _ in range(declaration.width)]
                 places = {"counter": 0, "histogram": 0, "summary": 1}
                 sums = st.one_of(st.floats(0, 1e300), st.sampled_from([math.nan, math.inf, -1.0]))
@@ -433,6 +435,65 @@ def test_text_has_no_starts():
     record_cache_hit()
 
     assert "_created" not in METRICS.encode()
+
+
+# --- exemplars ----------------------------------------------------------------
+
+TRACE = Exemplar({"trace_id": "größer"}, 0.5, 1700000000.25)
+
+
+def test_counters_and_buckets_have_their_exemplars():
+    counted = [Sample("jobs_total", {}, 3, None, TRACE)]
+    bounds = [Sample("own_bucket", {"le": "1.0"}, 1, None, TRACE._replace(timestamp=None))]
+    decoded = render(
+        [
+            family("jobs", "counter", *counted),
+            family("own", "histogram", *bounds, *buckets(("+Inf", 3))),
+        ]
+    )
+
+    jobs, own = (one.metric[0] for one in decoded.families)
+    found = [jobs.counter.exemplar, own.histogram.bucket[0].exemplar]
+    for exemplar in found:
+        assert [(one.name, one.value) for one in exemplar.label] == [("trace_id", "größer")]
+        assert exemplar.value == 0.5
+    assert (found[0].timestamp.seconds, found[0].timestamp.nanos) == (1700000000, 250_000_000)
+    assert not found[1].HasField("timestamp")
+    assert not own.histogram.bucket[1].HasField("exemplar")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        TRACE._replace(labels={"trace_id": "x" * 200}),
+        TRACE._replace(labels={"": "x"}),
+        TRACE._replace(value="much"),  # type: ignore[arg-type]
+        TRACE._replace(timestamp=math.nan),
+        "an exemplar",
+    ],
+)
+def test_an_invalid_exemplar_is_omitted_alone(bad: Any):
+    errors: list[str] = []
+    samples = [Sample("own_total", {}, 3, None, bad)]
+
+    exposition = PROTOBUF.render(
+        [family("own", "counter", *samples)], lambda source, *_: errors.append(source), {}
+    )
+
+    assert decode(exposition).value("own_total") == 3
+    assert not decode(exposition).families[0].metric[0].counter.HasField("exemplar")
+    assert errors == ["render"]
+
+
+def test_built_in_metrics_have_exemplars_of_this_process():
+    METRICS.http_request_duration_seconds.labels("GET", "/").observe(0.02, {"trace_id": "abc"})
+
+    decoded = decode(METRICS.expose(PROTOBUF))
+
+    (metric,) = decoded.family("http_request_duration_seconds").metric
+    found = [one.exemplar for one in metric.histogram.bucket if one.HasField("exemplar")]
+    assert [(one.label[0].value, one.value) for one in found] == [("abc", 0.02)]
+    assert metric.histogram.HasField("start_timestamp")
 
 
 # --- errors -------------------------------------------------------------------
