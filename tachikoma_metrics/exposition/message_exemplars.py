@@ -8,6 +8,7 @@ from tachikoma_metrics.exposition.messages import Field
 from tachikoma_metrics.exposition.wire import delimited, message, tag
 
 _LENGTH_DELIMITED = 2
+_BUCKET = tag(Field.BUCKET, _LENGTH_DELIMITED)
 
 Added = Mapping[int, Mapping[int, bytes]]
 """Fields with an exemplar, by the place of the label set and that of the bucket in it."""
@@ -43,15 +44,18 @@ def _metric(content: bytes, buckets: Mapping[int, bytes]) -> bytes:
 
 def _histogram(content: bytes, buckets: Mapping[int, bytes]) -> bytes:
     parts = []
-    place = 0
+    place = done = 0
+    last = max(buckets)
     for number, begin, start, end in _fields(content):
-        if number == Field.BUCKET and place in buckets:
-            bucket = delimited(content[start:end] + buckets[place])
-            parts += [tag(number, _LENGTH_DELIMITED), bucket]
-        else:
-            parts.append(content[begin:end])
-        place += number == Field.BUCKET
-    return b"".join(parts)
+        if number == Field.BUCKET:
+            if place in buckets:
+                bucket = delimited(content[start:end] + buckets[place])
+                parts += [content[done:begin], _BUCKET, bucket]
+                done = end
+            if place == last:
+                break
+            place += 1
+    return b"".join([*parts, content[done:]])
 
 
 def _fields(content: bytes) -> Iterator[tuple[int, int, int, int]]:
@@ -72,6 +76,9 @@ def _fields(content: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
+    value = content[at]
+    if value < 0x80:
+        return value, at + 1
     value = shift = 0
     while True:
         byte = content[at]

@@ -30,6 +30,9 @@ _TEXT_TYPES = {
     "gaugehistogram": "histogram",
     "unknown": "untyped",
 }
+_DIGITS = 32 + 16
+"""Of the ids of a trace and of a span."""
+
 _GAUGES_OF_GAUGEHISTOGRAM = ("_gcount", "_gsum")
 
 Write = Callable[[Point, str], str]
@@ -113,6 +116,13 @@ class _Lines:
     def exemplar(self, exemplar: Exemplar) -> str:
         """Return an exemplar as text; nothing for one that cannot be written."""
         try:
+            labels = exemplar.labels
+            trace, span = labels.get("trace_id", ""), labels.get("span_id", "")
+            if len(labels) == 2 and len(trace + span) == _DIGITS and (trace + span).isalnum():
+                # Most are such, and of those nothing can be invalid.
+                pairs = f'span_id="{span}",trace_id="{trace}"'
+                stamp = timestamp_text(exemplar.timestamp)
+                return f" # {{{pairs}}} {number(exemplar.value)} {stamp}"
             return _exemplar(valid(exemplar))
         except Exception as error:
             self.on_error("render", error, self.metric.name)

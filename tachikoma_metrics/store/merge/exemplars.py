@@ -60,12 +60,13 @@ class Exemplars:
     def _cells(self) -> dict[int, list[tuple[float, int, int, int]]]:
         """Return time, file, first double and size of the cells of each line."""
         now = time.time()
+        oldest, latest = now - SECONDS_SHOWN, now + SECONDS_SHOWN
         cells: dict[int, list[tuple[float, int, int, int]]] = {}
         for label_set, file, first, size in self._homes:
             line = label_set * self._lines
             times = self._rows[file][first + _AT : first + self._buckets * size : size]
             for place, at in enumerate(times):
-                if abs(now - at) <= SECONDS_SHOWN:
+                if oldest <= at <= latest:
                     cell = (at, file, first + place * size, size)
                     cells.setdefault(line + place, []).append(cell)
         return cells
