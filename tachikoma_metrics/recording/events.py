@@ -45,7 +45,7 @@ HTTP_REQUEST = Event(
     has_request=True,
     closed_label="status",
     variants=_with_zero_statuses,
-    is_urgent=lambda facts: facts[2] >= _SERVER_ERRORS,
+    is_urgent=lambda facts: int(facts[2]) >= _SERVER_ERRORS,
 )
 """A request: its amounts are 1, seconds, bytes in its body and in that of the response, seconds to
 the first of those, database queries, and the seconds they took. ``UNKNOWN`` stands for an amount
