@@ -154,6 +154,13 @@ class Slot(ABC):
         # No slice: with one, a child that is forked meanwhile could not close the map.
         return list(struct.unpack_from(f"={record.width}d", self._raw, record.first * DOUBLE))
 
+    def content(self, record: Record) -> bytes:
+        """Return the bytes of the values of a record."""
+        # No slice, for the same reason.
+        size = record.width * DOUBLE
+        found: bytes = struct.unpack_from(f"={size}s", self._raw, record.first * DOUBLE)[0]
+        return found
+
     def write(self, record: Record, values: Sequence[float]) -> None:
         """Replace the values of a record."""
         for index, value in enumerate(values, record.first):
@@ -188,7 +195,9 @@ class Slot(ABC):
             record = source._exemplars.get(_held(series, size))
             if record is not None:
                 own = self._exemplars_of(series, size)
-                self._raw[_bytes_of(own)] = source._raw[_bytes_of(record)]
+                begin = own.first * DOUBLE
+                content = source.content(record)
+                self._raw[begin : begin + len(content)] = content
 
     def _exemplars_of(self, series: Series, size: int) -> Record:
         held = _held(series, size)
@@ -298,7 +307,7 @@ class Slot(ABC):
             self._ordinals.setdefault(record.subject, len(self._ordinals))
         elif record.kind == Kind.REMOVED:
             is_of_exemplars = layout.subject_of(record.series.declaration) is not None
-            if is_of_exemplars and any(self._raw[_bytes_of(record)]):
+            if is_of_exemplars and any(self.content(record)):
                 self._exemplars[record.series] = record
             else:
                 self._set_aside(record)
@@ -348,7 +357,3 @@ def _doubles(raw: memoryview) -> memoryview[float]:
 
 def _held(series: Series, size: int) -> Series:
     return Series(layout.holder_of(series.declaration, size), series.labels)
-
-
-def _bytes_of(record: Record) -> slice:
-    return slice(record.first * DOUBLE, (record.first + record.width) * DOUBLE)
