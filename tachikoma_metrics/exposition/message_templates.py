@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise, repeat
 from typing import Protocol
 
@@ -84,18 +85,12 @@ class _Numbers:
     def __init__(self, family: Family, labels: Iterable[bytes], starts: Sequence[float]) -> None:
         self.starts = starts
         self._is_total = family.declaration.type != GAUGE
-        number = VALUE_FIELDS[family.declaration.type]
-        constants = [b""]
-        for fields, end in zip(labels, _start_fields(family, starts), strict=True):
-            value = tag(number, 2) + delimited(_EMPTY_DOUBLE + end)
-            begin = _METRIC + delimited(fields + value)
-            gap = len(begin) - len(end) - DOUBLE
-            constants[-1] += begin[:gap]
-            constants.append(end)
-        # One value follows each constant but the last.
-        self._arguments: list[bytes | float] = [b""] * (2 * len(constants) - 1)
-        self._arguments[::2] = constants
-        lengths = [f"{len(constant)}s" for constant in constants]
+        before = tag(VALUE_FIELDS[family.declaration.type], 2)
+        constants = _around(len(_EMPTY_DOUBLE), labels, before, _start_fields(family, starts))
+        # The tag of a double is constant as well.
+        constants[:-1:2] = [one + _EMPTY_DOUBLE[:-DOUBLE] for one in constants[:-1:2]]
+        self._arguments: list[bytes | float] = [*constants]
+        lengths = [f"{len(constant)}s" for constant in constants[::2]]
         self._pack = struct.Struct("<" + "d".join(lengths)).pack
 
     def write(self, values: Sequence[float]) -> bytes:
@@ -132,7 +127,9 @@ class _Observations:
         width = varint_width(max(counts, default=0))
         if width != self._layout.width:
             self._layout = self._layout_of(width)
-        return self._layout.write(varints(counts, width), sums)
+        pieces: list[bytes | bytearray] = [*self._layout.constants]
+        pieces[1::2] = self._layout.values(varints(counts, width), sums)
+        return b"".join(pieces)
 
     def _split(self, values: Sequence[float]) -> tuple[list[float], bytes]:
         """Return the counts, those of all label sets for each gap, and the bytes of the sums."""
@@ -149,58 +146,76 @@ class _Observations:
         return counts, struct.pack(f"<{len(sums)}d", *sums)
 
     def _layout_of(self, width: int) -> _Layout:
-        return _Layout(self._labels, self._ends, self._tag, self._bounds, width)
+        gaps = _Gaps(self._bounds, width)
+        return _Layout(gaps, _around(len(gaps.value), self._labels, self._tag, self._ends))
 
 
-class _Layout:
-    """Constant bytes around the values of label sets, and the values with gaps.
+class _Gaps:
+    """The fields of one histogram or summary, with gaps for its sum and its counts.
 
-    ``width`` is the number of bytes of each count.
+    ``width`` is the number of bytes of each count, ``counts`` and ``sum`` are where the gaps are:
+    that of the count of all observations first, then those of the buckets.
     """
 
-    def __init__(
-        self,
-        labels: list[bytes],
-        ends: list[bytes],
-        value_tag: bytes,
-        bounds: list[float],
-        width: int,
-    ) -> None:
+    def __init__(self, bounds: Sequence[float], width: int) -> None:
         self.width = width
-        self._gaps = []
-        value = tag(Field.SAMPLE_COUNT, 0)
-        self._gaps.append(len(value))
-        value += bytes(width) + tag(Field.SAMPLE_SUM, 1)
-        self._sum = len(value)
+        before = tag(Field.SAMPLE_COUNT, 0)
+        value = before + bytes(width) + tag(Field.SAMPLE_SUM, 1)
+        self.counts = [len(before)]
+        self.sum = len(value)
         value += bytes(DOUBLE)
         for bound in bounds:
-            count = tag(Field.CUMULATIVE_COUNT, 0)
-            bucket = count + bytes(width) + double(Field.UPPER_BOUND, bound)
+            before = tag(Field.CUMULATIVE_COUNT, 0)
+            bucket = before + bytes(width) + double(Field.UPPER_BOUND, bound)
             value += tag(Field.BUCKET, 2) + delimited(bucket)
-            self._gaps.append(len(value) - len(bucket) + len(count))
-        self._size = len(value)
-        self._values = value * len(labels)
-        before = [b"", *ends]
-        self._pieces = [b""] * (2 * len(labels) + 1)
-        for number, (fields, end) in enumerate(zip(labels, ends, strict=True)):
-            content = fields + value_tag + delimited(value + end)
-            begin = _METRIC + delimited(content)
-            self._pieces[2 * number] = before[number] + begin[: -len(value + end)]
-        self._pieces[-1] = before[-1]
+            self.counts.append(len(value) - len(bucket) + len(before))
+        self.value = value
 
-    def write(self, counts: bytes, sums: bytes) -> bytes:
-        """Return the messages; ``counts`` has a word for each gap and label set."""
-        values, size = bytearray(self._values), self._size
-        length = len(sums)
-        for number, gap in enumerate(self._gaps):
+
+@dataclass(frozen=True)
+class _Layout:
+    """The fields of all label sets as they are for counts of one width.
+
+    ``constants`` are the bytes before, between and after them, with a place for each between two.
+    Fields that differ in length from one scrape to the next cannot be among those.
+    """
+
+    gaps: _Gaps
+    constants: list[bytes]
+
+    @property
+    def width(self) -> int:
+        """Return the number of bytes of each count."""
+        return self.gaps.width
+
+    def values(self, counts: bytes, sums: bytes) -> list[bytearray]:
+        """Return the fields of each label set.
+
+        ``sums`` has a word for each label set, ``counts`` has as many for each gap, one gap after
+        the other.
+        """
+        size, length = len(self.gaps.value), len(sums)
+        values = bytearray(self.gaps.value * (length // WORD))
+        for number, gap in enumerate(self.gaps.counts):
             words = counts[number * length : (number + 1) * length]
             for place in range(self.width):
                 values[gap + place :: size] = words[place::WORD]
-        for place in range(DOUBLE):
-            values[self._sum + place :: size] = sums[place::DOUBLE]
-        pieces: list[bytes | bytearray] = [*self._pieces]
-        pieces[1::2] = [values[at : at + size] for at in range(0, len(values), size)]
-        return b"".join(pieces)
+        for place in range(WORD):
+            values[self.gaps.sum + place :: size] = sums[place::WORD]
+        return [values[at : at + size] for at in range(0, len(values), size)]
+
+
+def _around(
+    length: int, labels: Iterable[bytes], value_tag: bytes, ends: Iterable[bytes]
+) -> list[bytes]:
+    """Return the bytes around values of ``length``, with empty ones in their places."""
+    constants = [b""]
+    for fields, end in zip(labels, ends, strict=True):
+        value = bytes(length) + end
+        message = _METRIC + delimited(fields + value_tag + delimited(value))
+        constants[-1] += message[: -len(value)]
+        constants += b"", end
+    return constants
 
 
 def _is_rising(bounds: Sequence[float]) -> bool:
