@@ -162,7 +162,6 @@ def begin(request: HttpRequest) -> Measurement | Scrape | None:
             if settings.exemplars is not None:
                 measurement = TracedMeasurement(request, settings)
                 measurement.meta = request.META
-                measurement.exemplar_labels = None
                 return measurement
         return Measurement(request, settings)
     except Exception as error:

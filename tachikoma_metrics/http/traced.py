@@ -22,14 +22,14 @@ _NOTHING: Mapping[str, Any] = {}
 class TracedMeasurement(Measurement):
     """Measure a request, and know its ``traceparent``.
 
-    ``meta`` has the headers of the request. ``exemplar_labels`` is None, unless the trace was
+    ``meta`` has the headers of the request. ``exemplar_labels`` is not set, unless the trace was
     looked for before the end, as for a stream: when its last byte is sent, its span has ended.
     """
 
     __slots__ = ("exemplar_labels", "meta")
 
     meta: Mapping[str, Any]
-    exemplar_labels: tracing.Labels | None
+    exemplar_labels: tracing.Labels
 
     def _follow_stream(self, response: StreamingHttpResponse) -> None:
         global _next_stream_at
