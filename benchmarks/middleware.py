@@ -9,6 +9,8 @@ from benchmarks.tables import ratios, times
 from benchmarks.variants import (
     CLIENT_MULTIPROCESS,
     DJANGO_PROMETHEUS,
+    EXEMPLARS,
+    EXEMPLARS_TRACED,
     OPENTELEMETRY,
     PROMETHEUS_CLIENT,
     TACHIKOMA,
@@ -17,7 +19,7 @@ from benchmarks.variants import (
 )
 
 _OTHERS = (DJANGO_PROMETHEUS, OPENTELEMETRY, CLIENT_MULTIPROCESS, PROMETHEUS_CLIENT)
-_VARIANTS = (TACHIKOMA, WITH_VIEW, *_OTHERS)
+_VARIANTS = (TACHIKOMA, WITH_VIEW, EXEMPLARS, EXEMPLARS_TRACED, *_OTHERS)
 _COLUMNS = {
     "alone": "middleware alone",
     "alone_async": "alone, async",
@@ -41,7 +43,8 @@ errors. django-prometheus records more metrics, in its two middlewares. OpenTele
 stable conventions, records one histogram and one gauge, creates the attributes of a trace that
 is not collected, and shares no values between processes. Under ASGI, Django moves each request
 to a thread and back for OpenTelemetry's middleware, which is not async, and for each hook of
-django-prometheus' middlewares."""
+django-prometheus' middlewares. The rows with `EXEMPLARS` are tachikoma_metrics with the setting
+`"auto"`, in a process without a tracer, and in a sampled span of OpenTelemetry."""
 
 
 def run(plan: Plan) -> str:

@@ -25,7 +25,8 @@ class Variant:
     """A package under test: its apps, middleware and backends.
 
     ``folder_variable`` is the environment variable with the folder for shared values, if any;
-    ``views`` are those of tachikoma_metrics.
+    ``views`` and ``exemplars`` are settings of tachikoma_metrics; ``is_traced`` says that
+    OpenTelemetry has a sampled span for each request.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Variant:
     folder_variable: str = ""
     backends: Backends = Backends()
     views: tuple[str, ...] = ()
+    exemplars: str | None = None
+    is_traced: bool = False
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Return the environment of a process of this variant, whose files go to ``folder``."""
@@ -68,6 +71,18 @@ WITH_VIEW = replace(
     name="tachikoma-view",
     title="tachikoma_metrics, with the view of django-prometheus",
     views=("django-prometheus",),
+)
+EXEMPLARS = replace(
+    TACHIKOMA,
+    name="tachikoma-exemplars",
+    title="tachikoma_metrics, `EXEMPLARS`, no tracer",
+    exemplars="auto",
+)
+EXEMPLARS_TRACED = replace(
+    EXEMPLARS,
+    name="tachikoma-exemplars-traced",
+    title="tachikoma_metrics, `EXEMPLARS`, in a sampled span",
+    is_traced=True,
 )
 DJANGO_PROMETHEUS = Variant(
     "django-prometheus",
@@ -108,6 +123,8 @@ _VARIANTS = (
     NONE,
     TACHIKOMA,
     WITH_VIEW,
+    EXEMPLARS,
+    EXEMPLARS_TRACED,
     DJANGO_PROMETHEUS,
     OPENTELEMETRY,
     OPENTELEMETRY_TRACES,

@@ -145,6 +145,8 @@ MISTAKES: dict[str, Mistake] = {
     "E131": Mistake({"COMMANDS": "clearsessions"}),
     "E132": Mistake({"ZERO_STATUSES": ["5xx"]}),
     "E133": Mistake({"VIEWS": ["django_prometheus"]}),
+    "E160": Mistake({"EXEMPLARS": "opentelemetry"}),
+    "E161": Mistake({"EXEMPLARS": "shop.metrics.exemplar"}),
     "W001": Mistake(settings={"MIDDLEWARE": [OTHER]}),
     "W002": Mistake(settings={"MIDDLEWARE": [OTHER, MIDDLEWARE]}),
     "W003": Mistake(settings=_urlconf("metrics")),

@@ -14,6 +14,8 @@ STATIC_ROUTE = "\0static"
 
 _WITHOUT_ROUTE = {None: UNMATCHED, STATIC_ROUTE: STATIC}
 
+_SERVER_ERRORS = 500
+
 HttpFacts = tuple[str, str | None, int, str, str, tuple[str, ...]]
 """Method, route, status, view, the language prefix of the route, and the values of those of the
 scheme and ``EXTRA_LABELS`` that ``LABELS`` names."""
@@ -45,6 +47,7 @@ HTTP_REQUEST = Event(
     has_request=True,
     closed_label="status",
     variants=_with_zero_statuses,
+    is_urgent=lambda facts: int(facts[2]) >= _SERVER_ERRORS,
 )
 """A request: its amounts are 1, seconds, bytes in its body and in that of the response, seconds to
 the first of those, database queries, and the seconds they took. ``UNKNOWN`` stands for an amount

@@ -16,6 +16,7 @@ from tachikoma_metrics.catalogue.definitions import Counter, Family, Gauge, Hist
 from tachikoma_metrics.exposition import number
 from tachikoma_metrics.registry.guarded_metrics import GuardedMetric
 from tachikoma_metrics.store import LIVESUM_OF_SET, Cell, Declaration, GaugeCell, Series
+from tachikoma_metrics.store import Exemplar as StoredExemplar
 
 
 class _GuardedCell(Cell):
@@ -75,7 +76,7 @@ class GuardedHistogram(GuardedMetric, prometheus_client.Histogram):
             client_metrics._validate_exemplar(exemplar)  # type: ignore[attr-defined,no-untyped-call]
             place = bisect_left(self.declaration.bounds, amount)
             self._exemplars[place] = Exemplar(exemplar, amount, time.time())
-            self.cell.set_exemplar(self._exemplars[place])
+            self.cell.exemplify(StoredExemplar(exemplar, amount, time.time()))
 
     def _child_samples(self) -> Iterable[Sample]:
         total, *counts = self.cell.values()

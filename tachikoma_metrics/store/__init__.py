@@ -18,7 +18,13 @@ from tachikoma_metrics.store.directory import bases
 from tachikoma_metrics.store.families import Family, Line, Lines
 from tachikoma_metrics.store.files import HAS_LOCKS
 from tachikoma_metrics.store.incomplete import Incomplete
-from tachikoma_metrics.store.layout import LAYOUT_VERSION, LIVESUM_OF_SET, Declaration, Series
+from tachikoma_metrics.store.layout import (
+    LAYOUT_VERSION,
+    LIVESUM_OF_SET,
+    Declaration,
+    Exemplar,
+    Series,
+)
 from tachikoma_metrics.store.limits import Limit, Limits
 from tachikoma_metrics.store.merge import Merger
 from tachikoma_metrics.store.permissions import Exposed
@@ -36,6 +42,7 @@ __all__ = [
     "UNKNOWN",
     "Cell",
     "Declaration",
+    "Exemplar",
     "Exposed",
     "Family",
     "GaugeCell",

@@ -25,6 +25,14 @@ from tachikoma_metrics.store.layout.declarations import (
     Declaration,
     Series,
 )
+from tachikoma_metrics.store.layout.exemplars import (
+    CELL_SIZES,
+    Exemplar,
+    holder_of,
+    pack,
+    subject_of,
+    unpack,
+)
 from tachikoma_metrics.store.layout.format import (
     DOUBLE,
     LARGEST_SIZE,
@@ -61,6 +69,7 @@ from tachikoma_metrics.store.layout.records import (
 )
 
 __all__ = [
+    "CELL_SIZES",
     "COUNTER",
     "DOUBLE",
     "GAUGE",
@@ -83,6 +92,7 @@ __all__ = [
     "ZERO_AT",
     "Damaged",
     "Declaration",
+    "Exemplar",
     "Header",
     "Kind",
     "OtherLayout",
@@ -91,15 +101,19 @@ __all__ = [
     "State",
     "encode_declaration",
     "encode_series",
+    "holder_of",
     "mark",
     "moment_of",
     "offset_of",
+    "pack",
     "pack_header",
     "pack_kind",
     "parse",
     "read_declaration",
     "read_series",
     "record_of",
+    "subject_of",
+    "unpack",
     "unpack_header",
     "walk",
     "words_of_series",

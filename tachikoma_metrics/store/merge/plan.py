@@ -16,6 +16,7 @@ from tachikoma_metrics.store.label_sets import (
 )
 from tachikoma_metrics.store.layout import GAUGE, Declaration
 from tachikoma_metrics.store.limits import Limits
+from tachikoma_metrics.store.merge import exemplars
 from tachikoma_metrics.store.merge.counts import CountsGuard, OnDamage, Reported
 from tachikoma_metrics.store.merge.merged_gauges import Gauges, firsts_of, groups, parts_of
 from tachikoma_metrics.store.merge.overflow import Overflow
@@ -49,6 +50,7 @@ class Plan:
         by_declaration = numbers_by_declaration(interned, self._indexes)
         counters = add_counters_of_lost(interned, by_declaration)
         self._gauges_of = {counter: gauge for gauge, counter in counters.items()}
+        self._cells = exemplars.by_declaration(interned, self._indexes)
         overflow = Overflow(interned, self._indexes, readings, limits, self._gauges_of)
         for declaration, found in by_declaration.items():
             numbers = overflow.fitting(declaration, found)
@@ -80,7 +82,8 @@ class Plan:
             # What was lost was counted in the gauge from the first.
             added = targets | {self._gauges_of[one]: one for one in shown if one in self._gauges_of}
             starts = Starts(groups(shown, added), self._indexes)
-            totals = Totals(declaration, named, first, known_lines, moved, starts)
+            homes = exemplars.homes_of(self._cells.get(declaration, ()), shown, targets)
+            totals = Totals(declaration, named, first, known_lines, moved, starts, homes)
             self._totals.append(totals)
             self.lines[declaration] = totals.lines
             self._order.add(shown, targets, declaration.width)
@@ -108,7 +111,7 @@ class Plan:
                 gauges.lost(part.values, part.is_held) for part in parts_of(firsts, readings, rows)
             )
         return [
-            *(part.family(totals, readings) for part in self._totals),
+            *(part.family(totals, readings, rows) for part in self._totals),
             *(part.family(readings, rows) for part in self._gauges),
         ]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from itertools import accumulate
 
 from tachikoma_metrics.store.families import Ending, Family, Lines
 from tachikoma_metrics.store.layout import COUNTER, HISTOGRAM, Declaration, Series
+from tachikoma_metrics.store.merge.exemplars import Exemplars, Home
 from tachikoma_metrics.store.merge.starts import Starts
 from tachikoma_metrics.store.reading import Reading
 
@@ -23,9 +25,11 @@ class Totals:
         known_lines: Lines | None,
         moved: Collection[tuple[str, ...]],
         starts: Starts,
+        homes: Sequence[Home] = (),
     ) -> None:
         self._moved = moved
         self._starts = starts
+        self._homes = homes
         self._declaration = declaration
         self._first = first
         self.end = first + len(named) * declaration.width
@@ -33,8 +37,16 @@ class Totals:
         lines = Lines(declaration.labels, label_sets, list(endings(declaration)))
         self.lines = known_lines if known_lines == lines else lines
 
-    def family(self, totals: Sequence[float], readings: Sequence[Reading]) -> Family:
+    def family(
+        self,
+        totals: Sequence[float],
+        readings: Sequence[Reading],
+        rows: Sequence[array[float]],
+    ) -> Family:
         """Return the metric with its part of all totals, which are those of ``readings``."""
+        exemplars = None
+        if self._homes:
+            exemplars = Exemplars(self._homes, self.lines.endings, readings, rows)
         values = totals[self._first : self.end]
         if self._declaration.type == HISTOGRAM:
             values = self._cumulated(values)
@@ -45,6 +57,7 @@ class Totals:
             values,
             self._moved,
             partial(self._starts.of, readings),
+            exemplars,
         )
 
     def _cumulated(self, values: Sequence[float]) -> list[float]:

@@ -7,6 +7,7 @@ from depot import views
 urlpatterns = [
     path("", views.plain),
     path("wait/", views.wait),
+    path("traced/", views.traced),
     path("ask/", views.ask),
     path("hold/", views.hold),
     path("block/", views.block),

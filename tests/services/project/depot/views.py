@@ -19,6 +19,16 @@ def plain(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(os.getpid()))
 
 
+def traced(request: HttpRequest) -> HttpResponse:
+    """Tell the trace of the request, after as many milliseconds as it asks for."""
+    # Which only sites that are traced have.
+    from opentelemetry import trace
+
+    time.sleep(int(request.GET.get("milliseconds", "0")) / 1000)
+    context = trace.get_current_span().get_span_context()
+    return HttpResponse(f"{os.getpid()} {context.trace_id:032x} {context.span_id:016x}")
+
+
 def wait(request: HttpRequest) -> HttpResponse:
     """Tell the file ``waiting`` who waits, and wait for it to go."""
     waiting = Path("waiting")
