@@ -108,14 +108,41 @@ class Event:
             group = self._remembered.get(facts) or self._remember(facts)
             group.add(amounts, now or perf_counter(), ended)
         except BaseException as error:
-            if ended is not None and not ended.is_over:
-                if is_interruption(error):
-                    # What was added before is not added again.
-                    self.record_valid(facts, amounts, ended, now)
-                self.abandon(ended)
-            if not isinstance(error, Exception):
-                raise
+            self.recover(error, facts, amounts, ended, now)
+
+    def recover(
+        self,
+        error: BaseException,
+        facts: tuple[object, ...],
+        amounts: tuple[float, ...],
+        ended: Progress | None = None,
+        now: float = 0.0,
+    ) -> None:
+        """Finish what raised ``error``, which was just caught, while it recorded these facts.
+
+        Raises ``error`` if it came from outside the package, and nothing else.
+        """
+        if ended is not None and not ended.is_over:
+            if is_interruption(error):
+                # What was added before is not added again.
+                self.record_valid(facts, amounts, ended, now)
+            self.abandon(ended)
+        if isinstance(error, Exception):
             self._metrics.count_error(self.source, error)
+        else:
+            pass_on(error)
+
+    def group(self, facts: tuple[str, ...]) -> SeriesGroup:
+        """Return the series of these facts, for callers that remember them themselves.
+
+        They are the right ones until ``Metrics.on_reset`` calls.
+        """
+        return self._remembered.get(facts) or self._remember(facts)
+
+    @property
+    def in_progress(self) -> Cell:
+        """Return the gauge of what is in progress, for callers as those of ``group``."""
+        return self._begun or self._find_begun()
 
     def initialize(self, known: tuple[object, ...]) -> None:
         """Initialize the label sets that have the ``known`` facts to zero, once.

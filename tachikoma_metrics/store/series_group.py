@@ -101,6 +101,39 @@ class SeriesGroup:
         if left:
             self._on_missing(self, amounts, left)
 
+    @one_at_a_time
+    def begin(self, amount: float, gauge: Cell, progress: Progress, now: float) -> bool:
+        """Add ``amount`` to the histogram, and count one more in progress, in one change.
+
+        ``progress`` is new, and ``now`` is the time of ``perf_counter``. Returns False, and
+        changes nothing, if that takes more than this: ``add`` and ``Cell.begin`` do it then.
+        """
+        store, memory = STORE, self._memory
+        if len(self._steps) != 1 or gauge.memory is not memory:
+            return False
+        _, index, first_bucket, bounds = self._steps[0]
+        if index is None or bounds is None:
+            return False
+        bucket = first_bucket + bisect_left(bounds, amount)
+        is_done = False
+        was_busy = True
+        try:
+            was_busy, store.busy = store.busy, True
+            if not was_busy and now < store.due and store.alive[0]:
+                memory[index] += amount  # Memory that was released raises ValueError.
+                memory[bucket] += 1.0
+                memory[gauge.index] += 1.0
+                progress.life, progress.cell = store.life, gauge
+                is_done = True
+        except ValueError:
+            is_done = False
+        finally:
+            if not was_busy:
+                store.busy = False
+        if store.pending:
+            store.apply_pending()
+        return is_done
+
     def _add_rest(self, amounts: Sequence[float], first: int, ended: Progress | None) -> list[int]:
         try:
             if ended is not None:

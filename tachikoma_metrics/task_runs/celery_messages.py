@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from time import time
 from typing import Any
 
+from tachikoma_metrics.registry import UNKNOWN
+
 HEADER = "tachikoma_metrics"
 
 EAGER = "eager"
@@ -47,25 +49,27 @@ def queue_of_delivery(headers: Mapping[str, Any], delivery_info: Any) -> str:
     return queue
 
 
-def queue_and_wait(request: Any) -> tuple[str, float | None]:
+def queue_and_wait(request: Mapping[str, Any]) -> tuple[str, float]:
     """Return the queue of a task that starts, and the seconds since it could have started.
 
-    These are at least 0, and None without a stamp. A task with a countdown, which each retry
-    has, could start at its ``eta``. The clocks of two hosts may differ: a task that seems to
-    start before it was sent has waited 0 seconds.
+    These are at least 0, and ``UNKNOWN`` without a stamp. A task with a countdown, which each
+    retry has, could start at its ``eta``. The clocks of two hosts may differ: a task that seems
+    to start before it was sent has waited 0 seconds.
     """
-    header = getattr(request, HEADER, None)
+    header = request.get(HEADER)
     if not isinstance(header, str):
-        return queue_of_delivery({}, request.delivery_info), None
+        return queue_of_delivery({}, request.get("delivery_info")), UNKNOWN
     sent_at, _, queue = header.partition(" ")
     try:
         could_start_at = float(sent_at)
     except ValueError:
         # Something else has a header of that name.
-        return queue_of_delivery({}, request.delivery_info), None
-    if request.eta:
-        could_start_at = max(could_start_at, _timestamp(request.eta))
-    return queue, max(0.0, time() - could_start_at)
+        return queue_of_delivery({}, request.get("delivery_info")), UNKNOWN
+    eta = request.get("eta")
+    if eta:
+        could_start_at = max(could_start_at, _timestamp(eta))
+    waited = time() - could_start_at
+    return queue, waited if waited > 0 else 0.0
 
 
 def _timestamp(eta: Any) -> float:

@@ -1,0 +1,100 @@
+"""Messages that a Celery app publishes, stamped and counted around the function that sends them.
+
+Each app makes that function once, when it first publishes. The signals ``before_task_publish``
+and ``after_task_publish`` have the same facts, and cost more than what is recorded.
+
+https://github.com/celery/celery/blob/v5.5.0/celery/app/amqp.py
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from celery import _state
+from kombu import Queue
+from kombu.common import Broadcast
+
+from tachikoma_metrics.conf import config
+from tachikoma_metrics.recording.tasks import TASK_SEND
+from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.task_runs import celery_signals
+from tachikoma_metrics.task_runs.celery_messages import HEADER, queue_of_publication, stamp
+
+_ONE = (1.0,)
+_MAKE = "_create_task_sender"
+_SEND = "send_task_message"
+
+Send = Callable[..., Any]
+
+
+def install() -> None:
+    """Measure what every app publishes, by Celery's signals if apps have no such function."""
+    kind: Any = getattr(sys.modules["celery.app.amqp"], "AMQP", None)
+    make = getattr(kind, _MAKE, None)
+    if not callable(make) or not hasattr(kind, _SEND):
+        celery_signals.receive_publications()
+        return
+    setattr(kind, _MAKE, _measuring(make))
+    for app in _state._get_active_apps():
+        amqp = vars(app).get("amqp")
+        if amqp is not None and _SEND in vars(amqp):
+            setattr(amqp, _SEND, _measured(vars(amqp)[_SEND], amqp))
+
+
+def _measuring(make: Callable[[Any], Send]) -> Callable[[Any], Send]:
+    """Return a method that makes a measured function."""
+
+    @functools.wraps(make)
+    def create(amqp: Any) -> Send:
+        return _measured(make(amqp), amqp)
+
+    return create
+
+
+def _measured(send: Send, amqp: Any) -> Send:
+    """Return a function that sends a message as ``send`` does, stamps it, and counts it."""
+
+    def send_task_message(
+        producer: Any, name: str, message: Any, *arguments: Any, **options: Any
+    ) -> Any:
+        queue = None
+        try:
+            if config().measures_celery:
+                queue = _queue_of(amqp, options)
+                stamp(message[0], queue)
+                headers = options.get("headers")
+                if headers and HEADER in headers:
+                    # A retry has the headers of the message that it follows.
+                    options["headers"] = {**headers, HEADER: message[0][HEADER]}
+        except Exception as error:
+            METRICS.count_error("task", error)
+        result = send(producer, name, message, *arguments, **options)
+        if queue is not None:
+            TASK_SEND.record_valid((name, queue), _ONE)
+        return result
+
+    send_task_message.__wrapped__ = send  # type: ignore[attr-defined]  # As functools.wraps().
+    return send_task_message
+
+
+def _queue_of(amqp: Any, options: dict[str, Any]) -> str:
+    """Return the name of the queue that a message is sent to, else its routing key.
+
+    Celery declares the queue first, unless each consumer has one of its own.
+    """
+    queue, declared = options.get("queue"), options.get("declare")
+    if type(queue) is Queue and declared is None:
+        return str(queue.name)
+    if queue is None and options.get("exchange") is None:
+        queue = amqp.default_queue
+    if isinstance(queue, str):
+        queue = amqp.queues[queue]
+    routing_key = options.get("routing_key")
+    if declared is None and queue is not None:
+        if not isinstance(queue, Broadcast):
+            return str(queue.name)
+        routing_key = routing_key or queue.routing_key
+    return queue_of_publication(declared, routing_key)
