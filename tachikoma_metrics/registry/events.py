@@ -139,11 +139,6 @@ class Event:
         """
         return self._remembered.get(facts) or self._remember(facts)
 
-    @property
-    def in_progress(self) -> Cell:
-        """Return the gauge of what is in progress, for callers as those of ``group``."""
-        return self._begun or self._find_begun()
-
     def initialize(self, known: tuple[object, ...]) -> None:
         """Initialize the label sets that have the ``known`` facts to zero, once.
 
@@ -179,6 +174,7 @@ class Event:
         group = SeriesGroup(
             [None if bound.is_on else IGNORED for bound in bounds],
             partial(self._record_left, named),
+            self._in_progress and (self._begun or self._find_begun()),
         )
         if len(self._remembered) >= _MOST_REMEMBERED:
             self.forget()

@@ -22,22 +22,28 @@ Step = tuple[int, "int | None", int, "Sequence[float] | None"]
 """The place of an amount, the index of its value if there is one, and the index and the bounds of
 its buckets."""
 
+Start = tuple[Any, int, int, "Sequence[float]", int]
+"""The memory, the index of a histogram and its buckets, their bounds, and the index of a gauge."""
+
 
 class SeriesGroup:
     """Change several cells in one change, each by another amount.
 
     Amounts are finite numbers of at least zero. ``on_missing`` is called with the group,
     the amounts and the places of those that were not added, because they have no cell.
+    ``gauge`` is what ``begin`` counts in.
     """
 
-    __slots__ = ("_memory", "_on_missing", "_steps", "cells")
+    __slots__ = ("_memory", "_on_missing", "_start", "_steps", "cells", "gauge")
 
     def __init__(
         self,
         cells: list[Cell | None],
         on_missing: Callable[[SeriesGroup, Sequence[float], list[int]], None],
+        gauge: Cell | None = None,
     ) -> None:
         self.cells = cells
+        self.gauge = gauge
         self._on_missing = on_missing
         self._memory: Any = NOWHERE
         self._steps: list[Step] = []
@@ -102,37 +108,33 @@ class SeriesGroup:
             self._on_missing(self, amounts, left)
 
     @one_at_a_time
-    def begin(self, amount: float, gauge: Cell, progress: Progress, now: float) -> bool:
-        """Add ``amount`` to the histogram, and count one more in progress, in one change.
+    def begin(self, amount: float, progress: Progress, now: float) -> bool:
+        """Add ``amount`` to the histogram, and count one more in the gauge, in one change.
 
         ``progress`` is new, and ``now`` is the time of ``perf_counter``. Returns False, and
         changes nothing, if that takes more than this: ``add`` and ``Cell.begin`` do it then.
         """
-        store, memory = STORE, self._memory
-        if len(self._steps) != 1 or gauge.memory is not memory:
+        if self._start is None:
             return False
-        _, index, first_bucket, bounds = self._steps[0]
-        if index is None or bounds is None:
-            return False
-        bucket = first_bucket + bisect_left(bounds, amount)
-        is_done = False
-        was_busy = True
+        memory, index, first_bucket, bounds, in_progress = self._start
+        bucket = first_bucket if amount <= bounds[0] else first_bucket + bisect_left(bounds, amount)
+        store, was_busy = STORE, True
         try:
             was_busy, store.busy = store.busy, True
-            if not was_busy and now < store.due and store.alive[0]:
-                memory[index] += amount  # Memory that was released raises ValueError.
-                memory[bucket] += 1.0
-                memory[gauge.index] += 1.0
-                progress.life, progress.cell = store.life, gauge
-                is_done = True
+            if was_busy or now >= store.due or not store.alive[0]:
+                return False
+            memory[index] += amount  # Memory that was released raises ValueError.
+            memory[bucket] += 1.0
+            memory[in_progress] += 1.0
+            progress.life, progress.cell = store.life, self.gauge
         except ValueError:
-            is_done = False
+            return False
         finally:
             if not was_busy:
                 store.busy = False
         if store.pending:
             store.apply_pending()
-        return is_done
+        return True
 
     def _add_rest(self, amounts: Sequence[float], first: int, ended: Progress | None) -> list[int]:
         try:
@@ -182,6 +184,17 @@ class SeriesGroup:
         self._steps = [
             self._step(place, cell) for place, cell in enumerate(self.cells) if cell is not IGNORED
         ]
+        self._start = self._find_start()
+
+    def _find_start(self) -> Start | None:
+        """Return what ``begin`` changes, if that is one histogram and a gauge in one memory."""
+        gauge = self.gauge
+        if gauge is None or gauge.memory is not self._memory or len(self._steps) != 1:
+            return None
+        _, index, first_bucket, bounds = self._steps[0]
+        if index is None or bounds is None:
+            return None
+        return self._memory, index, first_bucket, bounds, gauge.index
 
     def _step(self, place: int, cell: Cell | None) -> Step:
         if cell is None or cell.memory is not self._memory:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from time import time
+from time import time, time_ns
 from typing import Any
 
 from tachikoma_metrics.registry import UNKNOWN
@@ -23,9 +23,15 @@ STARTED_AT = "_tachikoma_metrics_started_at"
 """The attribute of a request's context with the Unix time at which a terminated run began."""
 
 
+MICROSECONDS = "e-6 "
+"""Stands between the time and the queue of a stamp: as a whole, the time is one in seconds.
+
+Integers are written and read several times as fast as numbers with a fraction."""
+
+
 def stamp(headers: dict[str, Any], queue: str) -> None:
     """Write the queue and the time into the headers of a message that is about to be sent."""
-    headers[HEADER] = f"{time():.6f} {queue}"
+    headers[HEADER] = f"{time_ns() // 1000}{MICROSECONDS}{queue}"
 
 
 def queue_of_publication(declare: Any, routing_key: Any) -> str:

@@ -11,21 +11,27 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from time import perf_counter, time_ns
 from typing import Any
 
 from celery import _state
 from kombu import Queue
 from kombu.common import Broadcast
 
-from tachikoma_metrics.conf import config
+from tachikoma_metrics.conf import config, on_change
 from tachikoma_metrics.recording.tasks import TASK_SEND
-from tachikoma_metrics.registry import METRICS
+from tachikoma_metrics.registry import METRICS, SeriesGroup
 from tachikoma_metrics.task_runs import celery_signals
-from tachikoma_metrics.task_runs.celery_messages import HEADER, queue_of_publication, stamp
+from tachikoma_metrics.task_runs.celery_messages import HEADER, MICROSECONDS, queue_of_publication
 
 _ONE = (1.0,)
 _MAKE = "_create_task_sender"
 _SEND = "send_task_message"
+
+_MOST_QUEUES = 1000
+
+_sends: dict[str, dict[str, SeriesGroup]] = {}
+"""The series of each queue and task that was sent, while they are the right ones."""
 
 Send = Callable[..., Any]
 
@@ -60,11 +66,17 @@ def _measured(send: Send, amqp: Any) -> Send:
     def send_task_message(
         producer: Any, name: str, message: Any, *arguments: Any, **options: Any
     ) -> Any:
-        queue = None
+        series = None
         try:
-            if config().measures_celery:
-                queue = _queue_of(amqp, options)
-                stamp(message[0], queue)
+            queue = options.get("queue")
+            usual = type(queue) is Queue and not options.get("declare")
+            queue = queue.name if usual else _queue_of(amqp, options)
+            if queue in _sends and name in _sends[queue]:
+                series = _sends[queue][name]
+            else:
+                series = _find(name, queue)
+            if series is not None:
+                message[0][HEADER] = f"{time_ns() // 1000}{MICROSECONDS}{queue}"
                 headers = options.get("headers")
                 if headers and HEADER in headers:
                     # A retry has the headers of the message that it follows.
@@ -72,12 +84,24 @@ def _measured(send: Send, amqp: Any) -> Send:
         except Exception as error:
             METRICS.count_error("task", error)
         result = send(producer, name, message, *arguments, **options)
-        if queue is not None:
-            TASK_SEND.record_valid((name, queue), _ONE)
+        if series is not None:
+            try:
+                series.add(_ONE, perf_counter())
+            except Exception as error:
+                METRICS.count_error("task", error)
         return result
 
     send_task_message.__wrapped__ = send  # type: ignore[attr-defined]  # As functools.wraps().
     return send_task_message
+
+
+def _find(name: str, queue: str) -> SeriesGroup | None:
+    if not config().measures_celery:
+        return None
+    if len(_sends) >= _MOST_QUEUES:
+        _sends.clear()
+    series = _sends.setdefault(queue, {})[name] = TASK_SEND.group((name, queue))
+    return series
 
 
 def _queue_of(amqp: Any, options: dict[str, Any]) -> str:
@@ -98,3 +122,7 @@ def _queue_of(amqp: Any, options: dict[str, Any]) -> str:
             return str(queue.name)
         routing_key = routing_key or queue.routing_key
     return queue_of_publication(declared, routing_key)
+
+
+METRICS.on_reset(_sends.clear)
+on_change(_sends.clear)

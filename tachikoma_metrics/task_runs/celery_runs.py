@@ -7,8 +7,8 @@ they are no longer the right ones: a worker whose tasks take microseconds looks 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import perf_counter
-from typing import Any, NamedTuple
+from time import perf_counter, time
+from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery.exceptions import Reject, Retry
@@ -23,25 +23,32 @@ from tachikoma_metrics.catalogue.tasks import (
     SUCCESS,
     TIMEOUT,
 )
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_WAIT, record_success
-from tachikoma_metrics.registry import METRICS, UNKNOWN, Cell, Progress, SeriesGroup
+from tachikoma_metrics.registry import METRICS, Progress
 from tachikoma_metrics.task_runs import celery_counted
-from tachikoma_metrics.task_runs.celery_messages import EAGER, queue_and_wait
+from tachikoma_metrics.task_runs.celery_messages import EAGER, HEADER, MICROSECONDS, queue_and_wait
 
 _OUTCOMES = {"SUCCESS": SUCCESS, "REJECTED": REJECTED, "IGNORED": IGNORED}
 
 _MOST_QUEUES = 100
 
 
-class Series(NamedTuple):
-    """What the runs of one task from one queue change."""
+class Series:
+    """What the runs of one task from one queue change.
 
-    task: str
-    queue: str
-    wait: SeriesGroup
-    in_progress: Cell
-    success: SeriesGroup
-    is_success_noted: bool
+    ``is_watched`` says whether the main process has to know that a run was counted.
+    """
+
+    __slots__ = ("has_last_success", "is_watched", "queue", "success", "task", "wait")
+
+    def __init__(self, task: str, queue: str) -> None:
+        self.task = task
+        self.queue = queue
+        self.wait = TASK_WAIT.group((queue, task))
+        self.success = TASK_RUN.group((task, queue, SUCCESS, ""))
+        self.has_last_success = METRICS.bound(catalogue.TASK_LAST_SUCCESS_TIMESTAMP.name).is_on
+        self.is_watched = queue != EAGER and celery_counted.is_in_pool()
 
 
 Queues = dict[str, Series]
@@ -64,12 +71,27 @@ def begin(
     nothing of its own.
     """
     try:
+        sent_at, _, queue = str(request.get(HEADER)).partition(MICROSECONDS)
+        if queue in queues and not request.get("eta"):
+            series, waited = queues[queue], time() - int(sent_at) * 1e-6
+            if waited >= 0 and series.wait.begin(waited, run, now):
+                if series.is_watched:
+                    celery_counted.begin()
+                return series
+    except Exception as error:
+        pass_on(error)
+    return _begin(queues, task, request, run, now)
+
+
+def _begin(
+    queues: Queues, task: str, request: Mapping[str, Any], run: Progress, now: float
+) -> Series | None:
+    """Begin any run: one of a new task, without a stamp, or with a countdown."""
+    try:
         queue, waited = queue_and_wait(request)
         series = queues.get(queue) or _find(queues, task, queue)
-        if series is None:
-            return None
-        celery_counted.begin()
-        if waited is UNKNOWN or not series.wait.begin(waited, series.in_progress, run, now):
+        if series is not None:
+            celery_counted.begin()
             TASK_RUN.begin(run, now)
             TASK_WAIT.record_valid((queue, task), (waited,), None, now)
         return series
@@ -96,17 +118,9 @@ def _find(queues: Queues, task: str, queue: str) -> Series | None:
     if not conf.config().measures_celery:
         return None
     TASK_RUN.initialize((task, queue))
-    last_success = METRICS.bound(catalogue.TASK_LAST_SUCCESS_TIMESTAMP.name)
     if len(queues) >= _MOST_QUEUES:
         queues.clear()
-    series = queues[queue] = Series(
-        task,
-        queue,
-        TASK_WAIT.group((queue, task)),
-        TASK_RUN.in_progress,
-        TASK_RUN.group((task, queue, SUCCESS, "")),
-        last_success.is_on,
-    )
+    series = queues[queue] = Series(task, queue)
     return series
 
 
@@ -128,7 +142,10 @@ def end(
         now = perf_counter()
         facts = (series.task, series.queue, *outcome)
         TASK_RUN.record_valid(facts, (1.0, now - started_at), run, now)
-        _note(series, request)
+        if series.is_watched:
+            celery_counted.note(request["id"], request.get("retries"))
+        if outcome[0] == SUCCESS and series.has_last_success:
+            record_success(catalogue.TASK_LAST_SUCCESS_TIMESTAMP, series.task)
     except Exception as error:
         METRICS.count_error("task", error)
 
@@ -138,34 +155,30 @@ def finish(
 ) -> None:
     """End a run by what the function that ran the task has returned, as ``end`` does."""
     try:
-        info, seconds = traced[1], traced[2]
-        if info is None and seconds is not None:
-            _succeed(series, run, started_at)
-            _note(series, request)
-            if series.is_success_noted:
+        if traced[1] is None and traced[2] is not None:
+            now = perf_counter()
+            series.success.add((1.0, now - started_at), now, run)
+            if series.is_watched:
+                celery_counted.note(request["id"], request.get("retries"))
+            if series.has_last_success:
                 record_success(catalogue.TASK_LAST_SUCCESS_TIMESTAMP, series.task)
-        elif info is not None:
-            end(series, run, started_at, request, outcome_of(info.state, info.retval))
-        else:
-            # The task had succeeded before, and Celery did not run it again.
-            TASK_RUN.abandon(run)
-    except Exception as error:
-        TASK_RUN.abandon(run)
-        METRICS.count_error("task", error)
-
-
-def _succeed(series: Series, run: Progress, started_at: float) -> None:
-    now = perf_counter()
-    amounts = (1.0, now - started_at)
-    try:
-        series.success.add(amounts, now, run)
+            return
     except BaseException as error:
-        TASK_RUN.recover(error, (series.task, series.queue, SUCCESS, ""), amounts, run, now)
+        facts = series.task, series.queue, SUCCESS, ""
+        TASK_RUN.recover(error, facts, (1.0, perf_counter() - started_at), run)
+        return
+    _finish_otherwise(series, run, started_at, request, traced[1])
 
 
-def _note(series: Series, request: Mapping[str, Any]) -> None:
-    if series.queue != EAGER and celery_counted.is_in_pool():
-        celery_counted.note(str(request.get("id")), request.get("retries"))
+def _finish_otherwise(
+    series: Series, run: Progress, started_at: float, request: Mapping[str, Any], info: Any
+) -> None:
+    if info is None:
+        # The task had succeeded before, and Celery did not run it again.
+        TASK_RUN.abandon(run)
+    else:
+        state, retval = getattr(info, "state", None), getattr(info, "retval", None)
+        end(series, run, started_at, request, outcome_of(state, retval))
 
 
 def outcome_of(state: Any, retval: Any) -> tuple[str | None, str]:
