@@ -23,6 +23,7 @@ from tachikoma_metrics.recording.tasks import TASK_SEND
 from tachikoma_metrics.registry import METRICS, SeriesGroup
 from tachikoma_metrics.task_runs import celery_signals
 from tachikoma_metrics.task_runs.celery_messages import HEADER, MICROSECONDS, queue_of_publication
+from tachikoma_metrics.task_runs.replacing import is_measured, replacement
 
 _ONE = (1.0,)
 _MAKE = "_create_task_sender"
@@ -43,11 +44,13 @@ def install() -> None:
     if not callable(make) or not hasattr(kind, _SEND):
         celery_signals.receive_publications()
         return
-    setattr(kind, _MAKE, _measuring(make))
+    if not is_measured(make):
+        setattr(kind, _MAKE, _measuring(make))
     for app in _state._get_active_apps():
         amqp = vars(app).get("amqp")
-        if amqp is not None and _SEND in vars(amqp):
-            setattr(amqp, _SEND, _measured(vars(amqp)[_SEND], amqp))
+        send = vars(amqp).get(_SEND) if amqp else None
+        if send is not None and not is_measured(send):
+            setattr(amqp, _SEND, _measured(send, amqp))
 
 
 def _measuring(make: Callable[[Any], Send]) -> Callable[[Any], Send]:
@@ -57,7 +60,7 @@ def _measuring(make: Callable[[Any], Send]) -> Callable[[Any], Send]:
     def create(amqp: Any) -> Send:
         return _measured(make(amqp), amqp)
 
-    return create
+    return replacement(make, create)
 
 
 def _measured(send: Send, amqp: Any) -> Send:
@@ -87,12 +90,11 @@ def _measured(send: Send, amqp: Any) -> Send:
         if series is not None:
             try:
                 series.add(_ONE, perf_counter())
-            except Exception as error:
-                METRICS.count_error("task", error)
+            except BaseException as error:
+                TASK_SEND.recover(error, (name, queue), _ONE)
         return result
 
-    send_task_message.__wrapped__ = send  # type: ignore[attr-defined]  # As functools.wraps().
-    return send_task_message
+    return replacement(send, send_task_message)
 
 
 def _find(name: str, queue: str) -> SeriesGroup | None:
@@ -110,17 +112,17 @@ def _queue_of(amqp: Any, options: dict[str, Any]) -> str:
     Celery declares the queue first, unless each consumer has one of its own.
     """
     queue, declared = options.get("queue"), options.get("declare")
-    if type(queue) is Queue and declared is None:
-        return str(queue.name)
-    if queue is None and options.get("exchange") is None:
+    routing_key, has_exchange = options.get("routing_key"), options.get("exchange") is not None
+    if queue is None and not has_exchange:
         queue = amqp.default_queue
     if isinstance(queue, str):
         queue = amqp.queues[queue]
-    routing_key = options.get("routing_key")
     if declared is None and queue is not None:
         if not isinstance(queue, Broadcast):
             return str(queue.name)
-        routing_key = routing_key or queue.routing_key
+        if not has_exchange:
+            default = amqp.app.conf.task_default_routing_key
+            routing_key = routing_key or queue.routing_key or default
     return queue_of_publication(declared, routing_key)
 
 

@@ -37,10 +37,19 @@ _MOST_QUEUES = 100
 class Series:
     """What the runs of one task from one queue change.
 
-    ``is_watched`` says whether the main process has to know that a run was counted.
+    ``is_watched`` says whether the main process has to know that a run was counted, and
+    ``is_noted`` whether anything else is to be noted of a success.
     """
 
-    __slots__ = ("has_last_success", "is_watched", "queue", "success", "task", "wait")
+    __slots__ = (
+        "has_last_success",
+        "is_noted",
+        "is_watched",
+        "queue",
+        "success",
+        "task",
+        "wait",
+    )
 
     def __init__(self, task: str, queue: str) -> None:
         self.task = task
@@ -49,6 +58,7 @@ class Series:
         self.success = TASK_RUN.group((task, queue, SUCCESS, ""))
         self.has_last_success = METRICS.bound(catalogue.TASK_LAST_SUCCESS_TIMESTAMP.name).is_on
         self.is_watched = queue != EAGER and celery_counted.is_in_pool()
+        self.is_noted = self.has_last_success or self.is_watched
 
 
 Queues = dict[str, Series]
@@ -129,23 +139,22 @@ def end(
     run: Progress,
     started_at: float,
     request: Mapping[str, Any],
-    outcome: tuple[str | None, str],
+    state: Any,
+    retval: Any,
 ) -> None:
-    """End a run with an outcome, and the class name of its exception; raises nothing of its own.
+    """End a run with the state that Celery gives it, or by the exception ``retval`` without one.
 
-    Without an outcome, the main process counts how the run ends.
+    Raises nothing of its own.
     """
     try:
-        if series is None or outcome[0] is None:
+        outcome, error_type = _outcome(state, retval) if state else _outcome_of_raised(retval)
+        if series is None or outcome is None:
             TASK_RUN.abandon(run)
             return
         now = perf_counter()
-        facts = (series.task, series.queue, *outcome)
+        facts = (series.task, series.queue, outcome, error_type)
         TASK_RUN.record_valid(facts, (1.0, now - started_at), run, now)
-        if series.is_watched:
-            celery_counted.note(request["id"], request.get("retries"))
-        if outcome[0] == SUCCESS and series.has_last_success:
-            record_success(catalogue.TASK_LAST_SUCCESS_TIMESTAMP, series.task)
+        _note_end(series, request, outcome)
     except Exception as error:
         METRICS.count_error("task", error)
 
@@ -155,33 +164,34 @@ def finish(
 ) -> None:
     """End a run by what the function that ran the task has returned, as ``end`` does."""
     try:
-        if traced[1] is None and traced[2] is not None:
+        is_success = traced[1] is None and traced[2] is not None
+        if is_success:
             now = perf_counter()
             series.success.add((1.0, now - started_at), now, run)
-            if series.is_watched:
-                celery_counted.note(request["id"], request.get("retries"))
-            if series.has_last_success:
-                record_success(catalogue.TASK_LAST_SUCCESS_TIMESTAMP, series.task)
+            if series.is_noted:
+                _note_end(series, request, SUCCESS)
             return
     except BaseException as error:
         facts = series.task, series.queue, SUCCESS, ""
         TASK_RUN.recover(error, facts, (1.0, perf_counter() - started_at), run)
         return
-    _finish_otherwise(series, run, started_at, request, traced[1])
-
-
-def _finish_otherwise(
-    series: Series, run: Progress, started_at: float, request: Mapping[str, Any], info: Any
-) -> None:
+    info = traced[1]
     if info is None:
         # The task had succeeded before, and Celery did not run it again.
         TASK_RUN.abandon(run)
     else:
-        state, retval = getattr(info, "state", None), getattr(info, "retval", None)
-        end(series, run, started_at, request, outcome_of(state, retval))
+        state, retval = getattr(info, "state", "FAILURE"), getattr(info, "retval", None)
+        end(series, run, started_at, request, state, retval)
 
 
-def outcome_of(state: Any, retval: Any) -> tuple[str | None, str]:
+def _note_end(series: Series, request: Mapping[str, Any], outcome: str) -> None:
+    if series.is_watched:
+        celery_counted.note(request["id"], request.get("retries"))
+    if outcome == SUCCESS and series.has_last_success:
+        record_success(catalogue.TASK_LAST_SUCCESS_TIMESTAMP, series.task)
+
+
+def _outcome(state: Any, retval: Any) -> tuple[str | None, str]:
     """Return the outcome of a run for Celery's state, and the class name of its exception."""
     if state == "FAILURE":
         return _outcome_of_failure(retval)
@@ -197,14 +207,14 @@ def _outcome_of_failure(error: Any) -> tuple[str | None, str]:
     return TIMEOUT if is_timeout else FAILURE, type(error).__name__
 
 
-def outcome_of_raised(error: BaseException | None) -> tuple[str | None, str]:
+def _outcome_of_raised(error: BaseException | None) -> tuple[str | None, str]:
     """Return the outcome of a run that ends by an exception which leaves Celery's code.
 
     That is one of an eager task, which its caller gets, or one that ends the process or the
     greenlet. The main process counts the end of a process or greenlet, so the outcome is None.
     """
     if isinstance(error, Retry):
-        return outcome_of("RETRY", error)
+        return _outcome("RETRY", error)
     if isinstance(error, Reject):
         return REJECTED, ""
     if isinstance(error, Exception):

@@ -41,8 +41,6 @@ from tachikoma_metrics.task_runs.celery_runs import (
     begin,
     begin_eager,
     end,
-    outcome_of,
-    outcome_of_raised,
     queues_of,
 )
 
@@ -135,8 +133,8 @@ def on_postrun(task_id: str, task: Any, retval: Any = None, state: Any = None, *
     """End a run with the outcome that Celery gives it. Never raises."""
     try:
         series, run, started_at = _begun[task_id].pop()
-        outcome = outcome_of(state, retval) if state else outcome_of_raised(sys.exc_info()[1])
-        end(series, run, started_at, vars(task.request), outcome)
+        result = retval if state else sys.exc_info()[1]
+        end(series, run, started_at, vars(task.request), state, result)
         if not _begun[task_id]:
             del _begun[task_id]
     except KeyError:

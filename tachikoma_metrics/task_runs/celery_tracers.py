@@ -14,7 +14,6 @@ import functools
 import sys
 from collections.abc import Callable
 from time import perf_counter
-from types import ModuleType
 from typing import Any
 
 from celery import _state
@@ -26,9 +25,9 @@ from tachikoma_metrics.task_runs.celery_runs import (
     begin_eager,
     end,
     finish,
-    outcome_of_raised,
     queues_of,
 )
+from tachikoma_metrics.task_runs.replacing import is_measured, replacement
 
 _TRACE = "celery.app.trace"
 _IMPORTS_IT = "celery.worker.consumer.consumer"
@@ -50,14 +49,14 @@ def install() -> None:
         _replace(module)
     for app in _state._get_active_apps():
         for task in list(app._tasks.values()):
-            if task.__trace__ is not None:
+            if task.__trace__ is not None and not is_measured(task.__trace__):
                 task.__trace__ = _measured(task.__trace__, task.name, is_eager=False)
 
 
-def _replace(module: ModuleType | None) -> None:
+def _replace(module: Any) -> None:
     build: Any = getattr(module, "build_tracer", None)
-    if build is not None:
-        setattr(module, "build_tracer", _measuring(build))
+    if build is not None and not is_measured(build):
+        module.build_tracer = _measuring(build)
 
 
 def _measuring(build: Callable[..., Tracer]) -> Callable[..., Tracer]:
@@ -67,13 +66,13 @@ def _measuring(build: Callable[..., Tracer]) -> Callable[..., Tracer]:
     def build_tracer(name: str, task: Any, *arguments: Any, **options: Any) -> Tracer:
         tracer = build(name, task, *arguments, **options)
         try:
-            is_eager = options.get("eager") or any(arguments[_EAGER_PLACE : _EAGER_PLACE + 1])
-            return _measured(tracer, task.name, is_eager=is_eager)
+            is_eager = options.get("eager") or arguments[_EAGER_PLACE : _EAGER_PLACE + 1] == (True,)
+            return _measured(tracer, task.name, is_eager=bool(is_eager))
         except Exception as error:
             METRICS.count_error("task", error)
             return tracer
 
-    return build_tracer
+    return replacement(build, build_tracer)
 
 
 def _measured(tracer: Tracer, name: str, *, is_eager: bool) -> Tracer:
@@ -87,11 +86,10 @@ def _measured(tracer: Tracer, name: str, *, is_eager: bool) -> Tracer:
             series = start(queues, name, facts, run, started_at)
             traced = tracer(uuid, args, kwargs, request)
         except BaseException as error:
-            end(series, run, started_at, facts, outcome_of_raised(error))
+            end(series, run, started_at, facts, None, error)
             raise
         if series is not None:
             finish(series, run, started_at, facts, traced)
         return traced
 
-    trace_task.__wrapped__ = tracer  # type: ignore[attr-defined]  # As functools.wraps() does.
-    return trace_task
+    return replacement(tracer, trace_task)
