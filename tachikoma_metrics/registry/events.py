@@ -174,7 +174,7 @@ class Event:
         group = SeriesGroup(
             [None if bound.is_on else IGNORED for bound in bounds],
             partial(self._record_left, named),
-            self._in_progress and (self._begun or self._find_begun()),
+            None if self._in_progress is None else self._begun or self._find_begun(),
         )
         if len(self._remembered) >= _MOST_REMEMBERED:
             self.forget()

@@ -15,8 +15,8 @@ from time import perf_counter, time_ns
 from typing import Any
 
 from celery import _state
-from kombu import Queue
 from kombu.common import Broadcast
+from kombu.entity import Queue
 
 from tachikoma_metrics.conf import config, on_change
 from tachikoma_metrics.recording.tasks import TASK_SEND
@@ -29,10 +29,10 @@ _ONE = (1.0,)
 _MAKE = "_create_task_sender"
 _SEND = "send_task_message"
 
-_MOST_QUEUES = 1000
+_MOST_REMEMBERED = 4096
 
-_sends: dict[str, dict[str, SeriesGroup]] = {}
-"""The series of each queue and task that was sent, while they are the right ones."""
+_sends: dict[tuple[str, str], SeriesGroup] = {}
+"""The series of each task that was sent to each queue, while they are the right ones."""
 
 Send = Callable[..., Any]
 
@@ -71,13 +71,10 @@ def _measured(send: Send, amqp: Any) -> Send:
     ) -> Any:
         series = None
         try:
-            queue = options.get("queue")
-            usual = type(queue) is Queue and not options.get("declare")
-            queue = queue.name if usual else _queue_of(amqp, options)
-            if queue in _sends and name in _sends[queue]:
-                series = _sends[queue][name]
-            else:
-                series = _find(name, queue)
+            wanted: Any = options.get("queue")
+            is_usual = type(wanted) is Queue and not options.get("declare")
+            queue = wanted.name if is_usual else _queue_of(amqp, options)
+            series = _sends.get((name, queue)) or _find(name, queue)
             if series is not None:
                 message[0][HEADER] = f"{time_ns() // 1000}{MICROSECONDS}{queue}"
                 headers = options.get("headers")
@@ -100,9 +97,9 @@ def _measured(send: Send, amqp: Any) -> Send:
 def _find(name: str, queue: str) -> SeriesGroup | None:
     if not config().measures_celery:
         return None
-    if len(_sends) >= _MOST_QUEUES:
+    if len(_sends) >= _MOST_REMEMBERED:
         _sends.clear()
-    series = _sends.setdefault(queue, {})[name] = TASK_SEND.group((name, queue))
+    series = _sends[name, queue] = TASK_SEND.group((name, queue))
     return series
 
 

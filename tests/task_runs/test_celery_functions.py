@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +12,8 @@ pytest.importorskip("celery", reason="the demo's environment has it")
 
 from celery.app import trace
 from celery.app.amqp import AMQP
-from kombu import Exchange, Queue
 from kombu.common import Broadcast
+from kombu.entity import Exchange, Queue
 
 from tachikoma_metrics.task_runs import celery_messages, celery_publications, celery_tracers
 from tachikoma_metrics.testing import sample_value
@@ -37,13 +36,12 @@ def sends(queue: str) -> float | None:
 
 
 @pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have Celery's own functions, which a test may replace as it likes."""
     build: Any = trace.build_tracer
     make: Any = AMQP._create_task_sender
     monkeypatch.setattr(trace, "build_tracer", build.__wrapped__)
     monkeypatch.setattr(AMQP, "_create_task_sender", make.__wrapped__)
-    yield SimpleNamespace(build=build.__wrapped__)
 
 
 def install() -> None:
@@ -68,9 +66,7 @@ def wrapped_by_another(build: Callable[..., Any], seen: list[str]) -> Callable[.
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_another_instrument_may_wrap_the_same_function(
-    bare: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, is_first: bool
-):
+def test_another_instrument_may_wrap_the_same_function(bare: None, is_first: bool):
     seen: list[str] = []
     if is_first:
         trace.build_tracer = wrapped_by_another(trace.build_tracer, seen)
@@ -88,7 +84,7 @@ def test_another_instrument_may_wrap_the_same_function(
     broker.close()
 
 
-def test_what_was_made_before_is_measured_once(bare: SimpleNamespace):
+def test_what_was_made_before_is_measured_once(bare: None):
     broker = Broker()
     task = broker.task(succeeds)
     for _ in range(2):
@@ -114,7 +110,7 @@ def test_what_was_made_before_is_measured_once(bare: SimpleNamespace):
         ((), 1),
     ],
 )
-def test_a_task_that_does_not_run_is_no_run(bare: SimpleNamespace, traced: Any, errors: int):
+def test_a_task_that_does_not_run_is_no_run(bare: None, traced: Any, errors: int):
     trace.build_tracer = lambda *_, **__: lambda *_: traced
     install()
     broker = Broker()
@@ -130,7 +126,7 @@ def test_a_task_that_does_not_run_is_no_run(bare: SimpleNamespace, traced: Any, 
     broker.close()
 
 
-def test_a_tracer_of_an_unknown_state_is_a_failure(bare: SimpleNamespace):
+def test_a_tracer_of_an_unknown_state_is_a_failure(bare: None):
     info = trace.TraceInfo("ODD", None)
     trace.build_tracer = lambda *_, **__: lambda *_: trace.trace_ok_t(None, info, None, None)
     install()
