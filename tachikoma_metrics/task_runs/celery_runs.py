@@ -84,7 +84,7 @@ def begin(
         sent_at, _, queue = str(request.get(HEADER)).partition(MICROSECONDS)
         if queue in queues and not request.get("eta"):
             series, waited = queues[queue], time() - int(sent_at) * 1e-6
-            if waited >= 0 and series.wait.begin(waited, run, now):
+            if series.wait.begin(waited if waited > 0 else 0.0, run, now):
                 if series.is_watched:
                     celery_counted.begin()
                 return series

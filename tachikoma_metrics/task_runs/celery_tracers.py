@@ -18,6 +18,7 @@ from typing import Any
 
 from celery import _state
 
+from tachikoma_metrics.recording.tasks import TASK_RUN
 from tachikoma_metrics.registry import METRICS, Progress
 from tachikoma_metrics.task_runs import celery_signals
 from tachikoma_metrics.task_runs.celery_runs import (
@@ -85,11 +86,14 @@ def _measured(tracer: Tracer, name: str, *, is_eager: bool) -> Tracer:
         try:
             series = start(queues, name, facts, run, started_at)
             traced = tracer(uuid, args, kwargs, request)
+            if series is not None:
+                finish(series, run, started_at, facts, traced)
         except BaseException as error:
-            end(series, run, started_at, facts, None, error)
+            try:
+                end(series, run, started_at, facts, None, error)
+            finally:
+                TASK_RUN.abandon(run)
             raise
-        if series is not None:
-            finish(series, run, started_at, facts, traced)
         return traced
 
     return replacement(tracer, trace_task)
