@@ -41,15 +41,11 @@ def begin() -> None:
 def note(task_id: str, retries: Any) -> None:
     """Note that this pool process has counted a run."""
     if _place is not None:
-        _noted[_place] = _number(task_id, retries)
+        _noted[_place] = hash((task_id, retries)) or 1
 
 
 def is_noted(pid: Any, task_id: str, retries: Any) -> bool:
     """Tell whether the last run that a pool process counted is this one."""
-    is_process = isinstance(pid, int)
-    return is_process and _noted[pid % _MOST_PROCESSES] == _number(task_id, retries)
-
-
-def _number(task_id: str, retries: Any) -> int:
     # Processes that are forked hash strings alike.
-    return hash((task_id, retries)) or 1
+    number = hash((task_id, retries)) or 1
+    return isinstance(pid, int) and _noted[pid % _MOST_PROCESSES] == number

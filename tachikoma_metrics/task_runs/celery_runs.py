@@ -37,13 +37,11 @@ _MOST_QUEUES = 100
 class Series:
     """What the runs of one task from one queue change.
 
-    ``is_watched`` says whether the main process has to know that a run was counted, and
-    ``is_noted`` whether anything else is to be noted of a success.
+    ``is_watched`` says whether the main process has to know that a run was counted.
     """
 
     __slots__ = (
         "has_last_success",
-        "is_noted",
         "is_watched",
         "queue",
         "success",
@@ -58,7 +56,6 @@ class Series:
         self.success = TASK_RUN.group((task, queue, SUCCESS, ""))
         self.has_last_success = METRICS.bound(catalogue.TASK_LAST_SUCCESS_TIMESTAMP.name).is_on
         self.is_watched = queue != EAGER and celery_counted.is_in_pool()
-        self.is_noted = self.has_last_success or self.is_watched
 
 
 Queues = dict[str, Series]
@@ -81,13 +78,16 @@ def begin(
     nothing of its own.
     """
     try:
-        sent_at, _, queue = str(request.get(HEADER)).partition(MICROSECONDS)
-        if queue in queues and not request.get("eta"):
-            series, waited = queues[queue], time() - int(sent_at) * 1e-6
-            if series.wait.begin(waited if waited > 0 else 0.0, run, now):
-                if series.is_watched:
-                    celery_counted.begin()
-                return series
+        header = request.get(HEADER)
+        if isinstance(header, str) and not request.get("eta"):
+            sent_at, _, queue = header.partition(MICROSECONDS)
+            series = queues.get(queue)
+            if series is not None:
+                waited = time() - int(sent_at) * 1e-6
+                if series.wait.begin(waited if waited > 0 else 0.0, run, now):
+                    if series.is_watched:
+                        celery_counted.begin()
+                    return series
     except Exception as error:
         pass_on(error)
     return _begin(queues, task, request, run, now)
@@ -154,7 +154,10 @@ def end(
         now = perf_counter()
         facts = (series.task, series.queue, outcome, error_type)
         TASK_RUN.record_valid(facts, (1.0, now - started_at), run, now)
-        _note_end(series, request, outcome)
+        if series.is_watched:
+            celery_counted.note(request["id"], request.get("retries"))
+        if outcome == SUCCESS and series.has_last_success:
+            record_success(catalogue.TASK_LAST_SUCCESS_TIMESTAMP, series.task)
     except Exception as error:
         METRICS.count_error("task", error)
 
@@ -164,12 +167,13 @@ def finish(
 ) -> None:
     """End a run by what the function that ran the task has returned, as ``end`` does."""
     try:
-        is_success = traced[1] is None and traced[2] is not None
-        if is_success:
+        if traced[1] is None and traced[2] is not None:
             now = perf_counter()
             series.success.add((1.0, now - started_at), now, run)
-            if series.is_noted:
-                _note_end(series, request, SUCCESS)
+            if series.is_watched:
+                celery_counted.note(request["id"], request.get("retries"))
+            if series.has_last_success:
+                record_success(catalogue.TASK_LAST_SUCCESS_TIMESTAMP, series.task)
             return
     except BaseException as error:
         facts = series.task, series.queue, SUCCESS, ""
@@ -182,13 +186,6 @@ def finish(
     else:
         state, retval = getattr(info, "state", "FAILURE"), getattr(info, "retval", None)
         end(series, run, started_at, request, state, retval)
-
-
-def _note_end(series: Series, request: Mapping[str, Any], outcome: str) -> None:
-    if series.is_watched:
-        celery_counted.note(request["id"], request.get("retries"))
-    if outcome == SUCCESS and series.has_last_success:
-        record_success(catalogue.TASK_LAST_SUCCESS_TIMESTAMP, series.task)
 
 
 def _outcome(state: Any, retval: Any) -> tuple[str | None, str]:
