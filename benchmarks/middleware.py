@@ -12,10 +12,12 @@ from benchmarks.variants import (
     OPENTELEMETRY,
     PROMETHEUS_CLIENT,
     TACHIKOMA,
+    WITH_VIEW,
     Variant,
 )
 
 _OTHERS = (DJANGO_PROMETHEUS, OPENTELEMETRY, CLIENT_MULTIPROCESS, PROMETHEUS_CLIENT)
+_VARIANTS = (TACHIKOMA, WITH_VIEW, *_OTHERS)
 _COLUMNS = {
     "alone": "middleware alone",
     "alone_async": "alone, async",
@@ -49,13 +51,13 @@ def run(plan: Plan) -> str:
         with isolated_process("middleware", variant) as process:
             return process.call("measure", plan.middleware_repeats)
 
-    rounds = Rounds.run(plan.middleware_rounds, (TACHIKOMA, *_OTHERS), measure)
+    rounds = Rounds.run(plan.middleware_rounds, _VARIANTS, measure)
     return "\n\n".join(
         [
             "## Overhead per request",
             _METHOD,
             ratios(rounds, TACHIKOMA, _OTHERS, _COLUMNS),
             _COMPARABILITY,
-            times("added µs of CPU per request", rounds, (TACHIKOMA, *_OTHERS), _COLUMNS),
+            times("added µs of CPU per request", rounds, _VARIANTS, _COLUMNS),
         ]
     )

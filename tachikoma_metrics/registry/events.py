@@ -139,6 +139,13 @@ class Event:
         """
         return self._remembered.get(facts) or self._remember(facts)
 
+    def remembered(self, facts: tuple[object, ...]) -> SeriesGroup | None:
+        """Return the series of facts that were recorded, if they are remembered.
+
+        They are the right ones until the metrics call ``on_reset``.
+        """
+        return self._remembered.get(facts)
+
     def initialize(self, known: tuple[object, ...]) -> None:
         """Initialize the label sets that have the ``known`` facts to zero, once.
 
@@ -155,7 +162,7 @@ class Event:
             pass_on(error)
             return
         try:
-            self._initialize_variants(named)
+            self._initialize_variants(named, recorded=None)
             if len(self._initialized) >= _MOST_REMEMBERED:
                 self._initialized = set()
             self._initialized.add(known)
@@ -180,14 +187,16 @@ class Event:
             self.forget()
         if all(type(fact) is str and clean(fact) == fact for fact in named):
             self._remembered[facts] = group
-            self._initialize_variants(named)
+            self._initialize_variants(named, recorded=named)
         return group
 
-    def _initialize_variants(self, named: tuple[Any, ...]) -> None:
+    def _initialize_variants(
+        self, named: tuple[Any, ...], recorded: tuple[Any, ...] | None
+    ) -> None:
         if self._variants is None:
             return
         try:
-            variants = [facts for facts in self._variants(named) if facts != named]
+            variants = [facts for facts in self._variants(named) if facts != recorded]
             for family in self._families:
                 bound = self._metrics.bound(family.name)
                 names = bound.shape.stored_labels

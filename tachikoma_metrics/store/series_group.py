@@ -34,7 +34,10 @@ class SeriesGroup:
     ``gauge`` is what ``begin`` counts in.
     """
 
-    __slots__ = ("_memory", "_on_missing", "_start", "_steps", "cells", "gauge")
+    __slots__ = (
+        "_bounds", "_first_bucket", "_memory", "_number", "_on_missing", "_start", "_steps", "_sum",
+        "cells", "gauge",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -48,6 +51,34 @@ class SeriesGroup:
         self._memory: Any = NOWHERE
         self._steps: list[Step] = []
         self._prepare()
+
+    @one_at_a_time
+    def add_one(self, amount: float, now: float) -> None:
+        """Add 1 to a counter and ``amount`` to a histogram, the two cells; ``now`` as in ``add``.
+
+        From when it asks whether another change is under way, nothing else can run until all is
+        added: there is no call, and no exception but one for memory that was released.
+        """
+        store = STORE
+        try:
+            bounds = self._bounds
+            if bounds is not None and now < store.due and store.alive[0]:
+                bucket = self._first_bucket
+                # Most are in the first bucket, and finding that out needs no call.
+                if amount > bounds[0]:
+                    bucket += bisect_left(bounds, amount)
+                if not store.busy:
+                    memory = self._memory
+                    memory[self._number] += 1.0
+                    memory[self._sum] += amount
+                    memory[bucket] += 1.0
+                    return
+        except BaseException as error:
+            self.add((1.0, amount), now)
+            if not isinstance(error, _USE_SLOW_PATH) or is_interruption(error):
+                raise
+        else:
+            self.add((1.0, amount), now)
 
     @one_at_a_time
     def add(self, amounts: Sequence[float], now: float, ended: Progress | None = None) -> None:
@@ -185,6 +216,7 @@ class SeriesGroup:
             self._step(place, cell) for place, cell in enumerate(self.cells) if cell is not IGNORED
         ]
         self._start = self._find_start()
+        self._prepare_one()
 
     def _find_start(self) -> Start | None:
         """Return what ``begin`` changes, if that is one histogram and a gauge in one memory."""
@@ -195,6 +227,16 @@ class SeriesGroup:
         if index is None or bounds is None:
             return None
         return self._memory, index, first_bucket, bounds, gauge.index
+
+    def _prepare_one(self) -> None:
+        """Note the same for ``add_one``, unless the cells are others than it is for."""
+        self._number = self._sum = self._first_bucket = 0
+        self._bounds: Sequence[float] | None = None
+        if len(self._steps) == 2:
+            (_, number, _, no_bounds), (_, total, first_bucket, bounds) = self._steps
+            if number is not None and total is not None and no_bounds is None:
+                self._number, self._sum, self._first_bucket = number, total, first_bucket
+                self._bounds = bounds
 
     def _step(self, place: int, cell: Cell | None) -> Step:
         if cell is None or cell.memory is not self._memory:

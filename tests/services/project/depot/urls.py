@@ -21,6 +21,7 @@ urlpatterns = [
     path("shelves/", views.store),
     path("shelves/<int:shelf>/", views.store),
     path("shelves/<int:shelf>/boxes/<slug:box>/", views.store),
+    path("look-up/", views.look_up),
     path("errands/<slug:kind>/<int:count>/", views.send),
     path("metrics", include("tachikoma_metrics.urls")),
 ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -7,7 +8,7 @@ import time
 from pathlib import Path
 
 from django.core.cache import cache
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 
 from depot import executions, metrics, models
@@ -113,6 +114,14 @@ def store(request: HttpRequest, shelf: int = 0, box: str = "") -> HttpResponse:
     if "fail" in request.GET:
         raise RuntimeError("intended")
     return HttpResponse("stored")
+
+
+def look_up(request: HttpRequest) -> HttpResponse:
+    """Ask the database, for something that it does not have if the client wants that."""
+    table = "no_such_table" if "fail" in request.GET else "sqlite_master"
+    with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table}")
+    return HttpResponse(str(os.getpid()))
 
 
 def send(request: HttpRequest, kind: str, count: int) -> HttpResponse:
