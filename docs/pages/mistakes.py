@@ -170,5 +170,7 @@ MISTAKES: dict[str, Mistake] = {
         surroundings=_unwrapped_websockets,
     ),
     "W026": Mistake({"BUSINESS_METRICS": COUNTED, "BUSINESS_MAX_AGE": 30}),
+    "W140": Mistake({"COMMANDS": ["clearsession"]}),
+    "W141": Mistake({"EXTRA_METRICS": ["task_queue_length"], "TASKS": ["django"]}),
 }
 """The wrong examples, by the id of the check that reports them."""

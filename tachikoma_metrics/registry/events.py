@@ -118,8 +118,7 @@ class Event:
             group = self._remembered.get(facts) or self._remember(facts)
             group.add(amounts, now or perf_counter(), ended)
         except BaseException as error:
-            if self._is_to_raise(error, facts, amounts, ended, now):
-                raise
+            self.recover(error, facts, amounts, ended, now)
 
     def _record_with_exemplar(
         self,
@@ -136,30 +135,44 @@ class Event:
             # Here, because a call would cost as much as all of it.
             is_due = now >= group.due[bisect_left(group.bounds, amounts[self._timed])]
         except BaseException as error:
-            if self._is_to_raise(error, facts, amounts, ended, now):
-                raise
+            self.recover(error, facts, amounts, ended, now)
         else:
             if is_due and self._sampler is not None:
                 self._sampler.sample(group, amounts, ended, now)
 
-    def _is_to_raise(
+    def recover(
         self,
         error: BaseException,
         facts: tuple[object, ...],
         amounts: tuple[float, ...],
-        ended: Progress | None,
-        now: float,
-    ) -> bool:
-        """End what was in progress; count the error, unless it is the application's."""
+        ended: Progress | None = None,
+        now: float = 0.0,
+    ) -> None:
+        """Finish what raised ``error``, which was just caught, while it recorded these facts.
+
+        Raises ``error`` if it came from outside the package, and nothing else.
+        """
         if ended is not None and not ended.is_over:
             if is_interruption(error):
                 # What was added before is not added again.
                 self.record_valid(facts, amounts, ended, now)
             self.abandon(ended)
-        if not isinstance(error, Exception):
-            return True
-        self._metrics.count_error(self.source, error)
-        return False
+        if isinstance(error, Exception):
+            self._metrics.count_error(self.source, error)
+        else:
+            pass_on(error)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Return whether what is recorded gets exemplars, which ``record_valid`` takes care of."""
+        return self._is_sampled
+
+    def group(self, facts: tuple[str, ...]) -> SeriesGroup:
+        """Return the series of these facts, for callers that remember them themselves.
+
+        They are the right ones until ``Metrics.on_reset`` calls.
+        """
+        return self._remembered.get(facts) or self._remember(facts)
 
     def remembered(self, facts: tuple[object, ...]) -> SeriesGroup | None:
         """Return the series of facts that were recorded, if they are remembered.
@@ -223,10 +236,11 @@ class Event:
     def _group(self, facts: tuple[object, ...], on_missing: Any) -> SeriesGroup:
         bound = [self._metrics.bound(family.name) for family in self._families]
         cells = [None if one.is_on else IGNORED for one in bound]
+        begun = None if self._in_progress is None else self._begun or self._find_begun()
         if self._sampler is None or not self._choose_recording():
-            return SeriesGroup(cells, on_missing)
+            return SeriesGroup(cells, on_missing, begun)
         bounds = bound[self._sampler.timed].metric.declaration.bounds
-        return self._sampler.group(facts, cells, on_missing, bounds)
+        return self._sampler.group(facts, cells, on_missing, begun, bounds)
 
     def _initialize_variants(
         self, named: tuple[Any, ...], recorded: tuple[Any, ...] | None

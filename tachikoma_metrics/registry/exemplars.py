@@ -39,11 +39,12 @@ class SampledGroup(SeriesGroup):
         self,
         cells: list[Cell | None],
         on_missing: Callable[[SeriesGroup, Sequence[float], list[int]], None],
+        gauge: Cell | None,
         bounds: Sequence[float],
         *,
         is_always_due: bool,
     ) -> None:
-        super().__init__(cells, on_missing)
+        super().__init__(cells, on_missing, gauge)
         self.bounds = bounds
         self.due = [_NOW] * max(len(bounds), 1)
         self.is_always_due = is_always_due
@@ -72,11 +73,15 @@ class Sampler:
         facts: tuple[object, ...],
         cells: list[Cell | None],
         on_missing: Callable[[SeriesGroup, Sequence[float], list[int]], None],
+        gauge: Cell | None,
         bounds: Sequence[float],
     ) -> SampledGroup:
-        """Return the cells of one event; ``bounds`` are those of its duration."""
+        """Return the cells of one event; ``bounds`` are those of its duration.
+
+        ``gauge`` is that of events that have begun.
+        """
         is_urgent = self._is_urgent is not None and self._is_urgent(facts)
-        return SampledGroup(cells, on_missing, bounds, is_always_due=is_urgent)
+        return SampledGroup(cells, on_missing, gauge, bounds, is_always_due=is_urgent)
 
     def sample(
         self, group: SampledGroup, amounts: Sequence[float], measured: Progress | None, now: float
