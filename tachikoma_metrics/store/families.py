@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tachikoma_metrics.store.layout import Declaration
+from tachikoma_metrics.store.native_histograms import NativeHistograms
+
+
+def nothing() -> None:
+    """Return None: a metric has no native buckets."""
+
 
 Pairs = tuple[tuple[str, str], ...]
 """Names and values of labels."""
@@ -57,6 +63,7 @@ class Family:
     """One metric of all processes together: its lines, and the value of each.
 
     ``moved`` are the label sets that are not shown, because they were added to others.
+    ``find_natives`` returns the ``natives``: only one format has them.
     """
 
     declaration: Declaration
@@ -64,6 +71,12 @@ class Family:
     lines: Lines
     values: Sequence[float]
     moved: Collection[tuple[str, ...]] = ()
+    find_natives: Callable[[], NativeHistograms | None] = field(default=nothing, compare=False)
+
+    @property
+    def natives(self) -> NativeHistograms | None:
+        """Return what the label sets of a histogram have counted in native buckets, if it has any."""
+        return self.find_natives()
 
     def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:
         """Return a gauge without some of its label sets."""

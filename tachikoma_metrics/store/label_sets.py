@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tachikoma_metrics.store import layout
-from tachikoma_metrics.store.layout import Damaged, Declaration, Series
+from tachikoma_metrics.store.layout import BLOCK, Damaged, Declaration, Series
 
 Identity = tuple[object, ...]
 
@@ -77,7 +77,10 @@ def without_former(interned: InternedLabelSets, indexes: list[FileIndex]) -> lis
     declared = _declared(interned, indexes)
 
     def is_current(number: int) -> bool:
+        # Native buckets are current with the histogram that counts in them.
         declaration = interned.series[number].declaration
+        if declaration.type == BLOCK:
+            declaration = declaration.histogram
         known = declared.get((declaration.is_builtin, declaration.name))
         return known is None or declaration in known
 

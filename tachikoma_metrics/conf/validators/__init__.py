@@ -22,6 +22,7 @@ from tachikoma_metrics.conf.validators.values import (
     BUSINESS_STORE,
     DOTTED_PATH,
     NAMES,
+    NATIVE_SCHEMA,
     OPTIONAL_SECONDS,
     PATH,
     PATTERNS,
@@ -32,6 +33,7 @@ from tachikoma_metrics.conf.validators.values import (
     STATUSES,
     STORE_DIR,
     SWITCH_OR_ALIASES,
+    SWITCH_OR_NAMES,
 )
 from tachikoma_metrics.conf.validators.views import VIEWS
 
@@ -50,6 +52,7 @@ __all__ = [
     "LABELS_BY_METRIC",
     "NAMES",
     "NAMESPACE",
+    "NATIVE_SCHEMA",
     "NETWORKS",
     "OPTIONAL_SECONDS",
     "PATH",
@@ -61,6 +64,7 @@ __all__ = [
     "STATUSES",
     "STORE_DIR",
     "SWITCH_OR_ALIASES",
+    "SWITCH_OR_NAMES",
     "TASK_SYSTEMS",
     "VIEWS",
     "InvalidValue",

@@ -42,6 +42,16 @@ from tachikoma_metrics.store.layout.header import (
     pack_header,
     unpack_header,
 )
+from tachikoma_metrics.store.layout.native import (
+    BLOCK,
+    BLOCK_SIZE,
+    LARGEST_COUNT,
+    NAN_PLACE,
+    NEGATIVE,
+    ZERO,
+    ZERO_PLACE,
+    Native,
+)
 from tachikoma_metrics.store.layout.records import (
     KIND_SIZE,
     NOT_COUNTED,
@@ -61,6 +71,8 @@ from tachikoma_metrics.store.layout.records import (
 )
 
 __all__ = [
+    "BLOCK",
+    "BLOCK_SIZE",
     "COUNTER",
     "DOUBLE",
     "GAUGE",
@@ -68,6 +80,7 @@ __all__ = [
     "HEADER_SIZE",
     "HISTOGRAM",
     "KIND_SIZE",
+    "LARGEST_COUNT",
     "LARGEST_SIZE",
     "LAYOUT_VERSION",
     "LEFT_SET_AT",
@@ -75,16 +88,21 @@ __all__ = [
     "LIVESUM_OF_SET",
     "MAGIC",
     "MODES",
+    "NAN_PLACE",
+    "NEGATIVE",
     "NOT_COUNTED",
     "SET_AT",
     "SUMMARY",
     "VALUE",
     "WAS_CHANGED",
+    "ZERO",
     "ZERO_AT",
+    "ZERO_PLACE",
     "Damaged",
     "Declaration",
     "Header",
     "Kind",
+    "Native",
     "OtherLayout",
     "Record",
     "Series",
