@@ -24,6 +24,7 @@ from tachikoma_metrics.store import (
     NativeCell,
     Series,
 )
+from tachikoma_metrics.store.native_cells import SLOTS
 
 
 class _GuardedCell(Cell):
@@ -59,7 +60,7 @@ class _GuardedGaugeCell(_GuardedCell, GaugeCell):
 class _GuardedNativeCell(_GuardedCell, NativeCell):
     """The values of a histogram that has native buckets."""
 
-    __slots__ = ("blocks", "fractions", "native", "schema", "words", "zero_threshold")
+    __slots__ = SLOTS
 
     def __init__(self, series: Series | None, metric: GuardedMetric, native: Native) -> None:
         super().__init__(series, metric)

@@ -20,8 +20,8 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Summary, valu
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
-from tachikoma_metrics.registry.guarded_metrics import is_guarded
 from tachikoma_metrics.registry import native_buckets
+from tachikoma_metrics.registry.guarded_metrics import is_guarded
 from tachikoma_metrics.store import (
     STORE,
     Cell,
@@ -32,6 +32,7 @@ from tachikoma_metrics.store import (
     Series,
 )
 from tachikoma_metrics.store.layout import GAUGE, GAUGE_WIDTH, HISTOGRAM
+from tachikoma_metrics.store.native_cells import SLOTS
 
 _KINDS = frozenset({Counter, Gauge, Histogram, Summary})
 _DEFAULT_GAUGE_MODE = "all"
@@ -106,7 +107,7 @@ class NativeSum(Value, NativeCell):
     It is given each observation, and counts it in its native bucket.
     """
 
-    __slots__ = ("blocks", "fractions", "native", "schema", "words", "zero_threshold")
+    __slots__ = SLOTS
 
     def __init__(self, native: Native, *details: Any, **more: Any) -> None:
         super().__init__(*details, **more)
@@ -114,7 +115,7 @@ class NativeSum(Value, NativeCell):
 
     def inc(self, amount: float) -> None:
         """Add an observation."""
-        self.store.change(self.observe_now, amount)
+        self.observe(amount)
 
 
 def make_value(typ: str, metric_name: str, name: str, *details: Any, **more: Any) -> Value:

@@ -75,7 +75,7 @@ class Family:
 
     @property
     def natives(self) -> NativeHistograms | None:
-        """Return what the label sets of a histogram have counted in native buckets, if it has any."""
+        """Return what a histogram has counted in native buckets, if it has any."""
         return self.find_natives()
 
     def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:

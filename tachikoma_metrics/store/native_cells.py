@@ -16,11 +16,15 @@ import math
 from bisect import bisect_left
 from functools import lru_cache
 from math import frexp
+from time import perf_counter
 from typing import Any
 
 from tachikoma_metrics.store.cells import NOWHERE, Cell
+from tachikoma_metrics.store.exclusion import one_at_a_time
 from tachikoma_metrics.store.layout import (
+    BLOCK_BITS,
     BLOCK_SIZE,
+    LAST_PLACE,
     NAN_PLACE,
     NEGATIVE,
     ZERO,
@@ -38,6 +42,10 @@ def fractions_of(schema: int) -> tuple[float, ...]:
     return tuple(2.0 ** (number / 2**schema - 1) for number in range(2**schema))
 
 
+SLOTS = ("blocks", "fractions", "schema", "top_lane", "words", "zero_threshold")
+"""The slots of a class that derives from ``NativeCell`` and from another with slots."""
+
+
 class NativeCell(Cell):
     """Hold the values of a histogram with native buckets, or the sum of one.
 
@@ -49,18 +57,23 @@ class NativeCell(Cell):
 
     blocks: dict[object, int]
     words: Any
-    native: Native
     schema: int
     fractions: tuple[float, ...]
     zero_threshold: float
+    top_lane: int
 
     def _count_natively(self, native: Native) -> None:
-        self.native = native
-        self.schema = native.schema
-        self.fractions = fractions_of(native.schema)
-        self.zero_threshold = math.ldexp(1.0, native.zero_exponent)
-        self.blocks = {}
-        self.words = NOWHERE
+        values = {
+            "schema": native.schema,
+            "fractions": fractions_of(native.schema),
+            "zero_threshold": math.ldexp(1.0, native.zero_exponent),
+            "top_lane": native.top_exponent + 1 << native.schema,
+            "blocks": {},
+            "words": NOWHERE,
+        }
+        # Those that derive from this class have slots for them.
+        for name, value in values.items():
+            setattr(self, name, value)
 
     def add_now(self, amount: float) -> None:
         """Add ``amount``. Call it only within ``STORE.change``."""
@@ -70,8 +83,50 @@ class NativeCell(Cell):
             self.blocks.clear()
             super().add_now(amount)
 
+    @one_at_a_time
+    def observe(self, amount: float) -> None:
+        """Add an observation to a histogram."""
+        # As Store.change() does, without its calls.
+        store, now = self.store, perf_counter()
+        was_busy = True
+        try:
+            was_busy, store.busy = store.busy, True
+            if was_busy:
+                store.pending.append((self.observe_now, (amount,)))
+            else:
+                if now >= store.due or not store.alive[0]:
+                    store.maintain(now)
+                self.observe_now(amount)
+        finally:
+            if not was_busy:
+                store.busy = False
+        if store.pending:
+            store.apply_pending()
+
     def observe_now(self, amount: float) -> None:
         """Add an observation. Call it only within ``STORE.change``."""
+        try:
+            if self.zero_threshold < amount < math.inf:
+                fraction, exponent = frexp(amount)
+                lane = bisect_left(self.fractions, fraction) + (exponent << self.schema)
+                native = self.blocks[lane >> BLOCK_BITS] + (lane & LAST_PLACE)
+            elif 0 <= amount <= self.zero_threshold:
+                native = self.blocks[ZERO]
+            else:
+                self._observe_slowly(amount)
+                return
+            bounds, words, index = self.bounds, self.words, self.index
+            bucket = index if bounds is None else index + 1 + bisect_left(bounds, amount)
+            # If one of these raises, it is the first; no exception from outside appears between.
+            self.memory[index] += amount
+            if bounds is not None:
+                self.memory[bucket] += 1.0
+            words[native] += 1
+        except (LookupError, ValueError):
+            # A block that is not placed yet, or memory that was released.
+            self._observe_slowly(amount)
+
+    def _observe_slowly(self, amount: float) -> None:
         key, place = self._place_of(amount)
         words, native = self._block(key)
         native += place
@@ -101,7 +156,7 @@ class NativeCell(Cell):
             return (_LARGEST_EXPONENT + 1 << self.schema) + 1
         fraction, exponent = frexp(size)
         lane = bisect_left(self.fractions, fraction) + (exponent << self.schema)
-        return min(lane, self.native.top_exponent + 1 << self.schema)
+        return min(lane, self.top_lane)
 
     def _block(self, key: object) -> tuple[Any, int]:
         """Return the memory and the index of a block; make it if there is none."""
@@ -116,10 +171,10 @@ class NativeCell(Cell):
                 return [0] * BLOCK_SIZE, 0
             if block.is_beside:
                 self.words = block.words
-                self.blocks[key] = block.index
+                self.blocks[key] = block.first
             elif not _is_released(memory):
                 # There was no room for it in the file: it is asked for again.
-                return block.words, block.index
+                return block.words, block.first
 
 
 def _is_released(memory: Any) -> bool:

@@ -42,6 +42,9 @@ class Buckets(NamedTuple):
         return dict(zip(indexes, accumulate(self.deltas), strict=True))
 
 
+NO_BUCKETS = Buckets()
+
+
 @dataclass(frozen=True)
 class NativeHistogram:
     """What one label set of a histogram has counted in native buckets.
@@ -54,8 +57,8 @@ class NativeHistogram:
     zero_threshold: float
     zero_count: int = 0
     not_a_number: int = 0
-    positive: Buckets = Buckets()
-    negative: Buckets = Buckets()
+    positive: Buckets = NO_BUCKETS
+    negative: Buckets = NO_BUCKETS
     rendered: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
@@ -122,7 +125,7 @@ class Run(NamedTuple):
 def buckets_of(counts: Mapping[int, int]) -> Buckets:
     """Return buckets, given their counts by their numbers."""
     if not counts:
-        return Buckets()
+        return NO_BUCKETS
     first, last = min(counts), max(counts)
     every = [counts.get(index, 0) for index in range(first, last + 1)]
     run = Run.of(enumerate(every), range(first, last + 1))
@@ -154,5 +157,6 @@ def added(histograms: Sequence[NativeHistogram]) -> NativeHistogram:
         first.zero_threshold,
         sum(one.zero_count for one in histograms),
         sum(one.not_a_number for one in histograms),
-        *map(buckets_of, sides),
+        buckets_of(sides[0]),
+        buckets_of(sides[1]),
     )

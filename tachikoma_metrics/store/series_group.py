@@ -11,7 +11,7 @@ from typing import Any
 from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.store.cells import NOWHERE, Cell
 from tachikoma_metrics.store.exclusion import one_at_a_time
-from tachikoma_metrics.store.layout import BLOCK_SIZE, ZERO
+from tachikoma_metrics.store.layout import BLOCK_BITS, LAST_PLACE, ZERO
 from tachikoma_metrics.store.native_cells import NativeCell
 from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.writer import STORE
@@ -21,10 +21,7 @@ UNKNOWN = float("nan")
 
 _USE_SLOW_PATH = (LookupError, TypeError, ValueError)
 
-_PLACES = BLOCK_SIZE - 1
-_BITS_OF_PLACES = _PLACES.bit_length()
-
-Step = tuple[int, "int | None", int, Any]
+Step = tuple[int, Any, int, Any]
 """The place of an amount, the index of its value if there is one, and the index and the bounds of
 its buckets; for a histogram with native buckets, these are 0 and its cell."""
 
@@ -96,8 +93,8 @@ class SeriesGroup:
                                 fraction, exponent = frexp(amount)
                                 lane = bisect_left(cell.fractions, fraction)
                                 lane += exponent << cell.schema
-                                block = cell.blocks[lane >> _BITS_OF_PLACES]
-                                native = block + (lane & _PLACES)
+                                block = cell.blocks[lane >> BLOCK_BITS]
+                                native = block + (lane & LAST_PLACE)
                             else:
                                 native = cell.blocks[ZERO]
                             bucket = index + 1 + bisect_left(cell.bounds, amount)

@@ -44,8 +44,10 @@ from tachikoma_metrics.store.layout.header import (
 )
 from tachikoma_metrics.store.layout.native import (
     BLOCK,
+    BLOCK_BITS,
     BLOCK_SIZE,
     LARGEST_COUNT,
+    LAST_PLACE,
     NAN_PLACE,
     NEGATIVE,
     ZERO,
@@ -72,6 +74,7 @@ from tachikoma_metrics.store.layout.records import (
 
 __all__ = [
     "BLOCK",
+    "BLOCK_BITS",
     "BLOCK_SIZE",
     "COUNTER",
     "DOUBLE",
@@ -82,6 +85,7 @@ __all__ = [
     "KIND_SIZE",
     "LARGEST_COUNT",
     "LARGEST_SIZE",
+    "LAST_PLACE",
     "LAYOUT_VERSION",
     "LEFT_SET_AT",
     "LEFT_VALUE",

@@ -44,7 +44,7 @@ class Declaration:
     or "" (see ``gauges``). ``is_builtin`` distinguishes a metric of the catalogue from one of the
     project with the same name. ``lost`` is the name of the counter to which a gauge's value is
     added when its process dies, or "". ``native`` is what native buckets a histogram has, if any:
-    with others, it is another metric. The counts in them are in records of their own, of ``blocks``.
+    with others, it is another metric. The counts in them are in records of ``blocks``.
     """
 
     type: str

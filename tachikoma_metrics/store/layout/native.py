@@ -10,9 +10,12 @@ from typing import NamedTuple
 BLOCK = "block"
 """The type of what a histogram counts in adjacent native buckets."""
 
-BLOCK_SIZE = 32
+BLOCK_BITS = 5
+BLOCK_SIZE = 1 << BLOCK_BITS
 """Native buckets in a block: those of four powers of two in the default schema. With less, the text
 of a record would be longer than its counts."""
+
+LAST_PLACE = BLOCK_SIZE - 1
 
 LARGEST_COUNT = 2**53
 """Counts of a block are below it; they are integers, so that blocks of processes can be added up as
@@ -21,8 +24,8 @@ one long integer each."""
 ZERO = "zero"
 """The key of the block with the count of the zero bucket, and of what is not a number.
 
-The others have the number of their first lane divided by the size of a block, after ``NEGATIVE`` for
-observations below zero. The lane of a bucket is the index that Prometheus gives it, plus the
+The others have the number of their first lane divided by the size of a block, after ``NEGATIVE``
+for observations below zero. The lane of a bucket is the index that Prometheus gives it, plus the
 number of buckets of one power of two, which saves a subtraction for each observation.
 """
 

@@ -13,14 +13,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tachikoma_metrics.interruptions import pass_on
-from tachikoma_metrics.store.layout.declarations import (
-    Declaration,
-    Native,
-    Series,
-    problem_with,
-)
+from tachikoma_metrics.store.layout.declarations import Declaration, Series, problem_with
 from tachikoma_metrics.store.layout.format import DOUBLE, Damaged
 from tachikoma_metrics.store.layout.header import HEADER_SIZE
+from tachikoma_metrics.store.layout.native import Native
 
 
 class Kind:

@@ -29,6 +29,7 @@ from tachikoma_metrics.store.layout import (
 )
 from tachikoma_metrics.store.merge.counts import OnDamage, Reported
 from tachikoma_metrics.store.native_histograms import (
+    NO_BUCKETS,
     Buckets,
     NativeHistogram,
     NativeHistograms,
@@ -279,7 +280,7 @@ class _Side:
     def buckets(self, counts: Sequence[int]) -> Buckets:
         """Return the buckets, given the counts of all."""
         if self.end == self._first:
-            return Buckets()
+            return NO_BUCKETS
         picked = self._pick(counts)
         if sum(picked) != sum(counts[self._first : self.end]):
             places = range(self._first, self.end)

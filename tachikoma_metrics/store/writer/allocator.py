@@ -18,11 +18,13 @@ from tachikoma_metrics.store.writer.changes import Changes
 
 
 class Block(NamedTuple):
-    """Where the counts of adjacent native buckets are; ``is_beside`` tells if in the same memory
-    as the other values of the label set."""
+    """Where the counts of adjacent native buckets are.
+
+    ``is_beside`` tells whether the other values of the label set are in the same memory.
+    """
 
     words: memoryview[int]
-    index: int
+    first: int
     is_beside: bool
 
 
@@ -123,8 +125,8 @@ class Allocator:
         """Remove the values of this process, and those of processes that are over."""
         for series in removed:
             self._owners.pop(series, None)
-            for home in (self.annex, self.slot):
-                for one in home.with_blocks(series) if home is not None else ():
+            for home in filter(None, (self.annex, self.slot)):
+                for one in home.with_blocks(series):
                     home.remove(one)
         if removed and self.annex.is_mostly_removed:
             self.annex = self.annex.compacted()
