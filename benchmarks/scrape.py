@@ -33,6 +33,11 @@ _GROWTH = """\
 Growth with the number of processes: milliseconds of CPU, and the medians of warm scrapes as
 multiples of the median with the fewest processes."""
 
+_PROTOBUF = """\
+Text compared with protobuf, which Prometheus asks for if it scrapes native histograms or start
+timestamps: milliseconds of CPU of warm scrapes of tachikoma_metrics, alternately in both formats;
+protobuf has the start of each total as well."""
+
 Results = Mapping[Population, Rounds]
 
 
@@ -49,8 +54,10 @@ class Site:
         with measuring_process("scrape", self.variant, self.folder) as scraper:
             cold = scraper.call("scrape")
             warm = [self._after_a_change(scraper) for _ in range(warm_scrapes)]
+            protobuf = self._in_protobuf(scraper, warm_scrapes)
             grown = [self._after_growth(scraper) for _ in range(warm_scrapes)]
         return {
+            **protobuf,
             "cold": cold["cpu"],
             "warm": min(figures["cpu"] for figures in warm),
             "clock": min(figures["clock"] for figures in warm),
@@ -62,9 +69,27 @@ class Site:
         with measuring_process("scrape", self.variant, self.folder) as scraper:
             return scraper.call("totals")
 
-    def _after_a_change(self, scraper: MeasuringProcess) -> Figures:
+    def _in_protobuf(self, scraper: MeasuringProcess, scrapes: int) -> Figures:
+        """Return the cost of warm scrapes in protobuf, and in text alternately with them."""
+        if self.variant is not TACHIKOMA:
+            return {}
+        commands = ("scrape", "scrape_protobuf")
+        # The first one in a format is a cold one.
+        found = [
+            [self._after_a_change(scraper, command) for command in commands]
+            for _ in range(scrapes + 1)
+        ][1:]
+        text, protobuf = (min(one["cpu"] for one in kind) for kind in zip(*found, strict=True))
+        return {
+            "text": text,
+            "protobuf": protobuf,
+            "protobuf as a share": protobuf / text,
+            "bytes as a share": found[-1][1]["bytes"] / found[-1][0]["bytes"],
+        }
+
+    def _after_a_change(self, scraper: MeasuringProcess, command: str = "scrape") -> Figures:
         self.writers.call("write")
-        return scraper.call("scrape")
+        return scraper.call(command)
 
     def _after_growth(self, scraper: MeasuringProcess) -> Figures:
         scraper.call("grow")
@@ -75,7 +100,15 @@ def run(plan: Plan) -> str:
     """Return the section."""
     results = {population: _measure(population, plan) for population in plan.populations}
     return "\n\n".join(
-        ["## Cost of a scrape", _METHOD, _ratios(results), _COMPARABILITY, *_growth(results)]
+        [
+            "## Cost of a scrape",
+            _METHOD,
+            _ratios(results),
+            _COMPARABILITY,
+            *_growth(results),
+            _PROTOBUF,
+            _formats(results),
+        ]
     )
 
 
@@ -118,6 +151,22 @@ def _ratios(results: Results) -> str:
                     rounds.ratio(TACHIKOMA, CLIENT_MULTIPROCESS, figure).text()
                     for figure in _SCRAPES
                 ),
+            )
+            for population, rounds in results.items()
+        ),
+    )
+
+
+def _formats(results: Results) -> str:
+    return table(
+        ("label sets", "lines", "processes", "text", "protobuf", "share", "share, bytes"),
+        (
+            (
+                *_size(population),
+                rounds.absolute(TACHIKOMA, "text").text(1e3),
+                rounds.absolute(TACHIKOMA, "protobuf").text(1e3),
+                rounds.absolute(TACHIKOMA, "protobuf as a share").text(),
+                rounds.absolute(TACHIKOMA, "bytes as a share").text(),
             )
             for population, rounds in results.items()
         ),

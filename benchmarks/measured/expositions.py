@@ -34,6 +34,14 @@ def _own_encoder() -> Encode:
     return lambda: METRICS.encode().encode()
 
 
+def protobuf_encoder() -> Encode:
+    """Return the function that makes the response of tachikoma_metrics in protobuf."""
+    from tachikoma_metrics import METRICS
+    from tachikoma_metrics.exposition import PROTOBUF
+
+    return lambda: METRICS.expose(PROTOBUF)
+
+
 def samples(exposition: bytes) -> Iterator[Sample]:
     """Yield the samples of a response."""
     for metric in text_string_to_metric_families(exposition.decode()):

@@ -10,7 +10,7 @@ from operator import lt
 from prometheus_client import Metric
 from prometheus_client.samples import Exemplar, Sample
 
-from tachikoma_metrics.exposition.names import metric_name
+from tachikoma_metrics.exposition.names import CREATED, WITH_CREATED, metric_name
 from tachikoma_metrics.exposition.syntax import SMALLEST_WITH_EXPONENT, number
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import Declaration
@@ -49,10 +49,16 @@ class MergedMetric(Metric):
         self.unit = declaration.unit
 
     @property
+    def only_family(self) -> Family | None:
+        """Return the values in the store; None if processes disagree on the labels or buckets."""
+        return self._families[0] if len(self._families) == 1 else None
+
+    @property
     def samples(self) -> list[Sample]:
         """Return all samples, as prometheus_client does."""
         if self._samples is None:
-            self._samples = [*map(self._sample, *self._folded()), *self.extra]
+            stored = map(self._sample, *self._folded())
+            self._samples = [*stored, *self._created(), *self.extra]
         return self._samples
 
     @samples.setter
@@ -71,6 +77,18 @@ class MergedMetric(Metric):
         exemplar = self.exemplars.get((line.suffix, frozenset(labels.items())))
         return Sample(self.name + line.suffix, labels, value, None, exemplar)
 
+    def _created(self) -> Iterable[Sample]:
+        """Yield since when each label set has been counted, where that is known."""
+        if self.type not in WITH_CREATED:
+            return
+        starts: dict[Pairs, float] = {}
+        for family in self._families:
+            for pairs, start in zip(family.lines.pairs(), family.starts, strict=True):
+                starts[pairs] = min(start, starts.get(pairs, math.inf))
+        for pairs, start in starts.items():
+            if start < math.inf:
+                yield Sample(self.name + CREATED, dict(pairs), start)
+
     def quick_text(
         self, head: str, labels_of: LabelsOf, key: object, *, needs_sum: bool
     ) -> str | None:
@@ -81,10 +99,8 @@ class MergedMetric(Metric):
         depend on. ``needs_sum`` means that a histogram without a sum must have no count either.
         Returns None if the lines have to be written one by one.
         """
-        if len(self._families) != 1:
-            return None
-        family = self._families[0]
-        if not _is_sound(family, needs_sum):
+        family = self.only_family
+        if family is None or not _is_sound(family, needs_sum):
             return None
         rendered = family.lines.rendered
         if key not in rendered:

@@ -17,8 +17,9 @@ from typing import Any
 from prometheus_client import Metric
 
 from tachikoma_metrics.exposition.families import OnError
+from tachikoma_metrics.exposition.formats import Format
 from tachikoma_metrics.exposition.merged import MergedMetric
-from tachikoma_metrics.exposition.names import metric_name
+from tachikoma_metrics.exposition.names import TEXT_SUFFIXES, WITHOUT_UNIT, metric_name
 from tachikoma_metrics.exposition.points import Point, Reader
 from tachikoma_metrics.exposition.syntax import escape, label_pairs, number, timestamp_text
 
@@ -28,10 +29,8 @@ _TEXT_TYPES = {
     "gaugehistogram": "histogram",
     "unknown": "untyped",
 }
-_TEXT_SUFFIXES = {"counter": "_total", "info": "_info"}
 _GAUGES_OF_GAUGEHISTOGRAM = ("_gcount", "_gsum")
 
-_WITHOUT_UNIT = ("info", "stateset")
 _WITH_EXEMPLARS = {
     "counter": "_total",
     "histogram": "_bucket",
@@ -44,8 +43,8 @@ Write = Callable[[Point, str], str]
 
 
 @dataclass(frozen=True)
-class Format:
-    """Render families in the format that a content type names."""
+class TextFormat(Format[str]):
+    """A text format: a head for each family, and a line for each sample."""
 
     content_type: str
     _head: Callable[[str, str, str, str], str]
@@ -60,11 +59,7 @@ class Format:
         on_error: OnError,
         global_labels: Mapping[str, str],
     ) -> str:
-        """Return the exposition as text that UTF-8 can encode.
-
-        Global labels are added to every sample; a label of the sample with the same name takes
-        precedence.
-        """
+        """Return the exposition as text that UTF-8 can encode."""
         parts = []
         for metric in families:
             try:
@@ -137,7 +132,7 @@ def _text_family(
 
 @lru_cache(4096)
 def _text_head(name: str, documentation: str, type: str, unit: str = "") -> str:
-    name = metric_name(name + _TEXT_SUFFIXES.get(type, ""))
+    name = metric_name(name + TEXT_SUFFIXES.get(type, ""))
     text = documentation.replace("\\", r"\\").replace("\n", r"\n")
     return f"# HELP {name} {text}\n# TYPE {name} {_TEXT_TYPES.get(type, type)}\n"
 
@@ -158,7 +153,7 @@ def _openmetrics_family(
 def _openmetrics_head(name: str, documentation: str, type: str, unit: str) -> str:
     name = metric_name(name)
     head = f"# HELP {name} {escape(documentation)}\n# TYPE {name} {type}\n"
-    if not unit or not name.endswith(f"_{unit}") or type in _WITHOUT_UNIT:
+    if not unit or not name.endswith(f"_{unit}") or type in WITHOUT_UNIT:
         # A unit that is no valid suffix of a name, such as `m/s`, cannot be written.
         return head
     return f"{head}# UNIT {name} {unit}\n"
@@ -199,15 +194,17 @@ def _encodable(text: str) -> str:
     return text
 
 
-TEXT = Format(
+TEXT = TextFormat(
     "text/plain; version=0.0.4; charset=utf-8",
     _text_head,
     _text_family,
     _text_sample,
     False,
 )
-OPENMETRICS = Format(
-    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+OPENMETRICS = TextFormat(
+    # Whatever escaping a scraper asks for: a name is the same in all formats and to all of them.
+    # https://prometheus.io/docs/instrumenting/escaping_schemes/
+    "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
     _openmetrics_head,
     _openmetrics_family,
     _openmetrics_sample,

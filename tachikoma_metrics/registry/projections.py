@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from math import fsum
 from operator import itemgetter
@@ -61,6 +61,7 @@ class Projection:
             plan.lines,
             plan.values(family.values),
             [values for values in moved if values is not None],
+            partial(plan.starts, family),
         )
 
     def label_set(self, names: tuple[str, ...], values: Values) -> Values | None:
@@ -104,6 +105,9 @@ class _Plan:
         ]
         firsts = _firsts(source, rename)
         self.lines = Lines(declaration.labels, list(firsts), [ending for _, ending in kept])
+        width = len(source.endings)
+        self._sources = [[first // width for first in added] for added in firsts.values()]
+        self._starts: tuple[Sequence[float], list[float]] | None = None
         self._slices: list[tuple[int, int]] = []
         places = [place for place, _ in kept]
         if all(len(added) == 1 for added in firsts.values()):
@@ -125,6 +129,14 @@ class _Plan:
         # Whatever the order of the label sets, a sum is the same; a total that falls by its last
         # bit would be a counter reset to Prometheus.
         return [fsum(picked[start:end]) for start, end in self._slices]
+
+    def starts(self, source: Family) -> Sequence[float]:
+        """Return the earliest start of what is added up in each label set."""
+        found = source.starts
+        if self._starts is None or self._starts[0] is not found:
+            earliest = [min(found[number] for number in added) for added in self._sources]
+            self._starts = (found, earliest)
+        return self._starts[1]
 
 
 def _firsts(source: Lines, rename: Rename) -> dict[Values, list[int]]:

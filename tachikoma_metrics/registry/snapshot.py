@@ -10,7 +10,7 @@ from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar, Sample
 
-from tachikoma_metrics.exposition import MergedMetric
+from tachikoma_metrics.exposition import CREATED, MergedMetric
 from tachikoma_metrics.registry import runtime
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
 from tachikoma_metrics.registry.derived import Derived
@@ -212,6 +212,8 @@ class Snapshot:
             # Label sets that did not fit into the file of this process have values here alone.
             if labels in functions or not (self.is_multiprocess and _has_values(samples))
             for sample in samples
+            # Each process would have another start, and the store has none for it yet.
+            if sample.name != CREATED
         ]
         return MergedMetric(declaration, families, extra, _exemplars(metric))
 
@@ -253,7 +255,7 @@ def _unshared(
 
 
 def _has_values(samples: Iterable[Sample]) -> bool:
-    return any(sample.value for sample in samples if sample.name != "_created")
+    return any(sample.value for sample in samples if sample.name != CREATED)
 
 
 def _limit(metric: Any) -> float:

@@ -149,7 +149,12 @@ class Archive:
             struct.pack_into(f"=d{len(total.values)}{kind}", content, begin, *values)
         if len(content) > LARGEST_SIZE:
             raise OSError(f"An archive must have at most {LARGEST_SIZE} bytes.")
-        header = Header(used=len(content), cpu_left=self.cpu_seconds, boot=system.boot())
+        header = Header(
+            used=len(content),
+            cpu_left=self.cpu_seconds,
+            boot=system.boot(),
+            clock_zero=system.clock_zero(),
+        )
         content[:HEADER_SIZE] = layout.pack_header(header)
         return _encode(bytes(content), [total.age for total in self.totals.values()], self.folded)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -63,7 +64,8 @@ class Family:
     """One metric of all processes together: its lines, and the value of each.
 
     ``moved`` are the label sets that are not shown, because they were added to others.
-    ``find_natives`` returns the ``natives``: only one format has them.
+    ``find_starts`` returns the ``starts``, or nothing, and ``find_natives`` the ``natives``: few
+    formats have them.
     """
 
     declaration: Declaration
@@ -71,12 +73,21 @@ class Family:
     lines: Lines
     values: Sequence[float]
     moved: Collection[tuple[str, ...]] = ()
+    find_starts: Callable[[], Sequence[float]] = field(default=tuple, compare=False)
     find_natives: Callable[[], NativeHistograms | None] = field(default=nothing, compare=False)
 
     @property
     def natives(self) -> NativeHistograms | None:
         """Return what a histogram has counted in native buckets, if it has any."""
         return self.find_natives()
+
+    @property
+    def starts(self) -> Sequence[float]:
+        """Return the Unix time at which each label set of ``lines`` was at zero; +Inf if unknown.
+
+        It stays the same for as long as the label set is exposed.
+        """
+        return self.find_starts() or [math.inf] * len(self.lines.label_sets)
 
     def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:
         """Return a gauge without some of its label sets."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -70,6 +71,14 @@ def usage_of(pid: int, started: int) -> Usage | None:
         open_fds=_open_fds(pid),
         max_fds=_max_fds(pid, started),
     )
+
+
+def clock_zero() -> float:
+    """Return the Unix time at which ``time.monotonic()`` was zero.
+
+    It changes when the machine's time is set; two processes may find it different by microseconds.
+    """
+    return time.time() - time.monotonic()
 
 
 @lru_cache(1)

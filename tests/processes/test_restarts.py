@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,29 @@ def bytes_in(directory: Path) -> int:
 def test_totals_go_on_however_often_a_service_is_restarted(directory: Path):
     assert [serve(directory, COUNT) for _ in range(4)] == ["1.0", "2.0", "3.0", "4.0"]
     assert [path.name for path in directory.glob("slot-*")] == ["slot-0"]
+
+
+COUNT_FROM = """
+from tachikoma_metrics.exposition import PROTOBUF
+from tests.exposition.decoded import decode
+METRICS.cache_hits_total.inc()
+print(decode(METRICS.expose(PROTOBUF)).start("cache_hits_total"))
+"""
+
+
+def test_totals_that_go_on_keep_their_start(directory: Path):
+    before = time.time()
+    starts = [float(serve(directory, COUNT_FROM)) for _ in range(3)]
+    runs = [float(run(COUNT_FROM, directory)) for _ in range(2)]
+
+    assert before - 0.01 <= starts[0] <= time.time()
+    assert [*starts[1:], *runs] == pytest.approx([starts[0]] * 4, abs=0.002)
+
+
+def test_totals_that_start_at_zero_have_a_start_of_their_own(directory: Path):
+    first, second = (float(serve(directory, COUNT_FROM, KEEP_TOTALS=0)) for _ in range(2))
+
+    assert second > first
 
 
 def test_totals_of_commands_go_on_as_well(directory: Path):

@@ -82,6 +82,18 @@ def test_the_first_error_of_each_route_is_in_the_increase(
 
 
 @pytest.mark.parametrize("site", [{"ZERO_STATUSES": ""}], indirect=True)
+def test_with_start_timestamps_it_is_in_the_increase_without_a_zero(site: Site, tmp_path: Path):
+    program("prometheus3")
+
+    def run(port: int) -> Any:
+        option = "--enable-feature=created-timestamp-zero-ingestion"
+        configuration = CONFIGURATION.format(port=port)
+        return running_prometheus("prometheus3", configuration, tmp_path, option)
+
+    assert increase_after_a_restart(site, run) == dict.fromkeys(ROUTES.values(), 1.0)
+
+
+@pytest.mark.parametrize("site", [{"ZERO_STATUSES": ""}], indirect=True)
 def test_without_a_zero_before_it_the_first_error_is_not(
     site: Site, run_prometheus: Callable[[int], Any]
 ):

@@ -19,7 +19,7 @@ from tachikoma_metrics.store.label_sets import (
 from tachikoma_metrics.store.layout import BLOCK, GAUGE, Declaration
 from tachikoma_metrics.store.limits import Limits
 from tachikoma_metrics.store.merge.counts import CountsGuard, OnDamage, Reported
-from tachikoma_metrics.store.merge.merged_gauges import Gauges, firsts_of, parts_of
+from tachikoma_metrics.store.merge.merged_gauges import Gauges, firsts_of, groups, parts_of
 from tachikoma_metrics.store.merge.native import (
     Blocks,
     LabelSet,
@@ -28,6 +28,7 @@ from tachikoma_metrics.store.merge.native import (
 )
 from tachikoma_metrics.store.merge.overflow import Overflow
 from tachikoma_metrics.store.merge.picks import Order, Picks, doubles_of
+from tachikoma_metrics.store.merge.starts import Starts
 from tachikoma_metrics.store.merge.totals import Totals
 from tachikoma_metrics.store.native_histograms import NativeHistograms
 from tachikoma_metrics.store.reading import Reading
@@ -58,10 +59,10 @@ class Plan:
         self._blocks = Blocks(interned, self._indexes, reported)
         by_declaration = numbers_by_declaration(interned, self._indexes)
         counters = add_counters_of_lost(interned, by_declaration)
-        gauges_of = {counter: gauge for gauge, counter in counters.items()}
-        overflow = Overflow(interned, self._indexes, readings, limits, gauges_of)
         known_lines = {} if known is None else known.lines
         known_natives = {} if known is None else known.label_sets
+        self._gauges_of = {counter: gauge for gauge, counter in counters.items()}
+        overflow = Overflow(interned, self._indexes, readings, limits, self._gauges_of)
         for declaration, found in by_declaration.items():
             if declaration.type == BLOCK:
                 self.size += len(found)
@@ -101,7 +102,10 @@ class Plan:
             self._gauges.append(Gauges(declaration, named, firsts, moved))
         else:
             first = self._totals[-1].end if self._totals else 0
-            totals = Totals(declaration, named, first, known_lines, moved)
+            # What was lost was counted in the gauge from the first.
+            added = targets | {self._gauges_of[one]: one for one in shown if one in self._gauges_of}
+            starts = Starts(groups(shown, added), self._indexes)
+            totals = Totals(declaration, named, first, known_lines, moved, starts)
             self._totals.append(totals)
             self.lines[declaration] = totals.lines
             self._order.add(shown, targets, declaration.width)
@@ -131,7 +135,9 @@ class Plan:
         find_total = cache(partial(self._blocks.total, readings, on_damage))
         return [
             *(
-                part.family(totals, self._finding_natives(part, totals, find_total, on_damage))
+                part.family(
+                    totals, readings, self._finding_natives(part, totals, find_total, on_damage)
+                )
                 for part in self._totals
             ),
             *(part.family(readings, rows) for part in self._gauges),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 
 from tachikoma_metrics.store.families import Ending, Family, Lines, nothing
 from tachikoma_metrics.store.layout import COUNTER, HISTOGRAM, Declaration, Series
+from tachikoma_metrics.store.merge.starts import Starts
 from tachikoma_metrics.store.native_histograms import NativeHistograms
+from tachikoma_metrics.store.reading import Reading
 
 
 class Totals:
@@ -20,9 +23,11 @@ class Totals:
         first: int,
         known_lines: Lines | None,
         moved: Collection[tuple[str, ...]],
+        starts: Starts,
     ) -> None:
         self._moved = moved
         self.declaration = declaration
+        self._starts = starts
         self._first = first
         self.end = first + len(named) * declaration.width
         label_sets = [series.labels for series in named]
@@ -36,9 +41,10 @@ class Totals:
     def family(
         self,
         totals: Sequence[float],
+        readings: Sequence[Reading],
         find_natives: Callable[[], NativeHistograms | None] = nothing,
     ) -> Family:
-        """Return the metric with its part of all totals."""
+        """Return the metric with its part of all totals, which are those of ``readings``."""
         values = totals[self._first : self.end]
         if self.declaration.type == HISTOGRAM:
             values = self._cumulated(values)
@@ -48,6 +54,7 @@ class Totals:
             self.lines,
             values,
             self._moved,
+            partial(self._starts.of, readings),
             find_natives,
         )
 

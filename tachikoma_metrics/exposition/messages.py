@@ -1,0 +1,180 @@
+"""The messages of a metric family's samples: one for each label set and time.
+
+The fields are those of
+https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import groupby
+
+from prometheus_client import Metric
+
+from tachikoma_metrics.exposition.families import OnError
+from tachikoma_metrics.exposition.names import HISTOGRAMS
+from tachikoma_metrics.exposition.points import Point
+from tachikoma_metrics.exposition.syntax import valid_labels
+from tachikoma_metrics.exposition.wire import double, integer, message, signed, text, timestamp
+
+
+class Field:
+    """Numbers of the fields of the messages.
+
+    ``VALUE`` is in counters, gauges and untyped metrics, ``SAMPLE_COUNT`` and ``SAMPLE_SUM`` are
+    in histograms and summaries.
+    """
+
+    # Of a MetricFamily.
+    NAME, HELP, TYPE, METRIC, UNIT = 1, 2, 3, 4, 5
+    # Of a Metric.
+    LABEL, GAUGE, COUNTER, SUMMARY, UNTYPED, TIMESTAMP_MS, HISTOGRAM = 1, 2, 3, 4, 5, 6, 7
+    # Of its value.
+    VALUE, SAMPLE_COUNT, SAMPLE_SUM, QUANTILE, BUCKET = 1, 1, 2, 3, 3
+    # Of a Bucket.
+    CUMULATIVE_COUNT, UPPER_BOUND = 1, 2
+
+
+START_TIMESTAMP = {Field.COUNTER: 3, Field.SUMMARY: 4, Field.HISTOGRAM: 15}
+"""The number of the field with the start, in each value that has one.
+
+Until 2026 it was named ``created_timestamp``.
+"""
+
+VALUE_FIELDS = {
+    "counter": Field.COUNTER,
+    "gauge": Field.GAUGE,
+    "gaugehistogram": Field.HISTOGRAM,
+    "histogram": Field.HISTOGRAM,
+    "info": Field.GAUGE,
+    "stateset": Field.GAUGE,
+    "summary": Field.SUMMARY,
+    "unknown": Field.UNTYPED,
+}
+"""The field of a metric that has its value, by the type of the family."""
+
+StartOf = Callable[[Point], "float | None"]
+"""Returns since when a label set has been counted, in Unix seconds; None if unknown."""
+
+
+class Messages:
+    """Write the samples of one family as fields of its message, without those that are invalid.
+
+    ``on_error`` is called with what is omitted.
+    """
+
+    def __init__(
+        self, metric: Metric, global_labels: Mapping[str, str], on_error: OnError, start_of: StartOf
+    ) -> None:
+        self._name = metric.name
+        self._field = VALUE_FIELDS[metric.type]
+        self._special = _special(metric.type)
+        self._global_labels = dict(global_labels)
+        self._on_error = on_error
+        self._start_of = start_of
+
+    def of(self, points: Iterable[Point]) -> Iterator[bytes]:
+        """Yield a message for each label set and time; ``points`` has those together."""
+        for _, group in groupby(points, self._key):
+            found = list(group)
+            try:
+                yield self._message(found)
+            except Exception as error:
+                self._on_error("render", error, self._name)
+
+    def _key(self, point: Point) -> tuple[object, ...]:
+        return (point.place.group if self._special else point.place.series, point.at)
+
+    def _message(self, points: list[Point]) -> bytes:
+        first = points[0]
+        labels = self._global_labels | {
+            name: str(value) for name, value in first.sample.labels.items()
+        }
+        labels.pop(self._special, None)
+        given = first.sample.timestamp
+        stamp = b"" if given is None else signed(Field.TIMESTAMP_MS, int(float(given) * 1000))
+        value = self._value(points) + self._start(first)
+        content = label_fields(tuple(labels.items())) + message(self._field, value) + stamp
+        return message(Field.METRIC, content)
+
+    def _value(self, points: list[Point]) -> bytes:
+        if self._field == Field.HISTOGRAM:
+            return histogram(*_ends(points), _values(points, "_bucket"))
+        if self._field == Field.SUMMARY:
+            return _summary(*_ends(points), _values(points, ""))
+        return double(Field.VALUE, points[0].value)
+
+    def _start(self, point: Point) -> bytes:
+        start = self._start_of(point) if self._field in START_TIMESTAMP else None
+        if start is None:
+            return b""
+        try:
+            return timestamp(START_TIMESTAMP[self._field], start)
+        except ValueError as error:
+            self._on_error("render", error, self._name)
+            return b""
+
+
+def histogram(
+    count: float | None, total: float | None, buckets: Iterable[tuple[float, float]]
+) -> bytes:
+    """Return the fields of a histogram, given its buckets by their upper bounds.
+
+    Other fields may be appended to them. Scrapers take a count or a sum that is missing for zero.
+    So the count is that of the last bucket, and a sum that is unknown is NaN.
+    """
+    found = list(buckets)
+    known = found[-1][1] if count is None and found else count
+    content = [_count_and_sum(known, total)]
+    content += [message(Field.BUCKET, bucket(bound, value)) for bound, value in found]
+    return b"".join(content)
+
+
+def bucket(bound: float, value: float) -> bytes:
+    """Return the fields of a bucket; an exemplar may be appended to them."""
+    return integer(Field.CUMULATIVE_COUNT, value) + double(Field.UPPER_BOUND, bound)
+
+
+def _summary(
+    count: float | None, total: float | None, quantiles: Iterable[tuple[float, float]]
+) -> bytes:
+    content = [
+        message(Field.QUANTILE, double(1, quantile) + double(2, value))
+        for quantile, value in quantiles
+    ]
+    return _count_and_sum(count, total) + b"".join(content)
+
+
+def _count_and_sum(count: float | None, total: float | None) -> bytes:
+    written = integer(Field.SAMPLE_COUNT, count or 0)
+    return written + double(Field.SAMPLE_SUM, math.nan if total is None else total)
+
+
+def _ends(points: list[Point]) -> tuple[float | None, float | None]:
+    found = {point.suffix.replace("_g", "_"): point.value for point in points}
+    return found.get("_count"), found.get("_sum")
+
+
+def _values(points: list[Point], suffix: str) -> Iterable[tuple[float, float]]:
+    return ((point.place.bound, point.value) for point in points if point.suffix == suffix)
+
+
+def _special(type: str) -> str:
+    """Return the label that is a number in the message, if there is one."""
+    if type in HISTOGRAMS:
+        return "le"
+    return "quantile" if type == "summary" else ""
+
+
+@lru_cache(16384)
+def label_fields(labels: tuple[tuple[str, str], ...]) -> bytes:
+    """Return the labels of a metric as fields, by their valid names, sorted by name.
+
+    Raises ``ValueError`` for labels that cannot be exposed.
+    """
+    return b"".join(
+        message(Field.LABEL, text(1, name) + text(2, value))
+        for name, value in valid_labels(dict(labels)).items()
+    )
