@@ -10,10 +10,11 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise, repeat
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tachikoma_metrics.exposition.messages import START_TIMESTAMP, VALUE_FIELDS, Field
 from tachikoma_metrics.exposition.names import WITH_CREATED
+from tachikoma_metrics.exposition.native_fields import native_fields
 from tachikoma_metrics.exposition.wire import (
     VARINTS,
     Varints,
@@ -25,6 +26,7 @@ from tachikoma_metrics.exposition.wire import (
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store.families import Family, Pairs
 from tachikoma_metrics.store.layout import DOUBLE, GAUGE, HISTOGRAM, SUMMARY
+from tachikoma_metrics.store.native_histograms import NativeHistogram
 
 _METRIC = tag(Field.METRIC, 2)
 _EMPTY_DOUBLE = double(1, 0.0)
@@ -41,8 +43,11 @@ class Template(Protocol):
 
     starts: Sequence[float]
 
-    def write(self, values: Sequence[float]) -> bytes:
-        """Return the messages with ``values``; raise ``ValueError`` if one cannot be written."""
+    def write(self, family: Family) -> bytes:
+        """Return the messages with the values of ``family``, whose lines are those of the template.
+
+        Raises ``ValueError`` if one cannot be written.
+        """
 
 
 def quick_messages(family: Family, label_fields: LabelFields, key: object) -> bytes | None:
@@ -58,7 +63,7 @@ def quick_messages(family: Family, label_fields: LabelFields, key: object) -> by
     try:
         if template is None or template.starts != starts:
             template = rendered[key] = _template(family, label_fields, starts)
-        return template.write(family.values)
+        return template.write(family)
     except (ValueError, OverflowError) as error:
         pass_on(error)
         return None
@@ -72,6 +77,8 @@ def _require_totals(values: Sequence[float]) -> None:
 
 def _template(family: Family, label_fields: LabelFields, starts: Sequence[float]) -> Template:
     labels = list(map(label_fields, family.lines.pairs()))
+    if family.declaration.native is not None:
+        return _NativeObservations(family, labels, starts)
     if family.declaration.type in (HISTOGRAM, SUMMARY):
         return _Observations(family, labels, starts)
     return _Numbers(family, labels, starts)
@@ -97,8 +104,9 @@ class _Numbers:
         lengths = [f"{len(constant)}s" for constant in constants]
         self._pack = struct.Struct("<" + "d".join(lengths)).pack
 
-    def write(self, values: Sequence[float]) -> bytes:
-        """Return the messages with ``values``."""
+    def write(self, family: Family) -> bytes:
+        """Return the messages with the values of ``family``."""
+        values = family.values
         if self._is_total:
             _require_totals(values)
         arguments = self._arguments.copy()
@@ -136,8 +144,9 @@ class _Observations:
             raise ValueError(f"The bounds of {declaration.name} must increase to +Inf.")
         self._gaps = b"".join([_COUNT_AND_SUM, *map(_bucket_with_gap, bounds)])
 
-    def write(self, values: Sequence[float]) -> bytes:
-        """Return the messages with ``values``."""
+    def write(self, family: Family) -> bytes:
+        """Return the messages with the values of ``family``."""
+        values = family.values
         width, buckets = self._width, self._buckets
         written: list[bytes] = []
         firsts = range(0, len(values), width)
@@ -159,6 +168,58 @@ class _Observations:
         _require_totals(found)
         packed = struct.pack(f"<{len(found)}d", *found)
         return [packed[at : at + DOUBLE] for at in range(0, len(packed), DOUBLE)]
+
+
+class _NativeObservations(_Observations):
+    """The messages of a histogram with native buckets.
+
+    Those of label sets in which nothing was counted since the last time are remembered.
+    """
+
+    def __init__(self, family: Family, labels: list[bytes], starts: Sequence[float]) -> None:
+        super().__init__(family, labels, starts)
+        self._known: list[_Known] = [_Known()] * len(labels)
+
+    def write(self, family: Family) -> bytes:
+        """Return the messages with the values of ``family``."""
+        natives = family.natives
+        if natives is None:
+            return super().write(family)
+        width, values = self._width, family.values
+        firsts = range(0, len(values), width)
+        found = zip(self._known, natives.histograms, natives.sums, firsts, strict=True)
+        self._known = [
+            known
+            if native is known.native
+            and values[first : first + width] == known.values
+            and total == known.total
+            else _Known(
+                native,
+                total,
+                values[first : first + width],
+                self._message(place, native, total, values[first : first + width]),
+            )
+            for place, (known, native, total, first) in enumerate(found)
+        ]
+        return b"".join([known.message for known in self._known])
+
+    def _message(
+        self, place: int, native: NativeHistogram, total: float, values: Sequence[float]
+    ) -> bytes:
+        counts = map(_BUCKET_COUNTS.__getitem__, values[: self._buckets])
+        count = VARINTS[native.count(total)]
+        fields = self._gaps % (count, struct.pack("<d", total), *counts)
+        fields += native_fields(native) + self._ends[place]
+        labels = self._labels[place]
+        value = self._tag + VARINTS[len(fields)] + fields
+        return b"".join([_METRIC, VARINTS[len(labels) + len(value)], labels, value])
+
+
+class _Known(NamedTuple):
+    native: NativeHistogram | None = None
+    total: float = 0.0
+    values: Sequence[float] = ()
+    message: bytes = b""
 
 
 _NAN = struct.pack("<d", math.nan)

@@ -49,6 +49,15 @@ class Varints(dict[float, bytes]):
 VARINTS = Varints()
 
 
+class _Signed(Varints):
+    def encode(self, value: float) -> bytes:
+        return VARINTS[2 * value if value >= 0 else -2 * value - 1]
+
+
+SIGNED_VARINTS = _Signed()
+"""The bytes of whole numbers of the types ``sint32`` and ``sint64``."""
+
+
 def tag(number: int, wire_type: int) -> bytes:
     """Return what precedes the value of a field."""
     return VARINTS[number << 3 | wire_type]

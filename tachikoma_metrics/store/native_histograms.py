@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import accumulate
 from operator import sub
 from typing import Any, NamedTuple
@@ -25,14 +24,17 @@ _LONGEST_GAP = 2
 class Buckets(NamedTuple):
     """Buckets on one side of zero: ``deltas`` are the differences from one count to the next.
 
+    ``count`` is that of all of them.
+
     The first of ``spans`` begins after bucket number 0. Bucket ``i`` ends with, and includes, the
     number ``2 ** (i / 2 ** schema)``.
     """
 
     spans: Spans = ()
     deltas: tuple[int, ...] = ()
+    count: int = 0
 
-    def counts(self) -> dict[int, int]:
+    def by_index(self) -> dict[int, int]:
         """Return the count of each bucket, by its number."""
         indexes: list[int] = []
         end = 0
@@ -45,7 +47,7 @@ class Buckets(NamedTuple):
 NO_BUCKETS = Buckets()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class NativeHistogram:
     """What one label set of a histogram has counted in native buckets.
 
@@ -61,18 +63,13 @@ class NativeHistogram:
     negative: Buckets = NO_BUCKETS
     rendered: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    @cached_property
-    def counted(self) -> int:
-        """Return how many observations are in buckets."""
-        sides = (accumulate(self.positive.deltas), accumulate(self.negative.deltas))
-        return self.zero_count + sum(map(sum, sides))
-
     def count(self, total: float) -> int:
         """Return the number of all observations, whose sum is ``total``.
 
         Prometheus refuses a number that is not that of all buckets, unless the sum is NaN.
         """
-        return self.counted + (self.not_a_number if math.isnan(total) else 0)
+        counted = self.zero_count + self.positive.count + self.negative.count
+        return counted + self.not_a_number if math.isnan(total) else counted
 
 
 def empty(native: Native) -> NativeHistogram:
@@ -130,7 +127,7 @@ def buckets_of(counts: Mapping[int, int]) -> Buckets:
     every = [counts.get(index, 0) for index in range(first, last + 1)]
     run = Run.of(enumerate(every), range(first, last + 1))
     picked = tuple([every[place] for place in run.places])
-    return Buckets(run.spans, deltas_of(picked))
+    return Buckets(run.spans, deltas_of(picked), sum(picked))
 
 
 def deltas_of(counts: Sequence[int]) -> tuple[int, ...]:
@@ -148,7 +145,7 @@ def added(histograms: Sequence[NativeHistogram]) -> NativeHistogram:
     for one in histograms:
         ratio = 2 ** (one.schema - schema)
         for counts, buckets in zip(sides, (one.positive, one.negative), strict=True):
-            for index, count in buckets.counts().items():
+            for index, count in buckets.by_index().items():
                 # Two buckets that are halves of one have the numbers 2n - 1 and 2n.
                 wider = -(-index // ratio)
                 counts[wider] = counts.get(wider, 0) + count

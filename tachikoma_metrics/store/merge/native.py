@@ -7,6 +7,7 @@ So there is no Python code for each count, and none for each block.
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -87,7 +88,7 @@ class Blocks:
             self._files = [_File(self._places, index.firsts) for index in self._indexes]
         counted = 0
         for file, reading in zip(self._files, readings, strict=True):
-            content = reading.content + _ZEROS
+            content = reading.content
             packed = file.packed(content)
             if packed & self._mask or file.has_others:
                 for number in file.leave_out_unsound(content):
@@ -104,26 +105,40 @@ class Blocks:
 
 
 class _File:
-    """Where one file has its blocks; one that it does not have, or that is left out, is zeros.
-
-    ``content`` is that of the file with the zeros of a block at its end.
-    """
+    """Where one file has its blocks; one that it does not have, or that is left out, is zeros."""
 
     def __init__(self, places: Sequence[Place], firsts: Mapping[int, int]) -> None:
         self._places = places
         self._firsts = firsts
         self._left_out: set[int] = set()
         self._pick: Callable[[bytes], tuple[bytes, ...]] | None = None
+        self._arrange: Callable[[tuple[bytes, ...]], tuple[bytes, ...]] = tuple
+        self._counts = b""
+        self._packed = 0
         self.has_others = any(number in firsts for place in places for number in place.others)
 
     def packed(self, content: bytes) -> int:
         """Return the counts of all blocks, without those that are added to others."""
         if self._pick is None:
-            zeros = slice(len(content) - _BYTES, len(content))
-            found = [self._slice_of(place.own) or zeros for place in self._places]
-            # With fewer than two it would return no tuple.
-            self._pick = itemgetter(*found, _NOTHING, _NOTHING)
-        return int.from_bytes(b"".join(self._pick(content)), sys.byteorder)
+            self._pick = self._prepare()
+        counts = b"".join(self._arrange((_ZEROS, *self._pick(content))))
+        if counts != self._counts:
+            self._counts = counts
+            self._packed = int.from_bytes(counts, sys.byteorder)
+        return self._packed
+
+    def _prepare(self) -> Callable[[bytes], tuple[bytes, ...]]:
+        found = [self._slice_of(place.own) for place in self._places]
+        present = [one for one in found if one is not None]
+        if len(present) < len(found):
+            numbers = itertools.count(1)
+            order = [0 if one is None else next(numbers) for one in found]
+            # The last is that of nothing, because it would return no tuple of one.
+            self._arrange = itemgetter(*order, -1)
+        else:
+            self._arrange = itemgetter(slice(1, None))
+        # With fewer than two slices it would return no tuple.
+        return itemgetter(*present, _NOTHING, _NOTHING)
 
     def added(self, content: bytes) -> int:
         """Return the counts of the blocks that are added to others."""
@@ -282,11 +297,12 @@ class _Side:
         if self.end == self._first:
             return NO_BUCKETS
         picked = self._pick(counts)
-        if sum(picked) != sum(counts[self._first : self.end]):
+        total = sum(counts[self._first : self.end])
+        if sum(picked) != total:
             places = range(self._first, self.end)
             self._find(Run.of(((place, counts[place]) for place in places), self._indexes))
             picked = self._pick(counts)
-        return Buckets(self._spans, deltas_of(picked))
+        return Buckets(self._spans, deltas_of(picked), total)
 
 
 def _picking(places: Sequence[int]) -> Callable[[Any], tuple[int, ...]]:
