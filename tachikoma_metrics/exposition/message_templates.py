@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise, repeat
 from typing import NamedTuple, Protocol
 
-from tachikoma_metrics.exposition.messages import START_TIMESTAMP, VALUE_FIELDS, Field
+from tachikoma_metrics.exposition.fields import Field
+from tachikoma_metrics.exposition.messages import START_TIMESTAMP, VALUE_FIELDS
 from tachikoma_metrics.exposition.names import WITH_CREATED
 from tachikoma_metrics.exposition.native_fields import native_fields
 from tachikoma_metrics.exposition.wire import (

@@ -14,30 +14,13 @@ from itertools import groupby
 from prometheus_client import Metric
 
 from tachikoma_metrics.exposition.families import OnError
+from tachikoma_metrics.exposition.fields import Field
+from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.names import HISTOGRAMS
+from tachikoma_metrics.exposition.native_fields import native_fields
 from tachikoma_metrics.exposition.points import Point
 from tachikoma_metrics.exposition.syntax import valid_labels
 from tachikoma_metrics.exposition.wire import double, integer, message, signed, text, timestamp
-
-
-class Field:
-    """Numbers of the fields of the messages.
-
-    ``VALUE`` is in counters, gauges and untyped metrics, ``SAMPLE_COUNT`` and ``SAMPLE_SUM`` are
-    in histograms and summaries.
-    """
-
-    # Of a MetricFamily.
-    NAME, HELP, TYPE, METRIC, UNIT = 1, 2, 3, 4, 5
-    # Of a Metric.
-    LABEL, GAUGE, COUNTER, SUMMARY, UNTYPED, TIMESTAMP_MS, HISTOGRAM = 1, 2, 3, 4, 5, 6, 7
-    # Of its value.
-    VALUE, SAMPLE_COUNT, SAMPLE_SUM, QUANTILE, BUCKET = 1, 1, 2, 3, 3
-    SCHEMA, ZERO_THRESHOLD, ZERO_COUNT = 5, 6, 7
-    NEGATIVE_SPAN, NEGATIVE_DELTA, POSITIVE_SPAN, POSITIVE_DELTA = 9, 10, 12, 13
-    # Of a Bucket.
-    CUMULATIVE_COUNT, UPPER_BOUND = 1, 2
-
 
 START_TIMESTAMP = {Field.COUNTER: 3, Field.SUMMARY: 4, Field.HISTOGRAM: 15}
 """The number of the field with the start, in each value that has one.
@@ -70,6 +53,7 @@ class Messages:
     def __init__(
         self, metric: Metric, global_labels: Mapping[str, str], on_error: OnError, start_of: StartOf
     ) -> None:
+        self._native_of = metric.native_of if isinstance(metric, MergedMetric) else None
         self._name = metric.name
         self._field = VALUE_FIELDS[metric.type]
         self._special = _special(metric.type)
@@ -103,10 +87,24 @@ class Messages:
 
     def _value(self, points: list[Point]) -> bytes:
         if self._field == Field.HISTOGRAM:
-            return histogram(*_ends(points), _values(points, "_bucket"))
+            return self._histogram(points)
         if self._field == Field.SUMMARY:
             return _summary(*_ends(points), _values(points, ""))
         return double(Field.VALUE, points[0].value)
+
+    def _histogram(self, points: list[Point]) -> bytes:
+        count, total = _ends(points)
+        buckets = _values(points, "_bucket")
+        native = None
+        if self._native_of is not None:
+            labels = dict(points[0].sample.labels)
+            labels.pop(self._special, None)
+            native = self._native_of(frozenset(labels.items()))
+        if native is None or native[0].count(native[1]) == 0 < (count or 0):
+            # What did not fit into the file is in classic buckets alone.
+            return histogram(count, total, buckets)
+        counted, total = native
+        return histogram(counted.count(total), total, buckets) + native_fields(counted)
 
     def _start(self, point: Point) -> bytes:
         start = self._start_of(point) if self._field in START_TIMESTAMP else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.exposition.messages import Field
+from tachikoma_metrics.exposition.fields import Field
 from tachikoma_metrics.exposition.wire import SIGNED_VARINTS, VARINTS, double, integer, message, tag
 from tachikoma_metrics.store.native_histograms import Buckets, NativeHistogram
 

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import Metric
 
 from tachikoma_metrics.exposition.families import OnError
+from tachikoma_metrics.exposition.fields import Field
 from tachikoma_metrics.exposition.formats import Format
 from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.message_templates import quick_messages
-from tachikoma_metrics.exposition.messages import Field, Messages, label_fields
+from tachikoma_metrics.exposition.messages import Messages, label_fields
 from tachikoma_metrics.exposition.names import TEXT_SUFFIXES, WITHOUT_UNIT, metric_name
 from tachikoma_metrics.exposition.points import Reader
 from tachikoma_metrics.exposition.wire import delimited, double, integer, message, text

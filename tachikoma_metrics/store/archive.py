@@ -112,14 +112,11 @@ class Archive:
             return
         for series, total in self.totals.items():
             total.age = 1 if series in in_use else total.age + 1
-        for series in list(self.totals):
-            # Native buckets stay for as long as the count that includes them.
-            whole = self.totals.get(series.whole)
-            if whole is None or whole.age >= _DROPPED_AT:
-                self.totals[series].age = _DROPPED_AT
-        self.totals = {
-            series: total for series, total in self.totals.items() if total.age < _DROPPED_AT
-        }
+        # Native buckets stay for as long as the count that includes them.
+        wholes = ((series, self.totals.get(series.whole)) for series in self.totals)
+        dropped = [one for one, whole in wholes if whole is None or whole.age >= _DROPPED_AT]
+        for series in dropped:
+            del self.totals[series]
 
     def remove(self, removed: Iterable[Series]) -> bool:
         """Remove label sets; return whether there was any."""
