@@ -169,7 +169,7 @@ class NativeCell(Cell):
             if block is None:
                 # It was reported, or no other process is to read the values.
                 return [0] * BLOCK_SIZE, 0
-            # In the last block there are buckets that are not used, which is not asked for each time.
+            # The last block has buckets that are not used, for which no observation looks.
             if block.is_beside and key != self.top_lane >> BLOCK_BITS:
                 self.words = block.words
                 self.blocks[key] = block.first

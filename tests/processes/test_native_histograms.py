@@ -178,20 +178,14 @@ def test_another_schema_begins_at_zero_and_hides_nothing_of_what_follows(directo
     found = decode(METRICS.expose(PROTOBUF))
     native = found.native("execution_duration_seconds", backend="openai", model="gpt")
     name = "execution_duration_seconds_count"
-    print(native.schema, native.count, native.buckets, sample_value(name, backend="openai", model="gpt"))
+    classic = sample_value(name, backend="openai", model="gpt")
+    print(native.schema, native.count, native.buckets, classic)
     """
     first = run(script, directory, NATIVE_HISTOGRAMS=True, NATIVE_HISTOGRAM_SCHEMA=3)
     second = run(script, directory, NATIVE_HISTOGRAMS=True, NATIVE_HISTOGRAM_SCHEMA=5)
 
     assert first == "3 1 {8: 1} 1.0\n"
     assert second == "5 1 {32: 1} 1.0\n"
-
-
-def blocks(path: Path) -> list[int]:
-    """Return where the blocks of native buckets in a file begin, in bytes."""
-    content = path.read_bytes()
-    found = parse(content, unpack_header(content).used)
-    return [record.first * 8 for record in found if record.subject_type == BLOCK]
 
 
 @pytest.mark.parametrize(
