@@ -15,7 +15,7 @@ def of_native_histograms() -> Iterator[Finding]:
     named = conf.config().native_histograms
     if not named:
         return
-    which = "All histograms" if named is True else f"Of the histograms, {', '.join(named)}"
+    which = "All histograms" if isinstance(named, bool) else _listed(named)
     yield Finding(
         CHECK,
         OK,
@@ -23,3 +23,7 @@ def of_native_histograms() -> Iterator[Finding]:
         "`_bucket` of them, unless its scrape configuration has "
         "`always_scrape_classic_histograms: true`.",
     )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"Of the histograms, {', '.join(names)}"

@@ -62,7 +62,7 @@ def bucket_of(value: float, exponents: tuple[int, int]) -> int | str:
     index = math.ceil(math.log2(value) * 2**SCHEMA) - 2
     while index / 2**SCHEMA < 1024 and 2.0 ** (index / 2**SCHEMA) < value:
         index += 1
-    return min(index, exponents[1] * 2**SCHEMA)
+    return int(min(index, exponents[1] * 2**SCHEMA))
 
 
 def truth(values: list[float], exponents: tuple[int, int]) -> Counter[int | str]:
