@@ -1,38 +1,50 @@
-"""The fields of a native histogram, which follow those of a classic one in the same message."""
+"""The fields of a native histogram, which follow those of a classic one in the same message.
+
+Most of them stay the same from one scrape to the next, and are remembered.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tachikoma_metrics.exposition.fields import Field
 from tachikoma_metrics.exposition.wire import SIGNED_VARINTS, VARINTS, double, integer, message, tag
-from tachikoma_metrics.store.native_histograms import Buckets, NativeHistogram
+from tachikoma_metrics.store.native_histograms import Buckets, NativeHistogram, Spans
 
 _RENDERED = "protobuf"
+_NEGATIVE = Field.NEGATIVE_SPAN, Field.NEGATIVE_DELTA
+_POSITIVE = Field.POSITIVE_SPAN, Field.POSITIVE_DELTA
 
 
 def native_fields(histogram: NativeHistogram) -> bytes:
     """Return the fields of what a histogram has counted, apart from its count and its sum."""
     known: bytes | None = histogram.rendered.get(_RENDERED)
     if known is None:
-        schema = tag(Field.SCHEMA, 0) + SIGNED_VARINTS[histogram.schema]
-        zero = double(Field.ZERO_THRESHOLD, histogram.zero_threshold)
-        known = histogram.rendered[_RENDERED] = b"".join(
-            [
-                schema,
-                zero,
-                integer(Field.ZERO_COUNT, histogram.zero_count),
-                _side(histogram.negative, Field.NEGATIVE_SPAN, Field.NEGATIVE_DELTA),
-                _side(histogram.positive, Field.POSITIVE_SPAN, Field.POSITIVE_DELTA),
-            ]
-        )
+        parts = [_head(histogram.schema, histogram.zero_threshold), VARINTS[histogram.zero_count]]
+        if histogram.negative.spans:
+            parts += _side(histogram.negative, *_NEGATIVE)
+        if histogram.positive.spans:
+            parts += _side(histogram.positive, *_POSITIVE)
+        known = histogram.rendered[_RENDERED] = b"".join(parts)
     return known
 
 
-def _side(buckets: Buckets, span: int, delta: int) -> bytes:
-    if not buckets.spans:
-        return b""
-    spans = [
-        message(span, tag(1, 0) + SIGNED_VARINTS[offset] + integer(2, length))
-        for offset, length in buckets.spans
-    ]
+@lru_cache
+def _head(schema: int, zero_threshold: float) -> bytes:
+    """Return everything up to the count of the zero bucket."""
+    fields = tag(Field.SCHEMA, 0) + SIGNED_VARINTS[schema]
+    return fields + double(Field.ZERO_THRESHOLD, zero_threshold) + tag(Field.ZERO_COUNT, 0)
+
+
+def _side(buckets: Buckets, span: int, delta: int) -> tuple[bytes, bytes, bytes]:
     deltas = b"".join(map(SIGNED_VARINTS.__getitem__, buckets.deltas))
-    return b"".join([*spans, tag(delta, 2), VARINTS[len(deltas)], deltas])
+    return _before_deltas(buckets.spans, span, delta), VARINTS[len(deltas)], deltas
+
+
+@lru_cache(16384)
+def _before_deltas(spans: Spans, span: int, delta: int) -> bytes:
+    fields = [
+        message(span, tag(1, 0) + SIGNED_VARINTS[offset] + integer(2, length))
+        for offset, length in spans
+    ]
+    return b"".join([*fields, tag(delta, 2)])

@@ -95,27 +95,25 @@ class Run(NamedTuple):
     spans: Spans = ()
 
     @classmethod
-    def of(
-        cls, counts: Iterable[tuple[int, int]], indexes: Mapping[int, int] | Sequence[int]
-    ) -> Run:
+    def of(cls, counts: Iterable[tuple[int, int, int]]) -> Run:
         """Return those that are not empty, or nearly between two that are not.
 
-        ``counts`` are places with counts; ``indexes`` are the numbers of the buckets.
+        ``counts`` are those of all buckets, each after its place and the number of the bucket.
         """
         places: list[int] = []
         spans: list[list[int]] = []
         end = 0
-        for place, count in counts:
+        for place, index, count in counts:
             if not count:
                 continue
-            gap = indexes[place] - end
+            gap = index - end
             if spans and gap <= _LONGEST_GAP:
                 places += range(place - gap, place + 1)
                 spans[-1][1] += gap + 1
             else:
                 places.append(place)
                 spans.append([gap, 1])
-            end = indexes[place] + 1
+            end = index + 1
         return cls(tuple(places), tuple((offset, length) for offset, length in spans))
 
 
@@ -125,7 +123,7 @@ def buckets_of(counts: Mapping[int, int]) -> Buckets:
         return NO_BUCKETS
     first, last = min(counts), max(counts)
     every = [counts.get(index, 0) for index in range(first, last + 1)]
-    run = Run.of(enumerate(every), range(first, last + 1))
+    run = Run.of((place, first + place, count) for place, count in enumerate(every))
     picked = tuple([every[place] for place in run.places])
     return Buckets(run.spans, deltas_of(picked), sum(picked))
 

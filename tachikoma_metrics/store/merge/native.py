@@ -281,11 +281,7 @@ class _Side:
     def __init__(self, keys: Sequence[str], lanes: int, first: int) -> None:
         self._first = first
         self.end = first + len(keys) * BLOCK_SIZE
-        self._indexes: dict[int, int] = {}
-        for place, key in enumerate(keys):
-            lane = int(key.removeprefix(NEGATIVE)) * BLOCK_SIZE - lanes
-            begin = first + place * BLOCK_SIZE
-            self._indexes.update((begin + number, lane + number) for number in range(BLOCK_SIZE))
+        self._begins = [int(key.removeprefix(NEGATIVE)) * BLOCK_SIZE - lanes for key in keys]
         self._find(Run())
 
     def _find(self, run: Run) -> None:
@@ -297,10 +293,12 @@ class _Side:
         if self.end == self._first:
             return NO_BUCKETS
         picked = self._pick(counts)
-        total = sum(counts[self._first : self.end])
+        is_all = self.end - self._first == len(counts)
+        total = sum(counts if is_all else counts[self._first : self.end])
         if sum(picked) != total:
+            indexes = (begin + lane for begin in self._begins for lane in range(BLOCK_SIZE))
             places = range(self._first, self.end)
-            self._find(Run.of(((place, counts[place]) for place in places), self._indexes))
+            self._find(Run.of(zip(places, indexes, counts[self._first :], strict=False)))
             picked = self._pick(counts)
         return Buckets(self._spans, deltas_of(picked), total)
 
