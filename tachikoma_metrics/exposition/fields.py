@@ -23,3 +23,5 @@ class Field:
     NEGATIVE_SPAN, NEGATIVE_DELTA, POSITIVE_SPAN, POSITIVE_DELTA = 9, 10, 12, 13
     # Of a Bucket.
     CUMULATIVE_COUNT, UPPER_BOUND = 1, 2
+    # Of an Exemplar, beside its labels.
+    EXEMPLAR_VALUE, EXEMPLAR_TIMESTAMP = 2, 3

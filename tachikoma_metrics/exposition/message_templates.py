@@ -9,20 +9,23 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise, repeat
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from tachikoma_metrics.exposition.fields import Field
 from tachikoma_metrics.exposition.messages import START_TIMESTAMP, VALUE_FIELDS
 from tachikoma_metrics.exposition.names import WITH_CREATED
 from tachikoma_metrics.exposition.native_fields import native_fields
 from tachikoma_metrics.exposition.wire import (
-    VARINTS,
-    Varints,
+    WORD,
     delimited,
     double,
     tag,
     timestamp,
+    varint,
+    varint_width,
+    varints,
 )
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store.families import Family, Pairs
@@ -91,18 +94,12 @@ class _Numbers:
     def __init__(self, family: Family, labels: Iterable[bytes], starts: Sequence[float]) -> None:
         self.starts = starts
         self._is_total = family.declaration.type != GAUGE
-        number = VALUE_FIELDS[family.declaration.type]
-        constants = [b""]
-        for fields, end in zip(labels, _start_fields(family, starts), strict=True):
-            value = tag(number, 2) + delimited(_EMPTY_DOUBLE + end)
-            begin = _METRIC + delimited(fields + value)
-            gap = len(begin) - len(end) - DOUBLE
-            constants[-1] += begin[:gap]
-            constants.append(end)
-        # One value follows each constant but the last.
-        self._arguments: list[bytes | float] = [b""] * (2 * len(constants) - 1)
-        self._arguments[::2] = constants
-        lengths = [f"{len(constant)}s" for constant in constants]
+        before = tag(VALUE_FIELDS[family.declaration.type], 2)
+        constants = _around(len(_EMPTY_DOUBLE), labels, before, _start_fields(family, starts))
+        # The tag of a double is constant as well.
+        constants[:-1:2] = [one + _EMPTY_DOUBLE[:-DOUBLE] for one in constants[:-1:2]]
+        self._arguments: list[bytes | float] = [*constants]
+        lengths = [f"{len(constant)}s" for constant in constants[::2]]
         self._pack = struct.Struct("<" + "d".join(lengths)).pack
 
     def write(self, family: Family) -> bytes:
@@ -115,122 +112,149 @@ class _Numbers:
         return self._pack(*arguments)
 
 
-class _BucketCounts(Varints):
-    """The bytes of a bucket up to its bound: length of the message, and the field of its count."""
-
-    def encode(self, value: float) -> bytes:
-        """Return the bytes for a count."""
-        count = tag(Field.CUMULATIVE_COUNT, 0) + VARINTS[value]
-        return VARINTS[len(count) + len(_EMPTY_DOUBLE)] + count
-
-
-_BUCKET_COUNTS = _BucketCounts()
-
-
 class _Observations:
-    """The messages of a histogram or a summary: the same bytes, with gaps, for each label set."""
+    """The messages of a histogram or a summary: all values are of the same length.
 
-    def __init__(self, family: Family, labels: list[bytes], starts: Sequence[float]) -> None:
-        self.starts = starts
-        declaration = family.declaration
-        endings = family.lines.endings
-        self._labels = labels
-        self._ends = list(_start_fields(family, starts))
-        self._tag = tag(VALUE_FIELDS[declaration.type], 2)
-        self._width = len(endings)
-        self._buckets = sum(bound is not None for _, bound in endings)
-        self._sum = endings.index(("_sum", None)) if ("_sum", None) in endings else None
-        bounds = [bound for _, bound in endings if bound is not None]
-        if family.declaration.type == HISTOGRAM and not _is_rising(bounds):
-            raise ValueError(f"The bounds of {declaration.name} must increase to +Inf.")
-        self._gaps = b"".join([_COUNT_AND_SUM, *map(_bucket_with_gap, bounds)])
-
-    def write(self, family: Family) -> bytes:
-        """Return the messages with the values of ``family``."""
-        values = family.values
-        width, buckets = self._width, self._buckets
-        written: list[bytes] = []
-        firsts = range(0, len(values), width)
-        for labels, total, end, first in zip(
-            self._labels, self._sums(values), self._ends, firsts, strict=True
-        ):
-            last = first + buckets
-            counts = map(_BUCKET_COUNTS.__getitem__, values[first:last])
-            fields = self._gaps % (VARINTS[values[last]], total, *counts) + end
-            value = self._tag + VARINTS[len(fields)] + fields
-            written += _METRIC, VARINTS[len(labels) + len(value)], labels, value
-        return b"".join(written)
-
-    def _sums(self, values: Sequence[float]) -> Iterable[bytes]:
-        """Return the bytes of each sum; NaN where the sum may decrease, and is not exposed."""
-        if self._sum is None:
-            return repeat(_NAN, len(self._labels))
-        found = values[self._sum :: self._width]
-        _require_totals(found)
-        packed = struct.pack(f"<{len(found)}d", *found)
-        return [packed[at : at + DOUBLE] for at in range(0, len(packed), DOUBLE)]
-
-
-class _NativeObservations(_Observations):
-    """The messages of a histogram with native buckets.
-
-    Those of label sets in which nothing was counted since the last time are remembered.
+    That is so because all counts are written in as many bytes as the largest of them needs.
     """
 
     def __init__(self, family: Family, labels: list[bytes], starts: Sequence[float]) -> None:
-        super().__init__(family, labels, starts)
-        self._known: list[_Known] = [_Known()] * len(labels)
+        self.starts = starts
+        endings = family.lines.endings
+        self._labels = labels
+        self._ends = list(_start_fields(family, starts))
+        self._tag = tag(VALUE_FIELDS[family.declaration.type], 2)
+        self._columns = len(endings)
+        self._sum = endings.index(("_sum", None)) if ("_sum", None) in endings else None
+        self._bounds = [bound for _, bound in endings if bound is not None]
+        if family.declaration.type == HISTOGRAM and not _is_rising(self._bounds):
+            raise ValueError(f"The bounds of {family.declaration.name} must increase to +Inf.")
+        self._layout = self._layout_of(1)
+
+    def write(self, family: Family) -> bytes:
+        """Return the messages with the values of ``family``."""
+        fields = self._fields(*self._split(family.values))
+        pieces: list[bytes | bytearray] = [*self._layout.constants]
+        pieces[1::2] = fields
+        return b"".join(pieces)
+
+    def _fields(self, counts: Sequence[float], sums: bytes) -> list[bytearray]:
+        """Return the fields of each label set, for which there is a layout then."""
+        width = varint_width(max(counts, default=0))
+        if width != self._layout.width:
+            self._layout = self._layout_of(width)
+        return self._layout.values(varints(counts, width), sums)
+
+    def _split(self, values: Sequence[float]) -> tuple[list[float], bytes]:
+        """Return the counts, those of all label sets for each gap, and the bytes of the sums."""
+        counts = self._counts(values)
+        if self._sum is None:
+            # It may decrease, and is not exposed.
+            return counts, struct.pack("<d", math.nan) * len(self._labels)
+        sums = values[self._sum :: self._columns]
+        _require_totals(sums)
+        return counts, struct.pack(f"<{len(sums)}d", *sums)
+
+    def _counts(self, values: Sequence[float]) -> list[float]:
+        buckets = len(self._bounds)
+        counts: list[float] = []
+        # The count of all observations comes first.
+        for column in (buckets, *range(buckets)):
+            counts += values[column :: self._columns]
+        return counts
+
+    def _layout_of(self, width: int) -> _Layout:
+        gaps = _Gaps(self._bounds, width)
+        return _Layout(gaps, _around(len(gaps.value), self._labels, self._tag, self._ends))
+
+
+class _NativeObservations(_Observations):
+    """The messages of a histogram with native buckets, whose fields follow the classic ones."""
 
     def write(self, family: Family) -> bytes:
         """Return the messages with the values of ``family``."""
         natives = family.natives
         if natives is None:
             return super().write(family)
-        width, values = self._width, family.values
-        firsts = range(0, len(values), width)
-        found = zip(self._known, natives.histograms, natives.sums, firsts, strict=True)
-        self._known = [
-            known
-            if native is known.native
-            and values[first : first + width] == known.values
-            and total == known.total
-            else _Known(
-                native,
-                total,
-                values[first : first + width],
-                self._message(place, native, total, values[first : first + width]),
-            )
-            for place, (known, native, total, first) in enumerate(found)
-        ]
-        return b"".join([known.message for known in self._known])
-
-    def _message(
-        self, place: int, native: NativeHistogram, total: float, values: Sequence[float]
-    ) -> bytes:
-        counts = map(_BUCKET_COUNTS.__getitem__, values[: self._buckets])
-        count = VARINTS[native.count(total)]
-        fields = self._gaps % (count, struct.pack("<d", total), *counts)
-        fields += native_fields(native) + self._ends[place]
-        labels = self._labels[place]
-        value = self._tag + VARINTS[len(fields)] + fields
-        return b"".join([_METRIC, VARINTS[len(labels) + len(value)], labels, value])
+        counts = self._counts(family.values)
+        counts[: len(self._labels)] = map(NativeHistogram.count, natives.histograms, natives.sums)
+        fields = self._fields(counts, struct.pack(f"<{len(natives.sums)}d", *natives.sums))
+        pieces: list[bytes | bytearray] = []
+        for labels, classic, native, end in zip(
+            self._labels, fields, map(native_fields, natives.histograms), self._ends, strict=True
+        ):
+            size = len(classic) + len(native) + len(end)
+            before = labels + self._tag + varint(size)
+            pieces += _METRIC, varint(len(before) + size), before, classic, native, end
+        return b"".join(pieces)
 
 
-class _Known(NamedTuple):
-    native: NativeHistogram | None = None
-    total: float = 0.0
-    values: Sequence[float] = ()
-    message: bytes = b""
+class _Gaps:
+    """The fields of one histogram or summary, with gaps for its sum and its counts.
+
+    ``width`` is the number of bytes of each count, ``counts`` and ``sum`` are where the gaps are:
+    that of the count of all observations first, then those of the buckets.
+    """
+
+    def __init__(self, bounds: Sequence[float], width: int) -> None:
+        self.width = width
+        before = tag(Field.SAMPLE_COUNT, 0)
+        value = before + bytes(width) + tag(Field.SAMPLE_SUM, 1)
+        self.counts = [len(before)]
+        self.sum = len(value)
+        value += bytes(DOUBLE)
+        for bound in bounds:
+            before = tag(Field.CUMULATIVE_COUNT, 0)
+            bucket = before + bytes(width) + double(Field.UPPER_BOUND, bound)
+            value += tag(Field.BUCKET, 2) + delimited(bucket)
+            self.counts.append(len(value) - len(bucket) + len(before))
+        self.value = value
 
 
-_NAN = struct.pack("<d", math.nan)
-_COUNT_AND_SUM = b"%b%%b%b%%b" % (tag(Field.SAMPLE_COUNT, 0), tag(Field.SAMPLE_SUM, 1))
+@dataclass(frozen=True)
+class _Layout:
+    """The fields of all label sets as they are for counts of one width.
+
+    ``constants`` are the bytes before, between and after them, with a place for each between two.
+    Fields that differ in length from one scrape to the next cannot be among those.
+    """
+
+    gaps: _Gaps
+    constants: list[bytes]
+
+    @property
+    def width(self) -> int:
+        """Return the number of bytes of each count."""
+        return self.gaps.width
+
+    def values(self, counts: bytes, sums: bytes) -> list[bytearray]:
+        """Return the fields of each label set.
+
+        ``sums`` has a word for each label set, ``counts`` has as many for each gap, one gap after
+        the other.
+        """
+        size, length = len(self.gaps.value), len(sums)
+        values = bytearray(self.gaps.value * (length // WORD))
+        for number, gap in enumerate(self.gaps.counts):
+            words = counts[number * length : (number + 1) * length]
+            for place in range(self.width):
+                values[gap + place :: size] = words[place::WORD]
+        for place in range(WORD):
+            values[self.gaps.sum + place :: size] = sums[place::WORD]
+        return [values[at : at + size] for at in range(0, len(values), size)]
 
 
-def _bucket_with_gap(bound: float) -> bytes:
-    """Return the field of a bucket, with a gap for what ``_BUCKET_COUNTS`` has of its count."""
-    after = double(Field.UPPER_BOUND, bound).replace(b"%", b"%%")
-    return tag(Field.BUCKET, 2) + b"%b" + after
+def _around(
+    length: int, labels: Iterable[bytes], value_tag: bytes, ends: Iterable[bytes]
+) -> list[bytes]:
+    """Return the bytes around values of ``length``, with empty ones in their places."""
+    constants = [b""]
+    for fields, end in zip(labels, ends, strict=True):
+        value = bytes(length) + end
+        message = _METRIC + delimited(fields + value_tag + delimited(value))
+        constants[-1] += message[: -len(value)]
+        constants += b"", end
+    return constants
 
 
 def _is_rising(bounds: Sequence[float]) -> bool:

@@ -13,6 +13,7 @@ from itertools import groupby
 
 from prometheus_client import Metric
 
+from tachikoma_metrics.exposition.exemplars import exemplar_of
 from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.fields import Field
 from tachikoma_metrics.exposition.merged import MergedMetric
@@ -27,6 +28,9 @@ START_TIMESTAMP = {Field.COUNTER: 3, Field.SUMMARY: 4, Field.HISTOGRAM: 15}
 
 Until 2026 it was named ``created_timestamp``.
 """
+
+_EXEMPLAR = {"counter": 2, "histogram": 3, "gaugehistogram": 3}
+"""The number of the field with the exemplar, in a counter or a bucket, by the family's type."""
 
 VALUE_FIELDS = {
     "counter": Field.COUNTER,
@@ -55,6 +59,7 @@ class Messages:
     ) -> None:
         self._native_of = metric.native_of if isinstance(metric, MergedMetric) else None
         self._name = metric.name
+        self._type = metric.type
         self._field = VALUE_FIELDS[metric.type]
         self._special = _special(metric.type)
         self._global_labels = dict(global_labels)
@@ -90,21 +95,41 @@ class Messages:
             return self._histogram(points)
         if self._field == Field.SUMMARY:
             return _summary(*_ends(points), _values(points, ""))
-        return double(Field.VALUE, points[0].value)
+        return double(Field.VALUE, points[0].value) + self._exemplar(points[0])
 
     def _histogram(self, points: list[Point]) -> bytes:
         count, total = _ends(points)
-        buckets = _values(points, "_bucket")
-        native = None
-        if self._native_of is not None:
-            labels = dict(points[0].sample.labels)
-            labels.pop(self._special, None)
-            native = self._native_of(frozenset(labels.items()))
+        found = [point for point in points if point.suffix == "_bucket"]
+        buckets = map(self._bucket, found)
+        labels = dict(points[0].sample.labels)
+        labels.pop(self._special, None)
+        native = self._native_of(frozenset(labels.items())) if self._native_of else None
         if native is None or native[0].count(native[1]) == 0 < (count or 0):
             # What did not fit into the file is in classic buckets alone.
-            return histogram(count, total, buckets)
+            return histogram(count, total, buckets, found[-1].value)
         counted, total = native
-        return histogram(counted.count(total), total, buckets) + native_fields(counted)
+        number = counted.count(total)
+        return histogram(number, total, buckets, number) + native_fields(counted)
+
+    def _bucket(self, point: Point) -> bytes:
+        return bucket(point.place.bound, point.value) + self._exemplar(point)
+
+    def _exemplar(self, point: Point) -> bytes:
+        if point.sample.exemplar is None:
+            return b""
+        try:
+            found = exemplar_of(point, self._type)
+            stamp = (
+                b""
+                if found.timestamp is None
+                else timestamp(Field.EXEMPLAR_TIMESTAMP, float(found.timestamp))
+            )
+            content = _label_fields(found.labels)
+            content += double(Field.EXEMPLAR_VALUE, found.value) + stamp
+            return message(_EXEMPLAR[self._type], content)
+        except Exception as error:
+            self._on_error("render", error, point.sample.name)
+            return b""
 
     def _start(self, point: Point) -> bytes:
         start = self._start_of(point) if self._field in START_TIMESTAMP else None
@@ -118,17 +143,15 @@ class Messages:
 
 
 def histogram(
-    count: float | None, total: float | None, buckets: Iterable[tuple[float, float]]
+    count: float | None, total: float | None, buckets: Iterable[bytes], last: float
 ) -> bytes:
-    """Return the fields of a histogram, given its buckets by their upper bounds.
+    """Return the fields of a histogram, given the messages of its buckets and the last value.
 
     Other fields may be appended to them. Scrapers take a count or a sum that is missing for zero.
     So the count is that of the last bucket, and a sum that is unknown is NaN.
     """
-    found = list(buckets)
-    known = found[-1][1] if count is None and found else count
-    content = [_count_and_sum(known, total)]
-    content += [message(Field.BUCKET, bucket(bound, value)) for bound, value in found]
+    content = [_count_and_sum(last if count is None else count, total)]
+    content += [message(Field.BUCKET, one) for one in buckets]
     return b"".join(content)
 
 
@@ -174,7 +197,11 @@ def label_fields(labels: tuple[tuple[str, str], ...]) -> bytes:
 
     Raises ``ValueError`` for labels that cannot be exposed.
     """
+    return _label_fields(dict(labels))
+
+
+def _label_fields(labels: Mapping[str, str]) -> bytes:
     return b"".join(
         message(Field.LABEL, text(1, name) + text(2, value))
-        for name, value in valid_labels(dict(labels)).items()
+        for name, value in valid_labels(labels).items()
     )

@@ -103,7 +103,7 @@ def _messages(metric: Metric, on_error: OnError, global_labels: Mapping[str, str
 
 def _quick(metric: MergedMetric, global_labels: Mapping[str, str]) -> bytes | None:
     family = metric.only_family
-    if family is None:
+    if family is None or metric.exemplars:
         return None
 
     def fields(pairs: Pairs) -> bytes:

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from prometheus_client import Metric
 
+from tachikoma_metrics.exposition.exemplars import exemplar_of
 from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.formats import Format
 from tachikoma_metrics.exposition.merged import MergedMetric
@@ -31,12 +31,6 @@ _TEXT_TYPES = {
 }
 _GAUGES_OF_GAUGEHISTOGRAM = ("_gcount", "_gsum")
 
-_WITH_EXEMPLARS = {
-    "counter": "_total",
-    "histogram": "_bucket",
-    "gaugehistogram": "_bucket",
-}
-_MOST_CHARACTERS_OF_EXEMPLAR = 128
 
 Write = Callable[[Point, str], str]
 """Formats a sample. If the type of its family is given, it includes the exemplar, or raises."""
@@ -166,15 +160,10 @@ def _openmetrics_sample(point: Point, type_of_exemplar: str) -> str:
 
 
 def _exemplar(point: Point, type: str) -> str:
-    exemplar: Any = point.sample.exemplar
-    if point.suffix != _WITH_EXEMPLARS.get(type):
-        raise ValueError(f"{point.place.series} must have no exemplar.")
-    labels = {name: str(value) for name, value in exemplar.labels.items()}
-    if sum(len(name) + len(value) for name, value in labels.items()) > _MOST_CHARACTERS_OF_EXEMPLAR:
-        raise ValueError(f"The exemplar of {point.place.series} is too long.")
+    exemplar = exemplar_of(point, type)
     stamp = "" if exemplar.timestamp is None else f" {timestamp_text(exemplar.timestamp)}"
-    pairs = ",".join(label_pairs(labels).values())
-    return f" # {{{pairs}}} {number(float(exemplar.value))}{stamp}"
+    pairs = ",".join(label_pairs(exemplar.labels).values())
+    return f" # {{{pairs}}} {number(exemplar.value)}{stamp}"
 
 
 def _around_le(labels: Mapping[str, str]) -> tuple[list[str], list[str]]:

@@ -124,6 +124,11 @@ class Decoded:
         """Return the native histogram that has exactly these labels."""
         return self.natives[name, frozenset(labels.items())]
 
+    def family(self, name: str) -> Any:
+        """Return the message of the family of this name."""
+        (found,) = [one for one in self.families if one.name == name]
+        return found
+
     def value(self, name: str, **labels: str) -> float:
         """Return the value of the sample without a time that has exactly these labels."""
         return self.samples[name, frozenset(labels.items()), None]
@@ -159,7 +164,9 @@ def _families(exposition: bytes) -> Iterator[Any]:
                 break
         family = MetricFamily.FromString(exposition[at : at + length])
         at += length
-        if at > len(exposition) or family.ByteSize() != length:
+        size = family.ByteSize()
+        family.DiscardUnknownFields()
+        if at > len(exposition) or family.ByteSize() != size:
             raise ValueError("A message must be as long as it says, and have known fields only.")
         yield family
 

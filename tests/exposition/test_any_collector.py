@@ -151,7 +151,7 @@ def test_whatever_collectors_yield_the_exposition_is_valid(families: list[Any]):
 )
 @FORMATS
 def test_valid_families_are_exposed_without_an_error(
-    registry: CollectorRegistry, format: Format, collector: Metric
+    registry: CollectorRegistry, format: Format[str], collector: Metric
 ):
     shown, error_count = exposed(registry, format, collector)
 

@@ -24,13 +24,14 @@ from prometheus_client.core import (
 )
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample, Timestamp
+from prometheus_client.samples import Exemplar, Sample, Timestamp
 
 from tachikoma_metrics import METRICS, record_cache_hit
 from tachikoma_metrics.exposition import PROTOBUF, MergedMetric, gather, number
 from tachikoma_metrics.exposition.families import PlainMetric
-from tachikoma_metrics.store import Declaration, Merger, Reading, Series
+from tachikoma_metrics.store import Declaration, Family, Limit, Merger, Reading, Series
 from tachikoma_metrics.store.layout import GAUGE_WIDTH
+from tachikoma_metrics.store.limits import NO_LIMITS
 from tachikoma_metrics.store.slot import MemorySlot
 from tests.exposition.collectors import Yielding, buckets, family
 from tests.exposition.decoded import Decoded, Key, decode
@@ -96,7 +97,7 @@ def test_values_equal_those_of_prometheus_client():
         "stamped": 1,
         "target_info": 1,
     }
-    (jobs,) = [one for one in decoded.families if one.name == "jobs_total"]
+    jobs = decoded.family("jobs_total")
     assert jobs.help == "Jobs with \\ and \n in help."
     assert {one.name: one.unit for one in decoded.families if one.unit} == {
         "answers_bytes": "bytes"
@@ -111,7 +112,7 @@ def test_the_values_of_all_metrics_equal_those_in_text():
         decoded = decode(METRICS.expose(PROTOBUF))
         text = METRICS.encode()
 
-    expected = {
+    expected: dict[Key, float] = {
         (sample.name, frozenset(sample.labels.items()), None): sample.value
         for metric in text_string_to_metric_families(text)
         for sample in metric.samples
@@ -263,14 +264,17 @@ def written(slot: MemorySlot, series: Series, values: Iterable[float]) -> None:
     slot.write(slot.records[series], list(values))
 
 
-def stored(slots: Iterable[MemorySlot]) -> list[MergedMetric]:
+def stored(slots: Iterable[MemorySlot], **limits: Limit) -> list[MergedMetric]:
     """Return the metrics of several processes."""
+    return [MergedMetric(one.declaration, [one]) for one in merged(slots, limits)]
+
+
+def merged(slots: Iterable[MemorySlot], limits: Mapping[str, Limit] = NO_LIMITS) -> list[Family]:
     readings = [
         Reading(number, (0, slot.serial), *slot.copy(), is_held=True)
         for number, slot in enumerate(slots)
     ]
-    found = Merger().merge(readings, lambda error, about: pytest.fail(str(error)))
-    return [MergedMetric(one.declaration, [one]) for one in found]
+    return Merger().merge(readings, lambda error, about: pytest.fail(str(error)), limits)
 
 
 @st.composite
@@ -284,7 +288,9 @@ def slots(draw: Any) -> list[MemorySlot]:
                 values = [draw(st.floats()), 1.0, 0, 0, 0]
                 assert len(values) == GAUGE_WIDTH
             else:
+                odd = st.sampled_from([0.5, 2.0**60, 2.0**64, math.inf])
                 whole = st.integers(0, 2**40).map(float)
+                whole = st.one_of(whole, odd) if draw(st.booleans()) else whole
                 values = [draw(whole) for _ in range(declaration.width)]
                 places = {"counter": 0, "histogram": 0, "summary": 1}
                 sums = st.one_of(st.floats(0, 1e300), st.sampled_from([math.nan, math.inf, -1.0]))
@@ -363,16 +369,59 @@ def test_a_start_that_is_no_time_is_omitted_alone(start: float):
 
 
 def test_the_start_of_a_total_is_the_earliest_of_all_processes():
-    zero = time.time() - time.monotonic()
-    slots = [MemorySlot(), MemorySlot()]
-    for slot, made_at in zip(slots, (3.5, 2.25), strict=True):
-        for declaration in (DECLARATIONS[0], DECLARATIONS[3]):
-            slot.place(Series(declaration, ("x", "y")), made_at)
+    for declaration, name in ((DECLARATIONS[0], "own_total"), (DECLARATIONS[3], "own")):
+        slots = [made_at(moment, declaration=declaration) for moment in (3.5, 2.5)]
 
-    decoded = render(stored(slots))
+        assert after_boot(render(stored(slots)).start(name, a="0", b="0")) == 2.5
 
-    for name in ("own_total", "own"):
-        assert decoded.start(name, a="x", b="y") == pytest.approx(zero + 2.25, abs=0.01)
+
+def made_at(*moments: float, declaration: Declaration) -> MemorySlot:
+    """Return the values of a process that made label sets at these times."""
+    slot = MemorySlot()
+    for place, moment in enumerate(moments):
+        series = Series(declaration, tuple(str(place) for _ in declaration.labels))
+        slot.place(series, moment)
+    return slot
+
+
+def after_boot(start: float | None) -> float:
+    """Return a start in seconds by the clock of the records."""
+    assert start is not None
+    return round(start - (time.time() - time.monotonic()), 1)
+
+
+def test_the_start_of_overflow_is_the_earliest_of_what_is_added_up_in_it():
+    declaration = Declaration("counter", "own", labels=("a",), is_builtin=True)
+    slot = made_at(1.0, 2.0, 5.0, 3.0, 4.0, declaration=declaration)
+
+    decoded = render(stored([slot], own=Limit(3)))
+
+    assert after_boot(decoded.start("own_total", a="overflow")) == 3.0
+    assert after_boot(decoded.start("own_total", a="0")) == 1.0
+
+
+def test_the_start_of_a_counter_of_what_was_lost_is_that_of_its_gauge():
+    declaration = Declaration("gauge", "own", mode="livesum", is_builtin=True, lost="own_lost")
+
+    decoded = render(stored([made_at(2.5, declaration=declaration)]))
+
+    assert after_boot(decoded.start("own_lost_total")) == 2.5
+
+
+def test_the_start_is_the_earliest_of_processes_that_disagree_on_buckets():
+    declarations = [
+        Declaration("histogram", "own", labels=("a",), bounds=(bound, math.inf))
+        for bound in (1.0, 2.0)
+    ]
+    slots = [
+        made_at(moment, declaration=declaration)
+        for moment, declaration in zip((4.5, 3.5), declarations, strict=True)
+    ]
+
+    decoded = render([MergedMetric(declarations[0], merged(slots))])
+
+    assert after_boot(decoded.start("own", a="0")) == 3.5
+    assert decoded.value("own_count", a="0") == 0
 
 
 def test_what_was_initialized_to_zero_has_no_start_before_it_is_counted():
@@ -386,11 +435,9 @@ def test_what_was_initialized_to_zero_has_no_start_before_it_is_counted():
 
 
 def test_a_start_that_cannot_be_is_none():
-    slot = MemorySlot()
-    for place, made_at in enumerate([-1.0, math.nan, time.monotonic() + 3600, -math.inf]):
-        slot.place(Series(DECLARATIONS[0], (str(place), "")), made_at)
+    moments = [-1.0, math.nan, time.monotonic() + 3600, -math.inf]
 
-    assert render(stored([slot])).starts == {}
+    assert render(stored([made_at(*moments, declaration=DECLARATIONS[0])])).starts == {}
 
 
 def test_built_in_metrics_have_a_start():
@@ -433,6 +480,65 @@ def test_text_has_no_starts():
     record_cache_hit()
 
     assert "_created" not in METRICS.encode()
+
+
+# --- exemplars ----------------------------------------------------------------
+
+TRACE = Exemplar({"trace_id": "größer"}, 0.5, 1700000000.25)
+
+
+def test_counters_and_buckets_have_their_exemplars():
+    counted = [Sample("jobs_total", {}, 3, None, TRACE)]
+    bounds = [Sample("own_bucket", {"le": "1.0"}, 1, None, TRACE._replace(timestamp=None))]
+    decoded = render(
+        [
+            family("jobs", "counter", *counted),
+            family("own", "histogram", *bounds, *buckets(("+Inf", 3))),
+        ]
+    )
+
+    jobs, own = (one.metric[0] for one in decoded.families)
+    found = [jobs.counter.exemplar, own.histogram.bucket[0].exemplar]
+    for exemplar in found:
+        assert [(one.name, one.value) for one in exemplar.label] == [("trace_id", "größer")]
+        assert exemplar.value == 0.5
+    assert (found[0].timestamp.seconds, found[0].timestamp.nanos) == (1700000000, 250_000_000)
+    assert not found[1].HasField("timestamp")
+    assert not own.histogram.bucket[1].HasField("exemplar")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        TRACE._replace(labels={"trace_id": "x" * 200}),
+        TRACE._replace(labels={"": "x"}),
+        TRACE._replace(value="much"),  # type: ignore[arg-type]
+        TRACE._replace(timestamp=math.nan),
+        "an exemplar",
+    ],
+)
+def test_an_invalid_exemplar_is_omitted_alone(bad: Any):
+    errors: list[str] = []
+    samples = [Sample("own_total", {}, 3, None, bad)]
+
+    exposition = PROTOBUF.render(
+        [family("own", "counter", *samples)], lambda source, *_: errors.append(source), {}
+    )
+
+    assert decode(exposition).value("own_total") == 3
+    assert not decode(exposition).families[0].metric[0].counter.HasField("exemplar")
+    assert errors == ["render"]
+
+
+def test_built_in_metrics_have_exemplars_of_this_process():
+    METRICS.http_request_duration_seconds.labels("GET", "/").observe(0.02, {"trace_id": "abc"})
+
+    decoded = decode(METRICS.expose(PROTOBUF))
+
+    (metric,) = decoded.family("http_request_duration_seconds").metric
+    found = [one.exemplar for one in metric.histogram.bucket if one.HasField("exemplar")]
+    assert [(one.label[0].value, one.value) for one in found] == [("abc", 0.02)]
+    assert metric.histogram.HasField("start_timestamp")
 
 
 # --- errors -------------------------------------------------------------------

@@ -88,6 +88,15 @@ def test_totals_that_go_on_keep_their_start(directory: Path):
     assert [*starts[1:], *runs] == pytest.approx([starts[0]] * 4, abs=0.002)
 
 
+def test_a_start_is_told_by_the_clock_as_it_is_set(directory: Path):
+    first = float(serve(directory, COUNT_FROM))
+    second = float(serve(directory, COUNT_FROM, before=clock_set_by(3600)))
+    third = float(serve(directory, COUNT_FROM))
+
+    assert second == pytest.approx(first + 3600, abs=0.5)
+    assert third == pytest.approx(first, abs=0.5)
+
+
 def test_totals_that_start_at_zero_have_a_start_of_their_own(directory: Path):
     first, second = (float(serve(directory, COUNT_FROM, KEEP_TOTALS=0)) for _ in range(2))
 
@@ -114,15 +123,19 @@ def test_a_service_that_was_away_for_too_long_starts_at_zero(directory: Path):
     assert serve(directory, COUNT, KEEP_TOTALS=500) == "1.0"
 
 
-@pytest.mark.parametrize("seconds", [3600 * 30, -3600 * 30])
-def test_a_clock_that_is_set_while_a_service_is_away_changes_nothing(directory: Path, seconds: int):
-    clock = f"""
+def clock_set_by(seconds: int) -> str:
+    """Return a script that sets the clock of its process."""
+    return textwrap.dedent(f"""
     import time
     time.time, true_time = lambda: true_time() + {seconds}, time.time
     time.time_ns, true_time_ns = lambda: true_time_ns() + {seconds} * 10**9, time.time_ns
-    """
+    """)
+
+
+@pytest.mark.parametrize("seconds", [3600 * 30, -3600 * 30])
+def test_a_clock_that_is_set_while_a_service_is_away_changes_nothing(directory: Path, seconds: int):
     serve(directory, COUNT)
-    assert serve(directory, COUNT, before=textwrap.dedent(clock)) == "2.0"
+    assert serve(directory, COUNT, before=clock_set_by(seconds)) == "2.0"
     assert serve(directory, COUNT) == "3.0"
 
 
