@@ -9,8 +9,8 @@ demo: $(TOX)
 	@$(TOX) run -qq -e demo --notest
 	@exec .tox/demo/bin/python example_project/demo.py
 
-# One environment more than there are processors: the longest waits for half of its time.
-PARALLEL = run-parallel --parallel $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --parallel-no-spinner
+# Two environments more than there are processors: those with real servers often wait.
+PARALLEL = run-parallel --parallel $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --parallel-no-spinner
 
 test: $(TOX)
 	$(TOX) $(PARALLEL) -m readme

@@ -13,11 +13,11 @@ from types import MethodType
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
+from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
-from tachikoma_metrics.conf import config, is_installed, is_test_run
+from tachikoma_metrics.conf import config, is_test_run
 from tachikoma_metrics.http import exceptions
 from tachikoma_metrics.http.current_request import client_disconnected
 from tachikoma_metrics.http.dropped_bodies import dropped, finish_dropped
@@ -127,13 +127,6 @@ def _is_unused() -> bool:
 def report_setup_errors() -> None:
     """Log errors of the settings when a process starts to serve. Never raises."""
     try:
-        if not is_installed():
-            error = ImproperlyConfigured(
-                '`INSTALLED_APPS` must contain "tachikoma_metrics", with an underscore. Without it '
-                "databases, caches and business metrics are not measured, and checks and commands "
-                "are missing"
-            )
-            METRICS.count_error("settings", error, is_expected=True)
         METRICS.begin_serving()
     except Exception as error:
         METRICS.count_error("settings", error)

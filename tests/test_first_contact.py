@@ -58,6 +58,35 @@ def test_an_app_that_is_not_installed_is_logged(project: MakeProject):
     assert "Traceback" not in done.stderr
 
 
+ROUTE = (
+    "from django.urls import include, path\n"
+    'urlpatterns = [path("metrics", include("tachikoma_metrics.urls"))]\n'
+)
+SCRAPE_TWICE = (
+    "from django.test import Client\n"
+    "print(*[Client().get('/metrics').status_code for _ in range(2)])"
+)
+
+
+def test_a_route_without_app_and_middleware_is_logged(project: MakeProject):
+    made = project("\nINSTALLED_APPS = []\nMIDDLEWARE = []\n", urls=ROUTE)
+
+    done = made.run_code(SCRAPE_TWICE)
+
+    assert done.stdout == "200 200\n"
+    assert done.stderr.count('`INSTALLED_APPS` must contain "tachikoma_metrics"') == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_route_without_middleware_logs_invalid_settings(project: MakeProject):
+    settings = '\nMIDDLEWARE = []\nTACHIKOMA_METRICS["NAMESPACE"] = "my-shop"\n'
+
+    done = project(settings, urls=ROUTE).run_code(SCRAPE_TWICE)
+
+    assert done.stdout == "200 200\n"
+    assert done.stderr.count("Invalid NAMESPACE: 'my-shop'") == 1
+
+
 def test_check_reports_an_unknown_key_once(project: MakeProject):
     done = project('\nTACHIKOMA_METRICS["NAMESPCE"] = "shop"\n').run("check")
 

@@ -7,6 +7,7 @@ lookups and LLM calls; their results have to be the same, and the metrics endpoi
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import importlib
 import inspect
@@ -14,8 +15,9 @@ import pkgutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 from unittest import mock
@@ -168,29 +170,33 @@ def _can_be_called(member: object) -> bool:
     return inspect.isfunction(member) or isinstance(member, property)
 
 
-def life(client: Client) -> list[object]:
-    """Use the app in every way, and return all results."""
-    seen: list[object] = []
-    for path in ("/hello/", "/stream/", "/missing/", "/fail/", "/no-content/"):
-        seen.append(answer(client, path))
-    seen.append(client.post("/hello/", b"x" * 10, content_type="text/plain").content)
-    seen.append(list(Mission.objects.values_list("name", flat=True)))
-    seen.append(failed(lambda: connection.cursor().execute("SELECT nothing")))
-    seen.append(client.get("/hello/", headers={"X-Request-Start": f"t={time.time()}"}).content)
-    seen.append(asyncio.run(async_answer()))
-    gc.collect(0)
+def life(client: Client, names: Iterable[str]) -> list[object]:
+    """Use the app in the ways with these names, and return all results."""
+    return [STEPS[name](client) for name in names]
+
+
+def queued(client: Client) -> bytes:
+    """Return the response to a request that waited in a queue."""
+    return client.get("/hello/", headers={"X-Request-Start": f"t={time.time()}"}).content
+
+
+def looked_up(client: Client) -> list[object]:
+    """Return what lookups in a cache return."""
     cache = caches["default"]
     cache.set("zero", 0)
-    seen += [cache.get("zero"), cache.get("gone", "default"), cache.get_many(["zero", "gone"])]
+    seen = [cache.get("zero"), cache.get("gone", "default"), cache.get_many(["zero", "gone"])]
     seen += [cache.get_or_set("made", lambda: 5), "zero" in cache, cache.incr("zero")]
     # A lock cannot be pickled.
     seen.append(failed(lambda: cache.set("lock", threading.Lock())))
     cache.clear()
+    return seen
+
+
+def executed(client: Client) -> None:
+    """Record an execution and what came of it."""
     with track_execution("openai", "model") as execution:
         execution.usage({"usage": {"prompt_tokens": 1, "completion_tokens": 2}})
     record_file_change("create", "applied")
-    update_business_metrics()
-    return [*seen, asyncio.run(conversation()), *backend_answers()]
 
 
 async def async_answer() -> bytes:
@@ -256,7 +262,7 @@ def _backend(request: httpx.Request) -> httpx.Response:
 BACKEND = instrument_client(httpx.Client(transport=httpx.MockTransport(_backend)), backend="openai")
 
 
-def answer(client: Client, path: str) -> tuple[int, bytes]:
+def answer(path: str, client: Client) -> tuple[int, bytes]:
     response: Any = client.get(path)
     body = b"".join(response.streaming_content) if response.streaming else response.content
     response.close()
@@ -271,6 +277,26 @@ def failed(call: Callable[[], object]) -> str:
     return ""
 
 
+STEPS: dict[str, Callable[[Client], object]] = {
+    **{
+        path: functools.partial(answer, path)
+        for path in ("/hello/", "/stream/", "/missing/", "/fail/", "/no-content/")
+    },
+    "body": lambda client: client.post("/hello/", b"x", content_type="text/plain").content,
+    "query": lambda _: list(Mission.objects.values_list("name", flat=True)),
+    "bad query": lambda _: failed(lambda: connection.cursor().execute("SELECT nothing")),
+    "queue": queued,
+    "asynchronous": lambda _: asyncio.run(async_answer()),
+    "garbage": lambda _: gc.collect(0) * 0,
+    "cache": looked_up,
+    "execution": executed,
+    "business": lambda _: update_business_metrics(),
+    "conversation": lambda _: asyncio.run(conversation()),
+    "backend": lambda _: backend_answers(),
+}
+SCRAPE = "scrape"
+
+
 @pytest.fixture(autouse=True)
 def _probes_follow_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_loops, "_SECONDS_BETWEEN_PROBES", 0.001)
@@ -281,16 +307,22 @@ def client_that_sees_500() -> Client:
     return Client(raise_request_exception=False)
 
 
-@pytest.fixture(scope="module")
-def expected() -> list[object]:
-    """Return the list for the results when no function raises."""
-    return []
+@dataclass
+class Usual:
+    """What each step returns and calls while nothing raises."""
+
+    results: dict[str, object] = field(default_factory=dict)
+    called: dict[str, set[CodeType]] = field(default_factory=dict)
+
+    def steps_of(self, member: object) -> list[str]:
+        """Return the names of the steps that may call a function."""
+        return [name for name, called in self.called.items() if may_be_called(member, called)]
 
 
 @pytest.fixture(scope="module")
-def called() -> set[CodeType]:
-    """Return the set of the functions that run, which are all that can raise."""
-    return set()
+def usual() -> Usual:
+    """Return what the first test notes, and all read."""
+    return Usual()
 
 
 @contextmanager
@@ -352,20 +384,25 @@ def _importers(function: Any, name: str) -> list[Any]:
     return [module for module in modules if vars(module).get(name) is function]
 
 
-@pytest.mark.parametrize(("owner", "name"), list(functions()))
-def test_a_function_that_raises_does_not_affect_the_app_or_the_endpoint(
-    owner: Any,
-    name: str,
-    client_that_sees_500: Client,
-    expected: list[object],
-    called: set[CodeType],
-    request: pytest.FixtureRequest,
-):
-    id = request.node.callspec.id
-    if expected and not may_be_called(vars(owner)[name], called):
-        return
-    Mission.objects.create(name="Ghost")
-    declared = {
+def note_usual(usual: Usual, client: Client) -> None:
+    """Note each step by itself, with nothing remembered of another, and a second time."""
+    for name, step in STEPS.items():
+        usual.called[name] = set()
+        with measured(), noting(usual.called[name]):
+            usual.results[name] = step(client)
+            assert step(client) == usual.results[name]
+    usual.called[SCRAPE] = set()
+    with measured(), noting(usual.called[SCRAPE]):
+        life(client, STEPS)
+        usual.called[SCRAPE].clear()
+        client.get("/metrics")
+        client.get("/metrics")
+    assert MetricsMiddleware.__call__.__code__ in usual.called["/hello/"]
+
+
+def measured() -> override_settings:
+    """Return settings that switch on what is measured of the steps."""
+    declared: dict[str, object] = {
         "BUSINESS_METRICS": {"missions_total": {"model": "missions.Mission"}},
         "EXTRA_METRICS": [
             "http_request_queue_seconds",
@@ -373,20 +410,29 @@ def test_a_function_that_raises_does_not_affect_the_app_or_the_endpoint(
             "python_gc_pause_seconds",
         ],
     }
-    with override_settings(TACHIKOMA_METRICS=declared):
-        # The results without an error are the same each time: the first test records them.
-        if not expected:
-            with noting(called):
-                expected.extend(life(client_that_sees_500))
-                client_that_sees_500.get("/metrics")
-                assert life(client_that_sees_500) == expected
-                client_that_sees_500.get("/metrics")
-            assert MetricsMiddleware.__call__.__code__ in called
-        if not may_be_called(vars(owner)[name], called):
-            return
-        with replaced(owner, name):
-            if id not in STAND_AROUND_THE_APP:
-                assert life(client_that_sees_500) == expected
-            if id not in STAND_AROUND_THE_ENDPOINT:
-                status = client_that_sees_500.get("/metrics").status_code
-                assert status == 200 or (status == 403 and id.startswith(REJECT_SCRAPES))
+    return override_settings(TACHIKOMA_METRICS=declared)
+
+
+@pytest.mark.parametrize(("owner", "name"), list(functions()))
+def test_a_function_that_raises_does_not_affect_the_app_or_the_endpoint(
+    owner: Any,
+    name: str,
+    client_that_sees_500: Client,
+    usual: Usual,
+    request: pytest.FixtureRequest,
+):
+    client, id = client_that_sees_500, request.node.callspec.id
+    if usual.called and not usual.steps_of(vars(owner)[name]):
+        return
+    Mission.objects.create(name="Ghost")
+    if not usual.called:
+        note_usual(usual, client)
+    steps = usual.steps_of(vars(owner)[name])
+    # What a scrape shows is of all steps.
+    used = list(STEPS) if SCRAPE in steps else steps
+    with measured(), replaced(owner, name):
+        if id not in STAND_AROUND_THE_APP:
+            assert life(client, used) == [usual.results[step] for step in used]
+        if id not in STAND_AROUND_THE_ENDPOINT:
+            status = client.get("/metrics").status_code
+            assert status == 200 or (status == 403 and id.startswith(REJECT_SCRAPES))

@@ -87,7 +87,7 @@ def check_tokens_are_long(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_token_files(**kwargs: Any) -> list[CheckMessage]:
-    """W021: a file in ``TOKENS`` cannot be read, or has no token."""
+    """W021: a file in ``TOKENS`` cannot be read, has no token, or lacks ``file:``."""
     return [
         warning(
             "W021",

@@ -25,12 +25,13 @@ def check_middleware_is_installed(**kwargs: Any) -> list[CheckMessage]:
         return []
     similar = next(filter(_is_similar, conf.middleware()), None)
     trouble = "no MetricsMiddleware" if similar is None else _trouble_with(similar)
+    remedy = "Put it" if similar is None else "Correct the path, and put it"
     return [
         warning(
             "W001",
             f"MIDDLEWARE has {trouble}: HTTP requests are not measured, and only the URLconf can "
             "serve the metrics endpoint.",
-            f"Put it first. {_EXAMPLE}",
+            f"{remedy} first. {_EXAMPLE}",
         )
     ]
 

@@ -50,7 +50,16 @@ class Config(Declarations):
     @cached_property
     def derived_metrics(self) -> tuple[DerivedMetric, ...]:
         """Return the metrics of all ``views``."""
-        return views.derived_metrics(self.views)
+        return views.derived_metrics(self.views, self.project_labels)
+
+    @cached_property
+    def project_labels(self) -> Mapping[str, tuple[str, ...]]:
+        """Return those of ``extra_labels`` that each HTTP metric has, by its name."""
+        return {
+            family: tuple(label for label in self.labels[family] if label in self.extra_labels)
+            for family in catalogue.RECORDED_BY_REQUESTS
+            if family in self.labels
+        }
 
     @cached_property
     def labels_for_views(self) -> Mapping[str, tuple[str, ...]]:

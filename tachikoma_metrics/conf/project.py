@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.apps import apps
@@ -18,9 +19,14 @@ def declared() -> object:
     return getattr(settings, NAME, {})
 
 
+def value_of(name: str, default: Any = None) -> Any:
+    """Return a setting that belongs to Django or to another package."""
+    return getattr(settings, name, default)
+
+
 def is_installed() -> bool:
-    """Return whether ``INSTALLED_APPS`` has the app."""
-    return apps.is_installed("tachikoma_metrics")
+    """Return whether ``INSTALLED_APPS`` has the app; True until Django has loaded them."""
+    return not apps.ready or apps.is_installed("tachikoma_metrics")
 
 
 def names_of_settings() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -104,9 +105,15 @@ def _by_entry(config: Config) -> Iterator[tuple[str, list[str]]]:
     """Yield, for each entry of ``TOKENS``, why it provides no token, or its tokens."""
     for entry in config.tokens:
         if not entry.startswith(FILE):
-            yield "", [entry]
+            yield _trouble_with_path(entry), [entry]
             continue
         try:
             yield "", read_file(entry.removeprefix(FILE))
         except Unreadable as error:
             yield str(error), []
+
+
+def _trouble_with_path(entry: str) -> str:
+    """Return what is wrong with a token that is the path of a file; "" if it is none."""
+    is_path = entry.startswith("/") and os.path.isfile(entry)
+    return f"{entry!r} lacks {FILE!r} before the path" if is_path else ""

@@ -27,6 +27,7 @@ CLIENT_ADDRESS_SUFFIXES = (
 PROXY_HEADER_PREFIXES = (
     "HTTP_CDN_LOOP",  # https://www.rfc-editor.org/rfc/rfc8586
     "HTTP_FORWARDED",
+    "HTTP_MAX_FORWARDS",  # https://www.rfc-editor.org/rfc/rfc9110#name-max-forwards
     "HTTP_VIA",  # https://www.rfc-editor.org/rfc/rfc9110#name-via
     "HTTP_X_FORWARDED",  # -For, -Proto, -Host, -Port, -Server, -Prefix, -Client-Cert
     "HTTP_X_ORIGINAL_",
@@ -37,6 +38,7 @@ PROXY_HEADER_PREFIXES = (
     "HTTP_X_SCHEME",
     "HTTP_X_URL_SCHEME",
     "HTTP_X_CLIENT_",
+    "HTTP_X_HTTPS",
     "HTTP_X_SSL_",
     "HTTP_FRONT_END_HTTPS",
     "HTTP_SURROGATE_CAPABILITY",
@@ -48,8 +50,13 @@ PROXY_HEADER_PREFIXES = (
     "HTTP_CLOUDFRONT_",
     "HTTP_X_APPENGINE_",
     "HTTP_X_CLOUD_TRACE_CONTEXT",
+    "HTTP_X_GOOG_IAP_",
+    "HTTP_X_APPGW_",
     "HTTP_X_ARR_",
     "HTTP_X_AZURE_",
+    "HTTP_X_WAWS_",
+    "HTTP_X_HAPROXY_",
+    "HTTP_X_KONG_",
     "HTTP_CF_",
     "HTTP_FASTLY_",
     "HTTP_FLY_",

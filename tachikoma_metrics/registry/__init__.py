@@ -6,6 +6,7 @@ Other folders record through an ``Event``, or through the prometheus_client obje
 
 from __future__ import annotations
 
+from tachikoma_metrics.registry.counterparts import Counterpart
 from tachikoma_metrics.registry.events import Event
 from tachikoma_metrics.registry.guarded_metrics import ScrapeFunction
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
@@ -16,6 +17,7 @@ __all__ = [
     "METRICS",
     "UNKNOWN",
     "Cell",
+    "Counterpart",
     "Event",
     "Metrics",
     "Progress",

@@ -6,11 +6,17 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from tachikoma_metrics import conf
 from tachikoma_metrics.interruptions import pass_on
 
 logger = logging.getLogger("tachikoma_metrics")
 
+_NOT_INSTALLED = (
+    '`INSTALLED_APPS` must contain "tachikoma_metrics", with an underscore. Without it databases, '
+    "caches and business metrics are not measured, and checks and commands are missing"
+)
 _MOST_LOGGED = 100
 _LONGEST_LINE = 300
 
@@ -68,10 +74,15 @@ class ErrorLog:
         self._logged.clear()
 
     def report_settings(self) -> None:
-        """Log and count invalid settings, unless they were reported. Never raises."""
+        """Log and count invalid settings, unless they were reported. Never raises.
+
+        That the app is not in ``INSTALLED_APPS`` is reported here: then it has no checks.
+        """
         if self._settings_are_reported:
             return
         self._settings_are_reported = True
+        if not conf.is_installed():
+            self.record("settings", ImproperlyConfigured(_NOT_INSTALLED), is_expected=True)
         for setting in conf.config().invalid_settings:
             self.add("settings")
             logger.error(

@@ -16,8 +16,10 @@ from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import values
 from tachikoma_metrics.registry.bindings import Bindings
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
+from tachikoma_metrics.registry.counterparts import Counterpart, counterparts
 from tachikoma_metrics.registry.error_log import ErrorLog
 from tachikoma_metrics.registry.scrape import Scrape
+from tachikoma_metrics.registry.snapshot import Snapshot
 from tachikoma_metrics.store import STORE, Incomplete, Merger, Reading
 from tachikoma_metrics.store import Family as MergedFamily
 
@@ -74,6 +76,17 @@ class Metrics(Bindings):
         declarations = {self.bound(counter.name).metric.declaration for counter in counters}
         _, families = self._merged()
         return any(any(one.values) for one in families if one.declaration in declarations)
+
+    def counterparts(self) -> list[Counterpart]:
+        """Return the metrics of ``VIEWS``, each with that of the package that it replaces.
+
+        Raises ``tachikoma_metrics.store.Incomplete`` as ``expose`` does.
+        """
+        self.bind()
+        snapshot = Snapshot(
+            self._merged, lambda: self._errors.count, frozenset(), self._collector_timeouts
+        )
+        return list(counterparts(snapshot, self.derived))
 
     def _scrape(self, format: Format[Exposition], names: frozenset[str]) -> Exposition:
         self.report_settings()

@@ -175,6 +175,12 @@ class Snapshot:
         self._exposed.add((False, derived.declaration.name))
         return [as_metric(derived.declaration, families)]
 
+    def of_project(self, declaration: Declaration) -> Sequence[Metric]:
+        """Return the metric of this name that is not of the catalogue, if any process has it."""
+        found = self._found.get((False, declaration.name), [])
+        alike = [family for family in found if family.declaration.type == declaration.type]
+        return [MergedMetric(alike[0].declaration, alike)] if alike else []
+
     def is_exposed(self, metric: GuardedMetric) -> bool:
         """Return whether a metric of the catalogue is in use, or any process has values of it."""
         if metric.guard is None or metric.guard.is_in_use():

@@ -30,6 +30,16 @@ def test_a_file_without_tokens_is_a_warning(tmp_path: Path, content: bytes | Non
     assert "readable" in (reported.hint or "")
 
 
+def test_the_path_of_a_file_without_its_prefix_is_a_warning(tmp_path: Path):
+    file = tmp_path / "token"
+    file.write_text("s3cr3t-token-00000000\n", encoding="utf-8")
+
+    reported = message("W021", {"TOKENS": [str(file)]})
+
+    assert f"{str(file)!r} lacks 'file:' before the path" in reported.msg
+    assert "file:/run/secrets/metrics" in (reported.hint or "")
+
+
 @pytest.mark.parametrize(
     "token", [" spaced-token-00000000", "two words-00000000000", "tökén-of-umlauts-000", "a\tb" * 9]
 )

@@ -56,6 +56,7 @@ def test_a_middleware_that_cannot_be_imported_is_named(path: str):
     reported = message("W001", MIDDLEWARE=[path, OTHER])
 
     assert f"{path!r}, which cannot be imported" in reported.msg
+    assert (reported.hint or "").startswith("Correct the path, and put it first. ")
     assert METRICS in (reported.hint or "")
 
 

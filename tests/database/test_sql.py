@@ -447,6 +447,10 @@ LONG = 200_000
         "a." * (LONG // 2),
         "SELECT * FROM " + "a." * (LONG // 2),
         "%(" * (LONG // 2),
+        "SELECT %(" + "a" * LONG,
+        "SELECT f(" + "1, " * (LONG // 3) + "(2)) FROM t",
+        "SELECT f('" + "x" * LONG + "', (2)) FROM t",
+        "SELECT f(" + "'x', " * 15 + "1, " * (LONG // 3) + "(2)) FROM t",
     ],
     ids=lambda text: text[:20].strip(),
 )

@@ -27,6 +27,13 @@ PROXY_HEADERS = {
     "x-original-url": "/metrics",
     "x-scheme": "https",
     "l5d-client-id": "web.shop.serviceaccount",
+    "max-forwards": "10",
+    "x-appgw-trace-id": "a6e4",
+    "x-goog-iap-jwt-assertion": "a.b.c",
+    "x-haproxy-server-state": "UP",
+    "x-https": "1",
+    "x-kong-request-id": "a6e4",
+    "x-waws-unencoded-url": "/metrics",
 }
 """Headers that a proxy sets, none of which names the client."""
 

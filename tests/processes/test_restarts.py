@@ -146,6 +146,22 @@ def test_a_label_set_goes_that_nobody_changed_since_the_restart_before_last(dire
     assert serve(directory, counted("old")) == "new=2 old=1"
 
 
+def test_no_total_of_a_view_falls_with_a_label_set_that_nobody_changes(directory: Path):
+    def queries(table: str) -> str:
+        return f"""
+        record_db_query("select", {table!r}, 0.1, alias="default")
+        print(sum(value for (name, labels), value in samples().items()
+                  if name == "django_db_execute_total"))
+        """
+
+    views = {"VIEWS": ["django-prometheus"]}
+    tables = ("old", "new", "new", "new")
+
+    shown = [serve(directory, queries(table), **views) for table in tables]
+
+    assert shown == ["1.0", "2.0", "3.0", "4.0"]
+
+
 def test_deployments_that_rename_a_route_leave_little_behind(directory: Path):
     shown = [serve(directory, counted(f"route-{number}")).split() for number in range(8)]
 

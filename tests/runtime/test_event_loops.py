@@ -55,11 +55,13 @@ def synchronous(get_response: Any) -> Any:
 
 
 async def test_the_loop_of_a_request_is_probed_every_100_ms(async_client: AsyncClient):
+    began_at = time.monotonic()
     await async_client.get("/hello/")
     await async_client.get("/hello/")
     await asyncio.sleep(1)
 
-    assert 5 <= probes() <= 10
+    # A busy machine runs fewer, and sleeps for longer.
+    assert 2 <= probes() <= (time.monotonic() - began_at) / 0.1
 
 
 async def test_a_loop_that_is_blocked_lags(async_client: AsyncClient):
@@ -90,12 +92,13 @@ async def test_the_loop_of_a_websocket_is_probed():
 
 
 async def test_many_threads_start_one_timer():
+    began_at = time.monotonic()
     await asyncio.gather(
         *(sync_to_async(probe_serving_loop, thread_sensitive=False)() for _ in range(8))
     )
     await asyncio.sleep(0.5)
 
-    assert 1 <= probes() <= 5
+    assert 1 <= probes() <= (time.monotonic() - began_at) / 0.1
 
 
 def test_under_wsgi_no_loop_is_probed(client: Client):

@@ -79,7 +79,8 @@ class Acquisition:
         if self._run is None:
             self._run = runs.current(system.server(), is_serving=self._is_serving)
         run = self._run._replace(is_serving=self._is_serving)
-        return Claimant(run, self._changes.seconds_to_keep())
+        options = self._changes
+        return Claimant(run, options.seconds_to_keep(), options.keeps_unchanged())
 
     def _hold(self, slot: FileSlot) -> None:
         header = slot.header()
