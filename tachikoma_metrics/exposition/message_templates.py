@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise, repeat
 from typing import Protocol
 
@@ -168,6 +169,9 @@ class _Observations:
         return _Layout(gaps, _around(len(gaps.value), self._labels, self._tag, self._ends))
 
 
+_length = lru_cache(4096)(varint)
+
+
 class _NativeObservations(_Observations):
     """The messages of a histogram with native buckets, whose fields follow the classic ones."""
 
@@ -184,8 +188,8 @@ class _NativeObservations(_Observations):
             self._labels, fields, map(native_fields, natives.histograms), self._ends, strict=True
         ):
             size = len(classic) + len(native) + len(end)
-            before = labels + self._tag + varint(size)
-            pieces += _METRIC, varint(len(before) + size), before, classic, native, end
+            before = labels + self._tag + _length(size)
+            pieces += _METRIC, _length(len(before) + size), before, classic, native, end
         return b"".join(pieces)
 
 

@@ -27,6 +27,8 @@ class _Signed(dict[int, bytes]):
 
 _SIGNED = _Signed()
 
+_varint = lru_cache(_MOST_REMEMBERED)(varint)
+
 _NEGATIVE = Field.NEGATIVE_SPAN, Field.NEGATIVE_DELTA
 _POSITIVE = Field.POSITIVE_SPAN, Field.POSITIVE_DELTA
 
@@ -35,7 +37,7 @@ def native_fields(histogram: NativeHistogram) -> bytes:
     """Return the fields of what a histogram has counted, apart from its count and its sum."""
     known: bytes | None = histogram.rendered.get(_RENDERED)
     if known is None:
-        parts = [_head(histogram.schema, histogram.zero_threshold), varint(histogram.zero_count)]
+        parts = [_head(histogram.schema, histogram.zero_threshold), _varint(histogram.zero_count)]
         if histogram.negative.spans:
             parts += _side(histogram.negative, *_NEGATIVE)
         if histogram.positive.spans:
@@ -53,7 +55,7 @@ def _head(schema: int, zero_threshold: float) -> bytes:
 
 def _side(buckets: Buckets, span: int, delta: int) -> tuple[bytes, bytes, bytes]:
     deltas = b"".join(map(_SIGNED.__getitem__, buckets.deltas))
-    return _before_deltas(buckets.spans, span, delta), varint(len(deltas)), deltas
+    return _before_deltas(buckets.spans, span, delta), _varint(len(deltas)), deltas
 
 
 @lru_cache(16384)

@@ -24,7 +24,7 @@ _LONGEST_GAP = 2
 class Buckets(NamedTuple):
     """Buckets on one side of zero: ``deltas`` are the differences from one count to the next.
 
-    ``count`` is that of all of them.
+    ``total`` is the count of all of them.
 
     The first of ``spans`` begins after bucket number 0. Bucket ``i`` ends with, and includes, the
     number ``2 ** (i / 2 ** schema)``.
@@ -32,7 +32,7 @@ class Buckets(NamedTuple):
 
     spans: Spans = ()
     deltas: tuple[int, ...] = ()
-    count: int = 0
+    total: int = 0
 
     def by_index(self) -> dict[int, int]:
         """Return the count of each bucket, by its number."""
@@ -68,7 +68,7 @@ class NativeHistogram:
 
         Prometheus refuses a number that is not that of all buckets, unless the sum is NaN.
         """
-        counted = self.zero_count + self.positive.count + self.negative.count
+        counted = self.zero_count + self.positive.total + self.negative.total
         return counted + self.not_a_number if math.isnan(total) else counted
 
 

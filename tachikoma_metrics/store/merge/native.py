@@ -89,11 +89,11 @@ class Blocks:
         counted = 0
         for file, reading in zip(self._files, readings, strict=True):
             content = reading.content
-            packed = file.packed(content)
-            if packed & self._mask or file.has_others:
+            packed = file.packed(content, self._mask)
+            if not file.is_sound or file.has_others:
                 for number in file.leave_out_unsound(content):
                     self._report(self._interned.series[number], reading, on_damage)
-                packed = file.packed(content) + file.added(content)
+                packed = file.packed(content, self._mask) + file.added(content)
             counted += packed
         return counted.to_bytes(self.size, sys.byteorder)
 
@@ -115,16 +115,21 @@ class _File:
         self._arrange: Callable[[tuple[bytes, ...]], tuple[bytes, ...]] = tuple
         self._counts = b""
         self._packed = 0
+        self.is_sound = True
         self.has_others = any(number in firsts for place in places for number in place.others)
 
-    def packed(self, content: bytes) -> int:
-        """Return the counts of all blocks, without those that are added to others."""
+    def packed(self, content: bytes, mask: int) -> int:
+        """Return the counts of all blocks, without those that are added to others.
+
+        ``mask`` has the bits that are zero in all counts; ``is_sound`` says if they were.
+        """
         if self._pick is None:
             self._pick = self._prepare()
         counts = b"".join(self._arrange((_ZEROS, *self._pick(content))))
         if counts != self._counts:
             self._counts = counts
             self._packed = int.from_bytes(counts, sys.byteorder)
+            self.is_sound = not self._packed & mask
         return self._packed
 
     def _prepare(self) -> Callable[[bytes], tuple[bytes, ...]]:
