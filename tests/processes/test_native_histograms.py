@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import math
 import os
@@ -19,7 +20,7 @@ from prometheus_client import REGISTRY, Histogram
 from tachikoma_metrics import METRICS
 from tachikoma_metrics.exposition import PROTOBUF
 from tachikoma_metrics.store import STORE
-from tachikoma_metrics.store.layout import BLOCK, HEADER_SIZE, parse, unpack_header
+from tachikoma_metrics.store.layout import BLOCK, HEADER_SIZE, Header, parse, unpack_header
 from tachikoma_metrics.testing import sample_value
 from tests.exposition.decoded import Native, decode
 from tests.processes.scripts import run
@@ -232,3 +233,59 @@ def test_a_truncated_file_costs_the_blocks_that_it_lost(store: Path):
     native = found.native("execution_duration_seconds", backend="openai", model="gpt")
     assert native.buckets == {0: 2, 80: 1}
     assert used > HEADER_SIZE
+
+
+def test_processes_without_native_buckets_hide_none_of_the_others(directory: Path):
+    script = """
+    from django.test import override_settings
+    from tachikoma_metrics.exposition import PROTOBUF
+    from tests.exposition.decoded import decode
+
+    labels = {"backend": "openai", "model": "gpt"}
+
+    def observe_in_classic_buckets():
+        declared = {**settings.TACHIKOMA_METRICS, "NATIVE_HISTOGRAMS": False}
+        with override_settings(TACHIKOMA_METRICS=declared):
+            METRICS.execution_duration_seconds.labels(**labels).observe(2)
+
+    METRICS.execution_duration_seconds.labels(**labels).observe(4)
+    other = in_child(observe_in_classic_buckets, live=True)
+    found = decode(METRICS.expose(PROTOBUF)).native("execution_duration_seconds", **labels)
+    assert (found.count, found.sum, found.buckets) == (1, 4.0, {16: 1}), found
+    assert sample_value("execution_duration_seconds_count", **labels) == 2
+    kill(other)
+    """
+    run(script, directory, NATIVE_HISTOGRAMS=True)
+
+
+def test_blocks_without_room_are_counted_in_memory_until_there_is_some(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+):
+    duration = METRICS.execution_duration_seconds
+    duration.labels("openai", "gpt").observe(1)
+    number = 0
+    while os.path.getsize(store / "slot-0") - unpack_header_of(store / "slot-0").used > 400:
+        number += 1
+        METRICS.backend_requests_total.labels(f"backend-{number}", "chat").inc()
+
+    def fail(descriptor: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tachikoma_metrics.store.slot.file.reserve", fail)
+        for exponent in range(-16, 21):
+            duration.labels("openai", "gpt").observe(2.0**exponent)
+        without = decode(METRICS.expose(PROTOBUF))
+    STORE.revisit()
+    duration.labels("openai", "gpt").observe(1)
+    found = decode(METRICS.expose(PROTOBUF))
+
+    labels = {"backend": "openai", "model": "gpt"}
+    assert without.native("execution_duration_seconds", **labels).count < 38
+    native = found.native("execution_duration_seconds", **labels)
+    assert native.count == 39
+    assert native.buckets == {8 * exponent: 1 for exponent in range(-16, 21)} | {0: 3}
+
+
+def unpack_header_of(path: Path) -> Header:
+    return unpack_header(path.read_bytes())
