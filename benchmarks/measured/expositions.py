@@ -17,7 +17,7 @@ Encode = Callable[[], bytes]
 
 def encoder() -> Encode:
     """Return the function that makes the response of the current variant."""
-    if variants.current() is variants.TACHIKOMA:
+    if variants.current().apps == variants.TACHIKOMA.apps:
         return _own_encoder()
     return _encode_shared if variants.current().folder_variable else generate_latest
 

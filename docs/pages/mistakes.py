@@ -148,6 +148,8 @@ MISTAKES: dict[str, Mistake] = {
     "E150": Mistake({"NATIVE_HISTOGRAMS": "http_request_duration_seconds"}),
     "E151": Mistake({"NATIVE_HISTOGRAM_SCHEMA": 8}),
     "E152": Mistake({"NATIVE_HISTOGRAMS": ["http_requests_total"]}),
+    "E160": Mistake({"EXEMPLARS": "opentelemetry"}),
+    "E161": Mistake({"EXEMPLARS": "shop.metrics.exemplar"}),
     "W001": Mistake(settings={"MIDDLEWARE": [OTHER]}),
     "W002": Mistake(settings={"MIDDLEWARE": [OTHER, MIDDLEWARE]}),
     "W003": Mistake(settings=_urlconf("metrics")),
@@ -173,5 +175,7 @@ MISTAKES: dict[str, Mistake] = {
     "W026": Mistake({"BUSINESS_METRICS": COUNTED, "BUSINESS_MAX_AGE": 30}),
     "W150": Mistake({"NATIVE_HISTOGRAMS": True}),
     "W151": Mistake({"NATIVE_HISTOGRAMS": ["http_request_duration"]}),
+    "W140": Mistake({"COMMANDS": ["clearsession"]}),
+    "W141": Mistake({"EXTRA_METRICS": ["task_queue_length"], "TASKS": ["django"]}),
 }
 """The wrong examples, by the id of the check that reports them."""

@@ -25,6 +25,7 @@ from tachikoma_metrics.conf.project import (
     asgi_modules,
     declared,
     file_prefixes,
+    has_proxy_ssl_header,
     is_installed,
     middleware,
     names_of_settings,
@@ -59,6 +60,7 @@ __all__ = [
     "did_you_mean",
     "django_prometheus_namespace",
     "file_prefixes",
+    "has_proxy_ssl_header",
     "is_installed",
     "is_migrating",
     "is_test_run",
@@ -135,6 +137,8 @@ def reload() -> None:
 def _reload_if_changed(*, setting: str, **_: object) -> None:
     if setting == NAME:
         reload()
+    elif setting == "SECURE_PROXY_SSL_HEADER":
+        has_proxy_ssl_header.cache_clear()
 
 
 setting_changed.connect(_reload_if_changed, dispatch_uid="tachikoma_metrics.conf")

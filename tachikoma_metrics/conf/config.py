@@ -127,6 +127,11 @@ class Config(Declarations):
         """Return whether a metric is recorded when a request arrives, before it is handled."""
         return self.is_extra(catalogue.HTTP_REQUEST_QUEUE, catalogue.ASGI_EVENT_LOOP_LAG)
 
+    @cached_property
+    def measures_more(self) -> bool:
+        """Return whether a request is measured in more than the usual way."""
+        return self.measures_arrival or self.exemplars is not None
+
     def is_extra(self, *families: Family) -> bool:
         """Return whether any of these opt-in metrics is on."""
         return self.enabled and any(

@@ -169,6 +169,19 @@ class Declarations:
         "or `opentelemetry` for its stable conventions. They are derived at each scrape, and "
         "nothing is counted twice; see [Views](views.md).",
     )
+    exemplars: str | None = setting(
+        METRICS,
+        None,
+        validators.EXEMPLARS,
+        "E160",
+        '"auto"',
+        "Where the exemplars of durations and of `http_requests_total` come from, which link a "
+        "bucket to a trace: `auto` for the sampled span of OpenTelemetry or Sentry, else the "
+        "sampled `traceparent` of the request; or the dotted path of a callable that takes nothing "
+        "and returns a mapping of labels, or `None`. It is called at most once in 7 seconds for "
+        "each bucket, and for each status 5xx, and must not block. See "
+        "[Exemplars](../guides/exemplars.md).",
+    )
     cardinality_limit: int = setting(
         METRICS,
         2000,

@@ -48,6 +48,16 @@ def root_urlconf() -> str:
     return str(settings.ROOT_URLCONF)
 
 
+@lru_cache(1)
+def has_proxy_ssl_header() -> bool:
+    """Return whether a header of a proxy may tell the scheme of a request.
+
+    Remembered until the setting changes: reading one of Django's settings takes as long as
+    everything else that a request's scheme needs.
+    """
+    return bool(settings.SECURE_PROXY_SSL_HEADER)
+
+
 def asgi_modules() -> list[str]:
     """Return the modules that may define the project's ASGI application.
 

@@ -33,10 +33,14 @@ def exemplar_of(point: Point, type: str) -> ValidExemplar:
 
     Raises ``ValueError`` for one that no format allows, and what an object raises that is none.
     """
-    exemplar: Any = point.sample.exemplar
     if point.suffix != _SUFFIXES.get(type):
         raise ValueError(f"{point.place.series} must have no exemplar.")
+    return valid(point.sample.exemplar)
+
+
+def valid(exemplar: Any) -> ValidExemplar:
+    """Return the exemplar of a sample that may have one; raise as ``exemplar_of`` does."""
     labels = {name: str(value) for name, value in exemplar.labels.items()}
     if sum(len(name) + len(value) for name, value in labels.items()) > _MOST_CHARACTERS:
-        raise ValueError(f"The exemplar of {point.place.series} is too long.")
+        raise ValueError(f"An exemplar must have at most 128 characters; got {labels}.")
     return ValidExemplar(labels, float(exemplar.value), exemplar.timestamp)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from operator import lt
 
@@ -14,6 +14,7 @@ from tachikoma_metrics.exposition.names import CREATED, WITH_CREATED, metric_nam
 from tachikoma_metrics.exposition.syntax import SMALLEST_WITH_EXPONENT, number
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import Declaration
+from tachikoma_metrics.store import Exemplar as StoredExemplar
 from tachikoma_metrics.store.families import Family, Line, Lines, Pairs
 from tachikoma_metrics.store.layout import GAUGE, HISTOGRAM
 from tachikoma_metrics.store.native_histograms import NativeHistogram, added, empty
@@ -24,7 +25,9 @@ LabelsOf = Callable[[Pairs], tuple[list[str], list[str]]]
 Labels = frozenset[tuple[str, str]]
 """Names and values of the labels of a label set."""
 
-ExemplarKey = tuple[str, frozenset[tuple[str, str]]]
+
+WriteExemplar = Callable[[StoredExemplar], str]
+"""Formats an exemplar, with what is between it and the value before it."""
 
 
 class MergedMetric(Metric):
@@ -40,11 +43,9 @@ class MergedMetric(Metric):
         declaration: Declaration,
         families: Sequence[Family],
         extra: Sequence[Sample] = (),
-        exemplars: Mapping[ExemplarKey, Exemplar] | None = None,
     ) -> None:
         self._families = families
         self.extra = extra
-        self.exemplars = exemplars or {}
         self._samples: list[Sample] | None = None
         # Not by the base, which would validate each name again at each scrape.
         self.name = declaration.name
@@ -75,7 +76,11 @@ class MergedMetric(Metric):
     def samples(self) -> list[Sample]:
         """Return all samples, as prometheus_client does."""
         if self._samples is None:
-            stored = map(self._sample, *self._folded())
+            exemplars = _exemplars(self._families)
+            stored = (
+                self._sample(line, value, exemplars.get(line))
+                for line, value in zip(*self._folded(), strict=True)
+            )
             self._samples = [*stored, *self._created(), *self.extra]
         return self._samples
 
@@ -90,10 +95,8 @@ class MergedMetric(Metric):
         folded = _folded(self._families)
         return folded.keys(), folded.values()
 
-    def _sample(self, line: Line, value: float) -> Sample:
-        labels = _labels(line)
-        exemplar = self.exemplars.get((line.suffix, frozenset(labels.items())))
-        return Sample(self.name + line.suffix, labels, value, None, exemplar)
+    def _sample(self, line: Line, value: float, exemplar: Exemplar | None) -> Sample:
+        return Sample(self.name + line.suffix, _labels(line), value, None, exemplar)
 
     def _created(self) -> Iterable[Sample]:
         """Yield since when each label set has been counted, where that is known."""
@@ -108,13 +111,20 @@ class MergedMetric(Metric):
                 yield Sample(self.name + CREATED, dict(pairs), start)
 
     def quick_text(
-        self, head: str, labels_of: LabelsOf, key: object, *, needs_sum: bool
+        self,
+        head: str,
+        labels_of: LabelsOf,
+        key: object,
+        *,
+        needs_sum: bool,
+        write_exemplar: WriteExemplar | None = None,
     ) -> str | None:
         """Return ``head`` and the lines of the values in the store, from a cached template.
 
         ``labels_of`` formats label pairs, those before ``le`` and those after it, and raises
         ``ValueError`` for pairs that cannot be written; ``key`` is what ``head`` and its results
         depend on. ``needs_sum`` means that a histogram without a sum must have no count either.
+        ``write_exemplar`` formats exemplars, in a format that has them.
         Returns None if the lines have to be written one by one.
         """
         family = self.only_family
@@ -128,13 +138,15 @@ class MergedMetric(Metric):
             return None
         write = number if self.type == GAUGE else _total
         try:
-            return str(template) % tuple(
-                # Covers most numbers without a call.
-                [
-                    repr(value) if 0 <= value < SMALLEST_WITH_EXPONENT else write(value)
-                    for value in family.values
-                ]
-            )
+            # Covers most numbers without a call.
+            written = [
+                repr(value) if 0 <= value < SMALLEST_WITH_EXPONENT else write(value)
+                for value in family.values
+            ]
+            if write_exemplar is not None and family.exemplars is not None:
+                for place, exemplar in family.exemplars.by_line.items():
+                    written[place] += write_exemplar(exemplar)
+            return str(template) % tuple(written)
         except ValueError as error:
             pass_on(error)
             return None
@@ -157,6 +169,21 @@ class MergedMetric(Metric):
         return "".join(
             [head.replace("%", "%%"), *(f"{one.replace('%', '%%')} %s\n" for one in series)]
         )
+
+
+def _exemplars(families: Sequence[Family]) -> dict[Line, Exemplar]:
+    """Return the newest exemplar of each line that has one."""
+    newest: dict[Line, StoredExemplar] = {}
+    for family in families:
+        found = {} if family.exemplars is None else family.exemplars.by_line
+        lines = list(family.lines) if found else []
+        for place, exemplar in found.items():
+            line = lines[place]
+            if line not in newest or newest[line].timestamp < exemplar.timestamp:
+                newest[line] = exemplar
+    return {
+        line: Exemplar(dict(one.labels), one.value, one.timestamp) for line, one in newest.items()
+    }
 
 
 def _is_sound(family: Family, needs_sum: bool) -> bool:

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from prometheus_client import Metric
 
-from tachikoma_metrics.exposition.exemplars import exemplar_of
+from tachikoma_metrics.exposition.exemplars import ValidExemplar, exemplar_of
 from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.fields import Field
 from tachikoma_metrics.exposition.merged import MergedMetric
@@ -118,15 +118,7 @@ class Messages:
         if point.sample.exemplar is None:
             return b""
         try:
-            found = exemplar_of(point, self._type)
-            stamp = (
-                b""
-                if found.timestamp is None
-                else timestamp(Field.EXEMPLAR_TIMESTAMP, float(found.timestamp))
-            )
-            content = _label_fields(found.labels)
-            content += double(Field.EXEMPLAR_VALUE, found.value) + stamp
-            return message(_EXEMPLAR[self._type], content)
+            return exemplar_field(exemplar_of(point, self._type), self._type)
         except Exception as error:
             self._on_error("render", error, point.sample.name)
             return b""
@@ -158,6 +150,18 @@ def histogram(
 def bucket(bound: float, value: float) -> bytes:
     """Return the fields of a bucket; an exemplar may be appended to them."""
     return integer(Field.CUMULATIVE_COUNT, value) + double(Field.UPPER_BOUND, bound)
+
+
+def exemplar_field(exemplar: ValidExemplar, type: str) -> bytes:
+    """Return an exemplar as a field of a counter or a bucket, in a family of this type.
+
+    Raises ``ValueError`` for labels or a time that cannot be exposed.
+    """
+    stamp = exemplar.timestamp
+    content = _label_fields(exemplar.labels) + double(Field.EXEMPLAR_VALUE, exemplar.value)
+    if stamp is not None:
+        content += timestamp(Field.EXEMPLAR_TIMESTAMP, float(stamp))
+    return message(_EXEMPLAR[type], content)
 
 
 def _summary(

@@ -12,16 +12,18 @@ from collections.abc import Iterable, Mapping
 
 from prometheus_client import Metric
 
+from tachikoma_metrics.exposition.exemplars import valid
 from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.fields import Field
 from tachikoma_metrics.exposition.formats import Format
 from tachikoma_metrics.exposition.merged import MergedMetric
+from tachikoma_metrics.exposition.message_exemplars import Added, with_exemplars
 from tachikoma_metrics.exposition.message_templates import quick_messages
-from tachikoma_metrics.exposition.messages import Messages, label_fields
+from tachikoma_metrics.exposition.messages import Messages, exemplar_field, label_fields
 from tachikoma_metrics.exposition.names import TEXT_SUFFIXES, WITHOUT_UNIT, metric_name
 from tachikoma_metrics.exposition.points import Reader
 from tachikoma_metrics.exposition.wire import delimited, double, integer, message, text
-from tachikoma_metrics.store.families import Pairs
+from tachikoma_metrics.store.families import Family, Pairs
 from tachikoma_metrics.store.layout import HISTOGRAM
 
 _TYPES = {
@@ -95,15 +97,17 @@ def _messages(metric: Metric, on_error: OnError, global_labels: Mapping[str, str
     reader = Reader(metric, global_labels, on_error, needs_sum=False)
     messages = Messages(metric, global_labels, on_error, reader.start_of)
     if isinstance(metric, MergedMetric):
-        quick = _quick(metric, global_labels)
+        quick = _quick(metric, on_error, global_labels)
         if quick is not None:
             return b"".join([quick, *messages.of(reader.points(metric.extra))])
     return b"".join(messages.of(reader.points(metric.samples)))
 
 
-def _quick(metric: MergedMetric, global_labels: Mapping[str, str]) -> bytes | None:
+def _quick(
+    metric: MergedMetric, on_error: OnError, global_labels: Mapping[str, str]
+) -> bytes | None:
     family = metric.only_family
-    if family is None or metric.exemplars:
+    if family is None:
         return None
 
     def fields(pairs: Pairs) -> bytes:
@@ -112,4 +116,20 @@ def _quick(metric: MergedMetric, global_labels: Mapping[str, str]) -> bytes | No
             raise ValueError("A label named `le` takes the place of the bounds.")
         return label_fields(tuple(labels.items()))
 
-    return quick_messages(family, fields, (PROTOBUF, *global_labels.items()))
+    written = quick_messages(family, fields, (PROTOBUF, *global_labels.items()))
+    if written is None or family.exemplars is None:
+        return written
+    return with_exemplars(written, _added(metric, family, on_error))
+
+
+def _added(metric: MergedMetric, family: Family, on_error: OnError) -> Added:
+    """Return the exemplars of a family as fields, without those that are invalid."""
+    added: dict[int, dict[int, bytes]] = {}
+    lines = len(family.lines.endings)
+    for line, exemplar in (family.exemplars.by_line if family.exemplars else {}).items():
+        try:
+            field = exemplar_field(valid(exemplar), metric.type)
+            added.setdefault(line // lines, {})[line % lines] = field
+        except Exception as error:
+            on_error("render", error, metric.name)
+    return added

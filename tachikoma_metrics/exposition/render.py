@@ -15,13 +15,14 @@ from functools import lru_cache
 
 from prometheus_client import Metric
 
-from tachikoma_metrics.exposition.exemplars import exemplar_of
+from tachikoma_metrics.exposition.exemplars import ValidExemplar, exemplar_of, valid
 from tachikoma_metrics.exposition.families import OnError
 from tachikoma_metrics.exposition.formats import Format
 from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.names import TEXT_SUFFIXES, WITHOUT_UNIT, metric_name
 from tachikoma_metrics.exposition.points import Point, Reader
 from tachikoma_metrics.exposition.syntax import escape, label_pairs, number, timestamp_text
+from tachikoma_metrics.store import Exemplar
 
 _TEXT_TYPES = {
     "info": "gauge",
@@ -29,8 +30,10 @@ _TEXT_TYPES = {
     "gaugehistogram": "histogram",
     "unknown": "untyped",
 }
-_GAUGES_OF_GAUGEHISTOGRAM = ("_gcount", "_gsum")
+_DIGITS = 32 + 16
+"""Of the ids of a trace and of a span."""
 
+_GAUGES_OF_GAUGEHISTOGRAM = ("_gcount", "_gsum")
 
 Write = Callable[[Point, str], str]
 """Formats a sample. If the type of its family is given, it includes the exemplar, or raises."""
@@ -46,6 +49,7 @@ class TextFormat(Format[str]):
     _write: Write
     _needs_sum: bool
     _end: str = ""
+    _has_exemplars: bool = False
 
     def render(
         self,
@@ -79,7 +83,7 @@ class TextFormat(Format[str]):
     def _quick(
         self, metric: Metric, lines: _Lines, reader: Reader, global_labels: Mapping[str, str]
     ) -> str | None:
-        if not isinstance(metric, MergedMetric) or metric.exemplars:
+        if not isinstance(metric, MergedMetric):
             return None
         constant = tuple(global_labels.items())
         text = metric.quick_text(
@@ -87,6 +91,7 @@ class TextFormat(Format[str]):
             lambda pairs: _around_le({**global_labels, **dict(pairs)}),
             (self.content_type, metric.name, metric.documentation, metric.unit, constant),
             needs_sum=self._needs_sum,
+            write_exemplar=lines.exemplar if self._has_exemplars else None,
         )
         if text is None or not metric.extra:
             return text
@@ -107,6 +112,21 @@ class _Lines:
         except Exception as error:
             self.on_error("render", error, point.sample.name)
             return self.write(point, "")
+
+    def exemplar(self, exemplar: Exemplar) -> str:
+        """Return an exemplar as text; nothing for one that cannot be written."""
+        try:
+            labels = exemplar.labels
+            trace, span = labels.get("trace_id", ""), labels.get("span_id", "")
+            if len(labels) == 2 and len(trace + span) == _DIGITS and (trace + span).isalnum():
+                # Most are such, and of those nothing can be invalid.
+                pairs = f'span_id="{span}",trace_id="{trace}"'
+                stamp = timestamp_text(exemplar.timestamp)
+                return f" # {{{pairs}}} {number(exemplar.value)} {stamp}"
+            return _exemplar(valid(exemplar))
+        except Exception as error:
+            self.on_error("render", error, self.metric.name)
+            return ""
 
 
 def _text_family(
@@ -155,12 +175,11 @@ def _openmetrics_head(name: str, documentation: str, type: str, unit: str) -> st
 
 def _openmetrics_sample(point: Point, type_of_exemplar: str) -> str:
     stamp = f" {point.stamp}" if point.stamp else ""
-    exemplar = _exemplar(point, type_of_exemplar) if type_of_exemplar else ""
+    exemplar = _exemplar(exemplar_of(point, type_of_exemplar)) if type_of_exemplar else ""
     return f"{point.place.series} {number(point.value)}{stamp}{exemplar}\n"
 
 
-def _exemplar(point: Point, type: str) -> str:
-    exemplar = exemplar_of(point, type)
+def _exemplar(exemplar: ValidExemplar) -> str:
     stamp = "" if exemplar.timestamp is None else f" {timestamp_text(exemplar.timestamp)}"
     pairs = ",".join(label_pairs(exemplar.labels).values())
     return f" # {{{pairs}}} {number(exemplar.value)}{stamp}"
@@ -199,4 +218,5 @@ OPENMETRICS = TextFormat(
     _openmetrics_sample,
     True,
     "# EOF\n",
+    True,
 )

@@ -11,7 +11,7 @@ from tachikoma_metrics.registry.events import Event
 from tachikoma_metrics.registry.guarded_metrics import ScrapeFunction
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
 from tachikoma_metrics.registry.store_hooks import install
-from tachikoma_metrics.store import UNKNOWN, Cell, Progress
+from tachikoma_metrics.store import UNKNOWN, Cell, Progress, SeriesGroup
 
 __all__ = [
     "METRICS",
@@ -22,5 +22,6 @@ __all__ = [
     "Metrics",
     "Progress",
     "ScrapeFunction",
+    "SeriesGroup",
     "install",
 ]

@@ -24,6 +24,7 @@ from tachikoma_metrics.store import (
     NativeCell,
     Series,
 )
+from tachikoma_metrics.store import Exemplar as StoredExemplar
 from tachikoma_metrics.store.native_cells import SLOTS
 
 
@@ -96,7 +97,7 @@ class GuardedHistogram(GuardedMetric, prometheus_client.Histogram):
             client_metrics._validate_exemplar(exemplar)  # type: ignore[attr-defined,no-untyped-call]
             place = bisect_left(self.declaration.bounds, amount)
             self._exemplars[place] = Exemplar(exemplar, amount, time.time())
-            self.cell.set_exemplar(self._exemplars[place])
+            self.cell.exemplify(StoredExemplar(exemplar, amount, time.time()))
 
     def _child_samples(self) -> Iterable[Sample]:
         total, *counts = self.cell.values()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tachikoma_metrics.replacing.differences import (
-    DIFFERS,
+    DIFFERENT,
     EQUAL,
     OTHER_REASONS,
     UNUSED,
@@ -15,7 +15,7 @@ from tachikoma_metrics.replacing.step import CHANGE, DONE, KEEP, NONE, PHASES, S
 
 __all__ = [
     "CHANGE",
-    "DIFFERS",
+    "DIFFERENT",
     "DONE",
     "EQUAL",
     "KEEP",

@@ -9,7 +9,7 @@ from tachikoma_metrics import catalogue, conf
 from tachikoma_metrics.catalogue.definitions import Gauge
 from tachikoma_metrics.registry import METRICS, Counterpart
 
-EQUAL, DIFFERS, UNUSED = "equal", "differs", "unused"
+EQUAL, DIFFERENT, UNUSED = "equal", "different", "unused"
 
 OTHER_REASONS = (
     "Each may also differ by what was counted before the view was enabled, by requests in "
@@ -32,7 +32,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result for one metric: ``equal``, ``differs``, or ``unused`` if neither has counted.
+    """The result for one metric: ``equal``, ``different``, or ``unused`` if neither has counted.
 
     ``replaced`` and ``derived`` are the totals of django-prometheus and of the view; ``reason``
     says why they may differ, besides ``OTHER_REASONS``; it may be "".
@@ -63,7 +63,7 @@ def comparisons() -> Iterator[Comparison]:
         is_unused = not one.replaced and not one.derived
         yield Comparison(
             one.metric.name,
-            DIFFERS if differences else UNUSED if is_unused else EQUAL,
+            DIFFERENT if differences else UNUSED if is_unused else EQUAL,
             sum(one.replaced.values()),
             sum(one.derived.values()),
             differences,

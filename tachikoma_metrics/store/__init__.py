@@ -22,6 +22,7 @@ from tachikoma_metrics.store.layout import (
     LAYOUT_VERSION,
     LIVESUM_OF_SET,
     Declaration,
+    Exemplar,
     Native,
     Series,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "UNKNOWN",
     "Cell",
     "Declaration",
+    "Exemplar",
     "Exposed",
     "Family",
     "GaugeCell",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from tachikoma_metrics.store.layout import Declaration
+from tachikoma_metrics.store.layout import Declaration, Exemplar
 from tachikoma_metrics.store.native_histograms import NativeHistograms
 
 
@@ -59,13 +59,21 @@ class Lines:
                 yield Line(suffix, pairs, bound)
 
 
+class FoundExemplars(Protocol):
+    """Exemplars, which are looked for only if an exposition has them."""
+
+    @property
+    def by_line(self) -> Mapping[int, Exemplar]:
+        """Return the newest exemplar of each line, by the place of the line in ``Lines``."""
+
+
 @dataclass(frozen=True)
 class Family:
     """One metric of all processes together: its lines, and the value of each.
 
     ``moved`` are the label sets that are not shown, because they were added to others.
     ``find_starts`` returns the ``starts``, or nothing, and ``find_natives`` the ``natives``: few
-    formats have them.
+    formats have them. ``exemplars`` are None if no process has left any.
     """
 
     declaration: Declaration
@@ -74,6 +82,7 @@ class Family:
     values: Sequence[float]
     moved: Collection[tuple[str, ...]] = ()
     find_starts: Callable[[], Sequence[float]] = field(default=tuple, compare=False)
+    exemplars: FoundExemplars | None = field(default=None, compare=False)
     find_natives: Callable[[], NativeHistograms | None] = field(default=nothing, compare=False)
 
     @property

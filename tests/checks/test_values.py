@@ -94,6 +94,9 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E130", "TASKS", ["rq"]),
     ("E131", "COMMANDS", "migrate"),
     ("E131", "COMMANDS", ["!"]),
+    ("E160", "EXEMPLARS", "opentelemetry"),
+    ("E160", "EXEMPLARS", True),
+    ("E160", "EXEMPLARS", ["auto"]),
     ("E133", "VIEWS", "django-prometheus"),
     ("E150", "NATIVE_HISTOGRAMS", "http_request_duration_seconds"),
     ("E150", "NATIVE_HISTOGRAMS", 1),
@@ -161,9 +164,10 @@ def test_every_id_has_its_cause_in_a_docstring():
     emitted = (
         {id for id, *_ in WRONG_NAMES}
         | {f"W00{number}" for number in range(1, 10) if number != 5}
-        | {"E011", "E012", "E013", "W010", "W011", "W012", "W013", "W014"}
+        | {"E011", "E012", "E013", "E161", "W010", "W011", "W012", "W013", "W014"}
         | {f"W02{number}" for number in range(7)}
         | {"E152", "W150", "W151"}
+        | {"W140", "W141"}
     )
 
     assert reported == emitted | {"E001"}

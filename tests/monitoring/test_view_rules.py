@@ -24,6 +24,7 @@ EVERY_LABEL = {
         "db_connection_errors_total": ["alias"],
         "cache_hits_total": ["cache"],
         "cache_misses_total": ["cache"],
+        "cache_errors_total": ["operation", "cache"],
     },
     "EXTRA_METRICS": [
         "http_responses_by_template_total",

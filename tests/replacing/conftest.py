@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.catalogue.test_django_prometheus import URLS
 from tests.projects import Project
 
 SETTINGS = """
@@ -49,10 +48,41 @@ class Labelled(PrometheusAfterMiddleware):
     pass
 """
 
-WITH_ROUTE = URLS.replace("import path", "import include, path").replace(
-    "urlpatterns = [",
-    'urlpatterns = [\n    path("prometheus/", include("django_prometheus.urls")),',
-)
+WITH_ROUTE = """
+from django.contrib.contenttypes.models import ContentType
+from django.core.cache import cache
+from django.db import connection
+from django.http import HttpResponse
+from django.urls import include, path
+
+
+def hello(request):
+    cache.set("known", 1)
+    return HttpResponse(f"hello {cache.get('known')} {cache.get('unknown', 2)}")
+
+
+def upload(request):
+    return HttpResponse("x" * len(request.body))
+
+
+def query(request):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return HttpResponse(str(ContentType.objects.filter(pk=0).exists()))
+
+
+def fail(request):
+    raise ValueError("failed on purpose")
+
+
+urlpatterns = [
+    path("prometheus/", include("django_prometheus.urls")),
+    path("hello/", hello, name="hello"),
+    path("upload/", upload),
+    path("query/", query, name="query"),
+    path("fail/", fail, name="fail"),
+]
+"""
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ def test_what_both_have_counted_in_all_processes_is_equal(
 def test_a_difference_has_its_label_set_and_a_reason(compared: dict[str, dict[str, Any]]):
     found = compared["shop_django_http_requests_latency_seconds_by_view_method"]
 
-    assert found["status"] == "differs"
+    assert found["status"] == "different"
     assert found["differences"] == [
         {"labels": {"view": "fail", "method": "GET"}, "replaced": 4, "derived": 2}
     ]
@@ -97,10 +97,10 @@ def test_every_metric_of_the_view_is_compared(both: Project):
     process = both.run("metrics_migrate", "--compare")
 
     lines = process.stdout.splitlines()
-    assert "   equal  shop_django_http_requests_before_middlewares_total: 12" in lines
+    assert "    equal  shop_django_http_requests_before_middlewares_total: 12" in lines
     assert '            {view="fail", method="GET"}: 4, 2' in lines
     assert lines[-2].startswith("Each may also differ by ")
-    assert lines[-1].startswith("26 metrics: ")
+    assert lines[-1].startswith("27 metrics: ")
 
 
 def test_it_is_no_process_that_changes_the_counts(both: Project):
@@ -131,8 +131,8 @@ def test_the_values_of_both_are_printed_with_the_reason(
     call_command("metrics_migrate", "--compare", "--no-color")
 
     printed = capsys.readouterr().out
-    assert f"   equal  {REQUESTS}: 2\n" in printed
-    assert f" differs  {BY_METHOD}: django-prometheus 9, view 2\n" in printed
+    assert f"    equal  {REQUESTS}: 2\n" in printed
+    assert f"different  {BY_METHOD}: django-prometheus 9, view 2\n" in printed
     assert '            {method="M0"}: 1, 0\n' in printed
     assert '{method="GET"}' not in printed
     assert "            and 2 more\n" in printed
@@ -200,4 +200,4 @@ def test_with_the_multi_process_mode_both_are_compared(tmp_path: Path):
 
     lines = project.run("metrics_migrate", "--compare").stdout.splitlines()
 
-    assert "   equal  shop_django_http_requests_before_middlewares_total: 6" in lines
+    assert "    equal  shop_django_http_requests_before_middlewares_total: 6" in lines

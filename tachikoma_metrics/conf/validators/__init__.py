@@ -18,9 +18,11 @@ from tachikoma_metrics.conf.validators.networks import AT_UNIX_SOCKET, NETWORKS
 from tachikoma_metrics.conf.validators.rule import InvalidValue, Rule
 from tachikoma_metrics.conf.validators.tasks import COMMANDS, HOST, TASK_SYSTEMS
 from tachikoma_metrics.conf.validators.values import (
+    AUTO,
     BOOLEAN,
     BUSINESS_STORE,
     DOTTED_PATH,
+    EXEMPLARS,
     NAMES,
     NATIVE_SCHEMA,
     OPTIONAL_SECONDS,
@@ -39,6 +41,7 @@ from tachikoma_metrics.conf.validators.views import VIEWS
 
 __all__ = [
     "AT_UNIX_SOCKET",
+    "AUTO",
     "BOOLEAN",
     "BUCKETS",
     "BUCKETS_BY_METRIC",
@@ -46,6 +49,7 @@ __all__ = [
     "BUSINESS_STORE",
     "COMMANDS",
     "DOTTED_PATH",
+    "EXEMPLARS",
     "EXTRA_LABELS",
     "GLOBAL_LABELS",
     "HOST",

@@ -105,6 +105,10 @@ def _dotted_path(value: Any) -> str | None:
     return str(value)
 
 
+def _exemplars(value: Any) -> str | None:
+    return AUTO if value == AUTO else _dotted_path(value)
+
+
 def _port(value: Any) -> int | None:
     if value is None:
         return None
@@ -119,6 +123,9 @@ def _statuses(value: Any) -> tuple[int, ...]:
         require(100 <= status < 600)
     return tuple(sorted({int(status) for status in value}))
 
+
+AUTO = "auto"
+"""In ``EXEMPLARS``: whichever tracing the process has."""
 
 BOOLEAN = Rule("True or False", "", _boolean)
 NAMES = Rule("a list of strings", "", strings)
@@ -158,6 +165,11 @@ NATIVE_SCHEMA = Rule(
 )
 BUSINESS_STORE = Rule('"database" or "cache"', "", _business_store)
 DOTTED_PATH = Rule("the dotted path of a callable, or None", "", _dotted_path)
+EXEMPLARS = Rule(
+    '"auto", the dotted path of a callable, or None',
+    "With None, there are no exemplars but those that the project sets.",
+    _exemplars,
+)
 STATUSES = Rule(
     "a list of HTTP status codes from 100 to 599",
     "With an empty list, no series starts at zero.",

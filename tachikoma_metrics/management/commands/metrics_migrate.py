@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tachikoma_metrics import conf, replacing
 from tachikoma_metrics.replacing import (
     CHANGE,
-    DIFFERS,
+    DIFFERENT,
     DONE,
     EQUAL,
     KEEP,
@@ -112,19 +112,19 @@ class Command(BaseCommand):
             self._print_comparison(one)
         numbers = {
             status: sum(one.status == status for one in found)
-            for status in (EQUAL, DIFFERS, UNUSED)
+            for status in (EQUAL, DIFFERENT, UNUSED)
         }
-        if numbers[DIFFERS]:
+        if numbers[DIFFERENT]:
             self.stdout.write(replacing.OTHER_REASONS)
         counted = ", ".join(f"{number} {status}" for status, number in numbers.items())
         self.stdout.write(f"{len(found)} metrics: {counted}.")
 
     def _print_comparison(self, one: Comparison) -> None:
-        style = self.style.WARNING if one.status == DIFFERS else self.style.SUCCESS
+        style = self.style.WARNING if one.status == DIFFERENT else self.style.SUCCESS
         values = f"{one.replaced:g}"
-        if one.status == DIFFERS:
+        if one.status == DIFFERENT:
             values = f"django-prometheus {one.replaced:g}, view {one.derived:g}"
-        self.stdout.write(f"{style(f'{one.status:>8}')}  {one.metric}: {values}")
+        self.stdout.write(f"{style(f'{one.status:>9}')}  {one.metric}: {values}")
         for difference in one.differences[:_MOST_DIFFERENCES]:
             if difference.labels:
                 labels = ", ".join(f'{name}="{text}"' for name, text in difference.labels.items())

@@ -69,13 +69,14 @@ def encode_declaration(declaration: Declaration) -> bytes:
     return _encoded(Kind.DECLARATION, _words_of(declaration), width=0, ordinal=0)
 
 
-def encode_series(series: Series, ordinal: int) -> bytes:
+def encode_series(series: Series, ordinal: int, kind: int = Kind.SERIES) -> bytes:
     """Return the record of a label set, with its values and its time zero.
 
-    ``ordinal`` is the place of its declaration among those of the file.
+    ``ordinal`` is the place of its declaration among those of the file. The exemplars of a label
+    set are of the kind ``REMOVED``.
     """
     words = words_of_series(series)
-    return _encoded(Kind.SERIES, words, width=series.declaration.width, ordinal=ordinal)
+    return _encoded(kind, words, width=series.declaration.width, ordinal=ordinal)
 
 
 def words_of_series(series: Series) -> bytes:

@@ -18,6 +18,7 @@ from tachikoma_metrics.store.label_sets import (
 )
 from tachikoma_metrics.store.layout import BLOCK, GAUGE, Declaration
 from tachikoma_metrics.store.limits import Limits
+from tachikoma_metrics.store.merge import exemplars
 from tachikoma_metrics.store.merge.counts import CountsGuard, OnDamage, Reported
 from tachikoma_metrics.store.merge.merged_gauges import Gauges, firsts_of, groups, parts_of
 from tachikoma_metrics.store.merge.native import (
@@ -62,6 +63,7 @@ class Plan:
         known_lines = {} if known is None else known.lines
         known_natives = {} if known is None else known.label_sets
         self._gauges_of = {counter: gauge for gauge, counter in counters.items()}
+        self._cells = exemplars.by_declaration(interned, self._indexes)
         overflow = Overflow(interned, self._indexes, readings, limits, self._gauges_of)
         for declaration, found in by_declaration.items():
             if declaration.type == BLOCK:
@@ -105,7 +107,8 @@ class Plan:
             # What was lost was counted in the gauge from the first.
             added = targets | {self._gauges_of[one]: one for one in shown if one in self._gauges_of}
             starts = Starts(groups(shown, added), self._indexes)
-            totals = Totals(declaration, named, first, known_lines, moved, starts)
+            homes = exemplars.homes_of(self._cells.get(declaration, ()), shown, targets)
+            totals = Totals(declaration, named, first, known_lines, moved, starts, homes)
             self._totals.append(totals)
             self.lines[declaration] = totals.lines
             self._order.add(shown, targets, declaration.width)
@@ -136,7 +139,10 @@ class Plan:
         return [
             *(
                 part.family(
-                    totals, readings, self._finding_natives(part, totals, find_total, on_damage)
+                    totals,
+                    readings,
+                    rows,
+                    self._finding_natives(part, totals, find_total, on_damage),
                 )
                 for part in self._totals
             ),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import accumulate
 
 from tachikoma_metrics.store.families import Ending, Family, Lines, nothing
 from tachikoma_metrics.store.layout import COUNTER, HISTOGRAM, Declaration, Series
+from tachikoma_metrics.store.merge.exemplars import Exemplars, Home
 from tachikoma_metrics.store.merge.starts import Starts
 from tachikoma_metrics.store.native_histograms import NativeHistograms
 from tachikoma_metrics.store.reading import Reading
@@ -24,10 +26,12 @@ class Totals:
         known_lines: Lines | None,
         moved: Collection[tuple[str, ...]],
         starts: Starts,
+        homes: Sequence[Home] = (),
     ) -> None:
         self._moved = moved
         self.declaration = declaration
         self._starts = starts
+        self._homes = homes
         self._first = first
         self.end = first + len(named) * declaration.width
         label_sets = [series.labels for series in named]
@@ -42,9 +46,13 @@ class Totals:
         self,
         totals: Sequence[float],
         readings: Sequence[Reading],
+        rows: Sequence[array[float]],
         find_natives: Callable[[], NativeHistograms | None] = nothing,
     ) -> Family:
         """Return the metric with its part of all totals, which are those of ``readings``."""
+        exemplars = None
+        if self._homes:
+            exemplars = Exemplars(self._homes, self.lines.endings, readings, rows)
         values = totals[self._first : self.end]
         if self.declaration.type == HISTOGRAM:
             values = self._cumulated(values)
@@ -55,6 +63,7 @@ class Totals:
             values,
             self._moved,
             partial(self._starts.of, readings),
+            exemplars,
             find_natives,
         )
 

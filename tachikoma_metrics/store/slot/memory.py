@@ -51,6 +51,7 @@ class MemorySlot(Slot):
         for series, record in self.records.items():
             slot.place(series, self.made_at(record))
             slot.write(slot.records[series], self.values(record))
+            slot.take_exemplars(series, self)
         self.release_views()
         return slot
 

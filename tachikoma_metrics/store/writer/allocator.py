@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tachikoma_metrics.catalogue.labels import MOST_OVERFLOWED, overflow
-from tachikoma_metrics.interruptions import pass_on
+from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store.directory import SECONDS_TO_WAIT, Directory
 from tachikoma_metrics.store.layout import NOT_COUNTED, Series
 from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot
@@ -119,6 +119,23 @@ class Allocator:
         """Return the label sets of metrics that were made in this process, with the owners."""
         return [(series, owner) for series, owner in self._owners.copy().items() if owner]
 
+    # --- exemplars ----------------------------------------------------------
+
+    def put_exemplar(self, series: Series, place: int, cell: bytes) -> None:
+        """Replace the exemplar of a bucket, where the values of ``series`` are.
+
+        A label set without values has none, and a file that is full gets no further ones.
+        """
+        if self.slot is None or series not in self.slot.records:
+            if series in self.annex.records:
+                self.annex.put_exemplar(series, place, cell)
+        elif self._attempts.is_due:
+            try:
+                self.slot.put_exemplar(series, place, cell)
+            except OSError as error:
+                pass_on(error)
+                self._attempts.fail(error, self.slot.path)
+
     # --- removals -----------------------------------------------------------
 
     def remove(self, removed: Collection[Series]) -> None:
@@ -162,6 +179,8 @@ class Allocator:
             if home is not source:
                 self.moves += 1
                 home.absorb(series, source.values(record))
+                with suppress(OSError):
+                    home.take_exemplars(series, source)
                 source.remove(series)
 
     def renew(self) -> None:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Collection, Iterable
 
 from tachikoma_metrics.interruptions import pass_on
-from tachikoma_metrics.store import exclusion
+from tachikoma_metrics.store import exclusion, layout
 from tachikoma_metrics.store.exits import call_at_exit
 from tachikoma_metrics.store.files import close_inherited
-from tachikoma_metrics.store.layout import Declaration, Series
+from tachikoma_metrics.store.layout import Declaration, Exemplar, Series
 from tachikoma_metrics.store.reading import Reading
 from tachikoma_metrics.store.slot import close_all
 from tachikoma_metrics.store.stored_value import StoredValue
@@ -86,6 +86,19 @@ class Store(Changes):
             self._acquisition.acquire()
             self._allocator.initialize(wanted, limit)
         except _OWN_ERRORS as error:
+            pass_on(error)
+            self.report(error)
+
+    def put_exemplar(self, series: Series, place: int, exemplar: Exemplar) -> None:
+        """Replace the exemplar of a bucket, or that of a counter; the values must have changed."""
+        self.change(self._put_exemplar, series, place, exemplar)
+
+    def _put_exemplar(self, series: Series, place: int, exemplar: Exemplar) -> None:
+        try:
+            cell = layout.pack(exemplar)
+            if cell:
+                self._allocator.put_exemplar(series, place, cell)
+        except Exception as error:
             pass_on(error)
             self.report(error)
 
