@@ -246,3 +246,21 @@ def test_a_scrape_shows_what_was_counted_since_the_last():
         assert found.native(DURATION, operation="select").count == number
         if number >= 7:
             assert found.native(DURATION, operation="insert").count == number // 7
+
+
+def test_exemplars_stay_in_the_classic_buckets():
+    duration = METRICS.execution_duration_seconds.labels("openai", "gpt")
+    duration.observe(3, exemplar={"trace_id": "abc"})
+
+    found = scraped()
+
+    name = "execution_duration_seconds"
+    exemplars = [
+        bucket.exemplar.label[0].value
+        for family in found.families
+        for metric in family.metric
+        for bucket in metric.histogram.bucket
+        if bucket.HasField("exemplar")
+    ]
+    assert exemplars == ["abc"]
+    assert found.native(name, backend="openai", model="gpt").buckets == {13: 1}
