@@ -9,13 +9,17 @@ from benchmarks.tables import ratios, times
 from benchmarks.variants import (
     CLIENT_MULTIPROCESS,
     DJANGO_PROMETHEUS,
+    EXEMPLARS,
+    EXEMPLARS_TRACED,
     OPENTELEMETRY,
     PROMETHEUS_CLIENT,
     TACHIKOMA,
+    WITH_VIEW,
     Variant,
 )
 
 _OTHERS = (DJANGO_PROMETHEUS, OPENTELEMETRY, CLIENT_MULTIPROCESS, PROMETHEUS_CLIENT)
+_VARIANTS = (TACHIKOMA, WITH_VIEW, EXEMPLARS, EXEMPLARS_TRACED, *_OTHERS)
 _COLUMNS = {
     "alone": "middleware alone",
     "alone_async": "alone, async",
@@ -39,7 +43,8 @@ errors. django-prometheus records more metrics, in its two middlewares. OpenTele
 stable conventions, records one histogram and one gauge, creates the attributes of a trace that
 is not collected, and shares no values between processes. Under ASGI, Django moves each request
 to a thread and back for OpenTelemetry's middleware, which is not async, and for each hook of
-django-prometheus' middlewares."""
+django-prometheus' middlewares. The rows with `EXEMPLARS` are tachikoma_metrics with the setting
+`"auto"`, in a process without a tracer, and in a sampled span of OpenTelemetry."""
 
 
 def run(plan: Plan) -> str:
@@ -49,13 +54,13 @@ def run(plan: Plan) -> str:
         with isolated_process("middleware", variant) as process:
             return process.call("measure", plan.middleware_repeats)
 
-    rounds = Rounds.run(plan.middleware_rounds, (TACHIKOMA, *_OTHERS), measure)
+    rounds = Rounds.run(plan.middleware_rounds, _VARIANTS, measure)
     return "\n\n".join(
         [
             "## Overhead per request",
             _METHOD,
             ratios(rounds, TACHIKOMA, _OTHERS, _COLUMNS),
             _COMPARABILITY,
-            times("added µs of CPU per request", rounds, (TACHIKOMA, *_OTHERS), _COLUMNS),
+            times("added µs of CPU per request", rounds, _VARIANTS, _COLUMNS),
         ]
     )

@@ -22,6 +22,14 @@ class Population:
 
 
 @dataclass(frozen=True)
+class Service:
+    """A number of processes, and of routes that each of them has answered."""
+
+    processes: int
+    routes: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """The numbers of one kind of run; a spread is computed over the rounds."""
 
@@ -30,6 +38,7 @@ class Plan:
     middleware_repeats: int
     scrape_rounds: int
     warm_scrapes: int
+    views: tuple[Service, ...]
     populations: tuple[Population, ...]
     gunicorn_rounds: int
     bursts: int
@@ -40,6 +49,7 @@ class Plan:
     count_repeats: int
     query_rounds: int
     query_repeats: int
+    page_repeats: int
     cache_rounds: int
     cache_repeats: int
     message_rounds: int
@@ -55,6 +65,7 @@ SHORT = Plan(
     middleware_repeats=60,
     scrape_rounds=3,
     warm_scrapes=3,
+    views=(Service(8, 50), Service(8, 150)),
     populations=(
         Population(8, 100),
         *(Population(processes, 1000) for processes in (2, 8, 32, 128)),
@@ -69,6 +80,7 @@ SHORT = Plan(
     count_repeats=3,
     query_rounds=5,
     query_repeats=60,
+    page_repeats=30,
     cache_rounds=5,
     cache_repeats=60,
     message_rounds=5,
@@ -83,6 +95,7 @@ LONG = Plan(
     middleware_repeats=300,
     scrape_rounds=5,
     warm_scrapes=5,
+    views=tuple(Service(processes, routes) for routes in (50, 150) for processes in (8, 32)),
     populations=tuple(
         Population(processes, label_sets)
         for label_sets in (100, 1000, 5000)
@@ -97,6 +110,7 @@ LONG = Plan(
     count_repeats=10,
     query_rounds=15,
     query_repeats=300,
+    page_repeats=150,
     cache_rounds=15,
     cache_repeats=300,
     message_rounds=15,

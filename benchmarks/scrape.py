@@ -8,10 +8,10 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks.measuring_process import MeasuringProcess, measuring_process, temporary_folder
-from benchmarks.plan import Plan, Population
+from benchmarks.plan import Plan, Population, Service
 from benchmarks.rounds import Figures, Rounds
 from benchmarks.tables import table
-from benchmarks.variants import CLIENT_MULTIPROCESS, TACHIKOMA, Variant
+from benchmarks.variants import CLIENT_MULTIPROCESS, TACHIKOMA, WITH_VIEW, Variant
 
 _VARIANTS = (TACHIKOMA, CLIENT_MULTIPROCESS)
 _SCRAPES = {"cold": "cold", "warm": "warm", "grown": "grown", "clock": "warm, by the clock"}
@@ -33,6 +33,17 @@ _GROWTH = """\
 Growth with the number of processes: milliseconds of CPU, and the medians of warm scrapes as
 multiples of the median with the fewest processes."""
 
+_VIEW = """\
+With `"VIEWS": ["django-prometheus"]`: the metrics of requests, queries and cache lookups of a
+service, with and without the view, whose metrics are derived from the same values. Each process
+has answered two methods of every route with three statuses. Milliseconds of CPU of warm
+scrapes."""
+
+_PROTOBUF = """\
+Text compared with protobuf, which Prometheus asks for if it scrapes native histograms or start
+timestamps: milliseconds of CPU of warm scrapes of tachikoma_metrics, alternately in both formats;
+protobuf has the start of each total as well."""
+
 Results = Mapping[Population, Rounds]
 
 
@@ -49,22 +60,49 @@ class Site:
         with measuring_process("scrape", self.variant, self.folder) as scraper:
             cold = scraper.call("scrape")
             warm = [self._after_a_change(scraper) for _ in range(warm_scrapes)]
+            protobuf = self._in_protobuf(scraper, warm_scrapes)
             grown = [self._after_growth(scraper) for _ in range(warm_scrapes)]
         return {
+            **protobuf,
             "cold": cold["cpu"],
             "warm": min(figures["cpu"] for figures in warm),
             "clock": min(figures["clock"] for figures in warm),
             "grown": min(figures["cpu"] for figures in grown),
         }
 
+    def measure_service(self, warm_scrapes: int) -> Figures:
+        """Return the cost and the lines of later scrapes of a new process."""
+        with measuring_process("scrape", self.variant, self.folder) as scraper:
+            scraper.call("scrape")
+            warm = [self._after_a_change(scraper) for _ in range(warm_scrapes)]
+        return {figure: min(found[figure] for found in warm) for figure in ("cpu", "lines")}
+
     def totals(self) -> Figures:
         """Return the totals of the population in the response to a scrape."""
         with measuring_process("scrape", self.variant, self.folder) as scraper:
             return scraper.call("totals")
 
-    def _after_a_change(self, scraper: MeasuringProcess) -> Figures:
+    def _in_protobuf(self, scraper: MeasuringProcess, scrapes: int) -> Figures:
+        """Return the cost of warm scrapes in protobuf, and in text alternately with them."""
+        if self.variant is not TACHIKOMA:
+            return {}
+        commands = ("scrape", "scrape_protobuf")
+        # The first one in a format is a cold one.
+        found = [
+            [self._after_a_change(scraper, command) for command in commands]
+            for _ in range(scrapes + 1)
+        ][1:]
+        text, protobuf = (min(one["cpu"] for one in kind) for kind in zip(*found, strict=True))
+        return {
+            "text": text,
+            "protobuf": protobuf,
+            "protobuf as a share": protobuf / text,
+            "bytes as a share": found[-1][1]["bytes"] / found[-1][0]["bytes"],
+        }
+
+    def _after_a_change(self, scraper: MeasuringProcess, command: str = "scrape") -> Figures:
         self.writers.call("write")
-        return scraper.call("scrape")
+        return scraper.call(command)
 
     def _after_growth(self, scraper: MeasuringProcess) -> Figures:
         scraper.call("grow")
@@ -75,7 +113,17 @@ def run(plan: Plan) -> str:
     """Return the section."""
     results = {population: _measure(population, plan) for population in plan.populations}
     return "\n\n".join(
-        ["## Cost of a scrape", _METHOD, _ratios(results), _COMPARABILITY, *_growth(results)]
+        [
+            "## Cost of a scrape",
+            _METHOD,
+            _ratios(results),
+            _COMPARABILITY,
+            *_growth(results),
+            _VIEW,
+            _with_and_without_view(plan),
+            _PROTOBUF,
+            _formats(results),
+        ]
     )
 
 
@@ -89,14 +137,46 @@ def _measure(population: Population, plan: Plan) -> Rounds:
 
 
 def _site(variant: Variant, population: Population, stack: ExitStack) -> Site:
+    numbers = population.processes, population.label_sets
+    return _populated(variant, stack, "population", *numbers)
+
+
+def _populated(variant: Variant, stack: ExitStack, module: str, *numbers: int) -> Site:
+    """Return a site whose processes, those of ``module``, have written everything once."""
     folder = stack.enter_context(temporary_folder(variant))
-    writers = stack.enter_context(
-        measuring_process(
-            "population", variant, folder, population.processes, population.label_sets
-        )
-    )
+    writers = stack.enter_context(measuring_process(module, variant, folder, *numbers))
     writers.call("write")
     return Site(variant, folder, writers)
+
+
+def _with_and_without_view(plan: Plan) -> str:
+    return table(
+        ("routes", "processes", "lines", "with the view", "ms of CPU", "with the view", "share"),
+        (_view_row(service, _measure_service(service, plan)) for service in plan.views),
+    )
+
+
+def _measure_service(service: Service, plan: Plan) -> Rounds:
+    with ExitStack() as stack:
+        sites = {
+            variant: _populated(variant, stack, "service", service.processes, service.routes)
+            for variant in (TACHIKOMA, WITH_VIEW)
+        }
+        return Rounds.run(
+            plan.scrape_rounds,
+            tuple(sites),
+            lambda variant: sites[variant].measure_service(plan.warm_scrapes),
+        )
+
+
+def _view_row(service: Service, rounds: Rounds) -> tuple[str, ...]:
+    return (
+        str(service.routes),
+        str(service.processes),
+        *(f"{rounds.absolute(one, 'lines').median:.0f}" for one in (TACHIKOMA, WITH_VIEW)),
+        *(rounds.absolute(one, "cpu").text(1e3) for one in (TACHIKOMA, WITH_VIEW)),
+        rounds.ratio(WITH_VIEW, TACHIKOMA, "cpu").text(),
+    )
 
 
 def _compare(totals: Mapping[Variant, Figures]) -> None:
@@ -118,6 +198,22 @@ def _ratios(results: Results) -> str:
                     rounds.ratio(TACHIKOMA, CLIENT_MULTIPROCESS, figure).text()
                     for figure in _SCRAPES
                 ),
+            )
+            for population, rounds in results.items()
+        ),
+    )
+
+
+def _formats(results: Results) -> str:
+    return table(
+        ("label sets", "lines", "processes", "text", "protobuf", "share", "share, bytes"),
+        (
+            (
+                *_size(population),
+                rounds.absolute(TACHIKOMA, "text").text(1e3),
+                rounds.absolute(TACHIKOMA, "protobuf").text(1e3),
+                rounds.absolute(TACHIKOMA, "protobuf as a share").text(),
+                rounds.absolute(TACHIKOMA, "bytes as a share").text(),
             )
             for population, rounds in results.items()
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 # Variables of the shell would affect some variants and not others.
@@ -24,7 +24,9 @@ class Backends:
 class Variant:
     """A package under test: its apps, middleware and backends.
 
-    ``folder_variable`` is the environment variable with the folder for shared values, if any.
+    ``folder_variable`` is the environment variable with the folder for shared values, if any;
+    ``views`` and ``exemplars`` are settings of tachikoma_metrics; ``is_traced`` says that
+    OpenTelemetry has a sampled span for each request.
     """
 
     name: str
@@ -33,6 +35,9 @@ class Variant:
     middleware: tuple[str, ...] = ()
     folder_variable: str = ""
     backends: Backends = Backends()
+    views: tuple[str, ...] = ()
+    exemplars: str | None = None
+    is_traced: bool = False
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Return the environment of a process of this variant, whose files go to ``folder``."""
@@ -60,6 +65,24 @@ TACHIKOMA = Variant(
     ("tachikoma_metrics",),
     ("tachikoma_metrics.middleware.MetricsMiddleware",),
     folder_variable="BENCHMARK_STORE_DIR",
+)
+WITH_VIEW = replace(
+    TACHIKOMA,
+    name="tachikoma-view",
+    title="tachikoma_metrics, with the view of django-prometheus",
+    views=("django-prometheus",),
+)
+EXEMPLARS = replace(
+    TACHIKOMA,
+    name="tachikoma-exemplars",
+    title="tachikoma_metrics, `EXEMPLARS`, no tracer",
+    exemplars="auto",
+)
+EXEMPLARS_TRACED = replace(
+    EXEMPLARS,
+    name="tachikoma-exemplars-traced",
+    title="tachikoma_metrics, `EXEMPLARS`, in a sampled span",
+    is_traced=True,
 )
 DJANGO_PROMETHEUS = Variant(
     "django-prometheus",
@@ -99,6 +122,9 @@ CELERY_EVENTS = Variant("celery-events", "Celery's events, for celery-exporter")
 _VARIANTS = (
     NONE,
     TACHIKOMA,
+    WITH_VIEW,
+    EXEMPLARS,
+    EXEMPLARS_TRACED,
     DJANGO_PROMETHEUS,
     OPENTELEMETRY,
     OPENTELEMETRY_TRACES,

@@ -24,6 +24,7 @@ from tachikoma_metrics.http.dropped_bodies import dropped, finish_dropped
 from tachikoma_metrics.http.measurement import Measurement
 from tachikoma_metrics.http.queue_time import record_queue_time
 from tachikoma_metrics.http.templates import count_template, count_template_async
+from tachikoma_metrics.http.traced import TracedMeasurement
 from tachikoma_metrics.page.response import reject, respond, respond_in_thread
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.runtime.event_loops import probe_serving_loop
@@ -148,8 +149,13 @@ def begin(request: HttpRequest) -> Measurement | Scrape | None:
             return SCRAPE
         if settings.exclude_paths and settings.excludes(path):
             return None
-        if settings.measures_arrival:
-            record_arrival(request)
+        if settings.measures_more:
+            if settings.measures_arrival:
+                record_arrival(request)
+            if settings.exemplars is not None:
+                measurement = TracedMeasurement(request, settings)
+                measurement.meta = request.META
+                return measurement
         return Measurement(request, settings)
     except Exception as error:
         METRICS.count_error("http", error)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.rounds import Figures, Rounds, Spread
 from benchmarks.tables import ratios, shares, table, times
-from benchmarks.variants import CLIENT_MULTIPROCESS, DJANGO_PROMETHEUS, NONE, TACHIKOMA
+from benchmarks.variants import CLIENT_MULTIPROCESS, DJANGO_PROMETHEUS, NONE, TACHIKOMA, WITH_VIEW
 
 
 def rounds_of(*pairs: tuple[float, float]) -> Rounds:
@@ -89,3 +90,8 @@ def test_the_overhead_is_shown_as_a_share_of_the_elapsed_time():
 def test_only_django_prometheus_replaces_the_backends():
     assert DJANGO_PROMETHEUS.backends.sqlite.startswith("django_prometheus.")
     assert TACHIKOMA.backends == NONE.backends
+
+
+def test_a_view_is_all_that_one_variant_adds_to_another():
+    assert replace(WITH_VIEW, name=TACHIKOMA.name, title=TACHIKOMA.title, views=()) == TACHIKOMA
+    assert WITH_VIEW.views == ("django-prometheus",)

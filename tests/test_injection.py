@@ -35,6 +35,7 @@ from tachikoma_metrics.asgi import WebSocketMetricsMiddleware
 from tachikoma_metrics.backends import instrument_client
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.runtime import event_loops
+from tests.exemplars import TRACEPARENT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore")]
 
@@ -62,9 +63,9 @@ STAND_AROUND_THE_APP = {
     "recording.tracked_block:TrackedBlock.__enter__",
     "recording.tracked_block:TrackedBlock.__exit__",
     "recording.tracked_block:TrackedBlock.__init__",
+    "cache.backends:CacheInstrument.begin_use",
     "cache.backends:CacheInstrument.record_size",
-    "database.queries:MeasuringWrapper.__call__",
-    "database.queries:MeasuringWrapper._record",
+    "database.queries:MeasuringWrapper.measure",
     "database.connections:_owner_before",
     "database.errors:DatabaseErrorWrapper.__exit__",
     "database.errors:DatabaseErrorWrapper._count",
@@ -96,6 +97,7 @@ STAND_AROUND_THE_APP = {
     "registry.events:Event.begin",
     "registry.events:Event.record",
     "registry.events:Event.record_valid",
+    "registry.events:Event._record_with_exemplar",
     "store.progress:Progress.__init__",
     "http.streams:MeasuredStream.__next__",
     "http.streams:as_bytes",
@@ -286,6 +288,7 @@ STEPS: dict[str, Callable[[Client], object]] = {
     "query": lambda _: list(Mission.objects.values_list("name", flat=True)),
     "bad query": lambda _: failed(lambda: connection.cursor().execute("SELECT nothing")),
     "queue": queued,
+    "trace": lambda client: client.get("/hello/", headers={"traceparent": TRACEPARENT}).content,
     "asynchronous": lambda _: asyncio.run(async_answer()),
     "garbage": lambda _: gc.collect(0) * 0,
     "cache": looked_up,
@@ -404,6 +407,7 @@ def measured() -> override_settings:
     """Return settings that switch on what is measured of the steps."""
     declared: dict[str, object] = {
         "BUSINESS_METRICS": {"missions_total": {"model": "missions.Mission"}},
+        "EXEMPLARS": "auto",
         "EXTRA_METRICS": [
             "http_request_queue_seconds",
             "asgi_event_loop_lag_seconds",

@@ -35,6 +35,7 @@ from tachikoma_metrics.http import dropped_bodies
 from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.middleware import MetricsMiddleware
 from tachikoma_metrics.testing import sample_value
+from tests.exemplars import TRACEPARENT
 from tests.interrupted import NEVER, Sender, by_signal, by_thread, interrupt, raising_handler
 
 
@@ -89,11 +90,16 @@ def _async_request() -> None:
     _run(MetricsMiddleware(_async_hello)(RequestFactory().get("/")))  # type: ignore[arg-type]
 
 
-def _failing_request() -> None:
+def _failing_request(**headers: str) -> None:
     try:
-        MetricsMiddleware(_missing)(RequestFactory().get("/"))
+        MetricsMiddleware(_missing)(RequestFactory().get("/", headers=headers))
     except LookupError:
         return
+
+
+def _request_with_exemplar() -> None:
+    # A request that fails always gets one.
+    _failing_request(traceparent=TRACEPARENT)
 
 
 def _streamed_request() -> None:
@@ -231,11 +237,13 @@ def _increment() -> None:
 _STEP = 7 if os.environ.get("HYPOTHESIS_PROFILE") == "few" else 1
 """One of so many instructions is interrupted, beginning with one that the tests' seed chooses."""
 
+EXEMPLAR = "a request with an exemplar"
 WORK: dict[str, tuple[Callable[[], object], str]] = {
     "a request": (_request, "http_requests_total"),
     "a request with a queue time": (_request_with_queue_time, "http_requests_total"),
     "an async request": (_async_request, "http_requests_total"),
     "a request that fails": (_failing_request, "http_requests_total"),
+    EXEMPLAR: (_request_with_exemplar, "http_requests_total"),
     "a stream": (_streamed_request, "http_requests_total"),
     "a stream that is read ahead": (_read_ahead_request, "http_requests_total"),
     "a request inside another": (_request_with_another_inside, "http_requests_total"),
@@ -270,9 +278,11 @@ def _totals(counter: str) -> tuple[float, dict[str, float]]:
 
 
 @pytest.fixture
-def _measures_all() -> Any:
+def _measures_all(what: str) -> Any:
     caches["default"].set("there", 1)
-    with override_settings(TACHIKOMA_METRICS={"EXTRA_METRICS": EXTRA_METRICS}):
+    exemplars = "auto" if what == EXEMPLAR else None
+    declared = {"EXTRA_METRICS": EXTRA_METRICS, "EXEMPLARS": exemplars}
+    with override_settings(TACHIKOMA_METRICS=declared):
         yield
     caches["default"].clear()
 

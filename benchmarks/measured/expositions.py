@@ -17,7 +17,7 @@ Encode = Callable[[], bytes]
 
 def encoder() -> Encode:
     """Return the function that makes the response of the current variant."""
-    if variants.current() is variants.TACHIKOMA:
+    if variants.current().apps == variants.TACHIKOMA.apps:
         return _own_encoder()
     return _encode_shared if variants.current().folder_variable else generate_latest
 
@@ -32,6 +32,14 @@ def _own_encoder() -> Encode:
     from tachikoma_metrics import METRICS
 
     return lambda: METRICS.encode().encode()
+
+
+def protobuf_encoder() -> Encode:
+    """Return the function that makes the response of tachikoma_metrics in protobuf."""
+    from tachikoma_metrics import METRICS
+    from tachikoma_metrics.exposition import PROTOBUF
+
+    return lambda: METRICS.expose(PROTOBUF)
 
 
 def samples(exposition: bytes) -> Iterator[Sample]:

@@ -37,7 +37,20 @@ def _added(stack: Stack, requests: int, repeats: int) -> float:
     return added(bare, measured, repeats) / requests
 
 
+def _begin_span() -> None:
+    """Begin a sampled span, in which all requests are."""
+    from opentelemetry import trace  # Other variants must not have imported it.
+    from opentelemetry.sdk.trace import TracerProvider
+
+    trace.set_tracer_provider(TracerProvider())
+    span = trace.get_tracer(__name__).start_span("requests")
+    # Entered once, and never left: the span is the current one to the end.
+    trace.use_span(span).__enter__()
+
+
 if __name__ == "__main__":
     stay_on_one_cpu()
     start()
+    if variants.current().is_traced:
+        _begin_span()
     run_commands({"measure": measure})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.context import ForkProcess
 from multiprocessing.synchronize import Barrier, Lock
 
@@ -22,6 +23,9 @@ _STATUSES = ("200", "201", "304", "404", "500")
 _TIMEOUT_SECONDS = 600
 
 Change = Callable[[], None]
+Prepare = Callable[[], list[Change]]
+"""Returns the changes that a writer makes each time, once the writer is a process of its own."""
+
 Metrics = tuple[list[Counter], list[Histogram]]
 
 
@@ -65,17 +69,14 @@ def _label_values(number: int) -> tuple[str, str, str]:
 class Population:
     """Writer processes, which write once for each command."""
 
-    def __init__(self, processes: int, label_sets: int) -> None:
+    def __init__(self, processes: int, prepare: Prepare) -> None:
         context = multiprocessing.get_context("fork")
         self._barrier = context.Barrier(processes + 1)
-        metrics = families()
         # One at a time, like the workers of a server; a hundred simultaneous starts are
         # not measured here.
         turn = context.Lock()
         self._writers: list[ForkProcess] = [
-            context.Process(
-                target=_write, args=(self._barrier, turn, label_sets, metrics), daemon=True
-            )
+            context.Process(target=_write, args=(self._barrier, turn, prepare), daemon=True)
             for _ in range(processes)
         ]
         for writer in self._writers:
@@ -95,22 +96,21 @@ class Population:
             writer.join()
 
 
-def _write(barrier: Barrier, turn: Lock, label_sets: int, metrics: Metrics) -> None:
+def _write(barrier: Barrier, turn: Lock, prepare: Prepare) -> None:
     with turn:
         Counter("bench_writers", "Processes that write.").inc()
     prepared: list[Change] = []
     while True:
         barrier.wait(_TIMEOUT_SECONDS)
-        prepared = prepared or changes(label_sets, *metrics)
+        prepared = prepared or prepare()
         for change in prepared:
             change()
         barrier.wait(_TIMEOUT_SECONDS)
 
 
-def main(processes: int, label_sets: int) -> None:
+def main(processes: int, prepare: Prepare) -> None:
     """Run a population until standard input ends."""
-    start()
-    population = Population(processes, label_sets)
+    population = Population(processes, prepare)
     try:
         run_commands({"write": population.write})
     finally:
@@ -118,4 +118,6 @@ def main(processes: int, label_sets: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    _processes, _label_sets = map(int, sys.argv[1:])
+    start()
+    main(_processes, partial(changes, _label_sets, *families()))

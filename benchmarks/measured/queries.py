@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 from django.db import connections
 
 from benchmarks import variants
+from benchmarks.measured import pages
 from benchmarks.measured.commands import run_commands
 from benchmarks.measured.expositions import require_counted
 from benchmarks.measured.timing import (
     Prepare,
+    Steps,
     Work,
     added,
+    added_in_steps,
     added_while_waiting,
     clock_seconds,
     stay_on_one_cpu,
@@ -33,14 +36,20 @@ _COUNTED_AS = {
 def measure(repeats: int) -> Figures:
     """Return the added CPU seconds of a query to SQLite, by API."""
     _connect("bare", "default")
-    for alias in ("bare", "default"):
-        _create_row(alias)
-    figures = {
-        "cursor": _added(selects, 100, repeats),
-        "orm": _added(gets, 30, repeats),
-    }
+    with pages.tables("bare", "default"):
+        figures = {
+            "cursor": _added(selects, 100, repeats),
+            "orm": _added(gets, 30, repeats),
+        }
     variants.require_files()
     return figures
+
+
+def measure_pages(repeats: int) -> Figures:
+    """Return the added CPU seconds of a query to SQLite, as pages make them."""
+    _connect("bare", "default")
+    with pages.tables("bare", "default"):
+        return {"pages": _added_on_pages("bare", "default", repeats)}
 
 
 def measure_postgresql(repeats: int) -> Figures:
@@ -54,6 +63,15 @@ def measure_postgresql(repeats: int) -> Figures:
         more = added_while_waiting(bare, measured, repeats) / number
     clock = clock_seconds(bare, repeats) / number
     return {"postgresql": more, "clock": clock, "share": more / clock}
+
+
+def measure_pages_on_postgresql(repeats: int) -> Figures:
+    """Return the added CPU seconds of a query to PostgreSQL, as pages make them."""
+    bare, measured = "bare_postgresql", "postgresql"
+    _connect(bare, measured)
+    _share_server_process(bare, measured)
+    with pages.tables(bare):
+        return {"postgresql_pages": _added_on_pages(bare, measured, repeats)}
 
 
 def selects(alias: str, number: int) -> Prepare:
@@ -94,6 +112,25 @@ def gets(alias: str, number: int) -> Prepare:
     return lambda: work
 
 
+def _added_on_pages(bare: str, measured: str, repeats: int) -> float:
+    number = pages.statements_of_a_turn(bare)
+    both = _steps(bare), _steps(measured)
+    with require_counted(repeats * number, _COUNTED_AS[variants.current()]):
+        return added_in_steps(*both, pages.OtherWork(), repeats) / number
+
+
+def _steps(alias: str) -> Steps:
+    connection = connections[alias]
+    cursors = connection.get_connection_params().get("cursor_factory")
+
+    def steps(turn: int) -> Iterator[float]:
+        if cursors is not None:
+            connection.connection.cursor_factory = cursors
+        return pages.steps(alias, turn)
+
+    return steps
+
+
 def _added(queries: Queries, number: int, repeats: int) -> float:
     with _require_counted(number, repeats):
         return added(queries("bare", number), queries("default", number), repeats) / number
@@ -118,19 +155,20 @@ def _connect(bare: str, measured: str) -> None:
 def _share_server_process(bare: str, measured: str) -> None:
     # Each connection has a server process, and the cost of waiting depends on the CPU of that
     # process, by more than the overhead.
-    connections[bare].close()
-    connections[bare].connection = connections[measured].connection
-
-
-def _create_row(alias: str) -> None:
-    from benchmarks.project.models import Mission
-
-    with connections[alias].schema_editor() as editor:
-        editor.create_model(Mission)
-    Mission.objects.using(alias).create(pk=1, title="Find the puppet master")
+    shared = connections[measured].connection
+    if connections[bare].connection is not shared:
+        connections[bare].close()
+        connections[bare].connection = shared
 
 
 if __name__ == "__main__":
     stay_on_one_cpu()
     start(with_backends=True)
-    run_commands({"measure": measure, "measure_postgresql": measure_postgresql})
+    run_commands(
+        {
+            "measure": measure,
+            "measure_pages": measure_pages,
+            "measure_postgresql": measure_postgresql,
+            "measure_pages_on_postgresql": measure_pages_on_postgresql,
+        }
+    )

@@ -9,20 +9,29 @@ import time
 from prometheus_client import Counter
 
 from benchmarks.measured.commands import run_commands
-from benchmarks.measured.expositions import encoder, samples
+from benchmarks.measured.expositions import Encode, encoder, protobuf_encoder, samples
 from benchmarks.measured.timing import stay_on_one_cpu
 from benchmarks.project.start import start
 from benchmarks.rounds import Figures
 
 
 def scrape() -> Figures:
-    """Return the CPU seconds and elapsed seconds of one scrape."""
+    """Return the CPU seconds, elapsed seconds and bytes of one scrape."""
+    return _measured(_encode)
+
+
+def scrape_protobuf() -> Figures:
+    """Return those of one scrape in protobuf."""
+    return _measured(protobuf_encoder())
+
+
+def _measured(encode: Encode) -> Figures:
     cpu, clock = time.process_time(), time.perf_counter()
-    exposition = _encode()
+    exposition = encode()
     return {
         "cpu": time.process_time() - cpu,
         "clock": time.perf_counter() - clock,
-        "bytes": len(exposition),
+        "lines": exposition.count(b"\n"),
     }
 
 
@@ -48,4 +57,6 @@ if __name__ == "__main__":
     _encode = encoder()
     _growing = Counter("growing", "Label sets that are added later.", ["number"])
     _numbers = itertools.count()
-    run_commands({"grow": grow, "scrape": scrape, "totals": totals})
+    run_commands(
+        {"grow": grow, "scrape": scrape, "scrape_protobuf": scrape_protobuf, "totals": totals}
+    )

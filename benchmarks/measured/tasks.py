@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import Celery, signals
+from celery.app import trace
 from celery.concurrency.solo import TaskPool
 from celery.worker.request import Request
 from kombu.simple import SimpleQueue
@@ -30,6 +30,23 @@ _EVENTS_AT_A_TIME = 24
 """As many as Celery's dispatcher keeps back at most."""
 
 
+class Instruments(NamedTuple):
+    """What stands around a task: receivers of signals, and what Celery sends and runs it with."""
+
+    receivers: dict[Any, list[Any]]
+    send: Any
+    trace: Any
+
+    @property
+    def bare(self) -> Instruments:
+        """The same without what measures."""
+        receivers = {
+            signal: [one for one in those if not _measures(_receiver(one))]
+            for signal, those in self.receivers.items()
+        }
+        return Instruments(receivers, _unwrapped(self.send), _unwrapped(self.trace))
+
+
 class Queue:
     """A queue in memory, its publisher, and what a worker does with its messages."""
 
@@ -46,20 +63,24 @@ class Queue:
         )
 
     @property
-    def receivers(self) -> dict[Any, list[Any]]:
-        """Return what is connected to each signal."""
-        return {signal: list(signal.receivers or ()) for signal in _SIGNALS}
+    def instruments(self) -> Instruments:
+        """Return what is connected to each signal, and what sends and runs a task."""
+        # What sends or runs a task is made once, for what is connected then.
+        self.app.amqp.__dict__.pop("send_task_message", None)
+        return Instruments(
+            {signal: list(signal.receivers or ()) for signal in _SIGNALS},
+            self.app.amqp.send_task_message,
+            trace.build_tracer(self.task.name, self.task, app=self.app),
+        )
 
-    @contextlib.contextmanager
-    def connected(self, receivers: dict[Any, list[Any]], has_events: bool) -> Iterator[None]:
-        """Have these receivers connected, and no others; and events sent, or not."""
-        for signal, those in receivers.items():
-            signal.receivers[:] = those
+    def use(self, instruments: Instruments, has_events: bool) -> None:
+        """Have these instruments, and no others; and events sent, or not."""
+        for signal, receivers in instruments.receivers.items():
+            signal.receivers[:] = receivers
             signal.sender_receivers_cache.clear()
         self.app.conf.task_send_sent_event = self._events.enabled = has_events
-        # The publisher asks once for what it is configured to do.
-        self.app.amqp.__dict__.pop("send_task_message", None)
-        yield
+        self.app.amqp.send_task_message = instruments.send
+        self.task.__trace__ = instruments.trace
 
     def send_and_run(self, number: int) -> None:
         """Send tasks, and run them as the pool that needs no process does."""
@@ -88,18 +109,15 @@ def measure(repeats: int) -> Figures:
     queue, number = Queue(), 50
     is_of_events = variants.current() is variants.CELERY_EVENTS
     _instrument()
-    measured = queue.receivers
-    bare = {
-        signal: [one for one in those if not _measures(one)] for signal, those in measured.items()
-    }
+    # A signal without a receiver at that time is never sent by what runs a task.
+    measured = queue.instruments
+    bare = measured.bare
     assert is_of_events or bare != measured  # noqa: S101  # Else nothing is measured.
-    # The code that runs a task is made with its first run, for what is connected then.
-    queue.send_and_run(1)
 
-    def work(receivers: dict[Any, list[Any]], has_events: bool) -> Prepare:
+    def work(instruments: Instruments, has_events: bool) -> Prepare:
         def prepare() -> Any:
-            with queue.connected(receivers, has_events):
-                return lambda: queue.send_and_run(number)
+            queue.use(instruments, has_events)
+            return lambda: queue.send_and_run(number)
 
         return prepare
 
@@ -121,12 +139,22 @@ def _instrument() -> None:
         make().instrument()
 
 
-def _measures(connected: Any) -> bool:
+def _receiver(connected: Any) -> Any:
     receiver = connected[1]
     with contextlib.suppress(TypeError):
         # A weak reference returns what it refers to.
         receiver = receiver() or receiver
-    return str(receiver.__module__).startswith(_MEASURING)
+    return receiver
+
+
+def _measures(function: Any) -> bool:
+    return str(function.__module__).startswith(_MEASURING)
+
+
+def _unwrapped(function: Any) -> Any:
+    while _measures(function):
+        function = function.__wrapped__
+    return function
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 Work = Callable[[], object]
 Prepare = Callable[[], Work]
+Steps = Callable[[int], Iterator[float]]
 
 
 def stay_on_one_cpu() -> None:
@@ -48,6 +49,32 @@ def added_while_waiting(bare: Prepare, measured: Prepare, repeats: int) -> float
     """
     pairs = _alternate(bare, measured, repeats)
     return statistics.median(pair[1] - pair[0] for pair in pairs)
+
+
+def added_in_steps(bare: Steps, measured: Steps, between: Work, repeats: int) -> float:
+    """Return the CPU seconds that ``measured`` adds to ``bare``, both of which take steps.
+
+    Both yield the seconds of each step, and ``between`` is called before it. What a step costs
+    differs from turn to turn, so the median of pairs is used, whose two take the same steps.
+    """
+    gc.collect()
+    gc.freeze()
+    pairs = []
+    for turn in range(repeats):
+        both = [bare, measured] if turn % 2 else [measured, bare]
+        seconds = {one: _seconds_of_steps(one, turn, between) for one in both}
+        pairs.append(seconds[measured] - seconds[bare])
+    return statistics.median(pairs)
+
+
+def _seconds_of_steps(steps: Steps, turn: int, between: Work) -> float:
+    gc.collect()
+    seconds = 0.0
+    between()
+    for step in steps(turn):
+        seconds += step
+        between()
+    return seconds
 
 
 def _alternate(bare: Prepare, measured: Prepare, repeats: int) -> list[tuple[float, float]]:

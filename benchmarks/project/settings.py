@@ -12,5 +12,8 @@ ROOT_URLCONF = "benchmarks.project.urls"
 INSTALLED_APPS = list(variants.current().apps)
 MIDDLEWARE = list(variants.current().middleware)
 TACHIKOMA_METRICS: dict[str, object] = {
-    "STORE_DIR": os.environ.get(variants.TACHIKOMA.folder_variable)
+    "EXEMPLARS": variants.current().exemplars,
+    "STORE_DIR": os.environ.get(variants.TACHIKOMA.folder_variable),
+    "VIEWS": list(variants.current().views),
+    "NATIVE_HISTOGRAMS": ["native_waits"],
 }

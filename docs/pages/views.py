@@ -23,12 +23,19 @@ TACHIKOMA_METRICS = {
 - The labels and bucket bounds that a view needs, such as `view`, `scheme` and `alias`, are stored
   for it. The metrics that they come from are exposed with their own labels and bounds, as without a
   view. [`CARDINALITY_LIMIT`](settings.md#cardinality_limit) limits the label sets that are stored.
+- A label of [`EXTRA_LABELS`](settings.md#extra_labels) that `LABELS` gives to a metric is on the
+  metrics that are derived from it, too.
 - Enabling or disabling a view changes what is stored: the counters that it derives from start at
   zero, as after a restart.
+- A restart [removes no label set](../explanation/store.md#what-a-restart-keeps) that no process
+  changes any more: a metric of a view is the sum of several, and would fall.
 - A metric is left out if [`DISABLED_METRICS`](settings.md#disabled_metrics) names its source, if
   its source is opt-in and not enabled, or if a collector of the project has its name. While
   django-prometheus itself is in use, its own metrics are exposed.
-- A scrape takes about one and a half times as long, and the response is about twice as large."""
+- A scrape takes [about 1.4 times as long](../benchmarks.md#cost-of-a-scrape), and the response has
+  about 1.6 times as many lines.
+  [Recording rules](../guides/dashboards.md#rules-for-the-names-of-other-packages) avoid that: they
+  give Prometheus the same metrics without a view."""
 
 
 def page() -> str:

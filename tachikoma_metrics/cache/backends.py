@@ -23,7 +23,7 @@ from django.core.signals import setting_changed
 
 from tachikoma_metrics import catalogue, conf
 from tachikoma_metrics.cache import local_sizes
-from tachikoma_metrics.cache.calls import Method
+from tachikoma_metrics.cache.calls import Method, current, nearest
 from tachikoma_metrics.cache.defaults import has_known_client
 from tachikoma_metrics.cache.local_sizes import LocalCache
 from tachikoma_metrics.cache.lookups import (
@@ -38,6 +38,7 @@ from tachikoma_metrics.cache.lookups import (
     is_simple,
 )
 from tachikoma_metrics.cache.shared_sizes import query_sizes
+from tachikoma_metrics.recording.events import CACHE_ERROR
 from tachikoma_metrics.recording.subclasses import (
     imitating,
     is_measured_class,
@@ -56,7 +57,8 @@ class CacheInstrument:
 
     ``labels`` are the label values; ``local`` has the entries of a cache in local memory.
     ``has_known_client`` is whether its client is known to return any default unchanged,
-    ``is_timed`` whether operations are, and ``has_fast_path`` whether a ``get`` may take it.
+    ``is_timed`` whether operations are, ``is_used`` whether the cache was used in this process,
+    and ``has_fast_path`` whether a ``get`` may take it.
     """
 
     __slots__ = (
@@ -65,6 +67,7 @@ class CacheInstrument:
         "has_known_client",
         "is_on",
         "is_timed",
+        "is_used",
         "labels",
         "local",
     )
@@ -73,7 +76,7 @@ class CacheInstrument:
         self.alias = alias
         self.labels = (alias,)
         self.local: LocalCache | None = None
-        self.has_known_client = False
+        self.has_known_client = self.is_used = False
         self.read_settings()
 
     def read_settings(self) -> None:
@@ -81,7 +84,25 @@ class CacheInstrument:
         settings = conf.config()
         self.is_on = settings.instruments_cache(self.alias)
         self.is_timed = self.is_on and settings.times_caches
-        self.has_fast_path = self.is_on and self.has_known_client and not self.is_timed
+        is_plain = self.has_known_client and not self.is_timed
+        self.has_fast_path = self.is_on and is_plain and self.is_used
+
+    def begin_use(self, backend: Any) -> None:
+        """Expose that no operation has failed, before the first one. Never raises.
+
+        Not where the object is made: a check or a scrape makes one as well, and claims no file.
+        """
+        try:
+            if nearest(current.get(), backend) is None:
+                self.is_used = True
+                self.read_settings()
+                CACHE_ERROR.initialize(self.labels)
+        except Exception as error:
+            METRICS.count_error("cache", error, self.alias)
+
+    def forget_use(self) -> None:
+        """Take the next operation for the first one."""
+        self.is_used = self.has_fast_path = False
 
     def set_local_entries(self, entries: Mapping[Any, Any] | None) -> None:
         """Set the entries of a cache in local memory; None for another."""
@@ -114,6 +135,7 @@ def install() -> None:
         return
     caches.create_connection = _create_connection  # type: ignore[method-assign]
     METRICS.set_function(catalogue.CACHE_SIZE, query_sizes)
+    METRICS.on_reset(_forget_uses)
     conf.on_change(_on_settings_changed)
     setting_changed.connect(_on_caches_changed, dispatch_uid="tachikoma_metrics.cache.backends")
     _instrument_existing()
@@ -165,6 +187,12 @@ def _on_caches_changed(*, setting: str, **_: object) -> None:
         local_sizes.clear()
         for instrument in list(_instruments.values()):
             instrument.local = None
+            instrument.forget_use()
+
+
+def _forget_uses() -> None:
+    for instrument in list(_instruments.values()):
+        instrument.forget_use()
 
 
 def _on_settings_changed() -> None:
@@ -252,6 +280,8 @@ def _measuring(
         original = find(backend)
         if not instrument.is_on:
             return await original(*args, **kwargs)
+        if not instrument.is_used:
+            instrument.begin_use(backend)
         started_at = begin_timing(backend) if instrument.is_timed else None
         try:
             return await call_async(
@@ -266,6 +296,8 @@ def _measuring(
         original = find(backend)
         if not instrument.is_on:
             return original(*args, **kwargs)
+        if not instrument.is_used:
+            instrument.begin_use(backend)
         started_at = begin_timing(backend) if instrument.is_timed else None
         try:
             return call(operation, kind, instrument.labels, backend, original, args, kwargs)

@@ -65,7 +65,7 @@ class Call:
 
     def record_error(self, operation: str, error: Exception) -> None:
         """Count the exception that the method raised."""
-        CACHE_ERROR.record_valid((operation, *self.labels), ONE)
+        CACHE_ERROR.record_valid((*self.labels, operation), ONE)
 
     def result_for_caller(self, result: Any) -> Any:
         """Return the result that the caller receives."""

@@ -112,7 +112,7 @@ def get(labels: tuple[str], method: Method, key: Any, default: Any = None, *rest
     try:
         value = method(key, MISSING, *rest)
     except Exception:
-        CACHE_ERROR.record_valid(("get", *labels), ONE)
+        CACHE_ERROR.record_valid((*labels, "get"), ONE)
         raise
     if value is MISSING:
         CACHE_MISS.record_valid(labels, ONE)

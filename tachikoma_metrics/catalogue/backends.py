@@ -27,6 +27,7 @@ BACKEND_REQUEST_DURATION = Histogram(
     (BACKEND,),
     buckets=BACKEND_BUCKETS,
     recorded_by=_RECORDERS,
+    has_exemplars=True,
 )
 BACKEND_ERRORS = Counter(
     "backend_errors_total",

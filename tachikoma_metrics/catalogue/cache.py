@@ -14,6 +14,12 @@ CACHE_OPERATION = Label(
     is_closed=True,
 )
 
+FALLIBLE_CACHE_OPERATIONS = (
+    *("get", "get_many", "has_key", "add", "set", "set_many", "touch", "delete", "delete_many"),
+    *("clear", "incr", "decr", "incr_version", "decr_version"),
+)
+"""The operations whose errors are counted: those of ``get_or_set`` are of what it calls."""
+
 EVERY_CACHE = "every cache"
 """Records all of these metrics."""
 

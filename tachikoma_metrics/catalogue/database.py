@@ -6,6 +6,9 @@ from tachikoma_metrics.catalogue.definitions import Buckets, Counter, Gauge, His
 
 QUERY_BUCKETS: Buckets = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 
+DB_OPERATIONS = ("select", "insert", "update", "delete", "transaction", "ddl", "other")
+"""What a query may do, as values of the label ``operation``."""
+
 OPERATION = Label(
     "operation",
     "`select`, `insert`, `update`, `delete`, `transaction`, `ddl` or `other`.",
@@ -13,11 +16,20 @@ OPERATION = Label(
 )
 TABLE = Label("table", "A table of an installed model, else `other`.")
 ALIAS = Label("alias", "The database's key in `DATABASES`.", is_closed=True)
+DB_ERROR_TYPES = (
+    *("DataError", "OperationalError", "IntegrityError", "InternalError", "ProgrammingError"),
+    *("NotSupportedError", "InterfaceError", "DatabaseError", "Error"),
+)
+"""Django's classes of database errors.
+
+https://docs.djangoproject.com/en/stable/ref/exceptions/#database-exceptions
+"""
+
 DB_ERROR_TYPE = Label(
     "error_type",
-    "The exception class of Django's: `DataError`, `OperationalError`, `IntegrityError`, "
-    "`InternalError`, `ProgrammingError`, `NotSupportedError`, `InterfaceError`, "
-    "`DatabaseError` or `Error`.",
+    "The exception class of Django's: "
+    + ", ".join(f"`{name}`" for name in DB_ERROR_TYPES[:-1])
+    + f" or `{DB_ERROR_TYPES[-1]}`.",
     is_closed=True,
 )
 

@@ -57,7 +57,8 @@ class Family:
     ``name`` is the name in queries, ``help`` a noun phrase that says what one unit of the value
     is, ``labels`` the standard labels in order, ``optional`` the labels that ``LABELS`` may add,
     and ``recorded_by`` the API or instrumentation that records it. An ``opt_in`` family is off
-    unless ``EXTRA_METRICS`` names it.
+    unless ``EXTRA_METRICS`` names it. A counter or histogram that ``has_exemplars`` gets those
+    that ``EXEMPLARS`` asks for.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Family:
     optional: tuple[Label, ...] = ()
     recorded_by: str = field(kw_only=True)
     opt_in: bool = field(default=False, kw_only=True)
+    has_exemplars: bool = field(default=False, kw_only=True)
 
     type: ClassVar[str]
 

@@ -32,6 +32,7 @@ HTTP_REQUESTS = Counter(
     (METHOD, PATH, STATUS),
     _REQUEST_EXTRAS,
     recorded_by=MIDDLEWARE,
+    has_exemplars=True,
 )
 HTTP_REQUEST_DURATION = Histogram(
     "http_request_duration_seconds",
@@ -41,6 +42,7 @@ HTTP_REQUEST_DURATION = Histogram(
     buckets=LATENCY_BUCKETS,
     bucket_setting="LATENCY_BUCKETS",
     recorded_by=MIDDLEWARE,
+    has_exemplars=True,
 )
 HTTP_REQUEST_SIZE = Histogram(
     "http_request_size_bytes",

@@ -35,6 +35,7 @@ EXECUTION_DURATION = Histogram(
     (BACKEND, MODEL),
     buckets=EXECUTION_BUCKETS,
     recorded_by=_RECORDERS,
+    has_exemplars=True,
 )
 EXECUTION_TOKENS = Counter(
     "execution_tokens_total",

@@ -54,6 +54,7 @@ TASK_RUN_DURATION = Histogram(
     (QUEUE, RUN_OUTCOME),
     buckets=RUN_BUCKETS,
     recorded_by=TASK_SYSTEMS,
+    has_exemplars=True,
 )
 TASK_QUEUE_WAIT = Histogram(
     "task_queue_wait_seconds",

@@ -1,8 +1,9 @@
 """System checks: invalid settings are reported at start-up, by name, with the remedy.
 
 Errors are E001 to E019 (keys and names) and E101 to E199 (one per setting, declared with
-it in ``conf``); warnings are W001 to W029. Each check describes its cause in its docstring,
-from which the reference is made. Importing this package registers all of them.
+it in ``conf``, but E161); warnings are W001 to W029, and from W140 on. Each check describes its
+cause in its docstring, from which the reference is made. Importing this package registers all of
+them.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from tachikoma_metrics.checks import (
     access,
     aliases,
     business,
+    exemplars,
     labels,
     metric_names,
     middleware,
     settings,
     store,
+    tasks,
     urls,
     websockets,
 )
@@ -24,11 +27,13 @@ __all__ = [
     "access",
     "aliases",
     "business",
+    "exemplars",
     "labels",
     "metric_names",
     "middleware",
     "settings",
     "store",
+    "tasks",
     "urls",
     "websockets",
 ]

@@ -15,6 +15,7 @@ from tachikoma_metrics.middleware import MetricsMiddleware
 
 MIDDLEWARE = "tachikoma_metrics.middleware.MetricsMiddleware"
 
+_TRACING = "opentelemetry.instrumentation."
 _EXAMPLE = f'Example: MIDDLEWARE = ["{MIDDLEWARE}", ...]'
 
 
@@ -49,10 +50,12 @@ def _trouble_with(dotted_path: str) -> str:
 def check_middleware_is_first(**kwargs: Any) -> list[CheckMessage]:
     """W002: ``MetricsMiddleware`` is not first.
 
-    It does not observe requests that an earlier middleware answers.
+    It does not observe requests that an earlier middleware answers. OpenTelemetry's, which answers
+    none, may come first.
     """
     found = positions()
-    if not conf.config().enabled or not found or found[0] == 1:
+    before = conf.middleware()[: found[0] - 1] if found else ()
+    if not conf.config().enabled or all(path.startswith(_TRACING) for path in before):
         return []
     return [
         warning(

@@ -43,13 +43,25 @@ def check_path_shadows_no_view(**kwargs: Any) -> list[CheckMessage]:
 
 def _hint_for(match: ResolverMatch) -> str:
     if match.url_name == "prometheus-django-metrics":
-        return (
-            'Remove include("django_prometheus.urls") from the URLconf: the middleware serves the '
-            "metrics of django-prometheus, too."
-        )
+        return _hint_for_django_prometheus()
     return (
         "Set PATH to another path, or to None to serve the metrics by the URLconf only. "
         'Example: "PATH": "/internal/metrics"'
+    )
+
+
+def _hint_for_django_prometheus() -> str:
+    steps = "`manage.py metrics_migrate` lists all steps."
+    if "django-prometheus" in conf.config().views:
+        return (
+            'Remove include("django_prometheus.urls") from the URLconf: the middleware serves the '
+            f"metrics of django-prometheus, too, and the view once that is removed. {steps}"
+        )
+    return (
+        "The middleware serves the metrics of django-prometheus, too. Before you remove it, "
+        "enable the view that keeps their names, then remove "
+        f'include("django_prometheus.urls") from the URLconf. {steps} '
+        'Example: "VIEWS": ["django-prometheus"]'
     )
 
 

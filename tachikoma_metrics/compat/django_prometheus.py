@@ -29,7 +29,11 @@ _HELP = {
 def ExportModelOperationsMixin(model_name: str) -> Any:
     """Return a mixin for a model whose operations are counted, with ``model`` as ``model_name``.
 
-    Replace ``from django_prometheus.models import ExportModelOperationsMixin`` with this one.
+    It replaces the mixin of ``django_prometheus.models``, also in migrations, which name it. Rows
+    are counted in ``django_model_inserts_total``, ``django_model_updates_total`` and
+    ``django_model_deletes_total``, with the prefix of ``PROMETHEUS_METRIC_NAMESPACE``: by
+    ``save`` and ``delete`` of a row, and by ``bulk_create``, ``bulk_update``, ``update`` and
+    ``delete`` of a query set. Rows that are deleted with others, by a foreign key, are not.
     """
     for operation in _HELP:
         _counter(operation).labels(model_name)

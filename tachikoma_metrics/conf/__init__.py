@@ -25,17 +25,24 @@ from tachikoma_metrics.conf.project import (
     asgi_modules,
     declared,
     file_prefixes,
+    has_proxy_ssl_header,
     is_installed,
     middleware,
     names_of_settings,
     root_urlconf,
     service,
     settings_module,
+    value_of,
 )
 from tachikoma_metrics.conf.reading import read
 from tachikoma_metrics.conf.setting import Setting
 from tachikoma_metrics.conf.suggestions import closest, did_you_mean
-from tachikoma_metrics.conf.views import django_prometheus_namespace
+from tachikoma_metrics.conf.views import (
+    derived_metrics,
+    django_prometheus_namespace,
+    look_up,
+)
+from tachikoma_metrics.conf.views import needed_labels as labels_needed_by
 
 __all__ = [
     "NAME",
@@ -49,12 +56,16 @@ __all__ = [
     "complete_config",
     "config",
     "declared",
+    "derived_metrics",
     "did_you_mean",
     "django_prometheus_namespace",
     "file_prefixes",
+    "has_proxy_ssl_header",
     "is_installed",
     "is_migrating",
     "is_test_run",
+    "labels_needed_by",
+    "look_up",
     "middleware",
     "names_of_settings",
     "on_change",
@@ -63,6 +74,7 @@ __all__ = [
     "root_urlconf",
     "service",
     "settings_module",
+    "value_of",
 ]
 
 _config: Config | None = None
@@ -125,6 +137,8 @@ def reload() -> None:
 def _reload_if_changed(*, setting: str, **_: object) -> None:
     if setting == NAME:
         reload()
+    elif setting == "SECURE_PROXY_SSL_HEADER":
+        has_proxy_ssl_header.cache_clear()
 
 
 setting_changed.connect(_reload_if_changed, dispatch_uid="tachikoma_metrics.conf")

@@ -50,7 +50,16 @@ class Config(Declarations):
     @cached_property
     def derived_metrics(self) -> tuple[DerivedMetric, ...]:
         """Return the metrics of all ``views``."""
-        return views.derived_metrics(self.views)
+        return views.derived_metrics(self.views, self.project_labels)
+
+    @cached_property
+    def project_labels(self) -> Mapping[str, tuple[str, ...]]:
+        """Return those of ``extra_labels`` that each HTTP metric has, by its name."""
+        return {
+            family: tuple(label for label in self.labels[family] if label in self.extra_labels)
+            for family in catalogue.RECORDED_BY_REQUESTS
+            if family in self.labels
+        }
 
     @cached_property
     def labels_for_views(self) -> Mapping[str, tuple[str, ...]]:
@@ -74,6 +83,10 @@ class Config(Declarations):
     def instruments_cache(self, alias: str) -> bool:
         """Return whether the lookups in a cache, and its size, are measured."""
         return self.enabled and _includes(self.instrument_caches, alias)
+
+    def is_native(self, histogram: str) -> bool:
+        """Return whether a histogram counts in native buckets as well."""
+        return self.enabled and _includes(self.native_histograms, histogram)
 
     def measures_tasks_of(self, system: str) -> bool:
         """Return whether tasks of ``celery`` or ``django`` are measured."""
@@ -113,6 +126,11 @@ class Config(Declarations):
     def measures_arrival(self) -> bool:
         """Return whether a metric is recorded when a request arrives, before it is handled."""
         return self.is_extra(catalogue.HTTP_REQUEST_QUEUE, catalogue.ASGI_EVENT_LOOP_LAG)
+
+    @cached_property
+    def measures_more(self) -> bool:
+        """Return whether a request is measured in more than the usual way."""
+        return self.measures_arrival or self.exemplars is not None
 
     def is_extra(self, *families: Family) -> bool:
         """Return whether any of these opt-in metrics is on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.apps import apps
@@ -16,6 +17,11 @@ from tachikoma_metrics.conf.invalid import NAME
 def declared() -> object:
     """Return ``settings.TACHIKOMA_METRICS`` as the project wrote it, or ``{}``."""
     return getattr(settings, NAME, {})
+
+
+def value_of(name: str, default: Any = None) -> Any:
+    """Return a setting that belongs to Django or to another package."""
+    return getattr(settings, name, default)
 
 
 def is_installed() -> bool:
@@ -40,6 +46,16 @@ def names_of_settings() -> list[str]:
 def root_urlconf() -> str:
     """Return ``ROOT_URLCONF``: the URLconf of requests that set no other."""
     return str(settings.ROOT_URLCONF)
+
+
+@lru_cache(1)
+def has_proxy_ssl_header() -> bool:
+    """Return whether a header of a proxy may tell the scheme of a request.
+
+    Remembered until the setting changes: reading one of Django's settings takes as long as
+    everything else that a request's scheme needs.
+    """
+    return bool(settings.SECURE_PROXY_SSL_HEADER)
 
 
 def asgi_modules() -> list[str]:

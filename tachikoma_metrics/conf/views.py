@@ -17,6 +17,7 @@ from tachikoma_metrics.catalogue.views import (
     DATABASE_SYSTEM,
     DATABASE_VENDOR,
     VIEWS,
+    DerivedLabel,
     DerivedMetric,
     View,
 )
@@ -38,13 +39,16 @@ _CACHE_BACKENDS = {
 """Cache backends that django-prometheus names otherwise than their module."""
 
 
-def derived_metrics(names: Iterable[str]) -> tuple[DerivedMetric, ...]:
+def derived_metrics(
+    names: Iterable[str], project_labels: Mapping[str, tuple[str, ...]]
+) -> tuple[DerivedMetric, ...]:
     """Return the metrics of views, under the names and with the buckets that settings give them.
 
-    Those whose sources the catalogue does not have are left out.
+    They have the ``project_labels`` of their sources, by the name of the source. Those whose
+    sources the catalogue does not have are left out.
     """
     return tuple(
-        metric
+        _with_labels(metric, project_labels)
         for name in names
         for metric in _metrics_of(VIEWS[name])
         if all(source in catalogue.FAMILIES for source in metric.sources)
@@ -121,6 +125,19 @@ def _metrics_of(view: View) -> Iterator[DerivedMetric]:
             name=prefix + metric.name,
             buckets=buckets if is_configured else metric.buckets,
         )
+
+
+def _with_labels(
+    metric: DerivedMetric, project_labels: Mapping[str, tuple[str, ...]]
+) -> DerivedMetric:
+    """Return the metric with the labels that the project has added to all of its sources."""
+    first, *others = [project_labels.get(source, ()) for source in metric.sources] or [()]
+    added = [
+        DerivedLabel(label)
+        for label in first
+        if label not in metric.label_names and all(label in other for other in others)
+    ]
+    return replace(metric, labels=(*metric.labels, *added)) if added else metric
 
 
 def _namespace(view: View) -> str:

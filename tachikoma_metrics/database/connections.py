@@ -22,7 +22,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from tachikoma_metrics.conf import config, on_change
-from tachikoma_metrics.database.errors import count_failed_connect, error_wrapper_of
+from tachikoma_metrics.database.errors import (
+    count_failed_connect,
+    error_wrapper_of,
+    initialize_errors,
+)
 from tachikoma_metrics.database.execute_wrappers import MeasuredWrappers
 from tachikoma_metrics.database.pools import follow
 from tachikoma_metrics.database.queries import MeasuringWrapper
@@ -52,7 +56,7 @@ _pools: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 def install() -> None:
     """Instrument every connection that is opened from now on; opens none."""
     connections.create_connection = _create_connection  # type: ignore[method-assign]
-    connection_created.connect(_instrument, dispatch_uid=__name__)
+    connection_created.connect(_on_created, dispatch_uid=__name__)
     STORE.on_maintenance(_count_pooled)
     on_change(_instrument_open)
     _instrument_open()
@@ -79,7 +83,12 @@ def _instrument_open() -> None:
         METRICS.count_error("database", error)
 
 
-def _instrument(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+def _on_created(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    _instrument(connection)
+    initialize_errors(connection)
+
+
+def _instrument(connection: BaseDatabaseWrapper) -> None:
     """Instrument an open connection, unless the settings exclude its database."""
     try:
         _instrument_connection(connection)

@@ -64,7 +64,7 @@ class DatabaseErrorWrapper(_DatabaseErrorWrapper):
                 return
             self._counted = weakref.ref(error)
             if config().instruments_database(connection.alias):
-                facts = (_name_of(error), connection.alias, _operation(frame, connection))
+                facts = (connection.alias, _name_of(error), _operation(frame, connection))
                 DB_ERROR.record_valid(facts, _ONE)
         except Exception as failure:
             METRICS.count_error("database", failure, connection.alias)
@@ -80,6 +80,16 @@ def error_wrapper_of(original: Any) -> Any:
         return DatabaseErrorWrapper(connection) if is_known else wrapper
 
     return cached_property(wrap_database_errors)
+
+
+def initialize_errors(connection: BaseDatabaseWrapper) -> None:
+    """Expose that no errors of a database have happened, once for each alias. Never raises."""
+    try:
+        if config().instruments_database(connection.alias):
+            DB_ERROR.initialize((connection.alias,))
+            DB_CONNECTION_ERROR.initialize((connection.alias,))
+    except Exception as error:
+        METRICS.count_error("database", error, connection.alias)
 
 
 def count_failed_connect(connection: BaseDatabaseWrapper) -> None:
@@ -112,8 +122,7 @@ def _operation(frame: FrameType | None, connection: BaseDatabaseWrapper) -> str:
     if not isinstance(sql, str):
         return OTHER
     try:
-        labels = labels_of(connection)
-        return (labels.cached.get(sql) or labels.parse(sql, connection))[0]
+        return labels_of(connection).find(sql, connection).values[0]
     except Exception as error:
         pass_on(error)
         return OTHER

@@ -7,7 +7,12 @@ from time import perf_counter
 from typing import Any
 
 from tachikoma_metrics.conf import Config, config
-from tachikoma_metrics.database.statements import LabelValues, StatementLabels
+from tachikoma_metrics.database.statements import (
+    LabelValues,
+    StatementLabels,
+    beginning,
+    epoch,
+)
 from tachikoma_metrics.http.current_request import count_query
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.recording.events import DB_QUERY, DB_ROWS
@@ -17,7 +22,10 @@ _CHANGES = frozenset({"insert", "update", "delete"})
 
 
 class MeasuringWrapper:
-    """Measure each query of a connection; called around the project's ``execute_wrappers``."""
+    """Measure each query of a connection.
+
+    ``measure`` is called around the project's ``execute_wrappers``.
+    """
 
     __slots__ = ("_alias", "_uncounted_rows", "labels")
 
@@ -26,7 +34,7 @@ class MeasuringWrapper:
         self.labels = labels
         self._uncounted_rows: tuple[LabelValues, Any] | None = None
 
-    def __call__(
+    def measure(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
         """Execute the query, and record how long it took, even if it raises."""
@@ -34,25 +42,36 @@ class MeasuringWrapper:
         try:
             return execute(sql, params, many, context)
         finally:
-            self._record(sql, started_at, context)
+            now = perf_counter()
+            try:
+                group = None
+                # A list is not hashable, and psycopg's objects are new ones for each query.
+                if type(sql) is str:
+                    labels = self.labels
+                    known = labels.by_beginning.get(beginning(sql)) or labels.by_text.get(sql)
+                    if known is not None:
+                        group = known.group
+                if group is None:
+                    self._record(_text(sql, context), now - started_at, now, context)
+                else:
+                    group.add_one(now - started_at, now)
+            except Exception as error:
+                METRICS.count_error("database", error, self._alias)
 
-    def _record(self, sql: Any, started_at: float, context: Any) -> None:
-        now = perf_counter()
-        seconds = now - started_at
-        try:
-            settings = config()
-            wanted = settings.instrument_databases
-            if wanted is not True and not settings.instruments_database(self._alias):
-                return
-            # A list is not hashable, and psycopg's objects are new ones for each query.
-            values = self.labels.cached.get(sql) if type(sql) is str else None
-            if values is None:
-                values = self.labels.parse(_text(sql, context), context["connection"])
-            DB_QUERY.record_valid(values, (1.0, seconds), None, now)
-            if settings.records_more_of_queries:
-                self._record_more(settings, values, seconds, context)
-        except Exception as error:
-            METRICS.count_error("database", error, self._alias)
+    def _record(self, text: str, seconds: float, now: float, context: Any) -> None:
+        """Record a query as the settings say; look up its series for the next one."""
+        before = epoch()
+        settings = config()
+        if not settings.instruments_database(self._alias):
+            return
+        known = self.labels.find(text, context["connection"])
+        DB_QUERY.record_valid(known.values, (1.0, seconds), None, now)
+        if settings.records_more_of_queries:
+            self._record_more(settings, known.values, seconds, context)
+            return
+        known.group = DB_QUERY.remembered(known.values)
+        if epoch() is not before:
+            known.group = None
 
     def _record_more(
         self, settings: Config, values: LabelValues, seconds: float, context: Any

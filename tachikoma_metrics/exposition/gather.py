@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.samples import Sample
 
 from tachikoma_metrics.exposition.families import Families, OnError, PlainMetric
-from tachikoma_metrics.exposition.names import HISTOGRAMS
+from tachikoma_metrics.exposition.names import CREATED, HISTOGRAMS, WITH_CREATED
 from tachikoma_metrics.store import Incomplete
 
 
@@ -132,21 +132,30 @@ def _restricted(
             continue
         try:
             samples = [sample for sample in metric.samples if _is_named(sample, names)]
+            starts = _starts(metric)
         except Exception as error:
             on_error("render", error, metric.name)
             continue
         if samples:
-            yield from _with_samples(metric, samples)
+            yield from _with_samples(metric, samples, starts)
 
 
-def _with_samples(metric: Metric, samples: list[Sample]) -> Iterator[Metric]:
+def _starts(metric: Metric) -> list[Sample]:
+    """Return the samples that are no series of their own, but say since when others are counted."""
+    if metric.type not in WITH_CREATED:
+        return []
+    created = frozenset({metric.name + CREATED})
+    return [sample for sample in metric.samples if _is_named(sample, created)]
+
+
+def _with_samples(metric: Metric, samples: list[Sample], starts: list[Sample]) -> Iterator[Metric]:
     """Yield a family with some of its samples.
 
     Without buckets, the sum and the count of a histogram are families of unknown type.
     """
     if metric.type not in HISTOGRAMS or any(one.name.endswith("_bucket") for one in samples):
         head = (metric.name, metric.documentation, metric.type, metric.unit)
-        yield PlainMetric(*head, samples)
+        yield PlainMetric(*head, [*samples, *starts])
         return
     ends: dict[str, list[Sample]] = {}
     for sample in samples:

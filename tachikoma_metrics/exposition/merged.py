@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from operator import lt
 
 from prometheus_client import Metric
 from prometheus_client.samples import Exemplar, Sample
 
-from tachikoma_metrics.exposition.names import metric_name
+from tachikoma_metrics.exposition.names import CREATED, WITH_CREATED, metric_name
 from tachikoma_metrics.exposition.syntax import SMALLEST_WITH_EXPONENT, number
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import Declaration
+from tachikoma_metrics.store import Exemplar as StoredExemplar
 from tachikoma_metrics.store.families import Family, Line, Lines, Pairs
 from tachikoma_metrics.store.layout import GAUGE, HISTOGRAM
+from tachikoma_metrics.store.native_histograms import NativeHistogram, added, empty
 
 LabelsOf = Callable[[Pairs], tuple[list[str], list[str]]]
 """Formats label pairs: those before ``le``, and those after it."""
 
-ExemplarKey = tuple[str, frozenset[tuple[str, str]]]
+Labels = frozenset[tuple[str, str]]
+"""Names and values of the labels of a label set."""
+
+
+WriteExemplar = Callable[[StoredExemplar], str]
+"""Formats an exemplar, with what is between it and the value before it."""
 
 
 class MergedMetric(Metric):
@@ -36,23 +43,45 @@ class MergedMetric(Metric):
         declaration: Declaration,
         families: Sequence[Family],
         extra: Sequence[Sample] = (),
-        exemplars: Mapping[ExemplarKey, Exemplar] | None = None,
     ) -> None:
         self._families = families
         self.extra = extra
-        self.exemplars = exemplars or {}
         self._samples: list[Sample] | None = None
         # Not by the base, which would validate each name again at each scrape.
         self.name = declaration.name
         self.documentation = declaration.help
         self.type = declaration.type
         self.unit = declaration.unit
+        self._declaration = declaration
+        self._natives: dict[Labels, tuple[NativeHistogram, float]] | None = None
+
+    def native_of(self, labels: Labels) -> tuple[NativeHistogram, float] | None:
+        """Return what a label set has counted in native buckets, and the sum of that.
+
+        Return None if it does not count in any.
+        """
+        if self._natives is None:
+            self._natives = _added_natives(self._families)
+        found = self._natives.get(labels)
+        if found is None and self._declaration.native is not None:
+            return empty(self._declaration.native), 0.0
+        return found
+
+    @property
+    def only_family(self) -> Family | None:
+        """Return the values in the store; None if processes disagree on the labels or buckets."""
+        return self._families[0] if len(self._families) == 1 else None
 
     @property
     def samples(self) -> list[Sample]:
         """Return all samples, as prometheus_client does."""
         if self._samples is None:
-            self._samples = [*map(self._sample, *self._folded()), *self.extra]
+            exemplars = _exemplars(self._families)
+            stored = (
+                self._sample(line, value, exemplars.get(line))
+                for line, value in zip(*self._folded(), strict=True)
+            )
+            self._samples = [*stored, *self._created(), *self.extra]
         return self._samples
 
     @samples.setter
@@ -66,25 +95,40 @@ class MergedMetric(Metric):
         folded = _folded(self._families)
         return folded.keys(), folded.values()
 
-    def _sample(self, line: Line, value: float) -> Sample:
-        labels = _labels(line)
-        exemplar = self.exemplars.get((line.suffix, frozenset(labels.items())))
-        return Sample(self.name + line.suffix, labels, value, None, exemplar)
+    def _sample(self, line: Line, value: float, exemplar: Exemplar | None) -> Sample:
+        return Sample(self.name + line.suffix, _labels(line), value, None, exemplar)
+
+    def _created(self) -> Iterable[Sample]:
+        """Yield since when each label set has been counted, where that is known."""
+        if self.type not in WITH_CREATED:
+            return
+        starts: dict[Pairs, float] = {}
+        for family in self._families:
+            for pairs, start in zip(family.lines.pairs(), family.starts, strict=True):
+                starts[pairs] = min(start, starts.get(pairs, math.inf))
+        for pairs, start in starts.items():
+            if start < math.inf:
+                yield Sample(self.name + CREATED, dict(pairs), start)
 
     def quick_text(
-        self, head: str, labels_of: LabelsOf, key: object, *, needs_sum: bool
+        self,
+        head: str,
+        labels_of: LabelsOf,
+        key: object,
+        *,
+        needs_sum: bool,
+        write_exemplar: WriteExemplar | None = None,
     ) -> str | None:
         """Return ``head`` and the lines of the values in the store, from a cached template.
 
         ``labels_of`` formats label pairs, those before ``le`` and those after it, and raises
         ``ValueError`` for pairs that cannot be written; ``key`` is what ``head`` and its results
         depend on. ``needs_sum`` means that a histogram without a sum must have no count either.
+        ``write_exemplar`` formats exemplars, in a format that has them.
         Returns None if the lines have to be written one by one.
         """
-        if len(self._families) != 1:
-            return None
-        family = self._families[0]
-        if not _is_sound(family, needs_sum):
+        family = self.only_family
+        if family is None or not _is_sound(family, needs_sum):
             return None
         rendered = family.lines.rendered
         if key not in rendered:
@@ -94,13 +138,15 @@ class MergedMetric(Metric):
             return None
         write = number if self.type == GAUGE else _total
         try:
-            return str(template) % tuple(
-                # Covers most numbers without a call.
-                [
-                    repr(value) if 0 <= value < SMALLEST_WITH_EXPONENT else write(value)
-                    for value in family.values
-                ]
-            )
+            # Covers most numbers without a call.
+            written = [
+                repr(value) if 0 <= value < SMALLEST_WITH_EXPONENT else write(value)
+                for value in family.values
+            ]
+            if write_exemplar is not None and family.exemplars is not None:
+                for place, exemplar in family.exemplars.by_line.items():
+                    written[place] += write_exemplar(exemplar)
+            return str(template) % tuple(written)
         except ValueError as error:
             pass_on(error)
             return None
@@ -123,6 +169,21 @@ class MergedMetric(Metric):
         return "".join(
             [head.replace("%", "%%"), *(f"{one.replace('%', '%%')} %s\n" for one in series)]
         )
+
+
+def _exemplars(families: Sequence[Family]) -> dict[Line, Exemplar]:
+    """Return the newest exemplar of each line that has one."""
+    newest: dict[Line, StoredExemplar] = {}
+    for family in families:
+        found = {} if family.exemplars is None else family.exemplars.by_line
+        lines = list(family.lines) if found else []
+        for place, exemplar in found.items():
+            line = lines[place]
+            if line not in newest or newest[line].timestamp < exemplar.timestamp:
+                newest[line] = exemplar
+    return {
+        line: Exemplar(dict(one.labels), one.value, one.timestamp) for line, one in newest.items()
+    }
 
 
 def _is_sound(family: Family, needs_sum: bool) -> bool:
@@ -150,6 +211,21 @@ def _labels(line: Line) -> dict[str, str]:
 
 
 _bound = lru_cache(1024)(number)
+
+
+def _added_natives(families: Sequence[Family]) -> dict[Labels, tuple[NativeHistogram, float]]:
+    found: dict[Labels, list[tuple[NativeHistogram, float]]] = {}
+    for family in families:
+        natives = family.natives
+        if natives is not None:
+            pairs = map(frozenset, family.lines.pairs())
+            counted = zip(natives.histograms, natives.sums, strict=True)
+            for labels, one in zip(pairs, counted, strict=True):
+                found.setdefault(labels, []).append(one)
+    return {
+        labels: (added([one for one, _ in parts]), sum(total for _, total in parts))
+        for labels, parts in found.items()
+    }
 
 
 def _folded(families: Sequence[Family]) -> dict[Line, float]:

@@ -31,6 +31,12 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
 https://prometheus.io/docs/specs/om/open_metrics_spec/#suffixes
 """
 
+TEXT_SUFFIXES = {"counter": "_total", "info": "_info"}
+"""What a family's name ends in where names are those of text 0.0.4, by its type."""
+
+WITHOUT_UNIT = ("info", "stateset")
+"""The types whose families have no unit."""
+
 HISTOGRAMS = frozenset({"histogram", "gaugehistogram"})
 
 WITH_CREATED = frozenset({"counter", "histogram", "summary"})

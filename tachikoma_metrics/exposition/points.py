@@ -80,6 +80,14 @@ class Reader:
         self._on_error = on_error
         self._needs_sum = needs_sum
         self._is_free = metric.type in ("gauge", "unknown")
+        self._starts: dict[str, float] = {}
+
+    def start_of(self, point: Point) -> float | None:
+        """Return since when the group of a point was counted, if a sample ``_created`` says it.
+
+        Call it for points that were yielded: all samples are read by then.
+        """
+        return self._starts.get(point.place.group)
 
     def points(self, samples: Iterable[Sample]) -> Iterator[Point]:
         """Yield the samples that can be written, those of a group one after the other."""
@@ -92,6 +100,7 @@ class Reader:
                 if key in seen:
                     raise _Twice(f"{point.place.series} is collected twice.")
                 if point.suffix == CREATED and self._type in WITH_CREATED:
+                    self._starts[point.place.group] = point.value
                     continue
                 group = groups.setdefault(point.place.group, [])
                 if group:

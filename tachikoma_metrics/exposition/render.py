@@ -12,15 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from prometheus_client import Metric
 
+from tachikoma_metrics.exposition.exemplars import ValidExemplar, exemplar_of, valid
 from tachikoma_metrics.exposition.families import OnError
+from tachikoma_metrics.exposition.formats import Format
 from tachikoma_metrics.exposition.merged import MergedMetric
-from tachikoma_metrics.exposition.names import metric_name
+from tachikoma_metrics.exposition.names import TEXT_SUFFIXES, WITHOUT_UNIT, metric_name
 from tachikoma_metrics.exposition.points import Point, Reader
 from tachikoma_metrics.exposition.syntax import escape, label_pairs, number, timestamp_text
+from tachikoma_metrics.store import Exemplar
 
 _TEXT_TYPES = {
     "info": "gauge",
@@ -28,24 +30,18 @@ _TEXT_TYPES = {
     "gaugehistogram": "histogram",
     "unknown": "untyped",
 }
-_TEXT_SUFFIXES = {"counter": "_total", "info": "_info"}
-_GAUGES_OF_GAUGEHISTOGRAM = ("_gcount", "_gsum")
+_DIGITS = 32 + 16
+"""Of the ids of a trace and of a span."""
 
-_WITHOUT_UNIT = ("info", "stateset")
-_WITH_EXEMPLARS = {
-    "counter": "_total",
-    "histogram": "_bucket",
-    "gaugehistogram": "_bucket",
-}
-_MOST_CHARACTERS_OF_EXEMPLAR = 128
+_GAUGES_OF_GAUGEHISTOGRAM = ("_gcount", "_gsum")
 
 Write = Callable[[Point, str], str]
 """Formats a sample. If the type of its family is given, it includes the exemplar, or raises."""
 
 
 @dataclass(frozen=True)
-class Format:
-    """Render families in the format that a content type names."""
+class TextFormat(Format[str]):
+    """A text format: a head for each family, and a line for each sample."""
 
     content_type: str
     _head: Callable[[str, str, str, str], str]
@@ -53,6 +49,7 @@ class Format:
     _write: Write
     _needs_sum: bool
     _end: str = ""
+    _has_exemplars: bool = False
 
     def render(
         self,
@@ -60,11 +57,7 @@ class Format:
         on_error: OnError,
         global_labels: Mapping[str, str],
     ) -> str:
-        """Return the exposition as text that UTF-8 can encode.
-
-        Global labels are added to every sample; a label of the sample with the same name takes
-        precedence.
-        """
+        """Return the exposition as text that UTF-8 can encode."""
         parts = []
         for metric in families:
             try:
@@ -90,7 +83,7 @@ class Format:
     def _quick(
         self, metric: Metric, lines: _Lines, reader: Reader, global_labels: Mapping[str, str]
     ) -> str | None:
-        if not isinstance(metric, MergedMetric) or metric.exemplars:
+        if not isinstance(metric, MergedMetric):
             return None
         constant = tuple(global_labels.items())
         text = metric.quick_text(
@@ -98,6 +91,7 @@ class Format:
             lambda pairs: _around_le({**global_labels, **dict(pairs)}),
             (self.content_type, metric.name, metric.documentation, metric.unit, constant),
             needs_sum=self._needs_sum,
+            write_exemplar=lines.exemplar if self._has_exemplars else None,
         )
         if text is None or not metric.extra:
             return text
@@ -119,6 +113,21 @@ class _Lines:
             self.on_error("render", error, point.sample.name)
             return self.write(point, "")
 
+    def exemplar(self, exemplar: Exemplar) -> str:
+        """Return an exemplar as text; nothing for one that cannot be written."""
+        try:
+            labels = exemplar.labels
+            trace, span = labels.get("trace_id", ""), labels.get("span_id", "")
+            if len(labels) == 2 and len(trace + span) == _DIGITS and (trace + span).isalnum():
+                # Most are such, and of those nothing can be invalid.
+                pairs = f'span_id="{span}",trace_id="{trace}"'
+                stamp = timestamp_text(exemplar.timestamp)
+                return f" # {{{pairs}}} {number(exemplar.value)} {stamp}"
+            return _exemplar(valid(exemplar))
+        except Exception as error:
+            self.on_error("render", error, self.metric.name)
+            return ""
+
 
 def _text_family(
     metric: Metric, points: Iterable[Point], line: Callable[[Point], str]
@@ -137,7 +146,7 @@ def _text_family(
 
 @lru_cache(4096)
 def _text_head(name: str, documentation: str, type: str, unit: str = "") -> str:
-    name = metric_name(name + _TEXT_SUFFIXES.get(type, ""))
+    name = metric_name(name + TEXT_SUFFIXES.get(type, ""))
     text = documentation.replace("\\", r"\\").replace("\n", r"\n")
     return f"# HELP {name} {text}\n# TYPE {name} {_TEXT_TYPES.get(type, type)}\n"
 
@@ -158,7 +167,7 @@ def _openmetrics_family(
 def _openmetrics_head(name: str, documentation: str, type: str, unit: str) -> str:
     name = metric_name(name)
     head = f"# HELP {name} {escape(documentation)}\n# TYPE {name} {type}\n"
-    if not unit or not name.endswith(f"_{unit}") or type in _WITHOUT_UNIT:
+    if not unit or not name.endswith(f"_{unit}") or type in WITHOUT_UNIT:
         # A unit that is no valid suffix of a name, such as `m/s`, cannot be written.
         return head
     return f"{head}# UNIT {name} {unit}\n"
@@ -166,20 +175,14 @@ def _openmetrics_head(name: str, documentation: str, type: str, unit: str) -> st
 
 def _openmetrics_sample(point: Point, type_of_exemplar: str) -> str:
     stamp = f" {point.stamp}" if point.stamp else ""
-    exemplar = _exemplar(point, type_of_exemplar) if type_of_exemplar else ""
+    exemplar = _exemplar(exemplar_of(point, type_of_exemplar)) if type_of_exemplar else ""
     return f"{point.place.series} {number(point.value)}{stamp}{exemplar}\n"
 
 
-def _exemplar(point: Point, type: str) -> str:
-    exemplar: Any = point.sample.exemplar
-    if point.suffix != _WITH_EXEMPLARS.get(type):
-        raise ValueError(f"{point.place.series} must have no exemplar.")
-    labels = {name: str(value) for name, value in exemplar.labels.items()}
-    if sum(len(name) + len(value) for name, value in labels.items()) > _MOST_CHARACTERS_OF_EXEMPLAR:
-        raise ValueError(f"The exemplar of {point.place.series} is too long.")
+def _exemplar(exemplar: ValidExemplar) -> str:
     stamp = "" if exemplar.timestamp is None else f" {timestamp_text(exemplar.timestamp)}"
-    pairs = ",".join(label_pairs(labels).values())
-    return f" # {{{pairs}}} {number(float(exemplar.value))}{stamp}"
+    pairs = ",".join(label_pairs(exemplar.labels).values())
+    return f" # {{{pairs}}} {number(exemplar.value)}{stamp}"
 
 
 def _around_le(labels: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -199,18 +202,21 @@ def _encodable(text: str) -> str:
     return text
 
 
-TEXT = Format(
+TEXT = TextFormat(
     "text/plain; version=0.0.4; charset=utf-8",
     _text_head,
     _text_family,
     _text_sample,
     False,
 )
-OPENMETRICS = Format(
-    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+OPENMETRICS = TextFormat(
+    # Whatever escaping a scraper asks for: a name is the same in all formats and to all of them.
+    # https://prometheus.io/docs/instrumenting/escaping_schemes/
+    "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
     _openmetrics_head,
     _openmetrics_family,
     _openmetrics_sample,
     True,
     "# EOF\n",
+    True,
 )

@@ -26,22 +26,27 @@ def number(value: float) -> str:
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]  # It has no types.
 
 
-def label_pairs(labels: Mapping[str, str]) -> dict[str, str]:
-    """Format labels, by their valid names, sorted by name.
+def valid_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return labels by their valid names, sorted by name.
 
     Raises ``ValueError`` for names that are equal once they are valid, that are empty, or that
     are reserved: Prometheus would reject the whole exposition for one of them.
     """
-    pairs: dict[str, str] = {}
+    valid: dict[str, str] = {}
     for name in sorted(labels):
         legal = label_name(name)
-        if not legal or legal in pairs or legal.startswith("__"):
+        if not legal or legal in valid or legal.startswith("__"):
             raise ValueError(
                 f"Label names must differ, not be empty and not begin with `__`; "
                 f"got {list(labels)}."
             )
-        pairs[legal] = f'{legal}="{escape(str(labels[name]))}"'
-    return pairs
+        valid[legal] = str(labels[name])
+    return valid
+
+
+def label_pairs(labels: Mapping[str, str]) -> dict[str, str]:
+    """Format labels, by their valid names, sorted by name; raise as ``valid_labels`` does."""
+    return {name: f'{name}="{escape(value)}"' for name, value in valid_labels(labels).items()}
 
 
 def escape(text: str) -> str:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from tachikoma_metrics.catalogue.labels import STATIC, UNMATCHED, method_name
-from tachikoma_metrics.conf import config, file_prefixes, root_urlconf
+from tachikoma_metrics.conf import config, file_prefixes, has_proxy_ssl_header, root_urlconf
 from tachikoma_metrics.recording.events import STATIC_ROUTE, HttpFacts
 from tachikoma_metrics.registry import METRICS, UNKNOWN
 
@@ -41,7 +41,12 @@ def facts_without_request(method: str | None, status: int) -> HttpFacts:
 
 def scheme_and_extra_labels(request: HttpRequest) -> tuple[str, ...]:
     """Return the scheme, and the values of the ``EXTRA_LABELS`` that a metric has."""
-    scheme = request.scheme or ""
+    scheme = (
+        request.scheme
+        if has_proxy_ssl_header()
+        # What request.scheme returns then, without reading the setting.
+        else request._get_scheme()  # type: ignore[attr-defined]  # Django's.
+    ) or ""
     labels = config().request_labels
     if not labels:
         return (scheme,)

@@ -8,6 +8,7 @@ from tachikoma_metrics.monitoring.metric_names import MetricNames
 from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.rule_file import rule_file
 from tachikoma_metrics.monitoring.usage import unused_metrics
+from tachikoma_metrics.monitoring.view_rules import view_rule_file
 from tachikoma_metrics.monitoring.yaml_text import as_yaml
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "rule_file",
     "slow_bound",
     "unused_metrics",
+    "view_rule_file",
 ]

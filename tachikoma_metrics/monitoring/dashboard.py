@@ -80,7 +80,9 @@ def _datasource() -> dict[str, Any]:
 
 
 def _target(number: int, query: Query, panel: Panel, names: MetricNames) -> dict[str, Any]:
+    exemplar = {"exemplar": True} if names.has_exemplars(query.expression) else {}
     return {
+        **exemplar,
         "datasource": _datasource(),
         "expr": names.translate(query.expression),
         "format": "heatmap" if panel.kind == "heatmap" else "time_series",

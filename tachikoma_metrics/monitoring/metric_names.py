@@ -88,6 +88,13 @@ class MetricNames:
     config: Config
     matchers: Mapping[str, str] = field(default_factory=dict)
 
+    def has_exemplars(self, expression: str) -> bool:
+        """Return whether the settings give exemplars to a histogram that an expression reads."""
+        names = (one.name for one in catalogue.FAMILIES.values() if one.has_exemplars)
+        return self.config.exemplars is not None and any(
+            f"{name}_bucket" in expression for name in names
+        )
+
     @cached_property
     def families(self) -> Mapping[str, Series]:
         """Return the series of each metric that is measured, by its name in the catalogue."""

@@ -54,6 +54,11 @@ def rate(counter: str, by: str = "", legend: str = "") -> tuple[Query, ...]:
     return (Query(f"sum by ({by}) ({rate})" if by else f"sum({rate})", legend),)
 
 
+def rate_above_zero(counter: str, by: str, legend: str) -> tuple[Query, ...]:
+    """Return ``rate`` without what has not happened, of a counter with label sets at zero."""
+    return tuple(Query(f"{query.expression} > 0", legend) for query in rate(counter, by))
+
+
 def by_instance(gauge: str) -> tuple[Query, ...]:
     """Return the query of a gauge's sum for each instance."""
     return (Query(f"sum by (instance) ({gauge})", "{{instance}}"),)

@@ -6,18 +6,12 @@ a part of it. So the source is searched for the functions that record metrics.
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from django.apps import apps
-
-import tachikoma_metrics
 from tachikoma_metrics import catalogue, conf
 from tachikoma_metrics.catalogue import tasks
 from tachikoma_metrics.catalogue.definitions import Family
+from tachikoma_metrics.conf import sources
 
 _API = re.compile(r"`(\w+)`")
 _AUTOMATIC = (
@@ -35,10 +29,7 @@ _IMPORTED = {
 }
 """What a project imports whose tasks are measured, by what records the metrics."""
 
-_OWN_DIRECTORY = Path(tachikoma_metrics.__file__).parent
-_SKIPPED_DIRECTORIES = frozenset({"migrations", "node_modules", "tests"})
-_MOST_FILES = 20_000
-_MOST_BYTES = 1_000_000
+_SKIPPED_DIRECTORIES = frozenset({"migrations", "tests"})
 
 
 def unused_metrics() -> frozenset[str]:
@@ -51,7 +42,7 @@ def unused_metrics() -> frozenset[str]:
         for name, family in catalogue.FAMILIES.items()
         if name not in is_automatic
     }
-    for text in _texts(_directories()):
+    for _, text in sources.files(skipped=_SKIPPED_DIRECTORIES):
         waiting = {
             name: words
             for name, words in waiting.items()
@@ -71,48 +62,3 @@ def _words(family: Family) -> list[bytes]:
         (words for recorder, words in _IMPORTED.items() if recorder in family.recorded_by), ()
     )
     return [word.encode() for word in (*names, *imported, family.name)]
-
-
-def _directories() -> list[Path]:
-    """Return the directories with the source of the project and of its apps."""
-    found = [
-        Path(app.path)
-        for app in apps.get_app_configs()
-        if app.name.partition(".")[0] not in ("django", tachikoma_metrics.__name__)
-    ]
-    for module in (conf.settings_module() or "", *conf.asgi_modules()):
-        package = sys.modules.get(module.partition(".")[0])
-        file = getattr(package, "__file__", None)
-        if file and hasattr(package, "__path__"):
-            # The directory of manage.py.
-            found.append(Path(file).parent.parent)
-    return [one for one in found if one.name not in ("site-packages", "dist-packages")]
-
-
-def _texts(directories: Iterable[Path]) -> Iterator[bytes]:
-    left = _MOST_FILES
-    seen: set[str] = set()
-    for directory in directories:
-        for place, inner, files in os.walk(directory):
-            if place in seen:
-                inner.clear()
-                continue
-            seen.add(place)
-            inner[:] = [name for name in inner if _is_searched(Path(place, name))]
-            for name in files:
-                if name.endswith(".py") and left:
-                    left -= 1
-                    yield _text(Path(place, name))
-
-
-def _is_searched(directory: Path) -> bool:
-    is_hidden = directory.name.startswith(".") or directory.name in _SKIPPED_DIRECTORIES
-    is_environment = (directory / "pyvenv.cfg").exists()
-    return not is_hidden and not is_environment and directory != _OWN_DIRECTORY
-
-
-def _text(file: Path) -> bytes:
-    try:
-        return file.read_bytes() if file.stat().st_size <= _MOST_BYTES else b""
-    except OSError:
-        return b""

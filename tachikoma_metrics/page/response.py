@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.db import close_old_connections
@@ -10,7 +11,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from tachikoma_metrics.conf import config
 from tachikoma_metrics.exposition import TEXT, Format, accepts_gzip, choose_format
-from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.page import access
 from tachikoma_metrics.page.rejections import Rejection, record_rejection
 from tachikoma_metrics.registry import METRICS
@@ -36,8 +36,8 @@ def respond(request: HttpRequest) -> HttpResponseBase:
     The response is 503 while the values of a process cannot be read: Prometheus keeps the last
     values for five minutes, but takes a total that falls for a restart.
 
-    The format is text 0.0.4 unless the scraper asks for OpenMetrics, compressed if it accepts
-    gzip; ``?name[]=`` restricts it to these metrics and samples, as in prometheus_client:
+    The format is text 0.0.4 unless the scraper prefers OpenMetrics or protobuf, compressed if it
+    accepts gzip; ``?name[]=`` restricts it to these metrics and samples, as in prometheus_client:
     https://prometheus.github.io/client_python/restricted-registry/
     """
     try:
@@ -89,7 +89,8 @@ def _answer(request: HttpRequest) -> HttpResponse:
     except SuspiciousOperation:
         return _text("Bad Request: too many parameters.\n", 400)
     try:
-        return _exposition(_format(request), names, request.headers.get("Accept-Encoding", ""))
+        format = choose_format(request.headers.get("Accept", ""))
+        return _exposition(format, names, request.headers.get("Accept-Encoding", ""))
     except Incomplete as error:
         return _incomplete(error)
     except Exception as error:
@@ -123,17 +124,9 @@ def _text(body: str, status: int) -> HttpResponse:
     return HttpResponse(body, status=status, content_type=content_type, headers=RESPONSE_HEADERS)
 
 
-def _format(request: HttpRequest) -> Format:
-    try:
-        return choose_format(request.accepted_types)
-    except ValueError as error:
-        pass_on(error)
-        # Django's parser raises if the header is malformed.
-        return TEXT
-
-
-def _exposition(format: Format, names: frozenset[str], accept_encoding: str) -> HttpResponse:
-    body = METRICS.expose(format, names).encode()
+def _exposition(format: Format[Any], names: frozenset[str], accept_encoding: str) -> HttpResponse:
+    exposition: str | bytes = METRICS.expose(format, names)
+    body = exposition if isinstance(exposition, bytes) else exposition.encode()
     headers = {**RESPONSE_HEADERS, "Vary": "Accept, Accept-Encoding"}
     if accepts_gzip(accept_encoding):
         body = gzip.compress(body, _COMPRESSION_LEVEL, mtime=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from tachikoma_metrics import catalogue, conf
 from tachikoma_metrics.catalogue.labels import STATIC, UNMATCHED, route_template
 from tachikoma_metrics.recording.error_types import ERROR_TYPES
@@ -11,6 +13,8 @@ STATIC_ROUTE = "\0static"
 """Stands for the route of a file that a middleware served, which is in no URLconf."""
 
 _WITHOUT_ROUTE = {None: UNMATCHED, STATIC_ROUTE: STATIC}
+
+_SERVER_ERRORS = 500
 
 HttpFacts = tuple[str, str | None, int, str, str, tuple[str, ...]]
 """Method, route, status, view, the language prefix of the route, and the values of those of the
@@ -43,6 +47,7 @@ HTTP_REQUEST = Event(
     has_request=True,
     closed_label="status",
     variants=_with_zero_statuses,
+    is_urgent=lambda facts: int(facts[2]) >= _SERVER_ERRORS,
 )
 """A request: its amounts are 1, seconds, bytes in its body and in that of the response, seconds to
 the first of those, database queries, and the seconds they took. ``UNKNOWN`` stands for an amount
@@ -136,9 +141,23 @@ GC_RUN = Event("gc", ("generation",), catalogue.PYTHON_GC_PAUSE)
 """A run of the garbage collector: the amount is seconds."""
 
 DB_CONNECTION_OPENED = Event("database", ("alias",), catalogue.DB_CONNECTIONS_OPENED)
-DB_CONNECTION_ERROR = Event("database", ("alias",), catalogue.DB_CONNECTION_ERRORS)
-DB_ERROR = Event("database", ("error_type", "alias", "operation"), catalogue.DB_ERRORS)
-"""A query, the reading of its rows, or a commit that failed."""
+DB_CONNECTION_ERROR = Event(
+    "database",
+    ("alias",),
+    catalogue.DB_CONNECTION_ERRORS,
+    closed_label="alias",
+    variants=lambda known: [known[:1]],
+)
+
+DB_ERROR = Event(
+    "database",
+    ("alias", "error_type", "operation"),
+    catalogue.DB_ERRORS,
+    closed_label="error_type",
+    variants=lambda known: product(known[:1], catalogue.DB_ERROR_TYPES, catalogue.DB_OPERATIONS),
+)
+"""A query, the reading of its rows, or a commit that failed. The alias is known when the first
+connection is opened."""
 
 CACHE_HIT = Event("cache", ("cache",), catalogue.CACHE_HITS)
 """Lookups that found their key: the amount is the number of keys."""
@@ -146,8 +165,14 @@ CACHE_HIT = Event("cache", ("cache",), catalogue.CACHE_HITS)
 CACHE_MISS = Event("cache", ("cache",), catalogue.CACHE_MISSES)
 """Lookups that did not find their key: the amount is the number of keys."""
 
-CACHE_ERROR = Event("cache", ("operation", "cache"), catalogue.CACHE_ERRORS)
-"""A call of a cache's method that raised an exception."""
+CACHE_ERROR = Event(
+    "cache",
+    ("cache", "operation"),
+    catalogue.CACHE_ERRORS,
+    closed_label="operation",
+    variants=lambda known: product(known[:1], catalogue.FALLIBLE_CACHE_OPERATIONS),
+)
+"""A call of a cache's method that raised an exception. The cache is known when it is made."""
 
 CACHE_OPERATION = Event(
     "cache",

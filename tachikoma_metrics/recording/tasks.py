@@ -23,7 +23,12 @@ TASK_RUN = Event(
 )
 """A run of a task: its amounts are 1 and seconds, ``UNKNOWN`` if nobody saw it begin."""
 
-TASK_WAIT = Event("task", ("queue", "task"), catalogue.TASK_QUEUE_WAIT)
+TASK_WAIT = Event(
+    "task",
+    ("queue", "task"),
+    catalogue.TASK_QUEUE_WAIT,
+    in_progress=catalogue.TASK_RUNS_IN_PROGRESS,
+)
 """A task that starts: the amount is the seconds since it could have started."""
 
 COMMAND_RUN = Event(

@@ -7,6 +7,7 @@ are resolved once and remembered, so that recording the same facts again costs o
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
@@ -16,6 +17,7 @@ from tachikoma_metrics import conf
 from tachikoma_metrics.catalogue.definitions import Family
 from tachikoma_metrics.catalogue.labels import clean
 from tachikoma_metrics.interruptions import is_interruption, pass_on
+from tachikoma_metrics.registry.exemplars import Sampler
 from tachikoma_metrics.registry.metrics import METRICS, Metrics
 from tachikoma_metrics.store import IGNORED, STORE, UNKNOWN, Cell, Progress, SeriesGroup
 
@@ -33,7 +35,8 @@ class Event:
     another form, once for each that is new. ``source`` names the event in
     ``tachikoma_metrics_errors_total``, ``in_progress`` is the gauge of events that have begun.
     ``closed_label`` is the label whose values ``variants`` knows beforehand: it takes known facts,
-    and returns those of the label sets that are initialized to zero.
+    and returns those of the label sets that are initialized to zero. ``is_urgent`` takes facts, and
+    returns whether each event that has them is to get an exemplar.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Event:
         has_request: bool = False,
         closed_label: str = "",
         variants: Variants | None = None,
+        is_urgent: Callable[[Any], bool] | None = None,
         metrics: Metrics = METRICS,
     ) -> None:
         self.source = source
@@ -60,6 +64,12 @@ class Event:
         self._metrics = metrics
         self._begun: Cell | None = None
         self._remembered: dict[tuple[object, ...], SeriesGroup] = {}
+        self._sampler: Sampler | None = None
+        self._is_sampled = False
+        self._timed = 0
+        if any(family.has_exemplars for family in families):
+            self._sampler = Sampler(families, is_urgent, metrics.count_error)
+            self._timed = self._sampler.timed
         metrics.on_reset(self.forget)
 
     def begin(self, progress: Progress, now: float) -> None:
@@ -108,14 +118,68 @@ class Event:
             group = self._remembered.get(facts) or self._remember(facts)
             group.add(amounts, now or perf_counter(), ended)
         except BaseException as error:
-            if ended is not None and not ended.is_over:
-                if is_interruption(error):
-                    # What was added before is not added again.
-                    self.record_valid(facts, amounts, ended, now)
-                self.abandon(ended)
-            if not isinstance(error, Exception):
-                raise
+            self.recover(error, facts, amounts, ended, now)
+
+    def _record_with_exemplar(
+        self,
+        facts: tuple[object, ...],
+        amounts: tuple[float, ...],
+        ended: Progress | None = None,
+        now: float = 0.0,
+    ) -> None:
+        """Do what ``record_valid`` does, and give the metrics an exemplar if one is due."""
+        now = now or perf_counter()
+        try:
+            group: Any = self._remembered.get(facts) or self._remember(facts)
+            group.add(amounts, now, ended)
+            # Here, because a call would cost as much as all of it.
+            is_due = now >= group.due[bisect_left(group.bounds, amounts[self._timed])]
+        except BaseException as error:
+            self.recover(error, facts, amounts, ended, now)
+        else:
+            if is_due and self._sampler is not None:
+                self._sampler.sample(group, amounts, ended, now)
+
+    def recover(
+        self,
+        error: BaseException,
+        facts: tuple[object, ...],
+        amounts: tuple[float, ...],
+        ended: Progress | None = None,
+        now: float = 0.0,
+    ) -> None:
+        """Finish what raised ``error``, which was just caught, while it recorded these facts.
+
+        Raises ``error`` if it came from outside the package, and nothing else.
+        """
+        if ended is not None and not ended.is_over:
+            if is_interruption(error):
+                # What was added before is not added again.
+                self.record_valid(facts, amounts, ended, now)
+            self.abandon(ended)
+        if isinstance(error, Exception):
             self._metrics.count_error(self.source, error)
+        else:
+            pass_on(error)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Return whether what is recorded gets exemplars, which ``record_valid`` takes care of."""
+        return self._is_sampled
+
+    def group(self, facts: tuple[str, ...]) -> SeriesGroup:
+        """Return the series of these facts, for callers that remember them themselves.
+
+        They are the right ones until ``Metrics.on_reset`` calls.
+        """
+        return self._remembered.get(facts) or self._remember(facts)
+
+    def remembered(self, facts: tuple[object, ...]) -> SeriesGroup | None:
+        """Return the series of facts that were recorded, if they are remembered.
+
+        They are the right ones until the metrics call ``on_reset``.
+        """
+        return self._remembered.get(facts)
 
     def initialize(self, known: tuple[object, ...]) -> None:
         """Initialize the label sets that have the ``known`` facts to zero, once.
@@ -133,7 +197,7 @@ class Event:
             pass_on(error)
             return
         try:
-            self._initialize_variants(named)
+            self._initialize_variants(named, recorded=None)
             if len(self._initialized) >= _MOST_REMEMBERED:
                 self._initialized = set()
             self._initialized.add(known)
@@ -145,26 +209,46 @@ class Event:
         self._remembered = {}
         self._initialized = set()
         self._begun = None
+        self._choose_recording()
+
+    def _choose_recording(self) -> bool:
+        """Record with exemplars only if the settings ask for them; return whether they do."""
+        if self._sampler is None:
+            return False
+        before, self._is_sampled = self._is_sampled, conf.config().exemplars is not None
+        # Without exemplars, they cost nothing.
+        if self._is_sampled:
+            self.record_valid = self._record_with_exemplar  # type: ignore[method-assign]
+        elif before:
+            del self.record_valid
+        return self._is_sampled
 
     def _remember(self, facts: tuple[object, ...]) -> SeriesGroup:
         named = facts if self._named is None else self._named(facts)
-        bounds = (self._metrics.bound(family.name) for family in self._families)
-        group = SeriesGroup(
-            [None if bound.is_on else IGNORED for bound in bounds],
-            partial(self._record_left, named),
-        )
+        group = self._group(facts, partial(self._record_left, named))
         if len(self._remembered) >= _MOST_REMEMBERED:
             self.forget()
         if all(type(fact) is str and clean(fact) == fact for fact in named):
             self._remembered[facts] = group
-            self._initialize_variants(named)
+            self._initialize_variants(named, recorded=named)
         return group
 
-    def _initialize_variants(self, named: tuple[Any, ...]) -> None:
+    def _group(self, facts: tuple[object, ...], on_missing: Any) -> SeriesGroup:
+        bound = [self._metrics.bound(family.name) for family in self._families]
+        cells = [None if one.is_on else IGNORED for one in bound]
+        begun = None if self._in_progress is None else self._begun or self._find_begun()
+        if self._sampler is None or not self._choose_recording():
+            return SeriesGroup(cells, on_missing, begun)
+        bounds = bound[self._sampler.timed].metric.declaration.bounds
+        return self._sampler.group(facts, cells, on_missing, begun, bounds)
+
+    def _initialize_variants(
+        self, named: tuple[Any, ...], recorded: tuple[Any, ...] | None
+    ) -> None:
         if self._variants is None:
             return
         try:
-            variants = [facts for facts in self._variants(named) if facts != named]
+            variants = [facts for facts in self._variants(named) if facts != recorded]
             for family in self._families:
                 bound = self._metrics.bound(family.name)
                 names = bound.shape.stored_labels

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Any
 
 from prometheus_client import REGISTRY
 from prometheus_client.registry import CollectorRegistry
 
 from tachikoma_metrics import catalogue, exposition
 from tachikoma_metrics.catalogue.definitions import Family
+from tachikoma_metrics.exposition import Exposition, Format
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.registry import values
 from tachikoma_metrics.registry.bindings import Bindings
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
+from tachikoma_metrics.registry.counterparts import Counterpart, counterparts
 from tachikoma_metrics.registry.error_log import ErrorLog
 from tachikoma_metrics.registry.scrape import Scrape
+from tachikoma_metrics.registry.snapshot import Snapshot
 from tachikoma_metrics.store import STORE, Incomplete, Merger, Reading
 from tachikoma_metrics.store import Family as MergedFamily
 
@@ -32,7 +36,7 @@ class Metrics(Bindings):
         self._errors = ErrorLog(self._increment_errors)
         self._collector_timeouts = CollectorTimeouts()
         self._merger = Merger()
-        self._coalescer: exposition.Coalescer[str] = exposition.Coalescer()
+        self._coalescer: exposition.Coalescer[Any] = exposition.Coalescer()
         super().__init__(registry)
 
     # --- exposition ---------------------------------------------------------
@@ -41,7 +45,7 @@ class Metrics(Bindings):
         """Return the exposition in the text format 0.0.4; raise as ``expose`` does."""
         return self.expose(exposition.TEXT)
 
-    def expose(self, format: exposition.Format, names: frozenset[str] = frozenset()) -> str:
+    def expose(self, format: Format[Exposition], names: frozenset[str] = frozenset()) -> Exposition:
         """Return the exposition in ``format``; ``names`` keeps the metrics and samples so named.
 
         A collector that raises is left out, and counted in ``tachikoma_metrics_errors_total``.
@@ -51,7 +55,10 @@ class Metrics(Bindings):
         may try again.
         """
         try:
-            return self._coalescer.run((format, names), lambda: self._scrape(format, names))
+            found: Exposition = self._coalescer.run(
+                (format, names), lambda: self._scrape(format, names)
+            )
+            return found
         except Incomplete as error:
             self.count_store_error(error, None)
             raise
@@ -59,7 +66,7 @@ class Metrics(Bindings):
             self.count_error("page", error)
             return self.last_resort(format)
 
-    def last_resort(self, format: exposition.Format) -> str:
+    def last_resort(self, format: Format[Exposition]) -> Exposition:
         """Return an exposition of the number of errors alone, which needs no metric."""
         errors = catalogue.ERRORS
         return format.alone(errors.name.removesuffix("_total"), errors.help, self._errors.count)
@@ -70,7 +77,18 @@ class Metrics(Bindings):
         _, families = self._merged()
         return any(any(one.values) for one in families if one.declaration in declarations)
 
-    def _scrape(self, format: exposition.Format, names: frozenset[str]) -> str:
+    def counterparts(self) -> list[Counterpart]:
+        """Return the metrics of ``VIEWS``, each with that of the package that it replaces.
+
+        Raises ``tachikoma_metrics.store.Incomplete`` as ``expose`` does.
+        """
+        self.bind()
+        snapshot = Snapshot(
+            self._merged, lambda: self._errors.count, frozenset(), self._collector_timeouts
+        )
+        return list(counterparts(snapshot, self.derived))
+
+    def _scrape(self, format: Format[Exposition], names: frozenset[str]) -> Exposition:
         self.report_settings()
         self.register()
         self._collector_timeouts.begin_scrape()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 from math import fsum
 from operator import itemgetter
 
-from prometheus_client.samples import Exemplar
-
 from tachikoma_metrics.exposition import MergedMetric
-from tachikoma_metrics.exposition.merged import ExemplarKey
-from tachikoma_metrics.store import Declaration, Family, Lines
-from tachikoma_metrics.store.families import Ending
+from tachikoma_metrics.store import Declaration, Exemplar, Family, Lines
+from tachikoma_metrics.store.families import Ending, FoundExemplars, nothing
 from tachikoma_metrics.store.layout import GAUGE
 from tachikoma_metrics.store.merge.totals import endings
+from tachikoma_metrics.store.native_histograms import NativeHistograms, added
 
 Values = tuple[str, ...]
 """Of the labels of a label set."""
@@ -61,6 +59,9 @@ class Projection:
             plan.lines,
             plan.values(family.values),
             [values for values in moved if values is not None],
+            partial(plan.starts, family),
+            family.exemplars and ProjectedExemplars(family.exemplars, plan.targets),
+            partial(plan.natives, family) if self.declaration.native else nothing,
         )
 
     def label_set(self, names: tuple[str, ...], values: Values) -> Values | None:
@@ -72,7 +73,6 @@ def as_metric(
     declaration: Declaration,
     families: Sequence[Family],
     missing: Collection[Values] = (),
-    exemplars: Mapping[ExemplarKey, Exemplar] | None = None,
 ) -> MergedMetric:
     """Return a metric in which the label sets that are ``missing`` are zero.
 
@@ -81,7 +81,7 @@ def as_metric(
     if not declaration.labels and not any(one.label_sets for one in families):
         missing = [()]
     extra = MergedMetric(declaration, [_zeros(declaration, missing)]).samples if missing else ()
-    return MergedMetric(declaration, families, extra, exemplars)
+    return MergedMetric(declaration, families, extra)
 
 
 def _zeros(declaration: Declaration, label_sets: Collection[Values]) -> Family:
@@ -90,6 +90,31 @@ def _zeros(declaration: Declaration, label_sets: Collection[Values]) -> Family:
         suffixes = list(endings(declaration))
     lines = Lines(declaration.labels, list(label_sets), suffixes)
     return Family(declaration, lines.label_sets, lines, [0.0] * len(suffixes) * len(label_sets))
+
+
+class ProjectedExemplars:
+    """Find the exemplars under the other labels, if they are asked for.
+
+    ``targets`` returns the line of each line of the source.
+    """
+
+    def __init__(self, source: FoundExemplars, targets: Callable[[], Mapping[int, int]]) -> None:
+        self._source = source
+        self._targets = targets
+
+    @cached_property
+    def by_line(self) -> Mapping[int, Exemplar]:
+        """Return the newest exemplar of each line, by the place of the line."""
+        newest: dict[int, Exemplar] = {}
+        found = self._source.by_line
+        targets = self._targets() if found else {}
+        for place, exemplar in found.items():
+            line = targets.get(place)
+            if line is not None and (
+                line not in newest or newest[line].timestamp < exemplar.timestamp
+            ):
+                newest[line] = exemplar
+        return newest
 
 
 class _Plan:
@@ -103,7 +128,12 @@ class _Plan:
             if ending[1] is None or ending[1] in bounds
         ]
         firsts = _firsts(source, rename)
+        self._firsts = firsts
+        self._source_endings = source.endings
         self.lines = Lines(declaration.labels, list(firsts), [ending for _, ending in kept])
+        width = len(source.endings)
+        self._sources = [[first // width for first in added] for added in firsts.values()]
+        self._starts: tuple[Sequence[float], list[float]] | None = None
         self._slices: list[tuple[int, int]] = []
         places = [place for place, _ in kept]
         if all(len(added) == 1 for added in firsts.values()):
@@ -125,6 +155,41 @@ class _Plan:
         # Whatever the order of the label sets, a sum is the same; a total that falls by its last
         # bit would be a counter reset to Prometheus.
         return [fsum(picked[start:end]) for start, end in self._slices]
+
+    def targets(self) -> dict[int, int]:
+        """Return the line in which each line of the source is counted."""
+        places = {ending: place for place, ending in enumerate(self.lines.endings)}
+        kept: dict[int, int] = {}
+        following: int | None = None
+        # What was in a bucket that is left out is in the next greater one.
+        for place, ending in reversed(list(enumerate(self._source_endings))):
+            following = places.get(ending, following if ending[1] is not None else None)
+            if following is not None:
+                kept[place] = following
+        return {
+            first + place: number * len(places) + line
+            for number, added in enumerate(self._firsts.values())
+            for first in added
+            for place, line in kept.items()
+        }
+
+    def starts(self, source: Family) -> Sequence[float]:
+        """Return the earliest start of what is added up in each label set."""
+        found = source.starts
+        if self._starts is None or self._starts[0] is not found:
+            earliest = [min(found[number] for number in added) for added in self._sources]
+            self._starts = (found, earliest)
+        return self._starts[1]
+
+    def natives(self, source: Family) -> NativeHistograms | None:
+        """Return what is added up in each label set of a histogram."""
+        found = source.natives
+        if found is None:
+            return None
+        return NativeHistograms(
+            [added([found.histograms[number] for number in each]) for each in self._sources],
+            [fsum(found.sums[number] for number in each) for each in self._sources],
+        )
 
 
 def _firsts(source: Lines, rename: Rename) -> dict[Values, list[int]]:

@@ -1,4 +1,4 @@
-"""One scrape: the metrics of a registry, and of all processes of the service, as text."""
+"""One scrape: the metrics of a registry, and of all processes of the service, in a format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from tachikoma_metrics import conf, exposition
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.exposition import OnError, Rank
+from tachikoma_metrics.exposition import Exposition, Format, OnError, Rank
 from tachikoma_metrics.registry.bindings import Bindings
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
 from tachikoma_metrics.registry.derived import Derived
@@ -43,7 +43,7 @@ class Scrape:
         self._names = names
         self._snapshot = Snapshot(merge, error_count, names, timeouts)
 
-    def render(self, format: exposition.Format, on_error: OnError) -> str:
+    def render(self, format: Format[Exposition], on_error: OnError) -> Exposition:
         """Return the exposition in ``format``; ``on_error`` is given what is left out of it."""
         started_at = time.perf_counter()
         config = conf.config()
@@ -56,11 +56,11 @@ class Scrape:
             collect=self._collect,
             rest=partial(self._rest, on_error),
         )
-        text = format.render(gathered, on_error, dict(config.global_labels))
+        rendered = format.render(gathered, on_error, dict(config.global_labels))
         self._bindings.tachikoma_metrics_scrape_duration_seconds.set(
             time.perf_counter() - started_at
         )
-        return text
+        return rendered
 
     def _collect(self, collector: Collector) -> Iterable[Metric]:
         guard = getattr(collector, "guard", None)

@@ -8,16 +8,16 @@ from typing import Any, cast
 
 from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Exemplar, Sample
+from prometheus_client.samples import Sample
 
-from tachikoma_metrics.exposition import MergedMetric
+from tachikoma_metrics.exposition import CREATED, MergedMetric
 from tachikoma_metrics.registry import runtime
 from tachikoma_metrics.registry.collector_timeouts import CollectorTimeouts
 from tachikoma_metrics.registry.derived import Derived
 from tachikoma_metrics.registry.guarded_metrics import GuardedMetric, is_guarded
 from tachikoma_metrics.registry.projections import Projection, as_metric
 from tachikoma_metrics.registry.values import declaration_of, is_shared
-from tachikoma_metrics.store import STORE, Cell, Declaration, Family, Lines, Reading
+from tachikoma_metrics.store import STORE, Declaration, Family, Lines, Reading
 from tachikoma_metrics.store.layout import GAUGE
 
 Merge = Callable[[], tuple[Sequence[Reading], Iterable[Family]]]
@@ -154,12 +154,7 @@ class Snapshot:
             for labels, _ in _unshared(metric, stored)
         )
         missing = sorted({labels for labels in unshared if labels is not None} - known)
-        hidden = set(metric._labelnames) - set(projection.declaration.labels)
-        exemplars = {
-            (name, frozenset(pair for pair in labels if pair[0] not in hidden)): exemplar
-            for (name, labels), exemplar in _exemplars(metric).items()
-        }
-        return as_metric(projection.declaration, families, missing, exemplars)
+        return as_metric(projection.declaration, families, missing)
 
     def derived(self, derived: Derived) -> Sequence[Metric]:
         """Return a metric of a view; nothing if its sources are not in use, and have no values."""
@@ -174,6 +169,12 @@ class Snapshot:
             return []
         self._exposed.add((False, derived.declaration.name))
         return [as_metric(derived.declaration, families)]
+
+    def of_project(self, declaration: Declaration) -> Sequence[Metric]:
+        """Return the metric of this name that is not of the catalogue, if any process has it."""
+        found = self._found.get((False, declaration.name), [])
+        alike = [family for family in found if family.declaration.type == declaration.type]
+        return [MergedMetric(alike[0].declaration, alike)] if alike else []
 
     def is_exposed(self, metric: GuardedMetric) -> bool:
         """Return whether a metric of the catalogue is in use, or any process has values of it."""
@@ -212,8 +213,10 @@ class Snapshot:
             # Label sets that did not fit into the file of this process have values here alone.
             if labels in functions or not (self.is_multiprocess and _has_values(samples))
             for sample in samples
+            # Each process would have another start, and the store has none for it yet.
+            if sample.name != CREATED
         ]
-        return MergedMetric(declaration, families, extra, _exemplars(metric))
+        return MergedMetric(declaration, families, extra)
 
 
 def _from_function(metric: GuardedMetric) -> list[Family]:
@@ -253,7 +256,7 @@ def _unshared(
 
 
 def _has_values(samples: Iterable[Sample]) -> bool:
-    return any(sample.value for sample in samples if sample.name != "_created")
+    return any(sample.value for sample in samples if sample.name != CREATED)
 
 
 def _limit(metric: Any) -> float:
@@ -267,14 +270,3 @@ def _label_sets(families: Sequence[Family], names: Iterable[str]) -> set[tuple[s
 
 def _named(metric: Any, sample: Sample) -> Sample:
     return sample._replace(name=metric._name + sample.name)
-
-
-def _exemplars(metric: Any) -> dict[tuple[str, frozenset[tuple[str, str]]], Exemplar]:
-    """Return the exemplars of this process, which are not in the store."""
-    if not Cell.has_exemplars:
-        return {}
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.exemplar
-        for sample in metric._samples()
-        if sample.exemplar is not None
-    }

@@ -31,6 +31,8 @@ def _expose_error_counter() -> None:
 STORE.where = directories.where
 STORE.prepare = directories.prepare
 STORE.seconds_to_keep = lambda: conf.config().keep_totals
+# A view adds label sets up: its metric would fall by what is dropped, as if it had restarted.
+STORE.keeps_unchanged = lambda: bool(conf.config().views)
 STORE.on_error = METRICS.count_store_error
 STORE.on_maintenance(_count_collections)
 STORE.on_maintenance(_reserve_error_counter)

@@ -19,9 +19,17 @@ from tachikoma_metrics.store.directory import bases
 from tachikoma_metrics.store.families import Family, Line, Lines
 from tachikoma_metrics.store.files import HAS_LOCKS
 from tachikoma_metrics.store.incomplete import Incomplete
-from tachikoma_metrics.store.layout import LAYOUT_VERSION, LIVESUM_OF_SET, Declaration, Series
+from tachikoma_metrics.store.layout import (
+    LAYOUT_VERSION,
+    LIVESUM_OF_SET,
+    Declaration,
+    Exemplar,
+    Native,
+    Series,
+)
 from tachikoma_metrics.store.limits import Limit, Limits
 from tachikoma_metrics.store.merge import Merger
+from tachikoma_metrics.store.native_cells import NativeCell
 from tachikoma_metrics.store.permissions import Exposed
 from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.reading import Reading
@@ -38,6 +46,7 @@ __all__ = [
     "Attachment",
     "Cell",
     "Declaration",
+    "Exemplar",
     "Exposed",
     "Family",
     "GaugeCell",
@@ -47,6 +56,8 @@ __all__ = [
     "Line",
     "Lines",
     "Merger",
+    "Native",
+    "NativeCell",
     "Progress",
     "Reading",
     "Series",

@@ -12,11 +12,11 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any
 
 from tachikoma_metrics.catalogue.labels import overflow
 from tachikoma_metrics.store.exclusion import one_at_a_time
-from tachikoma_metrics.store.layout import SET_AT, VALUE, WAS_CHANGED, Series
+from tachikoma_metrics.store.layout import SET_AT, VALUE, WAS_CHANGED, Exemplar, Series
 from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.writer import STORE, Store
 
@@ -43,9 +43,6 @@ class Cell:
         "store",
         "width",
     )
-
-    has_exemplars: ClassVar[bool] = False
-    """Whether any cell of this process ever had an exemplar."""
 
     def __init__(
         self,
@@ -209,13 +206,25 @@ class Cell:
             found = self.store.find(self)
             return [0.0] * self.width if found is None else found
 
+    # --- exemplars ----------------------------------------------------------
+
+    def exemplify(self, exemplar: Exemplar) -> None:
+        """Keep an exemplar of a value that was added before, in the bucket that has the value."""
+        place = bisect_left(self.bounds, exemplar.value) if self.bounds else 0
+        # A value that is not a number is in no bucket.
+        if self.series is not None and exemplar.value == exemplar.value:
+            self.store.put_exemplar(self.series, place, exemplar)
+
     def set_exemplar(self, exemplar: Any) -> None:
-        """Keep an exemplar of what was counted."""
+        """Keep an exemplar of what was added to this value, as prometheus_client does."""
         self._exemplar = exemplar
-        Cell.has_exemplars = True
+        if self.series is not None:
+            # A histogram has its sum before its buckets.
+            place = max(self.offset - 1, 0)
+            self.store.put_exemplar(self.series, place, Exemplar(*exemplar))
 
     def get_exemplar(self) -> Any:
-        """Return the latest exemplar of what was counted."""
+        """Return the exemplar that this process set last."""
         return self._exemplar
 
 

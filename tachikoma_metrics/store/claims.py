@@ -45,14 +45,15 @@ _MOST_FREE_SLOTS = 8
 
 @dataclass(frozen=True)
 class Claimant:
-    """The process that claims a file: its run, and for how long totals are kept.
+    """The process that claims a file: its run, and which totals are kept for how long.
 
     ``seconds_to_keep`` is the time after the end of a service's last process in which a process
-    that starts continues the totals.
+    that starts continues the totals; ``keeps_unchanged`` says that a restart drops none of them.
     """
 
     run: Run
     seconds_to_keep: float = 0.0
+    keeps_unchanged: bool = False
 
 
 class Claim:
@@ -63,6 +64,7 @@ class Claim:
         self._path = path
         self._run = claimant.run
         self._seconds_to_keep = claimant.seconds_to_keep
+        self._keeps_unchanged = claimant.keeps_unchanged
         self._on_damage = on_damage
 
     def slot(self) -> FileSlot:
@@ -205,7 +207,7 @@ class Claim:
         if damage is not None:
             self._on_damage(damage, path)
         archived = [number for number in found.free if self._add(kept, number, found)]
-        if is_begun:
+        if is_begun and not self._keeps_unchanged:
             kept.begin_epoch(self._in_use(found))
         try:
             kept.write(self._directory)

@@ -277,7 +277,15 @@ def _remove_from_free(directory: int, number: int, removed: Collection[Series]) 
 def _remove_from(descriptor: int, removed: Collection[Series]) -> None:
     header, content = content_of(descriptor)
     for record in layout.parse(content, header.used):
-        if record.kind == layout.Kind.SERIES and record.series in removed:
+        if record.kind == layout.Kind.SERIES and record.series.whole in removed:
             os.pwrite(descriptor, layout.pack_kind(layout.Kind.REMOVED), record.at)
+        elif record.kind == layout.Kind.REMOVED and _exemplified(record.series) in removed:
+            os.pwrite(descriptor, bytes(record.width * layout.DOUBLE), record.first * layout.DOUBLE)
     generation = struct.pack("=Q", header.generation + 2)
     os.pwrite(descriptor, generation, layout.offset_of("generation"))
+
+
+def _exemplified(held: Series) -> Series | None:
+    """Return the label set that a record has exemplars of; None if it has none."""
+    subject = layout.subject_of(held.declaration)
+    return None if subject is None else Series(subject.declaration, held.labels)

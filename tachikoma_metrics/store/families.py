@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from tachikoma_metrics.store.layout import Declaration
+from tachikoma_metrics.store.layout import Declaration, Exemplar
+from tachikoma_metrics.store.native_histograms import NativeHistograms
+
+
+def nothing() -> None:
+    """Return None: a metric has no native buckets."""
+
 
 Pairs = tuple[tuple[str, str], ...]
 """Names and values of labels."""
@@ -52,11 +59,21 @@ class Lines:
                 yield Line(suffix, pairs, bound)
 
 
+class FoundExemplars(Protocol):
+    """Exemplars, which are looked for only if an exposition has them."""
+
+    @property
+    def by_line(self) -> Mapping[int, Exemplar]:
+        """Return the newest exemplar of each line, by the place of the line in ``Lines``."""
+
+
 @dataclass(frozen=True)
 class Family:
     """One metric of all processes together: its lines, and the value of each.
 
     ``moved`` are the label sets that are not shown, because they were added to others.
+    ``find_starts`` returns the ``starts``, or nothing, and ``find_natives`` the ``natives``: few
+    formats have them. ``exemplars`` are None if no process has left any.
     """
 
     declaration: Declaration
@@ -64,6 +81,22 @@ class Family:
     lines: Lines
     values: Sequence[float]
     moved: Collection[tuple[str, ...]] = ()
+    find_starts: Callable[[], Sequence[float]] = field(default=tuple, compare=False)
+    exemplars: FoundExemplars | None = field(default=None, compare=False)
+    find_natives: Callable[[], NativeHistograms | None] = field(default=nothing, compare=False)
+
+    @property
+    def natives(self) -> NativeHistograms | None:
+        """Return what a histogram has counted in native buckets, if it has any."""
+        return self.find_natives()
+
+    @property
+    def starts(self) -> Sequence[float]:
+        """Return the Unix time at which each label set of ``lines`` was at zero; +Inf if unknown.
+
+        It stays the same for as long as the label set is exposed.
+        """
+        return self.find_starts() or [math.inf] * len(self.lines.label_sets)
 
     def without(self, label_sets: Collection[tuple[str, ...]]) -> Family:
         """Return a gauge without some of its label sets."""

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from tachikoma_metrics.interruptions import suppress
 from tachikoma_metrics.store import layout
-from tachikoma_metrics.store.layout import Damaged, Declaration, Series
+from tachikoma_metrics.store.layout import BLOCK, Damaged, Declaration, Series
 
 Identity = tuple[object, ...]
+
+Cells = tuple[int, int, int]
+"""The exemplars of a label set in a file: its number, where they begin, and the size of one."""
+
+Table = tuple[Declaration, dict[bytes, int], int]
+"""A metric, the numbers of its label sets, and the size of a cell if these are its exemplars."""
 
 
 @dataclass(frozen=True)
 class FileIndex:
     """Where a file has the first value of each label set, as long as nothing in it moved.
 
-    Label sets are given as their numbers in ``InternedLabelSets``.
+    Label sets are given as their numbers in ``InternedLabelSets``. ``cells`` has those with
+    exemplars, each with the first double of its cells and the doubles of one of them.
     """
 
     identity: Identity
     firsts: dict[int, int]
     is_archive: bool = False
+    cells: list[Cells] = field(default_factory=list)
 
 
 class InternedLabelSets:
@@ -27,15 +36,24 @@ class InternedLabelSets:
 
     def __init__(self) -> None:
         self.series: list[Series] = []
-        self._tables: dict[bytes, tuple[Declaration, dict[bytes, int]]] = {}
+        self._tables: dict[bytes, Table] = {}
         self._numbers: dict[Declaration, dict[bytes, int]] = {}
 
-    def read(self, content: bytes, used: int, found: dict[int, int]) -> None:
-        """Note in ``found`` where each label set has its values; raise ``Damaged``."""
-        tables: list[tuple[Declaration, dict[bytes, int]]] = []
+    def read(
+        self,
+        content: bytes,
+        used: int,
+        found: dict[int, int],
+        cells: list[Cells] | None = None,
+    ) -> None:
+        """Note in ``found`` where each label set has its values; raise ``Damaged``.
+
+        ``cells`` is where the exemplars are noted.
+        """
+        tables: list[Table] = []
         for kind, words, width, ordinal, _, first, _ in layout.walk(content, used):
             if kind == layout.Kind.SERIES and ordinal < len(tables):
-                declaration, numbers = tables[ordinal]
+                declaration, numbers, _ = tables[ordinal]
                 number = numbers.get(words)
                 if number is None or width != declaration.width:
                     number = self._number(words, width, declaration, numbers)
@@ -44,12 +62,27 @@ class InternedLabelSets:
                 tables.append(self._table(words))
             elif kind != layout.Kind.REMOVED:
                 raise Damaged(f"A record must be of a known kind and metric; got {kind}.")
+            elif cells is not None and ordinal < len(tables) and tables[ordinal][2]:
+                # Words that cannot be read cost these exemplars, and no metric.
+                with suppress(Damaged):
+                    cells.append(self._cells(words, first, tables[ordinal]))
 
-    def _table(self, words: bytes) -> tuple[Declaration, dict[bytes, int]]:
+    def _table(self, words: bytes) -> Table:
         if words not in self._tables:
             declaration = layout.read_declaration(words)
-            self._tables[words] = (declaration, self._numbers.setdefault(declaration, {}))
+            subject = layout.subject_of(declaration)
+            size = 0
+            if subject is not None:
+                declaration, size = subject.declaration, subject.doubles
+            self._tables[words] = (declaration, self._numbers.setdefault(declaration, {}), size)
         return self._tables[words]
+
+    def _cells(self, words: bytes, first: int, table: Table) -> Cells:
+        declaration, numbers, size = table
+        number = numbers.get(words)
+        if number is None:
+            number = self._number(words, declaration.width, declaration, numbers)
+        return number, first, size
 
     def number_of(self, series: Series) -> int:
         """Return the number of a label set, which need not be in any file."""
@@ -77,7 +110,10 @@ def without_former(interned: InternedLabelSets, indexes: list[FileIndex]) -> lis
     declared = _declared(interned, indexes)
 
     def is_current(number: int) -> bool:
+        # Native buckets are current with the histogram that counts in them.
         declaration = interned.series[number].declaration
+        if declaration.type == BLOCK:
+            declaration = declaration.histogram
         known = declared.get((declaration.is_builtin, declaration.name))
         return known is None or declaration in known
 

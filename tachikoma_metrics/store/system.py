@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -77,6 +78,14 @@ def name_of(pid: int) -> str:
     with suppress(OSError):
         return _read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
     return ""
+
+
+def clock_zero() -> float:
+    """Return the Unix time at which ``time.monotonic()`` was zero.
+
+    It changes when the machine's time is set; two processes may find it different by microseconds.
+    """
+    return time.time() - time.monotonic()
 
 
 @lru_cache(1)

@@ -17,23 +17,35 @@ _noted = memoryview(mmap.mmap(-1, 8 * _MOST_PROCESSES)).cast("q")
 """One number for each process id modulo its length. Forked processes share it; where the pool
 does not fork, each process has its own, and nothing is noted for the main process."""
 
-
-def begin(pid: int) -> None:
-    """Note that a pool process has begun a run, and so counted none since."""
-    _noted[pid % _MOST_PROCESSES] = _NOTHING
+_place: int | None = None
+"""Where this process notes its runs, if it is of the prefork pool."""
 
 
-def note(pid: int, task_id: str, retries: Any) -> None:
-    """Note that a pool process has counted a run."""
-    _noted[pid % _MOST_PROCESSES] = _number(task_id, retries)
+def join_pool(pid: int) -> None:
+    """Note the runs of this process from now on, which is of the prefork pool."""
+    global _place
+    _place = pid % _MOST_PROCESSES
+
+
+def is_in_pool() -> bool:
+    """Return whether this process is of the prefork pool, whose main process watches it."""
+    return _place is not None
+
+
+def begin() -> None:
+    """Note that this pool process has begun a run, and so counted none since."""
+    if _place is not None:
+        _noted[_place] = _NOTHING
+
+
+def note(task_id: str, retries: Any) -> None:
+    """Note that this pool process has counted a run."""
+    if _place is not None:
+        _noted[_place] = hash((task_id, retries)) or 1
 
 
 def is_noted(pid: Any, task_id: str, retries: Any) -> bool:
     """Tell whether the last run that a pool process counted is this one."""
-    is_process = isinstance(pid, int)
-    return is_process and _noted[pid % _MOST_PROCESSES] == _number(task_id, retries)
-
-
-def _number(task_id: str, retries: Any) -> int:
     # Processes that are forked hash strings alike.
-    return hash((task_id, retries)) or 1
+    number = hash((task_id, retries)) or 1
+    return isinstance(pid, int) and _noted[pid % _MOST_PROCESSES] == number

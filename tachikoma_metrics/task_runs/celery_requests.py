@@ -24,12 +24,10 @@ from tachikoma_metrics.recording.tasks import TASK_RUN
 from tachikoma_metrics.registry import METRICS, UNKNOWN
 from tachikoma_metrics.task_runs import celery_counted
 from tachikoma_metrics.task_runs.celery_messages import STARTED_AT, queue_of_delivery
+from tachikoma_metrics.task_runs.replacing import is_measured, replacement
 
 _IS_ENDED = "_tachikoma_metrics_is_ended"
 """The attribute of a request whose end was counted."""
-
-_IS_OURS = "_is_of_tachikoma_metrics"
-"""The attribute of a method that counts."""
 
 _DEATHS = (WorkerLostError, SystemExit, KeyboardInterrupt)
 """The exceptions by which the pool reports a process that ended during a run."""
@@ -37,7 +35,7 @@ _DEATHS = (WorkerLostError, SystemExit, KeyboardInterrupt)
 
 def install() -> None:
     """Count the ends of the requests of this process; twice changes nothing."""
-    if _is_installed():
+    if is_measured(Request.on_failure):
         return
     for name, before in (
         ("on_failure", _on_failure),
@@ -48,14 +46,9 @@ def install() -> None:
         setattr(Request, name, _preceded(getattr(Request, name), before))
 
 
-def _is_installed() -> bool:
-    return hasattr(Request.on_failure, _IS_OURS)
-
-
 def _preceded(original: Any, before: Any) -> Any:
     """Return a method of requests that calls ``before``, which raises nothing, and ``original``."""
 
-    @functools.wraps(original)
     def method(request: Any, *args: Any, **options: Any) -> Any:
         try:
             if config().measures_celery:
@@ -64,8 +57,7 @@ def _preceded(original: Any, before: Any) -> Any:
             METRICS.count_error("task", error)
         return original(request, *args, **options)
 
-    setattr(method, _IS_OURS, True)
-    return method
+    return replacement(original, functools.wraps(original)(method))
 
 
 def _on_failure(request: Any, exc_info: Any, *_: Any, return_ok: bool = False, **__: Any) -> None:

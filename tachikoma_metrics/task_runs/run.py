@@ -8,14 +8,12 @@ from tachikoma_metrics.registry import Progress
 class Run(Progress):
     """A run of a task: in progress from its beginning to its end.
 
-    ``started_at`` is the time of ``perf_counter``; ``outer`` is a run of the same task that
-    has not ended.
+    ``started_at`` is the time of ``perf_counter``.
     """
 
-    __slots__ = ("outer", "queue", "started_at")
+    __slots__ = ("queue", "started_at")
 
     def __init__(self, queue: str, started_at: float) -> None:
         super().__init__()
-        self.outer: Run | None = None
         self.queue = queue
         self.started_at = started_at

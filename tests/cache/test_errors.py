@@ -36,6 +36,11 @@ METHODS: dict[str, tuple[Any, ...]] = {
 
 def failed() -> dict[str, float]:
     """Return the errors that were recorded, by operation."""
+    return {operation: value for operation, value in counted().items() if value}
+
+
+def counted() -> dict[str, float]:
+    """Return the values of all time series, by operation."""
     return {
         dict(labels)["operation"]: value
         for (name, labels), value in samples().items()
@@ -124,6 +129,38 @@ async def test_successful_async_calls_count_no_error(filled: Any, name: str):
     assert failed() == {}
 
 
+def test_each_operation_is_at_zero_from_the_first_use_of_a_cache():
+    with override_settings(CACHES={"default": DOWN}):
+        _ = caches["default"]
+        assert counted() == {}
+        with pytest.raises(ConnectionError):
+            cache.set("key", 1)
+
+        assert counted() == {**dict.fromkeys(METHODS, 0), "set": 1}
+
+
+def test_each_operation_is_at_zero_after_a_hit(filled: Any):
+    for _ in range(2):
+        filled.get("known")
+
+    assert counted() == dict.fromkeys(METHODS, 0)
+
+
+async def test_each_operation_is_at_zero_after_a_hit_of_an_async_method(filled: Any):
+    await filled.aget("known")
+
+    assert counted() == dict.fromkeys(METHODS, 0)
+
+
+def test_a_cache_that_is_not_listed_has_no_zeros():
+    settings = {"INSTRUMENT_CACHES": ["other"]}
+    with override_settings(CACHES={"default": DOWN}, TACHIKOMA_METRICS=settings):
+        with pytest.raises(ConnectionError):
+            cache.get("key")
+
+        assert counted() == {}
+
+
 def test_a_label_separates_the_caches():
     labels = {"LABELS": {"cache_errors_total": ["operation", "cache"]}}
     with override_settings(
@@ -133,7 +170,11 @@ def test_a_label_separates_the_caches():
         cache.get("key")
         with pytest.raises(ConnectionError):
             caches["far"].get("key")
-        found = {labels for name, labels in samples() if name == "cache_errors_total"}
+        found = {
+            labels
+            for (name, labels), value in samples().items()
+            if name == "cache_errors_total" and value
+        }
 
     assert found == {frozenset({("operation", "get"), ("cache", "far")})}
 

@@ -14,6 +14,7 @@ METRICS = checks.middleware.MIDDLEWARE
 
 
 OTHER = "django.middleware.common.CommonMiddleware"
+TRACING = "opentelemetry.instrumentation.django.middleware.otel_middleware._DjangoMiddleware"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,8 @@ OTHER = "django.middleware.common.CommonMiddleware"
         ([OTHER], {"W001"}),
         ([OTHER, METRICS], {"W002"}),
         ([METRICS, OTHER, METRICS], {"W006"}),
+        ([TRACING, METRICS, OTHER], set()),
+        ([TRACING, OTHER, METRICS], {"W002"}),
         (["tests.checks.test_middleware.Subclass", OTHER], set()),
         (["tests.nowhere.Middleware", OTHER], {"W001"}),
     ],

@@ -71,10 +71,28 @@ def test_metrics_that_are_served_somehow_are_fine(
         assert found() == {}
 
 
-def test_the_route_of_django_prometheus_is_to_be_removed(route: Callable[..., None]):
+def test_before_the_route_of_django_prometheus_is_removed_its_view_is_enabled(
+    route: Callable[..., None],
+):
     route(ROUTE_OF_DJANGO_PROMETHEUS)
 
-    assert 'Remove include("django_prometheus.urls")' in (message("W003").hint or "")
+    hint = message("W003").hint or ""
+
+    assert 'then remove include("django_prometheus.urls")' in hint
+    assert 'Example: "VIEWS": ["django-prometheus"]' in hint
+    assert "manage.py metrics_migrate" in hint
+
+
+def test_with_its_view_the_route_of_django_prometheus_is_to_be_removed(
+    route: Callable[..., None],
+):
+    route(ROUTE_OF_DJANGO_PROMETHEUS)
+
+    hint = message("W003", {"VIEWS": ["django-prometheus"]}).hint or ""
+
+    assert hint.startswith('Remove include("django_prometheus.urls") from the URLconf')
+    assert "manage.py metrics_migrate" in hint
+    assert "Example" not in hint
 
 
 def test_a_view_that_the_middleware_shadows_is_a_warning():

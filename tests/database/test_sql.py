@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tachikoma_metrics.database.sql import DIALECTS, STANDARD, parse
+from tachikoma_metrics.database.sql import DIALECTS, STANDARD, parse, parse_beginning
 from tests.database.sql_oracle import judged
 
 
@@ -28,6 +28,9 @@ ORM_SELECT = (
     [
         (ORM_SELECT, "select", "missions_spec"),
         (ORM_SELECT.replace('"', "`"), "select", "missions_spec"),
+        ('SELECT COUNT(*) AS "__count" FROM "spec" WHERE "spec"."a" = %s', "select", "spec"),
+        ('SELECT "a"."b", MAX("a"."c") AS "m", "a"."d" FROM "a" GROUP BY 1', "select", "a"),
+        ('SELECT EXTRACT("a" FROM "b") AS "c" FROM "a"', "select", "a"),
         ('SELECT DISTINCT "a"."b" FROM "a"', "select", "a"),
         ('SELECT "a"."b" FROM "s"."a"', "select", "a"),
         ("select 1", "select", ""),
@@ -391,32 +394,32 @@ def test_sqlglot_agrees(vendor: str, data: st.DataObject):
     assert (operation, table.lower()) == judged(text, vendor)
 
 
-@given(
-    st.text()
-    | st.lists(
-        st.sampled_from(
-            [
-                "SELECT",
-                "FROM",
-                "WITH",
-                "AS",
-                "(",
-                ")",
-                "'",
-                '"',
-                "`",
-                "[",
-                ";",
-                ",",
-                ".",
-                "$a$",
-                "--",
-                "/*",
-                "t",
-            ]
-        )
-    ).map(" ".join)
-)
+FRAGMENTS = st.lists(
+    st.sampled_from(
+        [
+            "SELECT",
+            "FROM",
+            "WITH",
+            "AS",
+            "(",
+            ")",
+            "'",
+            '"',
+            "`",
+            "[",
+            ";",
+            ",",
+            ".",
+            "$a$",
+            "--",
+            "/*",
+            "t",
+        ]
+    )
+).map(" ".join)
+
+
+@given(st.text() | FRAGMENTS)
 def test_text_that_is_no_sql_raises_nothing(text: str):
     assert parse(text).operation in {
         "select", "insert", "update", "delete", "transaction", "ddl", "other",
@@ -424,6 +427,21 @@ def test_text_that_is_no_sql_raises_nothing(text: str):
 
 
 LONG = 200_000
+
+
+@pytest.mark.parametrize("vendor", SAMPLES)
+@given(data=st.data())
+def test_the_beginning_that_decides_has_the_same_result_whatever_follows(
+    vendor: str, data: st.DataObject
+):
+    dialect = DIALECTS[vendor]
+    text = data.draw(texts(vendor) | FRAGMENTS)
+    statement, seen = parse_beginning(text, dialect)
+    ends = [place + 1 for place, sign in enumerate(text) if sign == " " and place >= seen]
+    rest = data.draw(texts(vendor) | FRAGMENTS | st.text())
+
+    for end in ends:
+        assert parse_beginning(text[:end] + rest, dialect)[0] == statement, (text[:end], rest)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection, connections
+from django.db.models import Count, QuerySet
 
 from tachikoma_metrics.database.sql import DIALECTS, STANDARD, parse
 from tachikoma_metrics.database.statements import labels_of
@@ -119,9 +121,9 @@ def test_the_cache_of_statements_is_limited_to_some_megabytes():
     labels = labels_of(connection)
     texts = [f"SELECT {number}, '{'x' * 9_000}' FROM auth_group" for number in range(1_000)]
     for text in texts:
-        assert labels.parse(text, connection) == ("select", "auth_group", "default")
+        assert labels.find(text, connection).values == ("select", "auth_group", "default")
 
-    assert 0 < sum(map(sys.getsizeof, labels.cached)) <= 4 * 2**20
+    assert 0 < sum(map(sys.getsizeof, (*labels.by_beginning, *labels.by_text))) <= 4 * 2**20
 
 
 @pytest.mark.django_db
@@ -129,8 +131,41 @@ def test_a_very_long_statement_is_not_cached():
     labels = labels_of(connection)
     text = f"SELECT * FROM auth_group WHERE id IN ({'1, ' * 100_000}1)"
 
-    assert labels.parse(text, connection) == ("select", "auth_group", "default")
-    assert text not in labels.cached
+    assert labels.find(text, connection).values == ("select", "auth_group", "default")
+    assert text not in labels.by_text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "query",
+    [
+        lambda number: Group.objects.filter(pk__in=range(number)),
+        lambda number: Group.objects.order_by("name")[number : 2 * number],
+        lambda number: Group.objects.filter(pk__in=range(number)).annotate(users=Count("user")),
+        lambda number: Group.objects.filter(pk__in=range(number), user__isnull=True).distinct(),
+    ],
+    ids=["list", "part", "aggregate", "join"],
+)
+def test_texts_that_differ_after_the_table_only_are_cached_once(
+    query: Callable[[int], QuerySet[Group]],
+):
+    labels = labels_of(connection)
+    labels.clear()
+    for number in (10, 20, 30):
+        text = str(query(number).query)
+        assert labels.find(text, connection).values == ("select", "auth_group", "default")
+
+    assert (len(labels.by_beginning), len(labels.by_text)) == (1, 0)
+
+
+@pytest.mark.django_db
+def test_texts_that_begin_alike_may_be_about_different_tables():
+    labels = labels_of(connection)
+    for text, table in [
+        ("SELECT 'F WHERE a ' FROM auth_group", "auth_group"),
+        ("SELECT 'F WHERE a b' FROM auth_user", "auth_user"),
+    ]:
+        assert labels.find(text, connection).values == ("select", table, "default")
 
 
 @pytest.mark.django_db

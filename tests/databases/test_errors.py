@@ -21,6 +21,7 @@ from django.db import (
     connection,
     connections,
     transaction,
+    utils,
 )
 
 from missions.models import Mission, Spec
@@ -60,14 +61,14 @@ def errors() -> Counter[str]:
     for (name, labels), value in samples().items():
         if name == "db_errors_total":
             found[dict(labels)["error_type"]] += int(value)
-    return found
+    return +found
 
 
 def operations() -> dict[str, float]:
     return {
         dict(labels)["operation"]: value
         for (name, labels), value in samples().items()
-        if name == "db_errors_total"
+        if name == "db_errors_total" and value
     }
 
 
@@ -306,6 +307,72 @@ def test_databases_that_are_not_listed_count_nothing(settings, wanted: object):
         cursor.execute("SELECT * FROM no_such_table")
 
     assert errors() == {}
+
+
+# --- before the first error ---------------------------------------------------
+
+CLASSES = {
+    name
+    for name, value in vars(utils).items()
+    if isinstance(value, type) and issubclass(value, Error)
+}
+
+
+def zeros(name: str, *labels: str) -> set[tuple[str, ...]]:
+    """Return the values of these labels of each time series at zero."""
+    return {
+        tuple(dict(found)[label] for label in labels)
+        for (one, found), value in samples().items()
+        if one == name and value == 0
+    }
+
+
+@contextmanager
+def opened_connection() -> Iterator[None]:
+    made = new_connection()
+    made.ensure_connection()
+    try:
+        yield
+    finally:
+        made.close()
+        # Django does not close a SQLite database in memory.
+        if made.connection is not None:
+            made.connection.close()
+
+
+def test_each_class_of_error_is_at_zero_from_the_first_connection():
+    with opened_connection():
+        assert zeros("db_errors_total", "error_type") == {(name,) for name in CLASSES}
+        assert refused() == 0
+
+
+def test_an_error_that_happened_leaves_the_others_at_zero():
+    with opened_connection():
+        with Ledger().catching():
+            twice(Mission.objects.create(name="Ghost"))
+
+        assert errors()["IntegrityError"] == 1
+        found = zeros("db_errors_total", "error_type")
+        assert found == {(name,) for name in CLASSES - {"IntegrityError"}}
+
+
+def test_each_database_and_operation_has_its_zeros(settings):
+    settings.TACHIKOMA_METRICS = {
+        "LABELS": {**WITH_LABELS["LABELS"], "db_connection_errors_total": ["alias"]}
+    }
+    with opened_connection():
+        found = zeros("db_errors_total", "alias", "error_type", "operation")
+
+        assert {alias for alias, _, _ in found} == {"default"}
+        assert {kind for _, kind, _ in found} == CLASSES
+        assert {operation for _, _, operation in found} >= {"select", "transaction", "other"}
+        assert zeros("db_connection_errors_total", "alias") == {("default",)}
+
+
+def test_a_database_that_is_not_listed_has_no_zeros(settings):
+    settings.TACHIKOMA_METRICS = {"INSTRUMENT_DATABASES": ["other"]}
+    with opened_connection():
+        assert zeros("db_errors_total") == set()
 
 
 # --- connections -------------------------------------------------------------

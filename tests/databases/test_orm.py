@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -16,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from missions.models import FileChange, Mission, Spec
 from tachikoma_metrics import METRICS
-from tachikoma_metrics.testing import increase_of, sample_value
+from tachikoma_metrics.testing import increase_of, sample_value, samples
 from tests.database.sql_oracle import judged
 from tests.databases.conftest import Queries, Recorded
 
@@ -254,3 +255,35 @@ def test_the_queries_of_a_request_are_recorded(client: Client, settings):
     assert sample_value("http_request_db_queries_sum", method="GET", path="/hello/") == 0
     assert METRICS.http_request_db_queries.series == 2
     assert FileChange.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ENABLED": False},
+        {"INSTRUMENT_DATABASES": False},
+        {"DISABLED_METRICS": ["db_queries_total"]},
+        {"LABELS": {"db_queries_total": ["operation"]}},
+        {"EXTRA_METRICS": ["db_rows_total"]},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_statement_that_was_made_before_follows_changed_settings(
+    changed: dict[str, object], settings: Any
+):
+    def counted() -> float:
+        values = {key: value for key, value in samples().items() if key[0] == "db_queries_total"}
+        return sum(values.values())
+
+    def change() -> float:
+        before = counted()
+        Group.objects.filter(name="a").update(name="b")
+        return counted() - before
+
+    assert change() == 1
+    settings.TACHIKOMA_METRICS = changed
+    under_others = change()
+    settings.TACHIKOMA_METRICS = {}
+
+    assert under_others == len({"LABELS", "EXTRA_METRICS"} & changed.keys())
+    assert change() == 1

@@ -5,7 +5,8 @@
 - One whose first line ends in ``, at the end`` is added to the end of the file that it names.
 - A block whose first line is ``# settings.py`` goes to the end of the project's settings.
 - A block in ``diff`` names its file in its first line. Each line with a ``+`` is added after
-  the line above it, which is there; ``...`` is whatever is in between.
+  the line above it, which is there, and each with a ``-`` is removed; ``...`` is whatever is in
+  between.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def is_addition(block: str) -> bool:
 
 
 def apply(block: str, home: Path) -> None:
-    """Add the lines of a ``diff`` to the file it names; raise ``ValueError`` if they don't fit."""
+    """Change the file that a ``diff`` names; raise ``ValueError`` if the lines do not fit."""
     head, *lines = block.splitlines()
     name = named(head)
     if name is None:
@@ -60,9 +61,12 @@ def _merged(text: str, lines: list[str]) -> str:
         if mark == "+":
             there.insert(place, content)
             place += 1
+        elif mark == "-":
+            place = there.index(content, place)
+            del there[place]
         elif mark == " " or not line:
             if content.strip() not in ("", "..."):
                 place = there.index(content, place) + 1
         else:
-            raise ValueError(f"A line of a diff should begin with + or a space: {line!r}")
+            raise ValueError(f"A line of a diff should begin with +, - or a space: {line!r}")
     return "\n".join(there) + "\n"

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SERVERS = ROOT / "docs" / "guides" / "servers.md"
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 CELERY = ROOT / "docs" / "guides" / "celery.md"
+MIGRATING = ROOT / "docs" / "guides" / "migrating.md"
 DJANGO_TASKS = ROOT / "docs" / "guides" / "django-tasks.md"
 PAGES = [
     ROOT / "README.md",

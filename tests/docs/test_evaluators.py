@@ -215,6 +215,14 @@ def test_a_diff_adds_lines_where_it_says(tmp_path: Path):
     assert (tmp_path / "a.py").read_text() == "ONE = [\n    1,\n]\nTWO = [\n    1,\n    2,\n]\n"
 
 
+def test_a_diff_removes_lines_and_adds_others_in_their_place(tmp_path: Path):
+    (tmp_path / "a.py").write_text("ONE = [\n    1,\n    2,\n]\n")
+
+    apply("# a.py\n-    1,\n+    7,\n ...\n-]\n+)\n", tmp_path)
+
+    assert (tmp_path / "a.py").read_text() == "ONE = [\n    7,\n    2,\n)\n"
+
+
 def test_a_diff_that_does_not_fit_is_refused(tmp_path: Path):
     (tmp_path / "a.py").write_text("ONE = []\n")
 

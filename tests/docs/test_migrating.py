@@ -1,4 +1,4 @@
-"""The table of queries: what is asked of django-prometheus is there, and what is asked of us."""
+"""The guide to migrating, followed in a project that uses django-prometheus; and its queries."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from tachikoma_metrics.exposition.parse import parse_text
+from tests.docs import files
+from tests.docs.elsewhere import is_run_elsewhere
+from tests.docs.following import PROJECT, Reader
 from tests.docs.names import Labels, faults_of_query
-from tests.docs.pages import ROOT
+from tests.docs.pages import MIGRATING
+from tests.docs.terminals import Desk, desk
+from tests.services.processes import get, program
 
-GUIDE = ROOT / "docs" / "guides" / "migrating.md"
+GUIDE = MIGRATING
 
 _ROW = re.compile(r"\| (?P<what>[^|]+) \| `(?P<theirs>[^`|]+)` \| (?P<ours>[^|]+) \|")
 _CODE = re.compile(r"`([^`]*)`")
@@ -96,3 +104,137 @@ def test_no_family_of_django_prometheus_is_left_out(families: list[tuple[str, st
     asked = " ".join(row.theirs for row in rows())
 
     assert [name for _, name, _ in families if not re.search(rf"\b{name}(_|\b)", asked)] == []
+
+
+# --- the steps ------------------------------------------------------------------
+
+SETTINGS = """
+SECRET_KEY = "for tests"
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1"]
+ROOT_URLCONF = "mysite.urls"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "django_prometheus",
+    "django.contrib.contenttypes",
+    "shop",
+]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+DATABASES = {
+    "default": {
+        "ENGINE": "django_prometheus.db.backends.sqlite3",
+        "NAME": "db.sqlite3",
+    }
+}
+CACHES = {
+    "default": {
+        "BACKEND": "django_prometheus.cache.backends.locmem.LocMemCache",
+    }
+}
+PROMETHEUS_EXPORT_MIGRATIONS = True
+"""
+
+URLS = """# mysite/urls.py
+from django.core.cache import cache
+from django.http import HttpResponse
+from django.urls import include, path
+
+from shop.models import Order
+
+
+def orders(request):
+    cache.get("orders")
+    Order.objects.create()
+    return HttpResponse(str(Order.objects.count()))
+
+
+urlpatterns = [
+    path("orders/", orders, name="orders"),
+    path("", include("django_prometheus.urls")),
+]
+"""
+
+MODELS = """# shop/models.py
+from django.db import models
+from django_prometheus.models import ExportModelOperationsMixin
+
+
+class Order(ExportModelOperationsMixin("order"), models.Model):
+    number = models.IntegerField(default=0)
+"""
+
+RUN_BEFORE = [
+    [sys.executable, "manage.py", "makemigrations", "shop"],
+    [sys.executable, "manage.py", "migrate"],
+    ["git", "init", "--quiet"],
+    ["git", "config", "user.name", "Motoko"],
+    ["git", "config", "user.email", "motoko@example.org"],
+    ["git", "add", "."],
+    ["git", "commit", "--quiet", "--message", "Sell"],
+]
+
+UNINSTALLED = 'raise ModuleNotFoundError("No module named django_prometheus")\n'
+"""What stands in for django-prometheus, which other tests need, once it is uninstalled."""
+
+
+@pytest.fixture
+def incumbent(tmp_path: Path) -> Iterator[Desk]:
+    """Lend a desk in the folder of a project that uses django-prometheus."""
+    for name in ("curl", "git"):
+        program(name)
+    home = tmp_path / "project"
+    home.mkdir()
+    with desk(home, tmp_path) as somebody:
+        start = [sys.executable, "-m", "django", "startproject", PROJECT, str(home)]
+        run(somebody, start)
+        (home / "shop").mkdir()
+        (home / "shop" / "__init__.py").touch()
+        (home / PROJECT / files.SETTINGS).write_text(SETTINGS)
+        for block in (URLS, MODELS):
+            files.put(block, home, PROJECT)
+        (home / ".gitignore").write_text("__pycache__/\ndb.sqlite3\n")
+        for command in RUN_BEFORE:
+            run(somebody, command)
+        yield somebody
+
+
+def run(somebody: Desk, command: list[str]) -> None:
+    done = subprocess.run(
+        command,
+        cwd=somebody.home,
+        env=somebody.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_steps_lead_from_one_package_to_the_other_and_back(incumbent: Desk):
+    stand_in = incumbent.home / "django_prometheus.py"
+    uninstalled: list[str] = []
+
+    def is_tried(command: str) -> bool:
+        if command == "pip uninstall --yes django-prometheus":
+            stand_in.write_text(UNINSTALLED)
+            uninstalled.append(command)
+            return True
+        if command == "pip install django-prometheus":
+            stand_in.unlink()
+        return is_run_elsewhere(command)
+
+    Reader(MIGRATING, lambda: incumbent, is_tried).follow()
+
+    assert uninstalled
+    status, body = get(f"http://127.0.0.1:{incumbent.port('8000')}/metrics")
+    page = parse_text(body.decode())
+    errors = [key for key, value in page.items() if value and "tachikoma" in key[0]]
+    assert status == 200
+    assert not any("errors_total" in name for name, _ in errors)
+    # Both count again, and django-prometheus exposes its own metrics, as only it has this one.
+    assert any(name == "django_http_ajax_requests_total" for name, _ in page)

@@ -43,7 +43,7 @@ FORMATS = pytest.mark.parametrize("format", [TEXT, OPENMETRICS], ids=["text", "o
 Lines = dict[str, float]
 
 
-def lines(exposition: str, format: Format) -> Lines:
+def lines(exposition: str, format: Format[str]) -> Lines:
     """Return the samples of an exposition, as they are written; raise if it is invalid."""
     strict.read(exposition, format)
     samples = [
@@ -56,7 +56,9 @@ def lines(exposition: str, format: Format) -> Lines:
     return found
 
 
-def exposed(registry: CollectorRegistry, format: Format, *families: Any) -> tuple[Lines, float]:
+def exposed(
+    registry: CollectorRegistry, format: Format[str], *families: Any
+) -> tuple[Lines, float]:
     """Return the exposed samples of ``families``, and the number of errors."""
     registry.register(Yielding(*families))
     exposition = METRICS.expose(format)

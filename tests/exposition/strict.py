@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as text
 from tachikoma_metrics.exposition import OPENMETRICS, Format
 
 
-def read(exposition: str, format: Format) -> list[Metric]:
+def read(exposition: str, format: Format[str]) -> list[Metric]:
     """Return the families of an exposition; raise ``ValueError`` for an invalid one."""
     exposition.encode()
     families = list((openmetrics if format is OPENMETRICS else text)(exposition))

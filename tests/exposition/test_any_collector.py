@@ -21,7 +21,7 @@ from prometheus_client.metrics_core import METRIC_TYPES, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar, Sample, Timestamp
 
-from tachikoma_metrics.exposition import OPENMETRICS, TEXT, Format, gather
+from tachikoma_metrics.exposition import OPENMETRICS, PROTOBUF, TEXT, Format, gather
 from tests.exposition.collectors import (
     FORMATS,
     Yielding,
@@ -30,6 +30,7 @@ from tests.exposition.collectors import (
     family,
     lines,
 )
+from tests.exposition.decoded import decode
 
 # prometheus_client's strict reader does not understand quotes and braces in exemplars.
 plain = st.text("ab.°_- \n\\é", max_size=6)
@@ -131,6 +132,9 @@ def test_whatever_collectors_yield_the_exposition_is_valid(families: list[Any]):
         )
 
         assert lines(exposition, format)['safe{env="prod"}'] == 1
+    found = gather(registry, lambda source, *_: sources.append(source))
+    messages = PROTOBUF.render(found, lambda source, *_: sources.append(source), {"env": "prod"})
+    assert decode(messages).value("safe", env="prod") == 1
     assert "collector" in sources
 
 
@@ -147,7 +151,7 @@ def test_whatever_collectors_yield_the_exposition_is_valid(families: list[Any]):
 )
 @FORMATS
 def test_valid_families_are_exposed_without_an_error(
-    registry: CollectorRegistry, format: Format, collector: Metric
+    registry: CollectorRegistry, format: Format[str], collector: Metric
 ):
     shown, error_count = exposed(registry, format, collector)
 

@@ -31,7 +31,7 @@ def piece(state: str, value: float, type: Any = GaugeMetricFamily) -> Metric:
 
 
 @FORMATS
-def test_a_family_in_pieces_is_exposed_as_one(registry: CollectorRegistry, format: Format):
+def test_a_family_in_pieces_is_exposed_as_one(registry: CollectorRegistry, format: Format[str]):
     shown, error_count = exposed(registry, format, piece("done", 7), piece("paused", 3))
 
     assert shown == {'own{state="done"}': 7.0, 'own{state="paused"}': 3.0}
@@ -40,7 +40,7 @@ def test_a_family_in_pieces_is_exposed_as_one(registry: CollectorRegistry, forma
 
 @FORMATS
 def test_one_family_of_two_collectors_is_exposed_as_one(
-    registry: CollectorRegistry, format: Format
+    registry: CollectorRegistry, format: Format[str]
 ):
     registry.register(Yielding(piece("done", 7), GaugeMetricFamily("own_other", "Own.", value=1)))
     shown, error_count = exposed(registry, format, piece("paused", 3))
@@ -51,7 +51,7 @@ def test_one_family_of_two_collectors_is_exposed_as_one(
 
 @FORMATS
 def test_a_collector_may_add_to_a_metric_of_the_project(
-    registry: CollectorRegistry, format: Format
+    registry: CollectorRegistry, format: Format[str]
 ):
     Gauge("own", "Own.", ["state"], registry=registry).labels("done").set(7)
     shown, error_count = exposed(registry, format, piece("paused", 3))
@@ -62,7 +62,7 @@ def test_a_collector_may_add_to_a_metric_of_the_project(
 
 @FORMATS
 def test_a_label_set_that_is_in_two_pieces_is_exposed_once(
-    registry: CollectorRegistry, format: Format
+    registry: CollectorRegistry, format: Format[str]
 ):
     shown, error_count = exposed(registry, format, piece("done", 7), piece("done", 3))
 
@@ -72,7 +72,7 @@ def test_a_label_set_that_is_in_two_pieces_is_exposed_once(
 
 
 @FORMATS
-def test_a_family_of_another_type_is_omitted(registry: CollectorRegistry, format: Format):
+def test_a_family_of_another_type_is_omitted(registry: CollectorRegistry, format: Format[str]):
     other = family("own", "unknown", Sample("own", {"state": "paused"}, 3))
     shown, error_count = exposed(registry, format, piece("done", 7), other)
 
@@ -91,7 +91,7 @@ def test_a_family_of_another_type_is_omitted(registry: CollectorRegistry, format
     ],
 )
 def test_samples_of_other_names_are_exposed_beside_their_family(
-    registry: CollectorRegistry, format: Format, type: str, names: list[str]
+    registry: CollectorRegistry, format: Format[str], type: str, names: list[str]
 ):
     samples = [Sample(name, {}, 1) for name in names]
     shown, error_count = exposed(registry, format, family("own", type, *samples))
@@ -102,7 +102,7 @@ def test_samples_of_other_names_are_exposed_beside_their_family(
 
 @FORMATS
 def test_a_counter_that_is_named_with_its_suffix_is_a_counter(
-    registry: CollectorRegistry, format: Format
+    registry: CollectorRegistry, format: Format[str]
 ):
     registry.register(Yielding(family("own_total", "counter", Sample("own_total", {}, 1))))
     exposition = METRICS.expose(format)

@@ -34,7 +34,7 @@ from tests.exposition.collectors import (
     ],
 )
 def test_a_bucket_that_does_not_increase_is_omitted_alone(
-    registry: CollectorRegistry, format: Format, bad: Any, kept: list[str]
+    registry: CollectorRegistry, format: Format[str], bad: Any, kept: list[str]
 ):
     shown, error_count = exposed(registry, format, family("own", "histogram", *buckets(*bad)))
 
@@ -44,7 +44,7 @@ def test_a_bucket_that_does_not_increase_is_omitted_alone(
 
 @FORMATS
 def test_a_histogram_without_its_last_bucket_is_omitted_alone(
-    registry: CollectorRegistry, format: Format
+    registry: CollectorRegistry, format: Format[str]
 ):
     samples = [
         *buckets(("1.0", 1), kind="bad"),
@@ -60,7 +60,7 @@ def test_a_histogram_without_its_last_bucket_is_omitted_alone(
 @FORMATS
 @pytest.mark.parametrize(("count", "total"), [(3, 1), (2, math.nan), (2, -1)])
 def test_a_count_or_a_sum_that_does_not_fit_is_omitted_alone(
-    registry: CollectorRegistry, format: Format, count: float, total: float
+    registry: CollectorRegistry, format: Format[str], count: float, total: float
 ):
     ends = Sample("own_count", {}, count), Sample("own_sum", {}, total)
     samples = [*buckets(("1.0", 1), ("+Inf", 2)), *ends]
@@ -81,7 +81,7 @@ def test_the_infinite_bound_is_written_as_the_formats_require(registry: Collecto
 
 @FORMATS
 def test_histograms_of_negative_observations_never_make_the_exposition_invalid(
-    registry: CollectorRegistry, format: Format
+    registry: CollectorRegistry, format: Format[str]
 ):
     Histogram("own", "Degrees.", buckets=[-10, 0, 10], registry=registry).observe(-5)
     shown = lines(METRICS.expose(format), format)
@@ -95,7 +95,7 @@ def test_histograms_of_negative_observations_never_make_the_exposition_invalid(
 @FORMATS
 @pytest.mark.parametrize("bounds", [[1, 1, 2], [1, math.nan, 2]])
 def test_invalid_bounds_of_custom_histograms_are_omitted_alone(
-    registry: CollectorRegistry, format: Format, bounds: list[float]
+    registry: CollectorRegistry, format: Format[str], bounds: list[float]
 ):
     Histogram("own", "Odd.", buckets=bounds, registry=registry).observe(1.5)
     shown = lines(METRICS.expose(format), format)
@@ -105,7 +105,7 @@ def test_invalid_bounds_of_custom_histograms_are_omitted_alone(
 
 @FORMATS
 def test_invalid_totals_of_custom_metrics_are_omitted_alone(
-    registry: CollectorRegistry, format: Format
+    registry: CollectorRegistry, format: Format[str]
 ):
     counter = Counter("own_jobs", "Jobs.", ["kind"], registry=registry)
     counter.labels("bad").inc(math.nan)

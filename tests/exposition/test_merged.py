@@ -30,6 +30,7 @@ def shown(*readings: Reading) -> dict[tuple[str, str], float]:
     return {
         (sample.name.removeprefix(metric.name), sample.labels.get("le", "")): sample.value
         for sample in metric.samples
+        if not sample.name.endswith("_created")
     }
 
 

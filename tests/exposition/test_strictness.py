@@ -50,7 +50,9 @@ from tests.exposition.collectors import (
     ],
     ids=repr,
 )
-def test_an_invalid_sample_is_omitted_alone(registry: CollectorRegistry, format: Format, bad: Any):
+def test_an_invalid_sample_is_omitted_alone(
+    registry: CollectorRegistry, format: Format[str], bad: Any
+):
     shown, error_count = exposed(registry, format, family("own", "gauge", GOOD, bad))
 
     assert shown == SHOWN
@@ -77,7 +79,7 @@ def test_an_invalid_sample_is_omitted_alone(registry: CollectorRegistry, format:
     ],
 )
 def test_a_sample_that_is_invalid_for_its_type_is_omitted_alone(
-    registry: CollectorRegistry, format: Format, type: str, bad: Sample
+    registry: CollectorRegistry, format: Format[str], type: str, bad: Sample
 ):
     good = GaugeMetricFamily("own_other", "Own.", value=5)
     shown, error_count = exposed(registry, format, family("own", type, bad), good)
@@ -97,7 +99,7 @@ UNTYPED.type = ["gauge"]  # type: ignore[assignment]
 @FORMATS
 @pytest.mark.parametrize("bad", [NAMELESS, STALE, UNTYPED], ids=["name", "type", "list"])
 def test_a_family_without_a_valid_name_or_type_is_omitted_alone(
-    registry: CollectorRegistry, format: Format, bad: Metric
+    registry: CollectorRegistry, format: Format[str], bad: Metric
 ):
     shown, error_count = exposed(registry, format, bad, family("own", "gauge", GOOD))
 
@@ -159,7 +161,7 @@ def test_an_invalid_exemplar_is_omitted_alone(registry: CollectorRegistry, exemp
 
 @FORMATS
 def test_an_exemplar_where_none_is_allowed_is_omitted_alone(
-    registry: CollectorRegistry, format: Format
+    registry: CollectorRegistry, format: Format[str]
 ):
     sample = Sample("own", {}, 1, None, Exemplar({"trace_id": "a"}, 1))
     shown, error_count = exposed(registry, format, family("own", "gauge", sample))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from typing import Any
 
 import pytest
-from django.test import Client, override_settings
+from django.test import AsyncClient, Client, override_settings
 from django.urls import set_script_prefix
 
 from tachikoma_metrics.testing import sample_value, samples
@@ -140,6 +142,31 @@ def test_a_route_below_static_url_keeps_its_path(client: Client):
         client.get("/hello/")
 
     assert requests() == {("GET", "/hello/", "200"): 1}
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["wsgi", "asgi"])
+def test_the_scheme_is_the_one_of_the_request(is_async: bool):
+    forwarded = {"x-forwarded-proto": "https, http"}
+    header = ("HTTP_X_FORWARDED_PROTO", "https")
+    labels = {"LABELS": {"http_requests_total": ["scheme"]}}
+
+    def get(**options: Any) -> None:
+        if is_async:
+            asyncio.run(AsyncClient().get("/hello/", **options))
+        else:
+            Client().get("/hello/", **options)
+
+    with override_settings(TACHIKOMA_METRICS=labels):
+        get(headers=forwarded)
+        get(secure=True)
+        with override_settings(SECURE_PROXY_SSL_HEADER=header):
+            get(headers=forwarded)
+            get(headers={"x-forwarded-proto": "http"}, secure=True)
+            get(secure=True)
+        get(headers=forwarded)
+
+        found = [sample_value("http_requests_total", scheme=one) for one in ("http", "https")]
+    assert found == [3, 3]
 
 
 @override_settings(

@@ -205,3 +205,16 @@ def test_process_metrics_that_are_switched_off_have_no_panel():
 
 def test_the_title_is_an_option():
     assert json.loads(written("metrics_dashboard", "--title", "Shop"))["title"] == "Shop"
+
+
+def test_durations_are_shown_with_their_exemplars_if_there_are_any():
+    targets = [
+        target for panel in panels(dashboard(EXEMPLARS="auto")) for target in panel["targets"]
+    ]
+    shown = [target["expr"] for target in targets if target.get("exemplar")]
+
+    assert shown
+    assert all("_duration_seconds_bucket" in expression for expression in shown)
+    assert not any("db_query_duration_seconds" in expression for expression in shown)
+    before = [target for panel in panels(dashboard()) for target in panel["targets"]]
+    assert not any("exemplar" in target for target in before)

@@ -20,9 +20,14 @@ from tachikoma_metrics import METRICS, record_cache_hit
 from tachikoma_metrics.exposition.parse import parse_text
 from tachikoma_metrics.store import STORE, Incomplete
 from tachikoma_metrics.views import metrics
+from tests.exposition.decoded import decode
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+PROTOBUF = (
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+)
+PROTOBUF_ASKED = PROTOBUF.replace(" ", "")
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
     "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
@@ -32,6 +37,8 @@ PROMETHEUS_3 = (
     "application/openmetrics-text;version=0.0.1;q=0.5,"
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
+PROMETHEUS_2_NATIVE = f"{PROTOBUF_ASKED},{PROMETHEUS_2}".replace("1.0.0,", "1.0.0;q=0.8,")
+PROMETHEUS_3_NATIVE = f"{PROTOBUF_ASKED};q=0.7,{PROMETHEUS_3}"
 BOTH_ROUTES = [{}, {"PATH": None}]
 
 
@@ -62,6 +69,22 @@ def endpoint(request: pytest.FixtureRequest) -> Any:
         ("text/plain;q=0.1,application/openmetrics-text;q=0.9", OPENMETRICS),
         (PROMETHEUS_2, OPENMETRICS),
         (PROMETHEUS_3, OPENMETRICS),
+        (PROMETHEUS_2_NATIVE, PROTOBUF),
+        (PROMETHEUS_3_NATIVE, PROTOBUF),
+        (PROTOBUF_ASKED, PROTOBUF),
+        (PROTOBUF_ASKED.upper().replace("APPLICATION", "application"), TEXT),
+        (PROTOBUF_ASKED.replace("delimited", '"delimited"'), PROTOBUF),
+        (PROTOBUF_ASKED.replace("delimited", "text"), TEXT),
+        (PROTOBUF_ASKED.replace("MetricFamily", "Metric"), TEXT),
+        ("application/vnd.google.protobuf", TEXT),
+        (f"{PROTOBUF_ASKED};q=0", TEXT),
+        (f"text/plain,{PROTOBUF_ASKED}", TEXT),
+        (f"application/openmetrics-text,{PROTOBUF_ASKED}", OPENMETRICS),
+        (f"{PROTOBUF_ASKED},application/openmetrics-text", PROTOBUF),
+        (f"*/*,{PROTOBUF_ASKED}", PROTOBUF),
+        (f"text/plain;q=0.5,{PROTOBUF_ASKED};q=0.5", TEXT),
+        (f"{PROTOBUF_ASKED};q=0.4,application/openmetrics-text;q=0.5", OPENMETRICS),
+        (f"{PROTOBUF_ASKED};q=0.5,text/plain;q=0.5,*/*;q=0.9", TEXT),
     ],
 )
 @pytest.mark.usefixtures("endpoint")
@@ -72,6 +95,7 @@ def test_the_format_follows_the_accept_header(
 
     assert response["Content-Type"] == content_type
     assert response.content.endswith(b"# EOF\n") == (content_type == OPENMETRICS)
+    assert response.content.startswith(b"# HELP") == (content_type != PROTOBUF)
 
 
 @pytest.mark.usefixtures("endpoint")
@@ -85,6 +109,25 @@ def test_the_response_parses_in_both_formats(client: Client):
     assert text["cache_hits_total", frozenset()] == 1
     assert metrics_by_name["cache_hits"].type == "counter"
     assert metrics_by_name["cache_hits"].samples[0].value == 1
+
+
+@pytest.mark.parametrize("accept_encoding", ["gzip", "identity"])
+@pytest.mark.usefixtures("endpoint")
+def test_the_response_decodes_in_protobuf(client: Client, accept_encoding: str):
+    record_cache_hit()
+    headers = {"accept": PROMETHEUS_3_NATIVE, "accept-encoding": accept_encoding}
+
+    whole = client.get("/metrics", headers=headers)
+    named = client.get("/metrics?name[]=cache_hits_total", headers=headers)
+
+    for response, most in ((whole, 1000), (named, 1)):
+        body = (
+            response.content if accept_encoding == "identity" else gzip.decompress(response.content)
+        )
+        decoded = decode(body)
+        assert response["Content-Length"] == str(len(response.content))
+        assert decoded.value("cache_hits_total") == 1
+        assert len(decoded.families) <= most
 
 
 @pytest.mark.parametrize(

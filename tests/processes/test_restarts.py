@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,38 @@ def test_totals_go_on_however_often_a_service_is_restarted(directory: Path):
     assert [path.name for path in directory.glob("slot-*")] == ["slot-0"]
 
 
+COUNT_FROM = """
+from tachikoma_metrics.exposition import PROTOBUF
+from tests.exposition.decoded import decode
+METRICS.cache_hits_total.inc()
+print(decode(METRICS.expose(PROTOBUF)).start("cache_hits_total"))
+"""
+
+
+def test_totals_that_go_on_keep_their_start(directory: Path):
+    before = time.time()
+    starts = [float(serve(directory, COUNT_FROM)) for _ in range(3)]
+    runs = [float(run(COUNT_FROM, directory)) for _ in range(2)]
+
+    assert before - 0.01 <= starts[0] <= time.time()
+    assert [*starts[1:], *runs] == pytest.approx([starts[0]] * 4, abs=0.002)
+
+
+def test_a_start_is_told_by_the_clock_as_it_is_set(directory: Path):
+    first = float(serve(directory, COUNT_FROM))
+    second = float(serve(directory, COUNT_FROM, before=clock_set_by(3600)))
+    third = float(serve(directory, COUNT_FROM))
+
+    assert second == pytest.approx(first + 3600, abs=0.5)
+    assert third == pytest.approx(first, abs=0.5)
+
+
+def test_totals_that_start_at_zero_have_a_start_of_their_own(directory: Path):
+    first, second = (float(serve(directory, COUNT_FROM, KEEP_TOTALS=0)) for _ in range(2))
+
+    assert second > first
+
+
 def test_totals_of_commands_go_on_as_well(directory: Path):
     assert [run(COUNT, directory) for _ in range(3)] == ["1.0\n", "2.0\n", "3.0\n"]
 
@@ -90,15 +123,19 @@ def test_a_service_that_was_away_for_too_long_starts_at_zero(directory: Path):
     assert serve(directory, COUNT, KEEP_TOTALS=500) == "1.0"
 
 
-@pytest.mark.parametrize("seconds", [3600 * 30, -3600 * 30])
-def test_a_clock_that_is_set_while_a_service_is_away_changes_nothing(directory: Path, seconds: int):
-    clock = f"""
+def clock_set_by(seconds: int) -> str:
+    """Return a script that sets the clock of its process."""
+    return textwrap.dedent(f"""
     import time
     time.time, true_time = lambda: true_time() + {seconds}, time.time
     time.time_ns, true_time_ns = lambda: true_time_ns() + {seconds} * 10**9, time.time_ns
-    """
+    """)
+
+
+@pytest.mark.parametrize("seconds", [3600 * 30, -3600 * 30])
+def test_a_clock_that_is_set_while_a_service_is_away_changes_nothing(directory: Path, seconds: int):
     serve(directory, COUNT)
-    assert serve(directory, COUNT, before=textwrap.dedent(clock)) == "2.0"
+    assert serve(directory, COUNT, before=clock_set_by(seconds)) == "2.0"
     assert serve(directory, COUNT) == "3.0"
 
 
@@ -107,6 +144,22 @@ def test_a_label_set_goes_that_nobody_changed_since_the_restart_before_last(dire
     assert serve(directory, counted("new")) == "new=1 old=1"
     assert serve(directory, counted("new")) == "new=2"
     assert serve(directory, counted("old")) == "new=2 old=1"
+
+
+def test_no_total_of_a_view_falls_with_a_label_set_that_nobody_changes(directory: Path):
+    def queries(table: str) -> str:
+        return f"""
+        record_db_query("select", {table!r}, 0.1, alias="default")
+        print(sum(value for (name, labels), value in samples().items()
+                  if name == "django_db_execute_total"))
+        """
+
+    views = {"VIEWS": ["django-prometheus"]}
+    tables = ("old", "new", "new", "new")
+
+    shown = [serve(directory, queries(table), **views) for table in tables]
+
+    assert shown == ["1.0", "2.0", "3.0", "4.0"]
 
 
 def test_deployments_that_rename_a_route_leave_little_behind(directory: Path):

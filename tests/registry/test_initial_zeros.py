@@ -120,7 +120,11 @@ def test_a_metric_that_is_off_gets_none():
 
 def test_recording_the_same_again_initializes_nothing(monkeypatch: pytest.MonkeyPatch):
     calls: list[object] = []
-    monkeypatch.setattr(HTTP_REQUEST, "_initialize_variants", calls.append)
+
+    def note(named: object, recorded: object) -> None:
+        calls.append(named)
+
+    monkeypatch.setattr(HTTP_REQUEST, "_initialize_variants", note)
 
     for _ in range(3):
         request("a")

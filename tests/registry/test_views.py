@@ -287,3 +287,21 @@ def test_a_cache_hit_without_an_alias_is_counted():
         record_cache_hit()
 
         assert sample_value("cache_hits_total") == 1
+
+
+def test_a_label_of_the_project_is_on_the_metrics_derived_from_its_source(client: Client):
+    declared = {
+        **DJANGO_PROMETHEUS,
+        "EXTRA_LABELS": {"tenant": "tests.views.tenant"},
+        "LABELS": {"http_requests_total": ["method", "tenant"]},
+    }
+    with override_settings(TACHIKOMA_METRICS=declared):
+        client.get("/hello/", headers={"X-Tenant": "blue"})
+        client.get("/hello/", headers={"X-Tenant": "red"})
+        client.get("/hello/", headers={"X-Tenant": "red"})
+
+        by_method = "django_http_requests_total_by_method_total"
+        assert sample_value(by_method, method="GET", tenant="red") == 2
+        assert sample_value("django_http_requests_before_middlewares_total", tenant="blue") == 1
+        (labels,) = labels_of("django_http_requests_latency_seconds_by_view_method_count")
+        assert "tenant" not in labels

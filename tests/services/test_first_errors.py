@@ -1,4 +1,4 @@
-"""A real Prometheus counts the first error of each route after a restart."""
+"""A real Prometheus counts the first error of each route and database after a restart."""
 
 from __future__ import annotations
 
@@ -82,7 +82,34 @@ def test_the_first_error_of_each_route_is_in_the_increase(
 
 
 @pytest.mark.parametrize("site", [{"ZERO_STATUSES": ""}], indirect=True)
+def test_with_start_timestamps_it_is_in_the_increase_without_a_zero(site: Site, tmp_path: Path):
+    program("prometheus3")
+
+    def run(port: int) -> Any:
+        option = "--enable-feature=created-timestamp-zero-ingestion"
+        configuration = CONFIGURATION.format(port=port)
+        return running_prometheus("prometheus3", configuration, tmp_path, option)
+
+    assert increase_after_a_restart(site, run) == dict.fromkeys(ROUTES.values(), 1.0)
+
+
+@pytest.mark.parametrize("site", [{"ZERO_STATUSES": ""}], indirect=True)
 def test_without_a_zero_before_it_the_first_error_is_not(
     site: Site, run_prometheus: Callable[[int], Any]
 ):
     assert increase_after_a_restart(site, run_prometheus) == dict.fromkeys(ROUTES.values(), 0.0)
+
+
+@pytest.mark.parametrize("site", [{"SQLITE": "db.sqlite3"}], indirect=True)
+def test_the_first_error_of_a_database_is_in_the_increase(
+    site: Site, run_prometheus: Callable[[int], Any]
+):
+    series = 'db_errors_total{error_type="OperationalError"}'
+    with site.gunicorn(*WORKERS):
+        get(f"{site.url}/look-up/?fail")
+    with site.gunicorn(*WORKERS), run_prometheus(site.port) as prometheus:
+        get(f"{site.url}/look-up/")
+        eventually(lambda: prometheus.values(series) == {(): 0})
+        get(f"{site.url}/look-up/?fail")
+        eventually(lambda: prometheus.values(series) == {(): 1})
+        assert prometheus.values(f"round(increase({series}[5m]))") == {(): 1}

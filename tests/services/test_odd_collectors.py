@@ -53,7 +53,7 @@ ODD = [
 ]
 
 
-def page_in(format: Format) -> str:
+def page_in(format: Format[str]) -> str:
     """Return a page of every odd family, and of one that is not."""
     registry = CollectorRegistry()
     registry.register(Yielding(*ODD))

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
 
 celery = pytest.importorskip("celery", reason="the demo's environment has it")
 
-from celery.app.trace import trace_task  # noqa: E402
+from celery import signals  # noqa: E402
+from celery.app import trace  # noqa: E402
+from celery.app.amqp import AMQP  # noqa: E402
 from kombu.simple import SimpleQueue  # noqa: E402
+
+from tachikoma_metrics.task_runs import celery_signals  # noqa: E402
 
 
 class Broker:
@@ -23,7 +28,7 @@ class Broker:
 
     def task(self, run: Callable[..., Any], **options: Any) -> Any:
         """Return a task that runs a function."""
-        task = self.app.task(name=f"tests.{run.__name__}", **options)(run)
+        task = self.app.task(name=f"tests.{run.__name__}", shared=False, **options)(run)
         return self.app.tasks[task.name]
 
     def message(self) -> Any:
@@ -35,7 +40,9 @@ class Broker:
         request = {**message.headers, "delivery_info": message.delivery_info, **headers}
         args, kwargs, _ = message.payload
         task = self.app.tasks[request["task"]]
-        trace_task(task, request["id"], args, kwargs, {**request, "is_eager": False}, app=self.app)
+        trace.trace_task(
+            task, request["id"], args, kwargs, {**request, "is_eager": False}, app=self.app
+        )
 
     def work(self) -> None:
         """Run the message that was sent first."""
@@ -47,8 +54,30 @@ class Broker:
         self.app.close()
 
 
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    broker = Broker()
-    yield broker
-    broker.close()
+@pytest.fixture(params=["functions", "signals"])
+def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
+    """Return an app that is measured around Celery's functions, or by its signals."""
+    with by_signals(monkeypatch) if request.param == "signals" else nullcontext():
+        broker = Broker()
+        yield broker
+        broker.close()
+
+
+@contextmanager
+def by_signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Measure as if this release of Celery had none of the functions that are replaced."""
+    build: Any = trace.build_tracer
+    make: Any = AMQP._create_task_sender
+    monkeypatch.setattr(trace, "build_tracer", build.__wrapped__)
+    monkeypatch.setattr(AMQP, "_create_task_sender", make.__wrapped__)
+    celery_signals.receive_runs()
+    celery_signals.receive_publications()
+    yield
+    for signal, receiver in (
+        (signals.before_task_publish, celery_signals.on_before_publish),
+        (signals.after_task_publish, celery_signals.on_after_publish),
+        (signals.task_prerun, celery_signals.on_prerun),
+        (signals.task_postrun, celery_signals.on_postrun),
+    ):
+        uid = f"{celery_signals.__name__}.{receiver.__name__}"
+        assert signal.disconnect(dispatch_uid=uid)

@@ -5,6 +5,7 @@ https://github.com/django-commons/django-prometheus
 
 from __future__ import annotations
 
+from tachikoma_metrics.catalogue.cache import FALLIBLE_CACHE_OPERATIONS
 from tachikoma_metrics.catalogue.definitions import Buckets
 from tachikoma_metrics.catalogue.http import SIZE_BUCKETS
 from tachikoma_metrics.catalogue.labels import OTHER, STATIC, UNMATCHED
@@ -37,7 +38,10 @@ _BACKEND = DerivedLabel("backend", "cache", looked_up=CACHE_BACKEND)
 
 _ANSWERED = "A request counts once it is answered, whichever middleware answers it."
 _BY_KEY = "Lookups are counted by key, in all methods; a stored `None` is a hit."
-_BOUNDS = "The bounds are powers of ten: thirty powers of two would double the cost of a scrape."
+_BOUNDS = (
+    "The bounds are powers of ten. Thirty powers of two would be stored for each method and path, "
+    "and a scrape would take twice as long as without the view."
+)
 
 _HTTP = (
     DerivedMetric(
@@ -145,6 +149,8 @@ _HTTP = (
         "HTTP responses by template.",
         ("http_responses_by_template_total",),
         (DerivedLabel("templatename", "template"),),
+        difference="The template that is rendered, also where a view gives a list to choose from: "
+        "`shop/order_list.html`, not `['shop/order_list.html']`.",
     ),
     DerivedMetric(
         "django_http_exceptions_total_by_type_total",
@@ -187,7 +193,8 @@ _DATABASE = (
         "Database queries that failed, by class of exception.",
         ("db_errors_total",),
         (_ALIAS, _VENDOR, DerivedLabel("type", "error_type")),
-        difference="Django's classes of exceptions, not the driver's.",
+        difference="Django's classes of exceptions, not the driver's. Errors at a commit and "
+        "while rows are read count, too.",
     ),
     DerivedMetric(
         "django_db_new_connections_total",
@@ -195,6 +202,7 @@ _DATABASE = (
         "Database connections opened.",
         ("db_connections_opened_total",),
         (_ALIAS, _VENDOR),
+        difference="Without attempts that failed.",
     ),
     DerivedMetric(
         "django_db_new_connection_errors_total",
@@ -212,7 +220,7 @@ _CACHE = (
         "Cache lookups.",
         ("cache_hits_total", "cache_misses_total"),
         (_BACKEND,),
-        difference=_BY_KEY,
+        difference=f"{_BY_KEY} A lookup that failed is neither.",
     ),
     DerivedMetric(
         "django_cache_get_hits_total",
@@ -229,6 +237,16 @@ _CACHE = (
         ("cache_misses_total",),
         (_BACKEND,),
         difference=_BY_KEY,
+    ),
+    DerivedMetric(
+        "django_cache_get_fail_total",
+        "counter",
+        "Cache lookups that raised an exception.",
+        ("cache_errors_total",),
+        (_BACKEND,),
+        skipped={"operation": frozenset(FALLIBLE_CACHE_OPERATIONS) - {"get"}},
+        difference="Of every backend, not of Redis alone. An exception that the backend itself "
+        "ignores is none.",
     ),
 )
 
@@ -265,8 +283,6 @@ DJANGO_PROMETHEUS = View(
         "django_http_responses_streaming_total": "Streamed responses are not told from others.",
         "django_db_execute_many_total": "The number of parameters is not counted: `executemany` "
         "is one query.",
-        "django_cache_get_fail_total": "Only one backend has it; an error of the cache is the "
-        "caller's exception, or a miss.",
         "django_model_inserts_total": _MIXIN,
         "django_model_updates_total": _MIXIN,
         "django_model_deletes_total": _MIXIN,

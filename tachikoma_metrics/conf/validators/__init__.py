@@ -18,10 +18,13 @@ from tachikoma_metrics.conf.validators.networks import AT_UNIX_SOCKET, NETWORKS
 from tachikoma_metrics.conf.validators.rule import InvalidValue, Rule
 from tachikoma_metrics.conf.validators.tasks import COMMANDS, HOST, TASK_SYSTEMS
 from tachikoma_metrics.conf.validators.values import (
+    AUTO,
     BOOLEAN,
     BUSINESS_STORE,
     DOTTED_PATH,
+    EXEMPLARS,
     NAMES,
+    NATIVE_SCHEMA,
     OPTIONAL_SECONDS,
     PATH,
     PATTERNS,
@@ -32,11 +35,13 @@ from tachikoma_metrics.conf.validators.values import (
     STATUSES,
     STORE_DIR,
     SWITCH_OR_ALIASES,
+    SWITCH_OR_NAMES,
 )
 from tachikoma_metrics.conf.validators.views import VIEWS
 
 __all__ = [
     "AT_UNIX_SOCKET",
+    "AUTO",
     "BOOLEAN",
     "BUCKETS",
     "BUCKETS_BY_METRIC",
@@ -44,12 +49,14 @@ __all__ = [
     "BUSINESS_STORE",
     "COMMANDS",
     "DOTTED_PATH",
+    "EXEMPLARS",
     "EXTRA_LABELS",
     "GLOBAL_LABELS",
     "HOST",
     "LABELS_BY_METRIC",
     "NAMES",
     "NAMESPACE",
+    "NATIVE_SCHEMA",
     "NETWORKS",
     "OPTIONAL_SECONDS",
     "PATH",
@@ -61,6 +68,7 @@ __all__ = [
     "STATUSES",
     "STORE_DIR",
     "SWITCH_OR_ALIASES",
+    "SWITCH_OR_NAMES",
     "TASK_SYSTEMS",
     "VIEWS",
     "InvalidValue",

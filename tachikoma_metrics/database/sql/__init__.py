@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from tachikoma_metrics.database.sql.dialects import DIALECTS, STANDARD, Dialect
 from tachikoma_metrics.database.sql.identifiers import parse_identifier
-from tachikoma_metrics.database.sql.parser import parse
+from tachikoma_metrics.database.sql.parser import parse, parse_beginning
 from tachikoma_metrics.database.sql.statement import (
     DDL,
     DELETE,
@@ -39,5 +39,6 @@ __all__ = [
     "Dialect",
     "Statement",
     "parse",
+    "parse_beginning",
     "parse_identifier",
 ]

@@ -187,16 +187,17 @@ def _run(
 
 def _orm_statement(name: str, has_batches: bool) -> re.Pattern[str]:
     column = rf"{name}(?:\.{name})+(?: AS {name})?"
-    # A limit, so that backtracking is quick if something else follows the columns.
-    columns = rf"(?:{column},? ){{1,400}}"
+    aggregate = rf"[A-Z]+\((?:\*|(?:DISTINCT )?{name}(?:\.{name})+)\) AS {name}|1 AS {name}"
+    # Limits, so that backtracking is quick if something else follows the columns.
+    columns = rf"(?:{column},? ){{,400}}(?:(?:{aggregate}),? (?:{column},? ){{,100}}){{,20}}"
     table = rf"{name}(?:\.{name})?"
-    select = rf"SELECT (?:DISTINCT )?{columns}FROM (?P<selected>{table})(?=[ ;]|\Z)"
+    select = rf"SELECT (?:DISTINCT )?{columns}FROM (?P<selected>{table})(?:[ ;]|\Z)"
     if has_batches:
         # The target of a write may be an alias there.
         return re.compile(select)
     return re.compile(
         rf"{select}|INSERT INTO (?P<inserted>{table}) \(|UPDATE (?P<updated>{table}) SET "  # noqa: S608  # It parses SQL, and builds none.
-        rf"|DELETE FROM (?P<deleted>{table})(?= WHERE |\Z)"
+        rf"|DELETE FROM (?P<deleted>{table})(?: WHERE |\Z)"
     )
 
 

@@ -41,16 +41,30 @@ _MAX_NESTING = 40
 
 def parse(text: str, dialect: Dialect = STANDARD) -> Statement:
     """Return the operation and the table of the first statement in ``text``. Never raises."""
+    return parse_beginning(text, dialect)[0]
+
+
+def parse_beginning(text: str, dialect: Dialect = STANDARD) -> tuple[Statement, int]:
+    """Return the same, and the length of the beginning of ``text`` that decided it.
+
+    Each text that has the same beginning, as far as a space at this place or after it, is parsed
+    alike.
+    """
     orm_statement = dialect.orm_statement.match(text)
     if orm_statement:
         kind = orm_statement.lastgroup or ""
         *qualifiers, table = (part[1:-1] for part in orm_statement[kind].split("."))
-        return Statement(_ORM_OPERATIONS[kind], table, tuple(qualifiers))
+        statement = Statement(_ORM_OPERATIONS[kind], table, tuple(qualifiers))
+        # The pattern ends with a character that it may not need.
+        return statement, orm_statement.end() - 1
+    parser = _Parser(text, dialect)
     try:
-        operation, name = _Parser(text, dialect).statement(ChainMap())
+        operation, name = parser.statement(ChainMap())
     except ParseError:
-        return _UNKNOWN
-    return Statement(operation, name[-1], name[:-1]) if name else Statement(operation, "")
+        return _UNKNOWN, len(text)
+    statement = Statement(operation, name[-1], name[:-1]) if name else Statement(operation, "")
+    # The statements of a batch that only prepare are told by signs anywhere in the text.
+    return statement, len(text) if dialect.has_batches else parser.tokens.seen
 
 
 class _Parser(FromClauseParser):
@@ -83,7 +97,9 @@ class _Parser(FromClauseParser):
             try:
                 return operation, find_table(self, ctes)
             except ParseError:
-                # Within WITH, the rest cannot be parsed either.
+                # Within WITH, the rest cannot be parsed either. The work that a text takes may
+                # depend on its length.
+                self.tokens.see_all()
                 return operation, ()
         if verb == "WITH":
             return self._with(ctes.new_child())

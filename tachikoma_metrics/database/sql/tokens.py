@@ -54,7 +54,17 @@ class Tokens:
         self._at = 0
         self._steps = _MAX_STEPS
         self._next: tuple[Token, int] | None = None
+        self._seen = 0
         self.depth = 0
+
+    @property
+    def seen(self) -> int:
+        """Return how far the text was read, white space that may be looked for excluded."""
+        return max(self._seen, self._at)
+
+    def see_all(self) -> None:
+        """Note that the whole text decides."""
+        self._seen = len(self._text) + 1
 
     def take(self) -> Token:
         """Return the next token, and advance."""
@@ -145,15 +155,19 @@ class Tokens:
             self._spend(1)
             match = self._dialect.token.match(self._text, at)
             if match is None:
+                self.see_all()
                 return END, at
             kind, at = match.lastgroup or "sign", match.end()
+            self._seen = max(self._seen, at)
             if kind == "word":
                 raw = match[kind]
                 return Token(kind, raw.upper(), raw), at
             if kind == "block":
                 at = self._after_comment(at)
+                self._seen = max(self._seen, at)
             elif kind == "dollars":
                 at = self._after(match[kind], at)
+                self._seen = max(self._seen, at)
                 return Token("value", "$$", ""), at
             elif kind != "ignored":
                 raw = match[kind]
@@ -184,6 +198,8 @@ class Tokens:
             skipped, self._at = end - self._at, end
             self._spend(1 + min(skipped // _CHARACTERS_PER_STEP, _MAX_STEPS_PER_MATCH))
             if not skipped:
+                # At the end of the text, one more than there is.
+                self._seen = max(self._seen, end + 1)
                 return self._text[end : end + 1]
 
     def _skip_sign(self, sign: str) -> None:
@@ -200,6 +216,7 @@ class Tokens:
         """Return the end of the comment or the value at ``at``."""
         match = self._dialect.token.match(self._text, at)
         if match is None:
+            self.see_all()
             return at + 1
         if match.lastgroup == "block":
             return self._after_comment(match.end())
@@ -218,6 +235,7 @@ class Tokens:
                 size //= 8
 
     def _skip_chunk(self, size: int, depth: int) -> bool:
+        self._seen = max(self._seen, self._at + size)
         chunk = self._text[self._at : self._at + size].rstrip("-/")
         if "--" in chunk or "/*" in chunk:
             return False

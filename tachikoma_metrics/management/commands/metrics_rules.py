@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.management import get_commands
 from django.core.management.base import CommandError, CommandParser
 
 from tachikoma_metrics import conf, monitoring
+from tachikoma_metrics.catalogue.views import VIEWS
 from tachikoma_metrics.management.writing import WritingCommand
 from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.rule_file import RUNBOOKS
@@ -19,7 +21,8 @@ class Command(WritingCommand):
     part, parts = "rule", "rules"
     help = (
         "Writes recording and alerting rules for Prometheus, as YAML, that match the settings: "
-        "their namespace, labels and business metrics. Name the file in `rule_files`."
+        "their namespace, labels and business metrics. Name the file in `rule_files`. With "
+        "--views, writes only the rules that record the metrics of a view."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -73,8 +76,29 @@ class Command(WritingCommand):
             "--runbooks", default=RUNBOOKS, metavar="URL", help="URL of the runbook of the alerts."
         )
 
+        parser.add_argument(
+            "--views",
+            action="append",
+            metavar="NAME",
+            help="Write recording rules for the metrics of this view instead, under the names "
+            f"of another package: {' or '.join(VIEWS)}. Several are separated by commas. They "
+            "take the place of the setting `VIEWS`.",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
-        """Write the rules; raise ``CommandError`` for an invalid objective."""
+        """Write the rules; raise ``CommandError`` for an invalid objective or view."""
+        if options["views"]:
+            self._write_views(list(_views(options["views"])), options)
+        else:
+            self._write_rules(options)
+
+    def _write_views(self, views: list[str], options: dict[str, Any]) -> None:
+        made, left_out = monitoring.view_rule_file(conf.config(), views, job=options["job"])
+        self.write(monitoring.as_yaml(made), left_out, options)
+        if options["verbosity"]:
+            self._note_job(options["job"])
+
+    def _write_rules(self, options: dict[str, Any]) -> None:
         try:
             objectives = Objectives(
                 options["objective"],
@@ -101,11 +125,27 @@ class Command(WritingCommand):
                 f"The alert uses requests of more than {bound:g} s, {which} bound. To make it "
                 f"exact, add {objectives.slow_after:g} to LATENCY_BUCKETS."
             )
+        self._note_job(job)
+
+    def _note_job(self, job: str) -> None:
         if job:
             self.note(
                 f"The rules apply to job={job!r} only, which must be a `job_name` of "
                 "prometheus.yml: otherwise they never fire."
             )
+
+
+def _views(options: Iterable[str]) -> Iterator[str]:
+    """Yield the names of views; raise ``CommandError`` for one that no rules can record."""
+    for name in filter(None, (part.strip() for one in options for part in one.split(","))):
+        if name not in VIEWS:
+            raise CommandError(f"--views: {conf.did_you_mean(name, VIEWS)}")
+        if name in conf.config().views:
+            raise CommandError(
+                f"VIEWS has {name!r}: the metrics endpoint exposes these metrics already, and "
+                "rules would record them twice. Use only one of both."
+            )
+        yield name
 
 
 def _command(option: str) -> tuple[str, float]:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, quantile, rate
+from tachikoma_metrics.monitoring.panels import (
+    THIRD,
+    Panel,
+    Query,
+    Row,
+    quantile,
+    rate,
+    rate_above_zero,
+)
 
 CACHE = Row(
     "Cache",
@@ -43,7 +51,7 @@ CACHE = Row(
             "Failed operations",
             "Exceptions of the backend: the server does not answer, or a value cannot be stored. "
             "django-redis with IGNORE_EXCEPTIONS raises none.",
-            rate("cache_errors_total", "operation", "{{operation}}"),
+            rate_above_zero("cache_errors_total", "operation", "{{operation}}"),
             "ops",
             is_stacked=True,
         ),

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import Panel, Query, Row, by_instance, quantile, rate
+from tachikoma_metrics.monitoring.panels import (
+    Panel,
+    Query,
+    Row,
+    by_instance,
+    quantile,
+    rate,
+    rate_above_zero,
+)
 
 DATABASE = Row(
     "Database",
@@ -49,7 +57,7 @@ DATABASE = Row(
             "Failed queries",
             "By Django's exception class. OperationalError is the server: lost connections, "
             "deadlocks, time limits. IntegrityError may be part of the app's normal work.",
-            rate("db_errors_total", "error_type", "{{error_type}}"),
+            rate_above_zero("db_errors_total", "error_type", "{{error_type}}"),
             "ops",
             is_stacked=True,
         ),

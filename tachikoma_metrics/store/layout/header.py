@@ -25,7 +25,8 @@ class Header(NamedTuple):
     each file that is made, ``run`` is the same for all processes of a run (see ``runs``).
     ``moved_from`` is the serial number of the holder's former file, if that was removed with its
     directory, and ``moved_at`` the time of that, by ``time.monotonic()``, if other processes had
-    to move as well; ``state`` is a ``State``.
+    to move as well; ``state`` is a ``State``. ``clock_zero`` is the Unix time at which the clock of
+    the records was zero, as the holder knows it; 0 in a file of a release that did not know it.
     """
 
     magic: bytes = MAGIC
@@ -46,6 +47,7 @@ class Header(NamedTuple):
     moved_from: int = 0
     moved_at: float = 0.0
     state: int = 0
+    clock_zero: float = 0.0
 
 
 class State:
@@ -60,7 +62,7 @@ class State:
     MOVED = 2
 
 
-_HEADER = struct.Struct("=8sQQdQQQQQQdddQQQdQ16x")
+_HEADER = struct.Struct("=8sQQdQQQQQQdddQQQdQd8x")
 HEADER_SIZE = _HEADER.size
 _OFFSETS = {name: DOUBLE * place for place, name in enumerate(Header._fields)}
 ZERO_AT = _OFFSETS["always_zero"] // DOUBLE

@@ -1,4 +1,7 @@
-"""The records behind the header: declarations of metrics, and the values of their label sets."""
+"""The records behind the header: declarations of metrics, and the values of their label sets.
+
+Values are doubles, apart from those of blocks, which are unsigned integers of the same size.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store.layout.declarations import Declaration, Series, problem_with
 from tachikoma_metrics.store.layout.format import DOUBLE, Damaged
 from tachikoma_metrics.store.layout.header import HEADER_SIZE
+from tachikoma_metrics.store.layout.native import Native
 
 
 class Kind:
@@ -65,13 +69,14 @@ def encode_declaration(declaration: Declaration) -> bytes:
     return _encoded(Kind.DECLARATION, _words_of(declaration), width=0, ordinal=0)
 
 
-def encode_series(series: Series, ordinal: int) -> bytes:
+def encode_series(series: Series, ordinal: int, kind: int = Kind.SERIES) -> bytes:
     """Return the record of a label set, with its values and its time zero.
 
-    ``ordinal`` is the place of its declaration among those of the file.
+    ``ordinal`` is the place of its declaration among those of the file. The exemplars of a label
+    set are of the kind ``REMOVED``.
     """
     words = words_of_series(series)
-    return _encoded(Kind.SERIES, words, width=series.declaration.width, ordinal=ordinal)
+    return _encoded(kind, words, width=series.declaration.width, ordinal=ordinal)
 
 
 def words_of_series(series: Series) -> bytes:
@@ -121,7 +126,7 @@ def _words_of(declaration: Declaration) -> bytes:
 
 @lru_cache(1024)
 def _declaration(words: bytes) -> Declaration:
-    type_, name, help_, unit, labels, bounds, mode, is_builtin, lost = json.loads(words)
+    type_, name, help_, unit, labels, bounds, mode, is_builtin, lost, native = json.loads(words)
     declaration = Declaration(
         str(type_),
         str(name),
@@ -132,6 +137,7 @@ def _declaration(words: bytes) -> Declaration:
         str(mode),
         bool(is_builtin),
         str(lost),
+        None if native is None else Native(*map(int, native)),
     )
     problem = problem_with(declaration)
     if problem:

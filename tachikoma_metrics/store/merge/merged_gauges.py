@@ -62,13 +62,18 @@ def firsts_of(
     shown: list[int], moved: dict[int, int], indexes: list[FileIndex]
 ) -> list[list[list[int | None]]]:
     """Return, for each label set that is shown, the places of it and of those added to it."""
+    return [
+        [[index.firsts.get(number) for index in indexes] for number in numbers]
+        for numbers in groups(shown, moved)
+    ]
+
+
+def groups(shown: list[int], moved: dict[int, int]) -> list[list[int]]:
+    """Return each label set that is shown, together with those added to it."""
     added: dict[int, list[int]] = {number: [number] for number in shown}
     for number, target in moved.items():
         added[target].append(number)
-    return [
-        [[index.firsts.get(number) for index in indexes] for number in numbers]
-        for numbers in added.values()
-    ]
+    return list(added.values())
 
 
 def parts_of(

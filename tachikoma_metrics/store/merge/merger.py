@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store.families import Family
-from tachikoma_metrics.store.label_sets import FileIndex, Identity, InternedLabelSets
+from tachikoma_metrics.store.label_sets import Cells, FileIndex, Identity, InternedLabelSets
 from tachikoma_metrics.store.limits import NO_LIMITS, Limits
 from tachikoma_metrics.store.merge.counts import OnDamage, Reported
 from tachikoma_metrics.store.merge.plan import Plan
@@ -23,7 +23,7 @@ class Merger:
         self._interned = InternedLabelSets()
         self._indexes: dict[Identity, FileIndex] = {}
         self._reported: Reported = set()
-        self._plan = Plan(self._interned, [], [], {}, NO_LIMITS, self._reported)
+        self._plan = Plan(self._interned, [], [], None, NO_LIMITS, self._reported)
 
     def merge(
         self, readings: Sequence[Reading], on_damage: OnDamage, limits: Limits = NO_LIMITS
@@ -48,8 +48,8 @@ class Merger:
         self._indexes = {index.identity: index for index in indexes}
         identities = [index.identity for index in indexes]
         if identities != self._plan.identities or limits is not self._plan.limits:
-            lines, reported = self._plan.lines, self._reported
-            self._plan = Plan(self._interned, indexes, readings, lines, limits, reported)
+            known, reported = self._plan, self._reported
+            self._plan = Plan(self._interned, indexes, readings, known, limits, reported)
             self._forget_unused()
         return self._plan.families(readings, on_damage)
 
@@ -66,12 +66,13 @@ class Merger:
         if identity in self._indexes:
             return self._indexes[identity]
         firsts: dict[int, int] = {}
+        cells: list[Cells] = []
         try:
-            self._interned.read(reading.content, header.used, firsts)
+            self._interned.read(reading.content, header.used, firsts, cells)
         except Exception as error:
             pass_on(error)
             on_damage(error, f"slot {reading.number}")
-        return FileIndex(identity, firsts, reading.number == ARCHIVE)
+        return FileIndex(identity, firsts, reading.number == ARCHIVE, cells)
 
     def _forget_unused(self) -> None:
         # Where label sets come and go, most that were interned are gone.

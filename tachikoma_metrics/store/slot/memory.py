@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from tachikoma_metrics.store import layout
+from tachikoma_metrics.store import layout, system
 from tachikoma_metrics.store.layout import DOUBLE, HEADER_SIZE, Header
 from tachikoma_metrics.store.slot.records import FIRST_SIZE, Slot
 
@@ -21,7 +21,9 @@ class MemorySlot(Slot):
         super().__init__(FIRST_SIZE)
         self.serial = next(_serials)
         self._bytes = bytearray(FIRST_SIZE)
-        self._bytes[:HEADER_SIZE] = layout.pack_header(Header(used=HEADER_SIZE))
+        self._bytes[:HEADER_SIZE] = layout.pack_header(
+            Header(used=HEADER_SIZE, clock_zero=system.clock_zero())
+        )
         self._show(memoryview(self._bytes))
 
     @classmethod
@@ -49,6 +51,7 @@ class MemorySlot(Slot):
         for series, record in self.records.items():
             slot.place(series, self.made_at(record))
             slot.write(slot.records[series], self.values(record))
+            slot.take_exemplars(series, self)
         self.release_views()
         return slot
 

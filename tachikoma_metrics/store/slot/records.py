@@ -12,6 +12,7 @@ from typing import Any
 from tachikoma_metrics.catalogue.labels import overflow
 from tachikoma_metrics.store import gauges, layout
 from tachikoma_metrics.store.layout import (
+    BLOCK,
     DOUBLE,
     GAUGE,
     HEADER_SIZE,
@@ -46,8 +47,10 @@ class Slot(ABC):
         self.records: dict[Series, Record] = {}
         self._ordinals: dict[Declaration, int] = {}
         self._label_sets: dict[Declaration, int] = {}
+        self._blocks: dict[Series, list[Series]] = {}
         self._not_counted: dict[Declaration, set[Series]] = {}
         self._removed: dict[tuple[Declaration, int], list[Record]] = {}
+        self._exemplars: dict[Series, Record] = {}
         self.used = HEADER_SIZE
 
     # --- memory -------------------------------------------------------------
@@ -55,6 +58,11 @@ class Slot(ABC):
     @abstractmethod
     def _grow(self, size: int) -> None:
         """Make room for ``size`` bytes; raise ``OSError`` if there is none."""
+
+    @property
+    def words(self) -> memoryview[int]:
+        """Return the same bytes as ``memory``, as integers; released with it, or later."""
+        return self._words
 
     @property
     def raw(self) -> memoryview:
@@ -145,18 +153,33 @@ class Slot(ABC):
 
     def zero(self, series: Series) -> None:
         """Set the values of ``series``, which has a record here, to zero."""
-        record = self.records[series]
-        self.write(record, [0.0] * record.width)
+        for one in self.with_blocks(series):
+            record = self.records[one]
+            self.write(record, [0] * record.width)
+
+    def with_blocks(self, series: Series) -> list[Series]:
+        """Return a label set and its blocks of native buckets that have records here."""
+        return [series, *self._blocks.get(series, ())]
 
     def values(self, record: Record) -> list[float]:
         """Return the values of a record."""
         # No slice: with one, a child that is forked meanwhile could not close the map.
-        return list(struct.unpack_from(f"={record.width}d", self._raw, record.first * DOUBLE))
+        kind = "Q" if record.series.declaration.type == BLOCK else "d"
+        return list(struct.unpack_from(f"={record.width}{kind}", self._raw, record.first * DOUBLE))
+
+    def content(self, record: Record) -> bytes:
+        """Return the bytes of the values of a record."""
+        # No slice, for the same reason.
+        size = record.width * DOUBLE
+        found: bytes = struct.unpack_from(f"={size}s", self._raw, record.first * DOUBLE)[0]
+        return found
 
     def write(self, record: Record, values: Sequence[float]) -> None:
         """Replace the values of a record."""
+        is_block = record.series.declaration.type == BLOCK
+        memory: Any = self._words if is_block else self.memory
         for index, value in enumerate(values, record.first):
-            self.memory[index] = value
+            memory[index] = value
 
     def absorb(self, series: Series, values: Sequence[float]) -> None:
         """Add values of another slot to those of ``series``, which has a record here."""
@@ -166,6 +189,57 @@ class Slot(ABC):
             self.write(record, gauges.absorbed(series.declaration, own, values))
         else:
             self.write(record, [mine + other for mine, other in zip(own, values, strict=True)])
+
+    # --- exemplars ----------------------------------------------------------
+
+    def put_exemplar(self, series: Series, place: int, cell: bytes) -> None:
+        """Replace the exemplar at ``place``, that of a bucket, of ``series``.
+
+        Raises ``OSError`` if the slot cannot grow for it.
+        """
+        record = self._exemplars_of(series, len(cell))
+        begin = record.first * DOUBLE + place * len(cell)
+        self._raw[begin : begin + len(cell)] = cell
+
+    def take_exemplars(self, series: Series, source: Slot) -> None:
+        """Take over the exemplars of ``series``, which has a record here.
+
+        Raises ``OSError`` if the slot cannot grow for them.
+        """
+        for size in layout.CELL_SIZES:
+            record = source._exemplars.get(_held(series, size))
+            if record is not None:
+                own = self._exemplars_of(series, size)
+                begin = own.first * DOUBLE
+                content = source.content(record)
+                self._raw[begin : begin + len(content)] = content
+
+    def _exemplars_of(self, series: Series, size: int) -> Record:
+        held = _held(series, size)
+        record = self._exemplars.get(held)
+        if record is None:
+            encoded = layout.encode_series(held, self._ordinal(held.declaration), Kind.REMOVED)
+            unused = self._removed.get((held.declaration, len(encoded)))
+            if unused:
+                begin = unused.pop().at
+                with self.rewriting():
+                    self._raw[begin : begin + len(encoded)] = encoded
+            else:
+                begin = self._append(encoded)
+                self.used = begin + len(encoded)
+                self._publish()
+            record = layout.record_of(held, encoded, begin)
+            self._exemplars[held] = record
+        return record
+
+    def _remove_exemplars(self, series: Series) -> None:
+        for size in layout.CELL_SIZES:
+            record = self._exemplars.pop(_held(series, size), None)
+            if record is not None:
+                self.write(record, [0.0] * record.width)
+                self._set_aside(record)
+
+    # --- records of former holders ------------------------------------------
 
     def leave_behind(self) -> None:
         """Turn the gauges into what the former holder leaves behind; totals are continued."""
@@ -182,6 +256,8 @@ class Slot(ABC):
         record = self.records.pop(series, None)
         if record is None:
             return
+        if self._exemplars:
+            self._remove_exemplars(series)
         with self.rewriting():
             layout.mark(self._raw, record.at, Kind.REMOVED)
         self._forget(record)
@@ -245,7 +321,11 @@ class Slot(ABC):
         if isinstance(record.subject, Declaration):
             self._ordinals.setdefault(record.subject, len(self._ordinals))
         elif record.kind == Kind.REMOVED:
-            self._set_aside(record)
+            is_of_exemplars = layout.subject_of(record.series.declaration) is not None
+            if is_of_exemplars and any(self.content(record)):
+                self._exemplars[record.series] = record
+            else:
+                self._set_aside(record)
         else:
             self._note(record)
 
@@ -253,6 +333,8 @@ class Slot(ABC):
         series = record.series
         self.records[series] = record
         self._label_sets[series.declaration] = self._label_sets.get(series.declaration, 0) + 1
+        if series.declaration.type == BLOCK:
+            self._blocks.setdefault(series.whole, []).append(series)
         self._note_time(record)
 
     def _note_time(self, record: Record) -> None:
@@ -266,6 +348,8 @@ class Slot(ABC):
     def _forget(self, record: Record) -> None:
         declaration = record.series.declaration
         self._label_sets[declaration] -= 1
+        if declaration.type == BLOCK:
+            self._blocks[record.series.whole].remove(record.series)
         self._not_counted.get(declaration, set()).discard(record.series)
         self._set_aside(record)
 
@@ -288,3 +372,7 @@ class Slot(ABC):
 
 def _doubles(raw: memoryview) -> memoryview[float]:
     return raw.cast("d")
+
+
+def _held(series: Series, size: int) -> Series:
+    return Series(layout.holder_of(series.declaration, size), series.labels)

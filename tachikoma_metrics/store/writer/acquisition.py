@@ -19,6 +19,9 @@ from tachikoma_metrics.store.writer.allocator import Allocator
 from tachikoma_metrics.store.writer.attempts import Attempts, is_unusable
 from tachikoma_metrics.store.writer.changes import Changes
 
+_SECONDS_OF_A_STEP = 1.0
+"""By which the machine's time was set if two clocks differ by more."""
+
 
 class Acquisition:
     """Claim a file, and register the run of this process.
@@ -76,7 +79,8 @@ class Acquisition:
         if self._run is None:
             self._run = runs.current(system.server(), is_serving=self._is_serving)
         run = self._run._replace(is_serving=self._is_serving)
-        return Claimant(run, self._changes.seconds_to_keep())
+        options = self._changes
+        return Claimant(run, options.seconds_to_keep(), options.keeps_unchanged())
 
     def _hold(self, slot: FileSlot) -> None:
         header = slot.header()
@@ -98,6 +102,7 @@ class Acquisition:
                 boot=system.boot(),
                 cpu_left=header.cpu_left + header.cpu_seen,
                 cpu_seen=0.0,
+                clock_zero=_clock_zero(header),
             )
         self._allocator.slot = slot
         self._attempts.succeed()
@@ -164,6 +169,16 @@ class Acquisition:
         except OSError as error:
             pass_on(error)
             self._changes.report(error, slot.directory)
+
+
+def _clock_zero(header: Header) -> float:
+    """Return the Unix time at which the clock of a file's records was zero.
+
+    It stays as it is unless the machine's time was set, so that no start changes.
+    """
+    now = system.clock_zero()
+    is_known = abs(now - header.clock_zero) < _SECONDS_OF_A_STEP
+    return header.clock_zero if is_known else now
 
 
 def _server_of(header: Header) -> tuple[int, int]:

@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Collection, Iterable
 
 from tachikoma_metrics.interruptions import pass_on
-from tachikoma_metrics.store import exclusion
+from tachikoma_metrics.store import exclusion, layout
 from tachikoma_metrics.store.exits import call_at_exit
 from tachikoma_metrics.store.files import close_inherited
-from tachikoma_metrics.store.layout import Declaration, Series
+from tachikoma_metrics.store.layout import Declaration, Exemplar, Series
 from tachikoma_metrics.store.reading import Reading
 from tachikoma_metrics.store.slot import close_all
 from tachikoma_metrics.store.stored_value import StoredValue
-from tachikoma_metrics.store.writer.allocator import Allocator
+from tachikoma_metrics.store.writer.allocator import Allocator, Block
 from tachikoma_metrics.store.writer.attempts import Attempts
 from tachikoma_metrics.store.writer.changes import Changes, nothing
 from tachikoma_metrics.store.writer.maintenance import Maintenance
@@ -59,6 +59,20 @@ class Store(Changes):
             self.report(error)
         cell.stay_apart()
 
+    def place_block(self, cell: StoredValue, key: object) -> Block | None:
+        """Return where a block of the native buckets of ``cell`` is; None if it has no place.
+
+        ``cell`` has a place. Call it only within ``STORE.change``.
+        """
+        try:
+            series = cell.locate()
+            if series is not None and series.declaration.native is not None:
+                return self._allocator.place_block(cell, series, key)
+        except _OWN_ERRORS as error:
+            pass_on(error)
+            self.report(error)
+        return None
+
     def initialize(self, wanted: Collection[Series], limit: float) -> None:
         """Make the records of label sets of one metric, at zero, unless that has ``limit`` others.
 
@@ -72,6 +86,19 @@ class Store(Changes):
             self._acquisition.acquire()
             self._allocator.initialize(wanted, limit)
         except _OWN_ERRORS as error:
+            pass_on(error)
+            self.report(error)
+
+    def put_exemplar(self, series: Series, place: int, exemplar: Exemplar) -> None:
+        """Replace the exemplar of a bucket, or that of a counter; the values must have changed."""
+        self.change(self._put_exemplar, series, place, exemplar)
+
+    def _put_exemplar(self, series: Series, place: int, exemplar: Exemplar) -> None:
+        try:
+            cell = layout.pack(exemplar)
+            if cell:
+                self._allocator.put_exemplar(series, place, cell)
+        except Exception as error:
             pass_on(error)
             self.report(error)
 

@@ -9,3 +9,7 @@ def may_read(request: HttpRequest) -> bool:
 
 def plan_of(request: HttpRequest) -> str:
     return request.headers.get("X-Plan", "none")
+
+
+def exemplar() -> dict[str, str] | None:
+    return None

@@ -24,6 +24,8 @@ if "EXTRA_METRICS" in os.environ:
     TACHIKOMA_METRICS["EXTRA_METRICS"] = os.environ["EXTRA_METRICS"].split()
 if "ALLOWED_NETWORKS" in os.environ:
     TACHIKOMA_METRICS["ALLOWED_NETWORKS"] = os.environ["ALLOWED_NETWORKS"].split()
+if "EXEMPLARS" in os.environ:
+    TACHIKOMA_METRICS["EXEMPLARS"] = os.environ["EXEMPLARS"]
 if "COMMANDS" in os.environ:
     TACHIKOMA_METRICS["COMMANDS"] = os.environ["COMMANDS"].split()
 if "WORKER_PORT" in os.environ:

@@ -7,6 +7,7 @@ from depot import views
 urlpatterns = [
     path("", views.plain),
     path("wait/", views.wait),
+    path("traced/", views.traced),
     path("ask/", views.ask),
     path("hold/", views.hold),
     path("block/", views.block),
@@ -21,6 +22,7 @@ urlpatterns = [
     path("shelves/", views.store),
     path("shelves/<int:shelf>/", views.store),
     path("shelves/<int:shelf>/boxes/<slug:box>/", views.store),
+    path("look-up/", views.look_up),
     path("errands/<slug:kind>/<int:count>/", views.send),
     path("metrics", include("tachikoma_metrics.urls")),
 ]

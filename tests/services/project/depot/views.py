@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -7,7 +8,7 @@ import time
 from pathlib import Path
 
 from django.core.cache import cache
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
 
 from depot import executions, metrics, models
@@ -16,6 +17,16 @@ from depot import executions, metrics, models
 def plain(request: HttpRequest) -> HttpResponse:
     """Say who answers."""
     return HttpResponse(str(os.getpid()))
+
+
+def traced(request: HttpRequest) -> HttpResponse:
+    """Tell the trace of the request, after as many milliseconds as it asks for."""
+    # Which only sites that are traced have.
+    from opentelemetry import trace
+
+    time.sleep(int(request.GET.get("milliseconds", "0")) / 1000)
+    context = trace.get_current_span().get_span_context()
+    return HttpResponse(f"{os.getpid()} {context.trace_id:032x} {context.span_id:016x}")
 
 
 def wait(request: HttpRequest) -> HttpResponse:
@@ -113,6 +124,14 @@ def store(request: HttpRequest, shelf: int = 0, box: str = "") -> HttpResponse:
     if "fail" in request.GET:
         raise RuntimeError("intended")
     return HttpResponse("stored")
+
+
+def look_up(request: HttpRequest) -> HttpResponse:
+    """Ask the database, for something that it does not have if the client wants that."""
+    table = "no_such_table" if "fail" in request.GET else "sqlite_master"
+    with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table}")
+    return HttpResponse(str(os.getpid()))
 
 
 def send(request: HttpRequest, kind: str, count: int) -> HttpResponse:
