@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,8 @@ ROWS = """[...document.querySelectorAll('#{} tbody tr')]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Tab]:
-    with chromium(program("chromium")) as open_tab:
+    others = filter(None, map(shutil.which, ("chromium-browser", "google-chrome")))
+    with chromium(shutil.which("chromium") or next(others, "") or program("chromium")) as open_tab:
         yield open_tab
 
 
