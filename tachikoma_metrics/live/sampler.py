@@ -1,7 +1,7 @@
 """The thread that notes the history: in one process of the service, whichever holds a lock.
 
-Each process that serves has the thread; all but one of them only try to get the lock. If that
-process ends, however it ends, the kernel releases the lock, and another one goes on.
+Each process that answers requests has the thread; all but one of them only try to get the lock. If
+that process ends, however it ends, the kernel releases the lock, and another one goes on.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 import threading
 import time
 
+from django.core.signals import request_started
+
 from tachikoma_metrics import conf
+from tachikoma_metrics.http.current_request import current
 from tachikoma_metrics.live.history import STEP_SECONDS, History
 from tachikoma_metrics.live.totals import Reader, Totals
 from tachikoma_metrics.registry import METRICS
@@ -40,19 +43,22 @@ class Sampler:
         self.reader.renew()
         self._renew()
 
-    def tend(self) -> None:
-        """Start the thread, if this process serves and has none. Called once a second."""
-        if self._thread is None and STORE.is_serving and not conf.is_test_run():
-            self._thread = threading.Thread(target=self._run, name="metrics-history", daemon=True)
-            STORE.afterwards(self._start)
-
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the thread, unless it is started; in a test run it is not. Never raises."""
         try:
-            if self._thread is not None:
+            if self._thread is None and not conf.is_test_run():
+                self._thread = threading.Thread(
+                    target=self._run, name="metrics-history", daemon=True
+                )
                 self._thread.start()
         except Exception as error:
             # A process that may have no more threads.
             METRICS.count_error("live", error)
+
+    def on_request(self, **kwargs: object) -> None:
+        """Start with the first request of a process, and cost the others nothing."""
+        request_started.disconnect(dispatch_uid=NAME)
+        self.start()
 
     def _run(self) -> None:
         due = time.monotonic()
@@ -145,9 +151,13 @@ def history() -> History:
 
 
 def install() -> None:
-    """Note the history in this process from now on, as soon as it serves."""
-    STORE.on_maintenance(SAMPLER.tend)
+    """Note the history in this process from its first request on.
+
+    Not earlier: a server may import the URLs and fork then, which threads make unsafe.
+    """
     STORE.on_fork(SAMPLER.after_fork)
-    # Django imports the URLs with the first request: what follows is to be in the history.
-    SAMPLER.tend()
-    STORE.apply_pending()
+    if current.get() is None:
+        request_started.connect(SAMPLER.on_request, weak=False, dispatch_uid=NAME)
+    else:
+        # Django imports the URLs with the first request.
+        SAMPLER.start()

@@ -1,6 +1,6 @@
 """The routes of the live page: ``path("live/", include("tachikoma_metrics.live.urls"))``.
 
-Where they are included, a thread of each process that serves notes the history of the service.
+Where they are included, a thread of one of the processes notes the history of the service.
 """
 
 from __future__ import annotations

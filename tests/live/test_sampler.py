@@ -16,7 +16,7 @@ from tests.processes import scripts
 PRELUDE = """
 from tachikoma_metrics.live import sampler
 from tachikoma_metrics.live.sampler import SAMPLER, history
-from tachikoma_metrics.middleware import MetricsMiddleware
+from django.core.signals import request_started
 from tachikoma_metrics.store import STORE
 
 def steps(count):
@@ -81,34 +81,33 @@ def test_the_time_without_a_sampler_is_less_than_ten_seconds():
     assert SECONDS_BETWEEN_TRIES < 10 - STEP_SECONDS
 
 
-def test_a_thread_notes_the_history_of_a_process_that_serves(directory: Path):
+def test_a_thread_notes_the_history_from_the_first_request_on(directory: Path):
     found = run(
         script("""
         sampler.STEP_SECONDS = sampler.SECONDS_BETWEEN_TRIES = 0.02
         sampler.install()
         METRICS.cache_hits_total.inc()
-        print(SAMPLER._thread)
-        MetricsMiddleware(lambda request: None)
-        STORE.due = 0.0
-        METRICS.cache_hits_total.inc()
-        before = time.monotonic()
-        while times() < 3 and time.monotonic() < before + 30:
-            time.sleep(0.01)
-        print(times() >= 3, SAMPLER._thread.daemon)
+        give_up_at = time.monotonic() + 30
 
-        def take_over():
-            global before
+        def serve():
+            request_started.send(None)
             count = times()
-            METRICS.cache_hits_total.inc()
-            while times() <= count + 2 and time.monotonic() < before + 30:
+            while times() <= count + 2 and time.monotonic() < give_up_at:
                 time.sleep(0.01)
-            print(times() > count + 2, flush=True)
-        in_child(take_over)
+            print(times() > count + 2, SAMPLER._thread.daemon, flush=True)
+            request_started.send(None)
+
+        print(SAMPLER._thread, flush=True)
+        in_child(serve)
+        in_child(serve)
+        print(SAMPLER._thread)
+        serve()
+        print(threading.active_count())
         """),
         directory,
     )
 
-    assert found.split() == ["None", "True", "True", "True"]
+    assert found.split() == ["None", *["True", "True"] * 2, "None", "True", "True", "2"]
 
 
 def test_a_service_that_comes_back_goes_on_with_its_history(directory: Path):
@@ -152,14 +151,13 @@ def test_a_process_without_room_for_a_thread_goes_on(directory: Path):
         script("""
         import logging
         logging.getLogger("tachikoma_metrics").setLevel("CRITICAL")
-        MetricsMiddleware(lambda request: None)
 
         def fail(thread):
             raise RuntimeError("can't start new thread")
 
         threading.Thread.start = fail
         sampler.install()
-        METRICS.cache_hits_total.inc()
+        request_started.send(None)
         print(sample_value("tachikoma_metrics_errors_total", source="live"))
         """),
         directory,

@@ -141,11 +141,6 @@ class Acquisition:
 
     # --- runs ---------------------------------------------------------------
 
-    @property
-    def is_serving(self) -> bool:
-        """Return whether this process answers requests, or works through a queue."""
-        return self._is_serving
-
     def begin_serving(self) -> None:
         """Note that this process answers requests, or works through a queue."""
         if not self._is_serving:

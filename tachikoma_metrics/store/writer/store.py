@@ -140,11 +140,6 @@ class Store(Changes):
         """
         self._acquisition.begin_serving()
 
-    @property
-    def is_serving(self) -> bool:
-        """Return whether this process answers requests, or works through a queue."""
-        return self._acquisition.is_serving
-
     # --- maintenance --------------------------------------------------------
 
     def on_maintenance(self, call: Callable[[], None]) -> None:
