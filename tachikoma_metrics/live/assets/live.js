@@ -286,7 +286,7 @@ class Figure {
     const axis = { stroke: color("muted"), grid: { stroke: color("grid"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     return {
       ...this.size(),
-      padding: [6, 4, 0, 0],
+      padding: [6, 16, 0, 0],
       cursor: { sync: { key: "live" }, points: { size: 5 }, drag: { x: false, y: false } },
       scales: {
         x: { time: true, range: () => this.range() },
