@@ -22,10 +22,9 @@ from typing import Any, TypeVar, cast
 
 from celery import signals
 
-from tachikoma_metrics import catalogue, tracing
+from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.tasks import FAILURE, REVOKED
 from tachikoma_metrics.conf import config
-from tachikoma_metrics.conf.validators import AUTO
 from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND
 from tachikoma_metrics.registry import METRICS, UNKNOWN, Progress
 from tachikoma_metrics.task_runs import celery_beat, celery_counted
@@ -52,27 +51,6 @@ _main_pid: int | None = None
 """The id of this worker's main process, once it has started."""
 
 _ONE = (1.0,)
-
-
-class _Run(Progress):
-    """A run, and the trace that was being recorded when it began, if that is known by then.
-
-    OpenTelemetry's instrument receives the same signals. If it was connected first, its span has
-    ended when this package sees the end of the run; if not, it has not begun at the beginning.
-    """
-
-    __slots__ = ("exemplar_labels",)
-    exemplar_labels: tracing.Labels
-
-    def remember_trace(self) -> None:
-        """Keep the trace for the exemplar. Never raises."""
-        try:
-            labels = tracing.labels(self)
-            if labels:
-                self.exemplar_labels = labels
-        except Exception as error:
-            METRICS.count_error("exemplar", error)
-
 
 _begun: dict[str, list[tuple[Series | None, Progress, float, Mapping[str, Any]]]] = {}
 """The runs in progress in this process, by task id, when they began, and what their messages say.
@@ -175,9 +153,7 @@ def _is_batch(task: Any) -> bool:
 
 
 def _begin(task_id: str, task: Any, start: Any, facts: Mapping[str, Any]) -> None:
-    now, run = perf_counter(), _Run()
-    if start is begin and config().exemplars == AUTO:
-        run.remember_trace()
+    now, run = perf_counter(), Progress()
     series = start(queues_of(task.name), task.name, facts, run, now)
     _begun.setdefault(task_id, []).append((series, run, now, facts))
 
