@@ -145,6 +145,9 @@ MISTAKES: dict[str, Mistake] = {
     "E131": Mistake({"COMMANDS": "clearsessions"}),
     "E132": Mistake({"ZERO_STATUSES": ["5xx"]}),
     "E133": Mistake({"VIEWS": ["django_prometheus"]}),
+    "E150": Mistake({"NATIVE_HISTOGRAMS": "http_request_duration_seconds"}),
+    "E151": Mistake({"NATIVE_HISTOGRAM_SCHEMA": 8}),
+    "E152": Mistake({"NATIVE_HISTOGRAMS": ["http_requests_total"]}),
     "E160": Mistake({"EXEMPLARS": "opentelemetry"}),
     "E161": Mistake({"EXEMPLARS": "shop.metrics.exemplar"}),
     "W001": Mistake(settings={"MIDDLEWARE": [OTHER]}),
@@ -172,5 +175,7 @@ MISTAKES: dict[str, Mistake] = {
     "W026": Mistake({"BUSINESS_METRICS": COUNTED, "BUSINESS_MAX_AGE": 30}),
     "W140": Mistake({"COMMANDS": ["clearsession"]}),
     "W141": Mistake({"EXTRA_METRICS": ["task_queue_length"], "TASKS": ["django"]}),
+    "W150": Mistake({"NATIVE_HISTOGRAMS": True}),
+    "W151": Mistake({"NATIVE_HISTOGRAMS": ["http_request_duration"]}),
 }
 """The wrong examples, by the id of the check that reports them."""
