@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import Metric
+from prometheus_client.samples import Sample
 
 from tachikoma_metrics.catalogue.definitions import Histogram
 from tachikoma_metrics.catalogue.views import DerivedMetric
@@ -36,19 +37,25 @@ def counterparts(snapshot: Snapshot, all_derived: Iterable[Derived]) -> Iterator
     """Yield each metric of the views with the one that it replaces."""
     for derived in all_derived:
         metric = derived.metric
+        replaced = _samples(metric, snapshot.of_project(derived.declaration))
+        names = [name for name in metric.label_names if all(name in one.labels for one in replaced)]
         yield Counterpart(
             metric,
-            _counts(metric, snapshot.derived(derived)),
-            _counts(metric, snapshot.of_project(derived.declaration)),
+            _counts(names, _samples(metric, snapshot.derived(derived))),
+            _counts(names, replaced),
         )
 
 
-def _counts(metric: DerivedMetric, exposed: Iterable[Metric]) -> Counts:
-    """Return the values by the labels of the view: others, which a project added, are summed."""
+def _samples(metric: DerivedMetric, exposed: Iterable[Metric]) -> list[Sample]:
     name = f"{metric.name}_count" if metric.type == Histogram.type else metric.name
+    samples = (sample for one in exposed for sample in one.samples)
+    return [sample for sample in samples if sample.name == name and sample.value]
+
+
+def _counts(label_names: Iterable[str], samples: Iterable[Sample]) -> Counts:
+    """Return the values by the labels that both have: others, of the project, are summed."""
     counts: Counts = {}
-    for sample in (sample for one in exposed for sample in one.samples):
-        if sample.name == name and sample.value:
-            labels = tuple((label, sample.labels.get(label, "")) for label in metric.label_names)
-            counts[labels] = counts.get(labels, 0.0) + sample.value
+    for sample in samples:
+        labels = tuple((name, sample.labels[name]) for name in label_names)
+        counts[labels] = counts.get(labels, 0.0) + sample.value
     return counts

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 from django.core.cache import caches
@@ -53,7 +55,7 @@ BACKENDS = {
 MULTIPROCESS_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 
 _USE = re.compile(
-    rb"^(?!\s*#).*\b(?:django_prometheus\.\w|(?:from|import) django_prometheus\b).*$", re.M
+    rb"^(?!\s*#).*(?<![\w.])(?:django_prometheus\.\w|(?:from|import) django_prometheus\b).*$", re.M
 )
 _HOOK = re.compile(rb"^(?!\s*#).*\bmark_process_dead\b.*$", re.M)
 _INSTALLED = {"site-packages", "dist-packages"}
@@ -129,6 +131,39 @@ def _routes(patterns: Iterable[Any], prefix: str = "") -> Iterator[str]:
             yield from _routes(pattern.url_patterns, route)
         elif getattr(pattern.callback, "__module__", "").startswith(f"{PACKAGE}."):
             yield route
+
+
+def names_in_use() -> set[str]:
+    """Return the dotted paths in the settings of this run that are of django-prometheus."""
+    apps = conf.value_of("INSTALLED_APPS", ())
+    return {
+        *filter(is_middleware, conf.middleware()),
+        *filter(is_installed_app, apps),
+        *databases().values(),
+        *cache_backends().values(),
+    }
+
+
+def importing_packages() -> list[str]:
+    """Return the modules of installed packages that import a part of django-prometheus.
+
+    They are those that are imported in this process, and not in the source of the project.
+    """
+    return [
+        name
+        for name, module in sorted(sys.modules.items())
+        if name.partition(".")[0] != PACKAGE
+        and not _INSTALLED.isdisjoint(Path(getattr(module, "__file__", None) or "").parts)
+        and any(map(_is_part, list(vars(module).values())))
+    ]
+
+
+def _is_part(value: object) -> bool:
+    # Other objects, such as lazy ones, may do anything when they are asked for an attribute.
+    if not issubclass(type(value), (type, FunctionType, ModuleType)):
+        return False
+    name = getattr(value, "__name__" if type(value) is ModuleType else "__module__", None)
+    return isinstance(name, str) and name.partition(".")[0] == PACKAGE
 
 
 def environment_variables() -> list[str]:

@@ -205,8 +205,17 @@ def _ports() -> Iterator[Step]:
             f"Prometheus must scrape the port of the web server, in place of the ports of "
             f"{used[0]}: one target has the totals of all processes. A Celery worker serves them "
             "at WORKER_PORT.",
-            f"metrics_path: {conf.config().path or '/metrics'}",
+            f"metrics_path: {_future_path()}",
         )
+
+
+def _future_path() -> str:
+    """Return the path at which the metrics are once the steps before are done."""
+    path = conf.config().path or "/metrics"
+    routes = incumbent.routes()
+    if not routes or path in routes or not _PLAIN_PATH.fullmatch(routes[0]):
+        return path
+    return routes[0]
 
 
 # --- switch and remove --------------------------------------------------------
@@ -242,7 +251,9 @@ def _middleware() -> Step:
     derived = [path for path in conf.middleware() if incumbent.is_derived_middleware(path)]
     message = "Without django-prometheus."
     if derived:
-        message = f"Without django-prometheus, and without {derived[0]}, which is derived from it."
+        names = " and ".join(derived)
+        what = "is derived" if len(derived) == 1 else "are derived"
+        message = f"Without django-prometheus, and without {names}, which {what} from it."
     value = _assigned("MIDDLEWARE", _with_ours_first(kept))
     return Step(SWITCH, CHANGE, "MIDDLEWARE", message, value)
 
@@ -295,6 +306,14 @@ def _remove() -> Iterator[Step]:
             CHANGE,
             line.place,
             f"Remove the server hook: {line.text}",
+        )
+    for name in incumbent.importing_packages():
+        yield Step(
+            REMOVE,
+            CHANGE,
+            name,
+            "This module of an installed package imports django-prometheus, and needs it: keep "
+            "django-prometheus installed, out of the settings, until that package does without.",
         )
     yield Step(
         REMOVE,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tachikoma_metrics.replacing import incumbent
 from tachikoma_metrics.replacing.step import CHANGE, DONE, NONE, SWITCH, Step
 
+_QUOTED = re.compile(r"""["'](django_prometheus\.(?!urls\b)[\w.]+)["']""")
 _FROM = re.compile(r"from django_prometheus import (\w+)")
 _MODELS = "django_prometheus.models"
 _COMPATIBLE = "tachikoma_metrics.compat.django_prometheus"
@@ -66,6 +67,29 @@ def source_steps() -> Iterator[Step]:
 def _of_line(line: incumbent.Line) -> Iterator[Step]:
     text = _FROM.sub(r"django_prometheus.\1", line.text)
     rule = next(one for one in _RULES if one.lines.search(text))
-    if rule.status is not None:
+    if rule.status is None:
+        yield from _of_other_settings(line)
+    else:
         value = line.text.replace(_MODELS, _COMPATIBLE) if _MODELS in line.text else ""
         yield Step(SWITCH, rule.status, line.place, rule.message, value)
+
+
+def _of_other_settings(line: incumbent.Line) -> Iterator[Step]:
+    """Yield a step for a name that the settings of this run do not have, and so no step of theirs.
+
+    A project may have settings for each environment.
+    """
+    others = set(_QUOTED.findall(line.text)) - incumbent.names_in_use()
+    if not others:
+        return
+    originals = {**incumbent.ENGINES, **incumbent.BACKENDS}
+    value = _QUOTED.sub(
+        lambda found: found[0].replace(found[1], originals.get(found[1], "")), line.text
+    )
+    yield Step(
+        SWITCH,
+        CHANGE,
+        line.place,
+        "Settings that this command does not run with have it, too: replace or remove it there.",
+        value if others <= set(originals) else "",
+    )

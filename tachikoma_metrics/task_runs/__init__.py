@@ -15,6 +15,7 @@ _MODULES = {
     "celery.signals": "celery",
     "celery.app.amqp": "celery",
     "celery.app.trace": "celery",
+    "celery_batches.trace": "celery",
     "django.tasks.signals": "django",
     "django_tasks.signals": "django",
 }
@@ -76,6 +77,10 @@ def _connect(module: str) -> None:
         from tachikoma_metrics.task_runs import celery_tracers
 
         celery_tracers.install()
+    elif module == "celery_batches.trace":
+        from tachikoma_metrics.task_runs import celery_signals
+
+        celery_signals.receive_batches()
     else:
         from tachikoma_metrics.task_runs import django_signals
 

@@ -16,7 +16,7 @@ import os
 import signal as system_signals
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
@@ -53,9 +53,9 @@ _main_pid: int | None = None
 
 _ONE = (1.0,)
 
-_begun: dict[str, list[tuple[Series | None, Progress, float]]] = {}
-"""The runs in progress in this process, by task id, and when they began. An eager task that is
-retried runs within its first run."""
+_begun: dict[str, list[tuple[Series | None, Progress, float, Mapping[str, Any]]]] = {}
+"""The runs in progress in this process, by task id, when they began, and what their messages say.
+An eager task that is retried runs within its first run."""
 
 Handler = TypeVar("Handler", bound=Callable[..., None])
 
@@ -108,6 +108,14 @@ def _move_to_front(signal: Any, handler: Callable[..., None]) -> None:
         signal.sender_receivers_cache.clear()
 
 
+def receive_batches() -> None:
+    """Measure the batches of celery-batches, which runs a batch itself and sends the signals.
+
+    https://github.com/clokep/celery-batches/blob/v0.11/celery_batches/trace.py
+    """
+    _connect((signals.task_prerun, on_batch_prerun), (signals.task_postrun, on_postrun))
+
+
 def _connect(*connections: tuple[Any, Callable[..., None]]) -> None:
     for signal, handler in connections:
         signal.connect(handler, weak=False, dispatch_uid=f"{__name__}.{handler.__name__}")
@@ -131,24 +139,45 @@ def on_after_publish(
 
 
 @_handler
-def on_prerun(task_id: str, task: Any, **_: Any) -> None:
+def on_prerun(task_id: str, task: Any, args: Any = (), **_: Any) -> None:
     """Begin a run, and record how long its task waited."""
+    if _is_batch(task):
+        on_batch_prerun(task_id=task_id, task=task, args=args)
+    else:
+        start = begin_eager if task.request.is_eager else begin
+        _begin(task_id, task, start, vars(task.request))
+
+
+@_handler
+def on_batch_prerun(task_id: str, task: Any, args: Any = (), **_: Any) -> None:
+    """Begin the run of a batch, which has waited as long as its first message."""
+    if _is_batch(task) and task_id not in _begun:
+        first = args[0][0]
+        facts = {"delivery_info": first.delivery_info, **first.request_dict, "id": task_id}
+        _begin(task_id, task, begin, facts)
+
+
+def _is_batch(task: Any) -> bool:
+    """Return whether a task runs for several messages, and so without the id of one."""
+    return task.request.id is None
+
+
+def _begin(task_id: str, task: Any, start: Any, facts: Mapping[str, Any]) -> None:
     now, run = perf_counter(), Progress()
-    start = begin_eager if task.request.is_eager else begin
-    series = start(queues_of(task.name), task.name, vars(task.request), run, now)
-    _begun.setdefault(task_id, []).append((series, run, now))
+    series = start(queues_of(task.name), task.name, facts, run, now)
+    _begun.setdefault(task_id, []).append((series, run, now, facts))
 
 
-def on_postrun(task_id: str, task: Any, retval: Any = None, state: Any = None, **_: Any) -> None:
+def on_postrun(task_id: str, retval: Any = None, state: Any = None, **_: Any) -> None:
     """End a run with the outcome that Celery gives it. Never raises."""
     try:
-        series, run, started_at = _begun[task_id].pop()
+        series, run, started_at, facts = _begun[task_id].pop()
         result = retval if state else sys.exc_info()[1]
-        end(series, run, started_at, vars(task.request), state, result)
+        end(series, run, started_at, facts, state, result)
         if not _begun[task_id]:
             del _begun[task_id]
     except KeyError:
-        # It began before it was measured.
+        # It began before it was measured, or is measured around Celery's functions.
         return
     except Exception as error:
         METRICS.count_error("task", error)

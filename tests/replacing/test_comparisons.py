@@ -139,6 +139,28 @@ def test_the_values_of_both_are_printed_with_the_reason(
     assert 'Not derived: EXTRA_METRICS needs "http_responses_by_template_total".\n' in printed
 
 
+def plan_of(request: Any) -> str:
+    return "free"
+
+
+@override_settings(
+    TACHIKOMA_METRICS={
+        "VIEWS": ["django-prometheus"],
+        "EXTRA_LABELS": {"plan": f"{__name__}.plan_of"},
+        "LABELS": {"http_requests_total": ["method", "path", "status", "plan"]},
+    }
+)
+def test_a_label_that_only_the_view_has_is_no_difference(
+    client: Client, registry: CollectorRegistry
+):
+    Counter(BY_METHOD, "Of it.", ["method"], registry=registry).labels("GET").inc()
+    client.get("/hello/")
+
+    (found,) = [one for one in comparisons() if one.metric == BY_METHOD]
+
+    assert (found.status, found.replaced, found.derived) == ("equal", 1, 1)
+
+
 @override_settings(
     TACHIKOMA_METRICS={
         "VIEWS": ["django-prometheus"],

@@ -188,6 +188,61 @@ def test_each_line_of_the_source_has_its_own_remedy(tmp_path: Path):
     }
 
 
+REPLACED = """
+from tachikoma_metrics.compat.django_prometheus import ExportModelOperationsMixin
+bases = (tachikoma_metrics.compat.django_prometheus.ExportModelOperationsMixin("order"),)
+"""
+
+
+def test_the_mixin_of_this_package_is_not_replaced_again(tmp_path: Path):
+    process = Project(tmp_path / "site", odd=REPLACED).run("metrics_migrate", "--json")
+
+    assert "odd.py" not in process.stdout
+
+
+OTHER_SETTINGS = """
+DATABASES = {"default": {"ENGINE": "django_prometheus.db.backends.postgresql"}}
+MIDDLEWARE = ["django_prometheus.middleware.PrometheusBeforeMiddleware"]
+"""
+
+
+def test_settings_that_the_command_does_not_run_with_are_found(tmp_path: Path):
+    process = Project(tmp_path / "site", prod=OTHER_SETTINGS).run("metrics_migrate", "--json")
+
+    found = [one for one in json.loads(process.stdout) if "prod.py" in one["place"]]
+    assert [one["phase"] for one in found] == ["switch", "switch"]
+    assert [one["value"] for one in found] == [
+        'DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql"}}',
+        "",
+    ]
+
+
+def test_an_installed_package_that_imports_it_is_found_before_it_is_uninstalled(tmp_path: Path):
+    project = Project(tmp_path / "site", audit="import audited\n")
+    packages = tmp_path / "site-packages"
+    packages.mkdir()
+    (packages / "audited.py").write_text(
+        "from django_prometheus.middleware import PrometheusAfterMiddleware\n"
+    )
+
+    process = project.run_code(
+        f"import sys; sys.path.append({str(packages)!r}); import mysite.audit\n"
+        "from django.core.management import call_command\n"
+        "call_command('metrics_migrate', '--json')"
+    )
+
+    found = [one for one in json.loads(process.stdout) if one["phase"] == "remove"]
+    assert [one["place"] for one in found] == ["audited", "requirements"]
+
+
+def test_all_subclasses_of_its_middleware_are_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(incumbent, "is_derived_middleware", lambda path: path.startswith("shop."))
+    with override_settings(MIDDLEWARE=["shop.Before", "django.middleware.Other", "shop.After"]):
+        (step,) = [one for one in steps() if one.phase == "switch" and one.place == "MIDDLEWARE"]
+
+    assert "without shop.Before and shop.After, which are derived" in step.message
+
+
 def test_server_hooks_of_the_multi_process_mode_are_found(tmp_path: Path):
     project = Project(tmp_path / "site")
     (project.home / "gunicorn.conf.py").write_text(
@@ -220,6 +275,16 @@ def test_ports_are_replaced_by_that_of_the_web_server():
 
     assert found["prometheus.yml"] == "metrics_path: /metrics"
     assert "PROMETHEUS_METRICS_EXPORT_PORT_RANGE" in found
+
+
+def test_prometheus_gets_the_path_that_the_step_before_it_sets(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(incumbent, "routes", lambda: ["/monitoring/metrics"])
+
+    with override_settings(PROMETHEUS_METRICS_EXPORT_PORT=8001):
+        found = places("change")
+
+    assert found["TACHIKOMA_METRICS: PATH"] == 'TACHIKOMA_METRICS["PATH"] = "/monitoring/metrics"'
+    assert found["prometheus.yml"] == "metrics_path: /monitoring/metrics"
 
 
 @pytest.mark.parametrize("name", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])

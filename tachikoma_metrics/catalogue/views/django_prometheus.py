@@ -38,6 +38,11 @@ _BACKEND = DerivedLabel("backend", "cache", looked_up=CACHE_BACKEND)
 
 _ANSWERED = "A request counts once it is answered, whichever middleware answers it."
 _BY_KEY = "Lookups are counted by key, in all methods; a stored `None` is a hit."
+_OWN_QUERIES = (
+    "Without the statements that set up a connection to PostgreSQL, and those of "
+    "tachikoma_metrics itself."
+)
+
 _BOUNDS = (
     "The bounds are powers of ten. Thirty powers of two would be stored for each method and path, "
     "and a scrape would take twice as long as without the view."
@@ -133,7 +138,8 @@ _HTTP = (
         "HTTP responses by status code.",
         _REQUESTS,
         (_STATUS,),
-        difference="`499` if the client disconnected early.",
+        difference="The status that was sent: `301` where a slash is added. `499` if the client "
+        "disconnected early.",
     ),
     DerivedMetric(
         "django_http_responses_total_by_status_view_method_total",
@@ -141,7 +147,8 @@ _HTTP = (
         "HTTP responses by status code, view and method.",
         _REQUESTS,
         (_STATUS, _VIEW, _METHOD),
-        difference="`499` if the client disconnected early.",
+        difference="The status that was sent: `301` where a slash is added. `499` if the client "
+        "disconnected early.",
     ),
     DerivedMetric(
         "django_http_responses_total_by_templatename_total",
@@ -177,7 +184,8 @@ _DATABASE = (
         "Database queries executed.",
         ("db_queries_total",),
         (_ALIAS, _VENDOR),
-        difference="`executemany` is one query, not one for each set of parameters.",
+        difference="`executemany` is one query, not one for each set of parameters. "
+        f"{_OWN_QUERIES}",
     ),
     DerivedMetric(
         "django_db_query_duration_seconds",
@@ -186,6 +194,7 @@ _DATABASE = (
         ("db_query_duration_seconds",),
         (_ALIAS, _VENDOR),
         buckets=LATENCY_BUCKETS,
+        difference=_OWN_QUERIES,
     ),
     DerivedMetric(
         "django_db_errors_total",
