@@ -39,6 +39,7 @@ class Plan:
     scrape_rounds: int
     warm_scrapes: int
     views: tuple[Service, ...]
+    natives: Population
     populations: tuple[Population, ...]
     gunicorn_rounds: int
     bursts: int
@@ -66,6 +67,7 @@ SHORT = Plan(
     scrape_rounds=3,
     warm_scrapes=3,
     views=(Service(8, 50), Service(8, 150)),
+    natives=Population(8, 1000),
     populations=(
         Population(8, 100),
         *(Population(processes, 1000) for processes in (2, 8, 32, 128)),
@@ -96,6 +98,7 @@ LONG = Plan(
     scrape_rounds=5,
     warm_scrapes=5,
     views=tuple(Service(processes, routes) for routes in (50, 150) for processes in (8, 32)),
+    natives=Population(8, 1000),
     populations=tuple(
         Population(processes, label_sets)
         for label_sets in (100, 1000, 5000)

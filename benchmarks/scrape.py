@@ -44,6 +44,15 @@ Text compared with protobuf, which Prometheus asks for if it scrapes native hist
 timestamps: milliseconds of CPU of warm scrapes of tachikoma_metrics, alternately in both formats;
 protobuf has the start of each total as well."""
 
+_NATIVE = """\
+Native histograms, in protobuf and with their classic buckets, compared with the classic buckets
+that prometheus_client writes as text: milliseconds of CPU of warm scrapes. Each label set has 42
+populated native buckets; between two scrapes, each process observes once in so many of the label
+sets."""
+
+_CHANGES = (0, 10, 100)
+"""Percent of the label sets of native histograms that change between two scrapes."""
+
 Results = Mapping[Population, Rounds]
 
 
@@ -76,6 +85,14 @@ class Site:
             scraper.call("scrape")
             warm = [self._after_a_change(scraper) for _ in range(warm_scrapes)]
         return {figure: min(found[figure] for found in warm) for figure in ("cpu", "lines")}
+
+    def measure_natives(self, warm_scrapes: int) -> Figures:
+        """Return the cost of later scrapes of a new process, of native histograms if it has any."""
+        command = "scrape_protobuf" if self.variant is TACHIKOMA else "scrape"
+        with measuring_process("scrape", self.variant, self.folder) as scraper:
+            scraper.call(command)
+            warm = [self._after_a_change(scraper, command) for _ in range(warm_scrapes)]
+        return {"cpu": min(found["cpu"] for found in warm)}
 
     def totals(self) -> Figures:
         """Return the totals of the population in the response to a scrape."""
@@ -123,6 +140,8 @@ def run(plan: Plan) -> str:
             _with_and_without_view(plan),
             _PROTOBUF,
             _formats(results),
+            _NATIVE,
+            _natives(plan),
         ]
     )
 
@@ -166,6 +185,39 @@ def _measure_service(service: Service, plan: Plan) -> Rounds:
             plan.scrape_rounds,
             tuple(sites),
             lambda variant: sites[variant].measure_service(plan.warm_scrapes),
+        )
+
+
+def _natives(plan: Plan) -> str:
+    size = plan.natives
+    rows = {percent: _measure_natives(percent, plan) for percent in _CHANGES}
+    return table(
+        ("label sets", "processes", "changed", "tachikoma_metrics", "prometheus_client", "share"),
+        (
+            (
+                str(size.label_sets),
+                str(size.processes),
+                f"{percent} %",
+                *(rounds.absolute(one, "cpu").text(1e3) for one in _VARIANTS),
+                rounds.ratio(TACHIKOMA, CLIENT_MULTIPROCESS, "cpu").text(),
+            )
+            for percent, rounds in rows.items()
+        ),
+    )
+
+
+def _measure_natives(percent: int, plan: Plan) -> Rounds:
+    numbers = plan.natives.processes, plan.natives.label_sets, percent
+    with ExitStack() as stack:
+        sites = {
+            variant: _populated(variant, stack, "native_population", *numbers)
+            for variant in _VARIANTS
+        }
+        _compare({variant: site.totals() for variant, site in sites.items()})
+        return Rounds.run(
+            plan.scrape_rounds,
+            _VARIANTS,
+            lambda variant: sites[variant].measure_natives(plan.warm_scrapes),
         )
 
 

@@ -16,7 +16,7 @@ from benchmarks.rounds import Figures
 
 
 def scrape() -> Figures:
-    """Return the CPU seconds, elapsed seconds and bytes of one scrape."""
+    """Return the CPU seconds, elapsed seconds, lines and bytes of one scrape."""
     return _measured(_encode)
 
 
@@ -32,6 +32,7 @@ def _measured(encode: Encode) -> Figures:
         "cpu": time.process_time() - cpu,
         "clock": time.perf_counter() - clock,
         "lines": exposition.count(b"\n"),
+        "bytes": len(exposition),
     }
 
 

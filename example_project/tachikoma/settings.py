@@ -88,6 +88,8 @@ TACHIKOMA_METRICS = {
 }
 if "STORE_DIR" in os.environ:
     TACHIKOMA_METRICS["STORE_DIR"] = os.environ["STORE_DIR"]
+if os.environ.get("NATIVE_HISTOGRAMS") == "1":
+    TACHIKOMA_METRICS["NATIVE_HISTOGRAMS"] = True
 if "WORKER_PORT" in os.environ:
     TACHIKOMA_METRICS["WORKER_PORT"] = int(os.environ["WORKER_PORT"])
 

@@ -107,8 +107,8 @@ def check_bucket_queries(**kwargs: Any) -> list[CheckMessage]:
             "series `_bucket`, `_count` and `_sum` of them any more, so queries, rules and "
             "dashboards that use these find nothing.",
             "Set `always_scrape_classic_histograms: true` in Prometheus' scrape configuration for "
-            "as long as there are such queries. Then silence this warning with "
-            "SILENCED_SYSTEM_CHECKS.",
+            "as long as there are such queries. `metrics_dashboard --native` and `metrics_rules "
+            "--native` write others. Then silence this warning with SILENCED_SYSTEM_CHECKS.",
         )
     ]
 

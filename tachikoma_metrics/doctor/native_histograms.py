@@ -21,7 +21,8 @@ def of_native_histograms() -> Iterator[Finding]:
         OK,
         f"{which} are native: a Prometheus that asks for native histograms stores no series "
         "`_bucket` of them, unless its scrape configuration has "
-        "`always_scrape_classic_histograms: true`.",
+        "`always_scrape_classic_histograms: true`. With `--native`, `metrics_dashboard` and "
+        "`metrics_rules` write queries of native histograms.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from tachikoma_metrics.exposition.fields import Field
 from tachikoma_metrics.exposition.wire import delimited, message, tag
@@ -10,33 +11,41 @@ from tachikoma_metrics.exposition.wire import delimited, message, tag
 _LENGTH_DELIMITED = 2
 _BUCKET = tag(Field.BUCKET, _LENGTH_DELIMITED)
 
-Added = Mapping[int, Mapping[int, bytes]]
-"""Fields with an exemplar, by the place of the label set and that of the bucket in it."""
+
+class Added(NamedTuple):
+    """Fields with the exemplars of one label set: those of its buckets, by their places.
+
+    ``native`` are those of a native histogram.
+    """
+
+    buckets: dict[int, bytes]
+    native: list[bytes]
 
 
-def with_exemplars(metrics: bytes, added: Added) -> bytes:
+def with_exemplars(metrics: bytes, added: Mapping[int, Added]) -> bytes:
     """Return the messages of counters or histograms with exemplars in them.
 
-    ``metrics`` are fields of the message of their family, one for each label set. Only those of
-    ``added`` are decoded.
+    ``metrics`` are fields of the message of their family, one for each label set. Only those whose
+    places ``added`` has are decoded.
     """
     parts = []
     done = 0
     for number, (_, begin, content, end) in enumerate(_fields(metrics)):
-        buckets = added.get(number)
-        if buckets:
-            parts += [metrics[done:begin], _metric(metrics[content:end], buckets)]
+        found = added.get(number)
+        if found is not None:
+            parts += [metrics[done:begin], _metric(metrics[content:end], found)]
             done = end
     return b"".join([*parts, metrics[done:]])
 
 
-def _metric(content: bytes, buckets: Mapping[int, bytes]) -> bytes:
+def _metric(content: bytes, added: Added) -> bytes:
     parts = []
     for number, begin, start, end in _fields(content):
         if number == Field.COUNTER:
-            parts.append(message(number, content[start:end] + b"".join(buckets.values())))
+            parts.append(message(number, content[start:end] + b"".join(added.buckets.values())))
         elif number == Field.HISTOGRAM:
-            parts.append(message(number, _histogram(content[start:end], buckets)))
+            classic = _histogram(content[start:end], added.buckets)
+            parts.append(message(number, b"".join([classic, *added.native])))
         else:
             parts.append(content[begin:end])
     return message(Field.METRIC, b"".join(parts))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import groupby
+from typing import Any
 
 from prometheus_client import Metric
 
@@ -95,12 +96,17 @@ class Messages:
             return self._histogram(points)
         if self._field == Field.SUMMARY:
             return _summary(*_ends(points), _values(points, ""))
-        return double(Field.VALUE, points[0].value) + self._exemplar(points[0])
+        exemplar = exemplar_field(self._exemplar(points[0]), self._type)
+        return double(Field.VALUE, points[0].value) + exemplar
 
     def _histogram(self, points: list[Point]) -> bytes:
         count, total = _ends(points)
         found = [point for point in points if point.suffix == "_bucket"]
-        buckets = map(self._bucket, found)
+        exemplars = list(map(self._exemplar, found))
+        buckets = [
+            bucket(point.place.bound, point.value) + exemplar_field(exemplar, self._type)
+            for point, exemplar in zip(found, exemplars, strict=True)
+        ]
         labels = dict(points[0].sample.labels)
         labels.pop(self._special, None)
         native = self._native_of(frozenset(labels.items())) if self._native_of else None
@@ -109,16 +115,20 @@ class Messages:
             return histogram(count, total, buckets, found[-1].value)
         counted, total = native
         number = counted.count(total)
-        return histogram(number, total, buckets, number) + native_fields(counted)
-
-    def _bucket(self, point: Point) -> bytes:
-        return bucket(point.place.bound, point.value) + self._exemplar(point)
+        written = histogram(number, total, buckets, number) + native_fields(counted)
+        stamped = (
+            native_exemplar_field(exemplar)
+            for point, exemplar in zip(found, exemplars, strict=True)
+            if exemplar and _has_timestamp(point.sample.exemplar)
+        )
+        return written + b"".join(stamped)
 
     def _exemplar(self, point: Point) -> bytes:
+        """Return the fields of an exemplar, if there is a valid one."""
         if point.sample.exemplar is None:
             return b""
         try:
-            return exemplar_field(exemplar_of(point, self._type), self._type)
+            return exemplar_content(exemplar_of(point, self._type))
         except Exception as error:
             self._on_error("render", error, point.sample.name)
             return b""
@@ -132,6 +142,10 @@ class Messages:
         except ValueError as error:
             self._on_error("render", error, self._name)
             return b""
+
+
+def _has_timestamp(exemplar: Any) -> bool:
+    return exemplar.timestamp is not None
 
 
 def histogram(
@@ -152,8 +166,8 @@ def bucket(bound: float, value: float) -> bytes:
     return integer(Field.CUMULATIVE_COUNT, value) + double(Field.UPPER_BOUND, bound)
 
 
-def exemplar_field(exemplar: ValidExemplar, type: str) -> bytes:
-    """Return an exemplar as a field of a counter or a bucket, in a family of this type.
+def exemplar_content(exemplar: ValidExemplar) -> bytes:
+    """Return the fields of an exemplar.
 
     Raises ``ValueError`` for labels or a time that cannot be exposed.
     """
@@ -161,7 +175,17 @@ def exemplar_field(exemplar: ValidExemplar, type: str) -> bytes:
     content = _label_fields(exemplar.labels) + double(Field.EXEMPLAR_VALUE, exemplar.value)
     if stamp is not None:
         content += timestamp(Field.EXEMPLAR_TIMESTAMP, float(stamp))
-    return message(_EXEMPLAR[type], content)
+    return content
+
+
+def exemplar_field(content: bytes, type: str) -> bytes:
+    """Return an exemplar, if there is one, as a field of a counter or a bucket of this type."""
+    return message(_EXEMPLAR[type], content) if content else b""
+
+
+def native_exemplar_field(content: bytes) -> bytes:
+    """Return an exemplar, which must have a timestamp, as a field of a native histogram."""
+    return message(Field.NATIVE_EXEMPLAR, content)
 
 
 def _summary(

@@ -19,7 +19,13 @@ from tachikoma_metrics.exposition.formats import Format
 from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.message_exemplars import Added, with_exemplars
 from tachikoma_metrics.exposition.message_templates import quick_messages
-from tachikoma_metrics.exposition.messages import Messages, exemplar_field, label_fields
+from tachikoma_metrics.exposition.messages import (
+    Messages,
+    exemplar_content,
+    exemplar_field,
+    label_fields,
+    native_exemplar_field,
+)
 from tachikoma_metrics.exposition.names import TEXT_SUFFIXES, WITHOUT_UNIT, metric_name
 from tachikoma_metrics.exposition.points import Reader
 from tachikoma_metrics.exposition.wire import delimited, double, integer, message, text
@@ -122,14 +128,17 @@ def _quick(
     return with_exemplars(written, _added(metric, family, on_error))
 
 
-def _added(metric: MergedMetric, family: Family, on_error: OnError) -> Added:
+def _added(metric: MergedMetric, family: Family, on_error: OnError) -> dict[int, Added]:
     """Return the exemplars of a family as fields, without those that are invalid."""
-    added: dict[int, dict[int, bytes]] = {}
+    added: dict[int, Added] = {}
     lines = len(family.lines.endings)
     for line, exemplar in (family.exemplars.by_line if family.exemplars else {}).items():
         try:
-            field = exemplar_field(valid(exemplar), metric.type)
-            added.setdefault(line // lines, {})[line % lines] = field
+            content = exemplar_content(valid(exemplar))
+            of_label_set = added.setdefault(line // lines, Added({}, []))
+            of_label_set.buckets[line % lines] = exemplar_field(content, metric.type)
+            if family.natives is not None:
+                of_label_set.native.append(native_exemplar_field(content))
         except Exception as error:
             on_error("render", error, metric.name)
     return added

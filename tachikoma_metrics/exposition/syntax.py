@@ -27,14 +27,13 @@ def number(value: float) -> str:
 
 
 def valid_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Return labels by their valid names, sorted by name.
+    """Return labels by their valid names, sorted by these.
 
     Raises ``ValueError`` for names that are equal once they are valid, that are empty, or that
     are reserved: Prometheus would reject the whole exposition for one of them.
     """
     valid: dict[str, str] = {}
-    for name in sorted(labels):
-        legal = label_name(name)
+    for legal, name in sorted((label_name(name), name) for name in labels):
         if not legal or legal in valid or legal.startswith("__"):
             raise ValueError(
                 f"Label names must differ, not be empty and not begin with `__`; "

@@ -24,6 +24,23 @@ class WritingCommand(BaseCommand):
             "--output", type=Path, metavar="FILE", help="Write to a file, not to standard output."
         )
 
+    def add_native(self, parser: CommandParser) -> None:
+        """Add ``--native``."""
+        parser.add_argument(
+            "--native",
+            action="store_true",
+            help="Query native histograms, those of `NATIVE_HISTOGRAMS`: without `_bucket` and "
+            "`le`. For Prometheus 3.",
+        )
+
+    def note_native(self, options: dict[str, Any]) -> None:
+        """Report what ``--native`` assumes if the settings turn on no native histograms."""
+        if options["native"] and options["verbosity"] and not conf.config().native_histograms:
+            self.note(
+                "NATIVE_HISTOGRAMS is not set: the queries find histograms only if Prometheus "
+                "converts classic ones (convert_classic_histograms_to_nhcb)."
+            )
+
     def write(self, text: str, left_out: list[str], options: dict[str, Any]) -> None:
         """Write ``text``, and report what it omits; raise ``CommandError`` if that fails."""
         if not conf.config().enabled:

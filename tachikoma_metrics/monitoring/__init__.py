@@ -5,6 +5,7 @@ from __future__ import annotations
 from tachikoma_metrics.monitoring.alerts import slow_bound
 from tachikoma_metrics.monitoring.dashboard import dashboard
 from tachikoma_metrics.monitoring.metric_names import MetricNames
+from tachikoma_metrics.monitoring.native_queries import queried_natively
 from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.rule_file import rule_file
 from tachikoma_metrics.monitoring.usage import unused_metrics
@@ -16,6 +17,7 @@ __all__ = [
     "Objectives",
     "as_yaml",
     "dashboard",
+    "queried_natively",
     "rule_file",
     "slow_bound",
     "unused_metrics",

@@ -13,6 +13,7 @@ from tachikoma_metrics.conf import Config
 from tachikoma_metrics.monitoring import panel_options
 from tachikoma_metrics.monitoring.dashboard_rows import dashboard_rows
 from tachikoma_metrics.monitoring.metric_names import MetricNames, NotMeasured
+from tachikoma_metrics.monitoring.native_queries import queried_natively
 from tachikoma_metrics.monitoring.panels import Panel, Query, Row
 
 SCHEMA_VERSION = 39
@@ -28,14 +29,22 @@ _HEIGHTS = {"stat": 4, "timeseries": 8, "heatmap": 8}
 
 
 def dashboard(
-    config: Config, title: str = "Django service", unused: Collection[str] = ()
+    config: Config,
+    title: str = "Django service",
+    unused: Collection[str] = (),
+    *,
+    is_native: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return a dashboard that matches ``config``, and the reason for each panel left out.
 
     A panel is left out if the settings switch off one of its metrics, or if that is among the
-    names of ``unused`` ones.
+    names of ``unused`` ones. ``is_native`` makes panels of native histograms.
     """
-    names = MetricNames(config, {label: f'=~"${label}"' for label in _variable_labels(config)})
+    names = MetricNames(
+        config,
+        {label: f'=~"${label}"' for label in _variable_labels(config)},
+        queried_natively(config) if is_native else frozenset(),
+    )
     ids = count(1)
     left_out: list[str] = []
     panels: list[dict[str, Any]] = []
@@ -85,10 +94,20 @@ def _target(number: int, query: Query, panel: Panel, names: MetricNames) -> dict
         **exemplar,
         "datasource": _datasource(),
         "expr": names.translate(query.expression),
-        "format": "heatmap" if panel.kind == "heatmap" else "time_series",
+        "format": _format(query, panel, names),
         "legendFormat": names.legend(query.legend, query.expression) or "__auto",
         "refId": "ABCDEFGH"[number],
     }
+
+
+def _format(query: Query, panel: Panel, names: MetricNames) -> str:
+    """Return how Grafana reads an answer: as series that are the rows of a heat map, or as it is.
+
+    As ``heatmap``, releases before 10.3 do not show native histograms:
+    https://github.com/grafana/grafana/pull/77289
+    """
+    has_rows = panel.kind == "heatmap" and not names.is_native(query.expression)
+    return "heatmap" if has_rows else "time_series"
 
 
 def _row(

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.definitions import Family
 from tachikoma_metrics.conf import Config
+from tachikoma_metrics.monitoring.native_queries import NativeQueries
 from tachikoma_metrics.registry.shapes import is_on, shape_of
 
 SERVICE = "<service>"
@@ -82,11 +83,13 @@ class MetricNames:
     """Translate expressions to the names of a service whose settings are ``config``.
 
     ``matchers`` are added to every series, by label: ``{"job": '="shop"'}``. The metrics that
-    Prometheus itself adds get those of target labels only.
+    Prometheus itself adds get those of target labels only. Expressions about the histograms of
+    ``native`` are rewritten for native ones.
     """
 
     config: Config
     matchers: Mapping[str, str] = field(default_factory=dict)
+    native: frozenset[str] = frozenset()
 
     def has_exemplars(self, expression: str) -> bool:
         """Return whether the settings give exemplars to a histogram that an expression reads."""
@@ -94,6 +97,14 @@ class MetricNames:
         return self.config.exemplars is not None and any(
             f"{name}_bucket" in expression for name in names
         )
+
+    def is_native(self, expression: str) -> bool:
+        """Return whether an expression reads histograms that are native."""
+        return self._native_queries.applies_to(expression)
+
+    @cached_property
+    def _native_queries(self) -> NativeQueries:
+        return NativeQueries(self.native)
 
     @cached_property
     def families(self) -> Mapping[str, Series]:
@@ -114,7 +125,8 @@ class MetricNames:
         named = self.named(expression)
         for name in sorted(named - set(self.families)):
             raise NotMeasured(f"`{name}` is not measured")
-        return self._tokens.sub(lambda match: self._token(match, named, exactly), expression)
+        written = self._native_queries.rewritten(expression)
+        return self._tokens.sub(lambda match: self._token(match, named, exactly), written)
 
     def legend(self, text: str, expression: str) -> str:
         """Return a legend without the labels that the series of ``expression`` lack."""
@@ -122,13 +134,15 @@ class MetricNames:
 
         def placeholder(match: re.Match[str]) -> str:
             label = self._available(match[1], named)
+            if label == "le" and self.is_native(expression):
+                return ""
             return f"{{{{{label}}}}}" if label else ""
 
         return " ".join(_IN_LEGEND.sub(placeholder, text).split())
 
     def recorded(self, name: str) -> str:
         """Return the name of a recording rule, with the namespace, so that two do not collide."""
-        level, _, rest = name.partition(":")
+        level, _, rest = self._native_queries.rewritten(name).partition(":")
         namespace = f"{self.config.namespace}_" if self.config.namespace else ""
         return f"{level}:{namespace}{rest}"
 

@@ -17,6 +17,7 @@ from tachikoma_metrics.monitoring.metric_names import (
     quoted,
     recorded_names,
 )
+from tachikoma_metrics.monitoring.native_queries import queried_natively
 from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.recording_rules import (
     EVALUATION_INTERVAL,
@@ -36,17 +37,21 @@ def rule_file(
     *,
     job: str = "",
     runbooks: str = RUNBOOKS,
+    is_native: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the rules that match ``config``, and the reason for each rule that is left out.
 
     ``job`` restricts them to one job of Prometheus; ``runbooks`` is the URL of the runbooks.
+    ``is_native`` makes rules about native histograms.
     """
-    rules = _Rules(MetricNames(config, {"job": f"={quoted(job)}"} if job else {}))
+    native = queried_natively(config) if is_native else frozenset()
+    rules = _Rules(MetricNames(config, {"job": f"={quoted(job)}"} if job else {}, native))
+    alerting = alerts(config, objectives or Objectives(), native)
     groups = {
         "availability": list(rules.recording(availability_rules())),
         "routes": list(rules.recording(route_rules())),
         "tasks": list(rules.recording(task_rules())),
-        "alerts": list(rules.alerting(alerts(config, objectives or Objectives()), runbooks)),
+        "alerts": list(rules.alerting(alerting, runbooks)),
     }
     interval = f"{EVALUATION_INTERVAL}s"
     return {

@@ -54,6 +54,7 @@ class Sampler:
     """Give exemplars to those of an event's metrics that have them.
 
     ``timed`` is the place of the duration among ``families``; its buckets decide when it is time.
+    Without one, it is that of a metric without buckets.
     ``is_urgent`` takes the facts of an event, and returns whether an exemplar is always due.
     """
 
@@ -64,7 +65,10 @@ class Sampler:
         count_error: Callable[[str, Exception], None],
     ) -> None:
         self._places = [place for place, family in enumerate(families) if family.has_exemplars]
-        self.timed = next(place for place in self._places if isinstance(families[place], Histogram))
+        self.timed = next(
+            (place for place in self._places if isinstance(families[place], Histogram)),
+            self._places[0],
+        )
         self._is_urgent = is_urgent
         self._count_error = count_error
 

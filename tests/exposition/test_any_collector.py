@@ -117,6 +117,7 @@ class Raising(Collector):
 @settings(max_examples=3 * settings().max_examples)
 @given(st.lists(st.one_of(any_family(), any_family(), histograms), max_size=4))
 @example([family("own", "histogram", *buckets(("+Inf", 1), ("1", 1)))])
+@example([family("own", "gauge", Sample("own", {"°": "1", "zone": "a"}, 1))])
 def test_whatever_collectors_yield_the_exposition_is_valid(families: list[Any]):
     registry = CollectorRegistry()
     sources: list[str] = []

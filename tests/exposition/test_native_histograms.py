@@ -248,7 +248,7 @@ def test_a_scrape_shows_what_was_counted_since_the_last():
             assert found.native(DURATION, operation="insert").count == number // 7
 
 
-def test_exemplars_stay_in_the_classic_buckets():
+def test_exemplars_are_in_the_classic_buckets_and_in_the_native_histogram():
     duration = METRICS.execution_duration_seconds.labels("openai", "gpt")
     duration.observe(3, exemplar={"trace_id": "abc"})
 
@@ -263,4 +263,11 @@ def test_exemplars_stay_in_the_classic_buckets():
         if bucket.HasField("exemplar")
     ]
     assert exemplars == ["abc"]
+    [native] = [
+        exemplar
+        for metric in found.family("execution_duration_seconds").metric
+        for exemplar in metric.histogram.exemplars
+    ]
+    assert (native.label[0].value, native.value) == ("abc", 3)
+    assert native.HasField("timestamp")
     assert found.native(name, backend="openai", model="gpt").buckets == {13: 1}

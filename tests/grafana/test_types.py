@@ -25,11 +25,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "GLOBAL_LABELS": {"region": "north"},
         "BUSINESS_METRICS": {"tickets": {"model": "missions.Spec", "labels": {"of": "status"}}},
     },
+    "native": {"NATIVE_HISTOGRAMS": True, "EXEMPLARS": "auto", "EXTRA_METRICS": OPT_IN},
 }
 
 
 def dashboard(settings: dict[str, Any]) -> dict[str, Any]:
-    made, _ = monitoring.dashboard(conf.read(settings))
+    config = conf.read(settings)
+    made, _ = monitoring.dashboard(config, is_native=bool(config.native_histograms))
     return made
 
 

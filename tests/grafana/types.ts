@@ -27,6 +27,7 @@ type Written<T> = T extends string
 type PrometheusQuery = Pick<DataQuery, 'refId'> & {
   datasource: { type: 'prometheus'; uid: string };
   expr: string;
+  exemplar?: boolean;
   format: 'time_series' | 'heatmap';
   legendFormat: string;
 };

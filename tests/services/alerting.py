@@ -43,9 +43,11 @@ def fire(
     minutes: int,
     *expected: str,
     objectives: Objectives | None = None,
+    settings: dict[str, Any] = USUAL,
+    is_native: bool = False,
 ) -> None:
     """Assert that exactly these alerts fire, ``name/severity``, so long after a start."""
-    write_rules(promtool.folder, conf.read(USUAL), objectives=objectives)
+    write_rules(promtool.folder, conf.read(settings), objectives=objectives, is_native=is_native)
     # The rules are about jobs that tachikoma_metrics instruments.
     series = {INFO.format("a"): f"1x{minutes}", **series}
     samples = [

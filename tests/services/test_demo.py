@@ -38,10 +38,13 @@ SEEN = [
 
 @contextlib.contextmanager
 def demonstrating(
-    port: int, folder: Path, stop_by: signal.Signals = signal.SIGTERM
+    port: int,
+    folder: Path,
+    stop_by: signal.Signals = signal.SIGTERM,
+    **environment: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run the demo; its output is in ``demo.log``."""
-    environment = {
+    variables = {
         **os.environ,
         # Celery warns if the user is root.
         "PYTHONWARNINGS": "default",
@@ -52,9 +55,10 @@ def demonstrating(
         "PYTHONUNBUFFERED": "1",
         # Not that of other demos.
         "STORE_DIR": str(folder / "store"),
+        **environment,
     }
     command = [sys.executable, "demo.py"]
-    with running(command, folder / "demo.log", stop_by, cwd=EXAMPLE, env=environment) as demo:
+    with running(command, folder / "demo.log", stop_by, cwd=EXAMPLE, env=variables) as demo:
         eventually(lambda: answers(f"http://127.0.0.1:{port}/metrics"))
         yield demo
 

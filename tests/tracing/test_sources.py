@@ -16,9 +16,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
 from tachikoma_metrics import METRICS, conf, record_backend_request, record_execution
+from tachikoma_metrics.catalogue import HTTP_REQUESTS
 from tachikoma_metrics.exposition import OPENMETRICS
 from tachikoma_metrics.recording.tasks import TASK_RUN
-from tachikoma_metrics.registry import events
+from tachikoma_metrics.registry import Event, events
 from tachikoma_metrics.testing import sample_value, samples
 from tests import views
 from tests.exemplars import LABELS, SPAN, TRACE, TRACEPARENT, exemplars_of, labels_in
@@ -121,6 +122,21 @@ def test_a_count_has_one_without_the_duration(client: Client):
     client.get("/hello/", headers={"traceparent": TRACEPARENT})
 
     assert labels_in(REQUESTS) == [LABELS]
+
+
+@override_settings(TACHIKOMA_METRICS=CALLABLE)
+def test_an_event_without_a_duration_asks_every_seven_seconds(clock: SimpleNamespace):
+    event = Event("test", ("method", "path", "status"), HTTP_REQUESTS)
+    # The first one reads the settings.
+    event.record(("GET", "/", "200"), (1.0,))
+    for number in range(3):
+        callables.returned[:] = [{"number": str(number)}]
+        event.record(("GET", "/", "200"), (1.0,))
+        clock.now += 4
+
+    assert labels_in(REQUESTS) == [{"number": "2"}]
+    assert len(callables.calls) == 2
+    assert errors() == 0
 
 
 @override_settings(TACHIKOMA_METRICS={**AUTO, "VIEWS": ["django-prometheus"]})

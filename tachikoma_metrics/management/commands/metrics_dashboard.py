@@ -22,7 +22,7 @@ class Command(WritingCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add ``--title``, ``--all`` and ``--output``."""
+        """Add ``--title``, ``--all``, ``--native`` and ``--output``."""
         super().add_arguments(parser)
         parser.add_argument("--title", default="Django service", help="Title of the dashboard.")
         parser.add_argument(
@@ -30,9 +30,13 @@ class Command(WritingCommand):
             action="store_true",
             help="Include the metrics that nothing in the project's source records.",
         )
+        self.add_native(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the dashboard."""
         unused = () if options["all"] else monitoring.unused_metrics()
-        made, left_out = monitoring.dashboard(conf.config(), options["title"], unused)
+        made, left_out = monitoring.dashboard(
+            conf.config(), options["title"], unused, is_native=options["native"]
+        )
         self.write(json.dumps(made, indent=2) + "\n", left_out, options)
+        self.note_native(options)

@@ -26,7 +26,7 @@ class Command(WritingCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the objectives, ``--job``, ``--runbooks`` and ``--output``."""
+        """Add the objectives, and what the rules are to be about and to name."""
         super().add_arguments(parser)
         usual = Objectives()
         parser.add_argument(
@@ -41,7 +41,8 @@ class Command(WritingCommand):
             type=float,
             default=usual.slow_after,
             metavar="SECONDS",
-            help="Duration above which a request is slow, rounded up to the next bucket.",
+            help="Duration above which a request is slow, rounded up to the next bucket unless "
+            "--native is given.",
         )
         parser.add_argument(
             "--connections",
@@ -75,7 +76,7 @@ class Command(WritingCommand):
         parser.add_argument(
             "--runbooks", default=RUNBOOKS, metavar="URL", help="URL of the runbook of the alerts."
         )
-
+        self.add_native(parser)
         parser.add_argument(
             "--views",
             action="append",
@@ -87,6 +88,11 @@ class Command(WritingCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the rules; raise ``CommandError`` for an invalid objective or view."""
+        if options["views"] and options["native"]:
+            raise CommandError(
+                "--views cannot be combined with --native: the metrics of a view have classic "
+                "buckets, which only classic buckets can be made of."
+            )
         if options["views"]:
             self._write_views(list(_views(options["views"])), options)
         else:
@@ -110,14 +116,21 @@ class Command(WritingCommand):
         except ValueError as error:
             raise CommandError(str(error)) from error
         made, left_out = monitoring.rule_file(
-            conf.config(), objectives, job=options["job"], runbooks=options["runbooks"]
+            conf.config(),
+            objectives,
+            job=options["job"],
+            runbooks=options["runbooks"],
+            is_native=options["native"],
         )
         self.write(monitoring.as_yaml(made), left_out, options)
+        self.note_native(options)
         if options["verbosity"]:
-            self._note_assumptions(objectives, options["job"])
+            self._note_assumptions(objectives, options)
 
-    def _note_assumptions(self, objectives: Objectives, job: str) -> None:
-        bound = monitoring.slow_bound(conf.config(), objectives)
+    def _note_assumptions(self, objectives: Objectives, options: dict[str, Any]) -> None:
+        config = conf.config()
+        native = monitoring.queried_natively(config) if options["native"] else frozenset()
+        bound = monitoring.slow_bound(config, objectives, native)
         if bound != objectives.slow_after:
             which = "the highest" if bound < objectives.slow_after else "the next"
             self.note(
@@ -125,7 +138,7 @@ class Command(WritingCommand):
                 f"The alert uses requests of more than {bound:g} s, {which} bound. To make it "
                 f"exact, add {objectives.slow_after:g} to LATENCY_BUCKETS."
             )
-        self._note_job(job)
+        self._note_job(options["job"])
 
     def _note_job(self, job: str) -> None:
         if job:

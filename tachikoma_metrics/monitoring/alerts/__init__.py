@@ -7,7 +7,7 @@ are tickets. https://sre.google/workbook/alerting-on-slos/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.monitoring.alerts.alert import Alert
@@ -23,11 +23,11 @@ from tachikoma_metrics.monitoring.objectives import Objectives
 __all__ = ["Alert", "alerts", "slow_bound"]
 
 
-def alerts(config: Config, objectives: Objectives) -> Iterator[Alert]:
-    """Yield all alerts."""
-    yield from http_alerts(config, objectives)
-    yield from database_alerts(config, objectives)
-    yield from task_alerts(config, objectives)
+def alerts(config: Config, objectives: Objectives, native: Collection[str] = ()) -> Iterator[Alert]:
+    """Yield all alerts; the histograms of ``native`` have native buckets in Prometheus."""
+    yield from http_alerts(config, objectives, native)
+    yield from database_alerts(config, objectives, native)
+    yield from task_alerts(config, objectives, native)
     yield from schedule_alerts(objectives)
     yield from UPSTREAM_ALERTS
     yield from business_alerts(config)

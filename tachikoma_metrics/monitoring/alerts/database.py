@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.conf import Config
@@ -11,14 +11,16 @@ from tachikoma_metrics.monitoring.alerts.expressions import bucket_bound, slow_s
 from tachikoma_metrics.monitoring.objectives import Objectives
 
 
-def database_alerts(config: Config, objectives: Objectives) -> Iterator[Alert]:
+def database_alerts(
+    config: Config, objectives: Objectives, native: Collection[str] = ()
+) -> Iterator[Alert]:
     """Yield the alerts about the database."""
-    yield _slow_queries(config)
+    yield _slow_queries(config, native)
     yield _many_connections(objectives)
 
 
-def _slow_queries(config: Config) -> Alert:
-    bound = bucket_bound(catalogue.DB_QUERY_DURATION, 0.5, config)
+def _slow_queries(config: Config, native: Collection[str]) -> Alert:
+    bound = bucket_bound(catalogue.DB_QUERY_DURATION, 0.5, config, native)
     return Alert(
         "DjangoDatabaseSlow",
         slow_share("db_query_duration_seconds", bound),

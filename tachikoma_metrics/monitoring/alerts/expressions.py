@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tachikoma_metrics.catalogue.definitions import Histogram
 from tachikoma_metrics.conf import Config
 from tachikoma_metrics.registry.shapes import shape_of
@@ -18,8 +20,16 @@ def slow_share(histogram: str, bound: float, by: str = "") -> str:
     return f"1 - {below}\n  / {total}\n> 0.05\nand {total}\n  - {below}\n> {MIN_EVENTS}"
 
 
-def bucket_bound(histogram: Histogram, wanted: float, config: Config) -> float:
-    """Return the lowest bound of a bucket that is at least ``wanted``, else the highest."""
+def bucket_bound(
+    histogram: Histogram, wanted: float, config: Config, native: Collection[str] = ()
+) -> float:
+    """Return the lowest bound of a bucket that is at least ``wanted``, else the highest.
+
+    One of the ``native`` histograms has so many that it is ``wanted`` itself, unless Prometheus
+    makes it of a classic one.
+    """
+    if histogram.name in native and config.is_native(histogram.name):
+        return wanted
     bounds = [float(bound) for bound in shape_of(histogram, config).buckets]
     return next((bound for bound in bounds if bound >= wanted), bounds[-1])
 

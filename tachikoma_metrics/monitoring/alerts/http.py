@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from tachikoma_metrics import catalogue
@@ -18,10 +18,12 @@ from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.recording_rules import error_count, error_ratio
 
 
-def http_alerts(config: Config, objectives: Objectives) -> Iterator[Alert]:
+def http_alerts(
+    config: Config, objectives: Objectives, native: Collection[str] = ()
+) -> Iterator[Alert]:
     """Yield the alerts about HTTP requests."""
     yield from _error_budget(objectives)
-    yield _slow_requests(config, objectives)
+    yield _slow_requests(config, objectives, native)
     yield from (_REQUESTS_STUCK, _REQUESTS_LOST)
 
 
@@ -76,13 +78,13 @@ def _error_budget(objectives: Objectives) -> Iterator[Alert]:
         )
 
 
-def slow_bound(config: Config, objectives: Objectives) -> float:
+def slow_bound(config: Config, objectives: Objectives, native: Collection[str] = ()) -> float:
     """Return the bound of the bucket above which a request counts as slow, in seconds."""
-    return bucket_bound(catalogue.HTTP_REQUEST_DURATION, objectives.slow_after, config)
+    return bucket_bound(catalogue.HTTP_REQUEST_DURATION, objectives.slow_after, config, native)
 
 
-def _slow_requests(config: Config, objectives: Objectives) -> Alert:
-    bound = slow_bound(config, objectives)
+def _slow_requests(config: Config, objectives: Objectives, native: Collection[str]) -> Alert:
+    bound = slow_bound(config, objectives, native)
     return Alert(
         "DjangoRequestsSlow",
         slow_share("http_request_duration_seconds", bound),

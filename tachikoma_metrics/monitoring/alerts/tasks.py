@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tachikoma_metrics.catalogue.tasks import TASK_QUEUE_WAIT
 from tachikoma_metrics.conf import Config
@@ -17,10 +17,12 @@ from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.recording_rules import TASK_DURATIONS
 
 
-def task_alerts(config: Config, objectives: Objectives) -> Iterator[Alert]:
+def task_alerts(
+    config: Config, objectives: Objectives, native: Collection[str] = ()
+) -> Iterator[Alert]:
     """Yield the alerts about tasks."""
     yield from (_FAILING, _SLOW)
-    yield _waiting(config, objectives)
+    yield _waiting(config, objectives, native)
     yield _LOST
 
 
@@ -78,8 +80,8 @@ _SLOW = Alert(
 )
 
 
-def _waiting(config: Config, objectives: Objectives) -> Alert:
-    bound = bucket_bound(TASK_QUEUE_WAIT, objectives.queue_wait, config)
+def _waiting(config: Config, objectives: Objectives, native: Collection[str]) -> Alert:
+    bound = bucket_bound(TASK_QUEUE_WAIT, objectives.queue_wait, config, native)
     return Alert(
         "DjangoTasksWaiting",
         slow_share("task_queue_wait_seconds", bound, by="queue"),

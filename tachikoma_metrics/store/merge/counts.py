@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 from operator import itemgetter
@@ -40,10 +39,14 @@ class CountsGuard:
         """Return whether the counts are such as a process writes, in a row of all label sets."""
         return _are_counts(self._pick(picked))
 
-    def leave_out(self, rows: Sequence[array[float]]) -> None:
-        """Set the unsound records that are known to zero."""
+    def without_unsound(self, contents: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the contents of all files with zeros in the unsound records that are known."""
+        if not self._left_out:
+            return contents
+        changed = list(map(bytearray, contents))
         for (slot, first), width in self._left_out.items():
-            rows[slot][first : first + width] = array("d", bytes(width * DOUBLE))
+            changed[slot][first * DOUBLE : (first + width) * DOUBLE] = bytes(width * DOUBLE)
+        return list(map(bytes, changed))
 
     def find(
         self, slot: int, reading: Reading, row: Any, firsts: Mapping[int, int], on_damage: OnDamage

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -42,7 +41,7 @@ class Exemplars:
         homes: Sequence[Home],
         endings: Sequence[Ending],
         readings: Sequence[Reading],
-        rows: Sequence[array[float]],
+        rows: Sequence[memoryview[float]],
     ) -> None:
         self._homes = homes
         self._lines = len(endings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Collection, Sequence
 
 from tachikoma_metrics.store import gauges
@@ -32,7 +31,7 @@ class Gauges:
             names = (*names, "worker_slot" if "worker" in names else "worker")
         self._lines = Lines(names, [], [("", None)])
 
-    def family(self, readings: Sequence[Reading], rows: list[array[float]]) -> Family:
+    def family(self, readings: Sequence[Reading], rows: list[memoryview[float]]) -> Family:
         """Return the metric with the values of ``rows``."""
         found: dict[tuple[str, ...], float] = {}
         label_sets: list[tuple[str, ...]] = []
@@ -77,7 +76,7 @@ def groups(shown: list[int], moved: dict[int, int]) -> list[list[int]]:
 
 
 def parts_of(
-    firsts: list[int | None], readings: Sequence[Reading], rows: list[array[float]]
+    firsts: list[int | None], readings: Sequence[Reading], rows: list[memoryview[float]]
 ) -> list[Part]:
     """Return what each file has of a label set; ``firsts`` are the places of its values."""
     return [

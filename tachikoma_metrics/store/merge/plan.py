@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
@@ -124,13 +123,14 @@ class Plan:
 
     def families(self, readings: Sequence[Reading], on_damage: OnDamage) -> list[Family]:
         """Return the metrics with the values of ``readings``."""
-        rows = [doubles_of(reading.content) for reading in readings]
-        self._guard.leave_out(rows)
-        totals = self._picks.added(rows)
-        if rows and not (self._is_checked and self._guard.are_sound(totals)):
+        contents = self._guard.without_unsound([reading.content for reading in readings])
+        totals = self._picks.added(contents)
+        if contents and not (self._is_checked and self._guard.are_sound(totals)):
             self._is_checked = True
-            self._check(readings, rows, on_damage)
-            totals = self._picks.added(rows)
+            self._check(readings, contents, on_damage)
+            contents = self._guard.without_unsound(contents)
+            totals = self._picks.added(contents)
+        rows = list(map(doubles_of, contents))
         for place, firsts in self._lost:
             totals[place] += sum(
                 gauges.lost(part.values, part.is_held) for part in parts_of(firsts, readings, rows)
@@ -176,10 +176,10 @@ class Plan:
         return cache(find)
 
     def _check(
-        self, readings: Sequence[Reading], rows: list[array[float]], on_damage: OnDamage
+        self, readings: Sequence[Reading], contents: Sequence[bytes], on_damage: OnDamage
     ) -> None:
-        for slot, row in enumerate(rows):
-            if not self._guard.are_sound(self._picks.of(slot, row)):
+        for slot, content in enumerate(contents):
+            if not self._guard.are_sound(self._picks.of(slot, content)):
                 firsts = self._indexes[slot].firsts
+                row = doubles_of(content)
                 self._guard.find(slot, readings[slot], row, firsts, on_damage)
-        self._guard.leave_out(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import accumulate
@@ -46,7 +45,7 @@ class Totals:
         self,
         totals: Sequence[float],
         readings: Sequence[Reading],
-        rows: Sequence[array[float]],
+        rows: Sequence[memoryview[float]],
         find_natives: Callable[[], NativeHistograms | None] = nothing,
     ) -> Family:
         """Return the metric with its part of all totals, which are those of ``readings``."""
