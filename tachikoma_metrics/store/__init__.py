@@ -25,6 +25,7 @@ from tachikoma_metrics.store.layout import (
     Exemplar,
     Series,
 )
+from tachikoma_metrics.store.lease import Lease
 from tachikoma_metrics.store.limits import Limit, Limits
 from tachikoma_metrics.store.merge import Merger
 from tachikoma_metrics.store.permissions import Exposed
@@ -47,6 +48,7 @@ __all__ = [
     "Family",
     "GaugeCell",
     "Incomplete",
+    "Lease",
     "Limit",
     "Limits",
     "Line",
