@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.doctor import access, business, exposition, refusals, settings, store
+from tachikoma_metrics.doctor import access, business, exposition, push, refusals, settings, store
 from tachikoma_metrics.doctor.findings import ERROR, OK, WARNING, Finding, has_reached
 from tachikoma_metrics.doctor.server import of_server
 from tachikoma_metrics.doctor.service import of_this_service
@@ -17,6 +17,7 @@ CHECKS = {
     exposition.PROCESSES: "number of live processes",
     exposition.ERRORS: "instrumentation errors, by source",
     exposition.CARDINALITY: "label sets per metric",
+    push.CHECK: "whether values are sent by OTLP, and where to",
     business.CHECK: "whether the business metrics are fresh",
 }
 """What each check of a finding is about, by its slug."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from tachikoma_metrics import conf
-from tachikoma_metrics.doctor import access, business, exposition, settings, store
+from tachikoma_metrics.doctor import access, business, exposition, push, settings, store
 from tachikoma_metrics.doctor.findings import ERROR, Finding
 from tachikoma_metrics.doctor.refusals import ENDPOINT, HINTS_BY_REASON
 from tachikoma_metrics.exposition.parse import parse_text
@@ -33,6 +33,7 @@ def of_this_service(*, ends_afterwards: bool = False) -> Iterator[Finding]:
     yield store.of_store()
     yield from store.of_other_versions()
     yield access.of_access()
+    yield from push.of_setting()
     if ends_afterwards and not any(map(os.path.isdir, STORE.where())):
         STORE.leave()
     yield from _of_scrape()
@@ -56,4 +57,5 @@ def of_samples(samples: exposition.Samples, others: int = 0) -> Iterator[Finding
     yield exposition.of_processes(number)
     yield exposition.of_errors(samples)
     yield from exposition.of_cardinality(samples)
+    yield from push.of_samples(samples)
     yield from business.of_business_metrics(samples)

@@ -46,6 +46,11 @@ def has_endpoint() -> bool:
     return bool(os.environ.get(METRICS_ENDPOINT) or os.environ.get(ENDPOINT))
 
 
+def name_of_endpoint() -> str:
+    """Return the name of the variable that decides where values are sent."""
+    return METRICS_ENDPOINT if os.environ.get(METRICS_ENDPOINT) else ENDPOINT
+
+
 def endpoint() -> str:
     """Return the URL that values are sent to."""
     given = os.environ.get(METRICS_ENDPOINT)
@@ -63,7 +68,10 @@ def is_url(text: str) -> bool:
 
 def shown_endpoint() -> str:
     """Return the URL without what may be a password in it."""
-    parts = urlsplit(endpoint())
+    try:
+        parts = urlsplit(endpoint())
+    except ValueError:
+        return "an invalid URL"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

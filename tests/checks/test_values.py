@@ -94,6 +94,8 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E130", "TASKS", ["rq"]),
     ("E131", "COMMANDS", "migrate"),
     ("E131", "COMMANDS", ["!"]),
+    ("E180", "OTLP", "yes"),
+    ("E180", "OTLP", 1),
     ("E160", "EXEMPLARS", "opentelemetry"),
     ("E160", "EXEMPLARS", True),
     ("E160", "EXEMPLARS", ["auto"]),
@@ -157,9 +159,22 @@ def test_every_id_has_its_cause_in_a_docstring():
     emitted = (
         {id for id, *_ in WRONG_NAMES}
         | {f"W00{number}" for number in range(1, 10) if number != 5}
-        | {"E011", "E012", "E013", "E161", "W010", "W011", "W012", "W013", "W014"}
+        | {
+            "E011",
+            "E012",
+            "E013",
+            "E161",
+            "E181",
+            "E182",
+            "E183",
+            "W010",
+            "W011",
+            "W012",
+            "W013",
+            "W014",
+        }
         | {f"W02{number}" for number in range(7)}
-        | {"W140", "W141"}
+        | {"W140", "W141", "W180", "W181", "W182", "W183"}
     )
 
     assert reported == emitted | {"E001"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from argparse import ArgumentTypeError
+from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable
 from math import inf
 from types import FrameType
@@ -68,6 +68,9 @@ class Command(BaseCommand):
             metavar="KEY=VALUE",
             help="Another label of the group, such as instance=a; may be repeated.",
         )
+
+        for sink in (otlp, textfile, gateway):
+            _add_common(sink)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Push; raise ``CommandError`` if it fails."""
@@ -203,6 +206,15 @@ class _Narrated:
     def close(self) -> None:
         """Close the connection."""
         self._sender.close()
+
+
+def _add_common(parser: CommandParser) -> None:
+    """Let the options of all commands follow a subcommand as well."""
+    for flags in (("-v", "--verbosity"), ("--settings",), ("--pythonpath",)):
+        kind = int if "-v" in flags else str
+        parser.add_argument(*flags, type=kind, default=SUPPRESS, help=SUPPRESS)
+    for flag in ("--traceback", "--no-color", "--force-color", "--skip-checks"):
+        parser.add_argument(flag, action="store_true", default=SUPPRESS, help=SUPPRESS)
 
 
 def _interval_of_environment() -> float:
