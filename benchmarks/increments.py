@@ -18,11 +18,13 @@ _CHANGES = {
     "counter": "`Counter.inc()`",
     "child": "`inc()` of a stored child",
     "histogram": "`Histogram.observe()`",
+    "native": "`Histogram.observe()`, in native buckets too",
 }
 
 _METHOD = """\
 Metrics that a project creates with prometheus_client, changed in a loop by one thread. With
-tachikoma_metrics installed, their values are in shared memory as well."""
+tachikoma_metrics installed, their values are in shared memory as well, and one histogram counts in
+native buckets, which prometheus_client does not have."""
 
 
 def run(plan: Plan) -> str:

@@ -252,7 +252,7 @@ def test_what_is_around_the_package_is_not_installed_with_it(project: Project):
         "import sys; from importlib.util import find_spec\n"
         "print(*(name for name in sys.argv[1:] if find_spec(name)))",
         *names,
-        *("depot", "missions", "shop", "tachikoma"),
+        *("depot", "missions", "tachikoma"),
     )
 
     assert {"benchmarks", "docs", "example_project", "tests"} <= set(names)

@@ -20,10 +20,12 @@ def measure(repeats: int, number: int) -> Figures:
     purchases = Counter("purchases", "Purchases.")
     visits = Counter("visits", "Visits.", ["plan", "region"]).labels("pro", "eu")
     waits = Histogram("waits", "Waits.")
+    native_waits = Histogram("native_waits", "Waits, in native buckets too.")
     changes: dict[str, Callable[[], None]] = {
         "counter": purchases.inc,
         "child": visits.inc,
         "histogram": lambda: waits.observe(0.3),
+        "native": lambda: native_waits.observe(0.3),
     }
     figures = {
         name: min(timeit.repeat(change, timer=time.process_time, repeat=repeats, number=number))

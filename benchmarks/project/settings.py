@@ -15,4 +15,5 @@ TACHIKOMA_METRICS: dict[str, object] = {
     "EXEMPLARS": variants.current().exemplars,
     "STORE_DIR": os.environ.get(variants.TACHIKOMA.folder_variable),
     "VIEWS": list(variants.current().views),
+    "NATIVE_HISTOGRAMS": ["native_waits"],
 }

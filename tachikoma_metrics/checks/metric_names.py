@@ -59,6 +59,60 @@ def check_disabled_names(**kwargs: Any) -> list[CheckMessage]:
     return _invalid_names("E010", "DISABLED_METRICS", named, catalogue.FAMILIES)
 
 
+@register
+def check_native_histogram_names(**kwargs: Any) -> list[CheckMessage]:
+    """E152: a name in ``NATIVE_HISTOGRAMS`` is that of a metric that is no histogram."""
+    return [
+        error(
+            "E152",
+            f"'{name}' in NATIVE_HISTOGRAMS is a {type(family).__name__.lower()}. It must be a "
+            "histogram.",
+            f"Remove or correct it. {example('NATIVE_HISTOGRAMS')}",
+        )
+        for name in _named_native()
+        if (family := catalogue.FAMILIES.get(name)) is not None and name not in HISTOGRAMS
+    ]
+
+
+@register
+def check_native_histograms_exist(**kwargs: Any) -> list[CheckMessage]:
+    """W151: no histogram in this process has a name that ``NATIVE_HISTOGRAMS`` lists."""
+    return [
+        warning(
+            "W151",
+            f"'{name}' in NATIVE_HISTOGRAMS is not the name of a histogram in this process. "
+            f"{conf.did_you_mean(name, HISTOGRAMS)}",
+            "Correct it, unless only another process makes that histogram, such as a Celery "
+            f"worker. {example('NATIVE_HISTOGRAMS')}",
+        )
+        for name in _named_native()
+        if name not in catalogue.FAMILIES and not METRICS.is_taken([name])
+    ]
+
+
+def _named_native() -> tuple[str, ...]:
+    named = conf.config().native_histograms
+    return () if isinstance(named, bool) else named
+
+
+@register
+def check_bucket_queries(**kwargs: Any) -> list[CheckMessage]:
+    """W150: native histograms are on, and Prometheus may drop the series of classic buckets."""
+    if not conf.config().native_histograms:
+        return []
+    return [
+        warning(
+            "W150",
+            "NATIVE_HISTOGRAMS is set: a Prometheus that scrapes native histograms stores no "
+            "series `_bucket`, `_count` and `_sum` of them any more, so queries, rules and "
+            "dashboards that use these find nothing.",
+            "Set `always_scrape_classic_histograms: true` in Prometheus' scrape configuration for "
+            "as long as there are such queries. Then silence this warning with "
+            "SILENCED_SYSTEM_CHECKS.",
+        )
+    ]
+
+
 def _invalid_names(
     id: str,
     key: str,

@@ -84,6 +84,10 @@ class Config(Declarations):
         """Return whether the lookups in a cache, and its size, are measured."""
         return self.enabled and _includes(self.instrument_caches, alias)
 
+    def is_native(self, histogram: str) -> bool:
+        """Return whether a histogram counts in native buckets as well."""
+        return self.enabled and _includes(self.native_histograms, histogram)
+
     def measures_tasks_of(self, system: str) -> bool:
         """Return whether tasks of ``celery`` or ``django`` are measured."""
         return self.enabled and _includes(self.tasks, system)

@@ -124,6 +124,26 @@ class Declarations:
         "Upper bounds by histogram. They take precedence over defaults, `LATENCY_BUCKETS` and "
         "`SIZE_BUCKETS`.",
     )
+    native_histograms: bool | tuple[str, ...] = setting(
+        METRICS,
+        False,
+        validators.SWITCH_OR_NAMES,
+        "E150",
+        '["http_request_duration_seconds"]',
+        "Histograms that count in native buckets as well: all, none, or the listed ones, the "
+        "project's own included. Only Prometheus servers that ask for native histograms get them, "
+        "and those then ignore the classic buckets unless they are configured to keep them; see "
+        "[Native histograms](../guides/native-histograms.md).",
+    )
+    native_histogram_schema: int = setting(
+        METRICS,
+        3,
+        validators.NATIVE_SCHEMA,
+        "E151",
+        "4",
+        "The resolution of native buckets: a power of two has `2 ** schema` of them. With 3, each "
+        "is 9 % wider than the one before. After a change, these histograms start at zero.",
+    )
     extra_metrics: tuple[str, ...] = setting(
         METRICS,
         (),

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.doctor import access, business, exposition, push, refusals, settings, store
+from tachikoma_metrics.doctor import (
+    access,
+    business,
+    exposition,
+    native_histograms,
+    push,
+    refusals,
+    settings,
+    store,
+)
 from tachikoma_metrics.doctor.findings import ERROR, OK, WARNING, Finding, has_reached
 from tachikoma_metrics.doctor.server import of_server
 from tachikoma_metrics.doctor.service import of_this_service
@@ -12,6 +21,7 @@ CHECKS = {
     store.CHECK: "where processes share their values",
     store.OTHER_VERSIONS: "directories of other versions of the package",
     access.CHECK: "which clients may read the metrics",
+    native_histograms.CHECK: "which histograms are native",
     refusals.ENDPOINT: "whether a server, or this process, exposes metrics",
     exposition.SCRAPE: "duration and size of a scrape",
     exposition.PROCESSES: "number of live processes",

@@ -7,7 +7,15 @@ import time
 from collections.abc import Iterator
 
 from tachikoma_metrics import conf
-from tachikoma_metrics.doctor import access, business, exposition, push, settings, store
+from tachikoma_metrics.doctor import (
+    access,
+    business,
+    exposition,
+    native_histograms,
+    push,
+    settings,
+    store,
+)
 from tachikoma_metrics.doctor.findings import ERROR, Finding
 from tachikoma_metrics.doctor.refusals import ENDPOINT, HINTS_BY_REASON
 from tachikoma_metrics.exposition.parse import parse_text
@@ -33,6 +41,7 @@ def of_this_service(*, ends_afterwards: bool = False) -> Iterator[Finding]:
     yield store.of_store()
     yield from store.of_other_versions()
     yield access.of_access()
+    yield from native_histograms.of_native_histograms()
     yield from push.of_setting()
     if ends_afterwards and not any(map(os.path.isdir, STORE.where())):
         STORE.leave()

@@ -17,9 +17,14 @@ from tachikoma_metrics.store import Declaration
 from tachikoma_metrics.store import Exemplar as StoredExemplar
 from tachikoma_metrics.store.families import Family, Line, Lines, Pairs
 from tachikoma_metrics.store.layout import GAUGE, HISTOGRAM
+from tachikoma_metrics.store.native_histograms import NativeHistogram, added, empty
 
 LabelsOf = Callable[[Pairs], tuple[list[str], list[str]]]
 """Formats label pairs: those before ``le``, and those after it."""
+
+Labels = frozenset[tuple[str, str]]
+"""Names and values of the labels of a label set."""
+
 
 WriteExemplar = Callable[[StoredExemplar], str]
 """Formats an exemplar, with what is between it and the value before it."""
@@ -47,6 +52,25 @@ class MergedMetric(Metric):
         self.documentation = declaration.help
         self.type = declaration.type
         self.unit = declaration.unit
+        self._declaration = declaration
+        self._natives: dict[Labels, tuple[NativeHistogram, float]] | None = None
+
+    def native_of(self, labels: Labels) -> tuple[NativeHistogram, float] | None:
+        """Return what a label set has counted in native buckets, and the sum of that.
+
+        Return None if it does not count in any.
+        """
+        if self._natives is None:
+            self._natives = _added_natives(self._families)
+        found = self._natives.get(labels)
+        if found is None and self._declaration.native is not None:
+            return empty(self._declaration.native), 0.0
+        return found
+
+    @property
+    def families(self) -> Sequence[Family]:
+        """Return the values in the store: more than one family if processes disagree."""
+        return self._families
 
     @property
     def only_family(self) -> Family | None:
@@ -192,6 +216,21 @@ def _labels(line: Line) -> dict[str, str]:
 
 
 _bound = lru_cache(1024)(number)
+
+
+def _added_natives(families: Sequence[Family]) -> dict[Labels, tuple[NativeHistogram, float]]:
+    found: dict[Labels, list[tuple[NativeHistogram, float]]] = {}
+    for family in families:
+        natives = family.natives
+        if natives is not None:
+            pairs = map(frozenset, family.lines.pairs())
+            counted = zip(natives.histograms, natives.sums, strict=True)
+            for labels, one in zip(pairs, counted, strict=True):
+                found.setdefault(labels, []).append(one)
+    return {
+        labels: (added([one for one, _ in parts]), sum(total for _, total in parts))
+        for labels, parts in found.items()
+    }
 
 
 def _folded(families: Sequence[Family]) -> dict[Line, float]:

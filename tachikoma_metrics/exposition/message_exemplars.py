@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tachikoma_metrics.exposition.messages import Field
+from tachikoma_metrics.exposition.fields import Field
 from tachikoma_metrics.exposition.wire import delimited, message, tag
 
 _LENGTH_DELIMITED = 2

@@ -10,23 +10,28 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise, repeat
 from typing import Protocol
 
-from tachikoma_metrics.exposition.messages import START_TIMESTAMP, VALUE_FIELDS, Field
+from tachikoma_metrics.exposition.fields import Field
+from tachikoma_metrics.exposition.messages import START_TIMESTAMP, VALUE_FIELDS
 from tachikoma_metrics.exposition.names import WITH_CREATED
+from tachikoma_metrics.exposition.native_fields import native_fields
 from tachikoma_metrics.exposition.wire import (
     WORD,
     delimited,
     double,
     tag,
     timestamp,
+    varint,
     varint_width,
     varints,
 )
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store.families import Family, Pairs
 from tachikoma_metrics.store.layout import DOUBLE, GAUGE, HISTOGRAM, SUMMARY
+from tachikoma_metrics.store.native_histograms import NativeHistogram
 
 _METRIC = tag(Field.METRIC, 2)
 _EMPTY_DOUBLE = double(1, 0.0)
@@ -43,8 +48,11 @@ class Template(Protocol):
 
     starts: Sequence[float]
 
-    def write(self, values: Sequence[float]) -> bytes:
-        """Return the messages with ``values``; raise ``ValueError`` if one cannot be written."""
+    def write(self, family: Family) -> bytes:
+        """Return the messages with the values of ``family``, whose lines are those of the template.
+
+        Raises ``ValueError`` if one cannot be written.
+        """
 
 
 def quick_messages(family: Family, label_fields: LabelFields, key: object) -> bytes | None:
@@ -60,7 +68,7 @@ def quick_messages(family: Family, label_fields: LabelFields, key: object) -> by
     try:
         if template is None or template.starts != starts:
             template = rendered[key] = _template(family, label_fields, starts)
-        return template.write(family.values)
+        return template.write(family)
     except (ValueError, OverflowError) as error:
         pass_on(error)
         return None
@@ -74,6 +82,8 @@ def _require_totals(values: Sequence[float]) -> None:
 
 def _template(family: Family, label_fields: LabelFields, starts: Sequence[float]) -> Template:
     labels = list(map(label_fields, family.lines.pairs()))
+    if family.declaration.native is not None:
+        return _NativeObservations(family, labels, starts)
     if family.declaration.type in (HISTOGRAM, SUMMARY):
         return _Observations(family, labels, starts)
     return _Numbers(family, labels, starts)
@@ -93,8 +103,9 @@ class _Numbers:
         lengths = [f"{len(constant)}s" for constant in constants[::2]]
         self._pack = struct.Struct("<" + "d".join(lengths)).pack
 
-    def write(self, values: Sequence[float]) -> bytes:
-        """Return the messages with ``values``."""
+    def write(self, family: Family) -> bytes:
+        """Return the messages with the values of ``family``."""
+        values = family.values
         if self._is_total:
             _require_totals(values)
         arguments = self._arguments.copy()
@@ -121,23 +132,23 @@ class _Observations:
             raise ValueError(f"The bounds of {family.declaration.name} must increase to +Inf.")
         self._layout = self._layout_of(1)
 
-    def write(self, values: Sequence[float]) -> bytes:
-        """Return the messages with ``values``."""
-        counts, sums = self._split(values)
+    def write(self, family: Family) -> bytes:
+        """Return the messages with the values of ``family``."""
+        fields = self._fields(*self._split(family.values))
+        pieces: list[bytes | bytearray] = [*self._layout.constants]
+        pieces[1::2] = fields
+        return b"".join(pieces)
+
+    def _fields(self, counts: Sequence[float], sums: bytes) -> list[bytearray]:
+        """Return the fields of each label set, for which there is a layout then."""
         width = varint_width(max(counts, default=0))
         if width != self._layout.width:
             self._layout = self._layout_of(width)
-        pieces: list[bytes | bytearray] = [*self._layout.constants]
-        pieces[1::2] = self._layout.values(varints(counts, width), sums)
-        return b"".join(pieces)
+        return self._layout.values(varints(counts, width), sums)
 
     def _split(self, values: Sequence[float]) -> tuple[list[float], bytes]:
         """Return the counts, those of all label sets for each gap, and the bytes of the sums."""
-        buckets = len(self._bounds)
-        counts: list[float] = []
-        # The count of all observations comes first.
-        for column in (buckets, *range(buckets)):
-            counts += values[column :: self._columns]
+        counts = self._counts(values)
         if self._sum is None:
             # It may decrease, and is not exposed.
             return counts, struct.pack("<d", math.nan) * len(self._labels)
@@ -145,9 +156,41 @@ class _Observations:
         _require_totals(sums)
         return counts, struct.pack(f"<{len(sums)}d", *sums)
 
+    def _counts(self, values: Sequence[float]) -> list[float]:
+        buckets = len(self._bounds)
+        counts: list[float] = []
+        # The count of all observations comes first.
+        for column in (buckets, *range(buckets)):
+            counts += values[column :: self._columns]
+        return counts
+
     def _layout_of(self, width: int) -> _Layout:
         gaps = _Gaps(self._bounds, width)
         return _Layout(gaps, _around(len(gaps.value), self._labels, self._tag, self._ends))
+
+
+_length = lru_cache(4096)(varint)
+
+
+class _NativeObservations(_Observations):
+    """The messages of a histogram with native buckets, whose fields follow the classic ones."""
+
+    def write(self, family: Family) -> bytes:
+        """Return the messages with the values of ``family``."""
+        natives = family.natives
+        if natives is None:
+            return super().write(family)
+        counts = self._counts(family.values)
+        counts[: len(self._labels)] = map(NativeHistogram.count, natives.histograms, natives.sums)
+        fields = self._fields(counts, struct.pack(f"<{len(natives.sums)}d", *natives.sums))
+        pieces: list[bytes | bytearray] = []
+        for labels, classic, native, end in zip(
+            self._labels, fields, map(native_fields, natives.histograms), self._ends, strict=True
+        ):
+            size = len(classic) + len(native) + len(end)
+            before = labels + self._tag + _length(size)
+            pieces += _METRIC, _length(len(before) + size), before, classic, native, end
+        return b"".join(pieces)
 
 
 class _Gaps:

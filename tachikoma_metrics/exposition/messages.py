@@ -15,30 +15,13 @@ from prometheus_client import Metric
 
 from tachikoma_metrics.exposition.exemplars import ValidExemplar, exemplar_of
 from tachikoma_metrics.exposition.families import OnError
+from tachikoma_metrics.exposition.fields import Field
+from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.names import HISTOGRAMS
+from tachikoma_metrics.exposition.native_fields import native_fields
 from tachikoma_metrics.exposition.points import Point
 from tachikoma_metrics.exposition.syntax import valid_labels
 from tachikoma_metrics.exposition.wire import double, integer, message, signed, text, timestamp
-
-
-class Field:
-    """Numbers of the fields of the messages.
-
-    ``VALUE`` is in counters, gauges and untyped metrics, ``SAMPLE_COUNT`` and ``SAMPLE_SUM`` are
-    in histograms and summaries.
-    """
-
-    # Of a MetricFamily.
-    NAME, HELP, TYPE, METRIC, UNIT = 1, 2, 3, 4, 5
-    # Of a Metric.
-    LABEL, GAUGE, COUNTER, SUMMARY, UNTYPED, TIMESTAMP_MS, HISTOGRAM = 1, 2, 3, 4, 5, 6, 7
-    # Of its value.
-    VALUE, SAMPLE_COUNT, SAMPLE_SUM, QUANTILE, BUCKET = 1, 1, 2, 3, 3
-    # Of a Bucket.
-    CUMULATIVE_COUNT, UPPER_BOUND = 1, 2
-    # Of an Exemplar, beside its labels.
-    EXEMPLAR_VALUE, EXEMPLAR_TIMESTAMP = 2, 3
-
 
 START_TIMESTAMP = {Field.COUNTER: 3, Field.SUMMARY: 4, Field.HISTOGRAM: 15}
 """The number of the field with the start, in each value that has one.
@@ -74,6 +57,7 @@ class Messages:
     def __init__(
         self, metric: Metric, global_labels: Mapping[str, str], on_error: OnError, start_of: StartOf
     ) -> None:
+        self._native_of = metric.native_of if isinstance(metric, MergedMetric) else None
         self._name = metric.name
         self._type = metric.type
         self._field = VALUE_FIELDS[metric.type]
@@ -108,11 +92,24 @@ class Messages:
 
     def _value(self, points: list[Point]) -> bytes:
         if self._field == Field.HISTOGRAM:
-            buckets = [point for point in points if point.suffix == "_bucket"]
-            return histogram(*_ends(points), map(self._bucket, buckets), buckets[-1].value)
+            return self._histogram(points)
         if self._field == Field.SUMMARY:
             return _summary(*_ends(points), _values(points, ""))
         return double(Field.VALUE, points[0].value) + self._exemplar(points[0])
+
+    def _histogram(self, points: list[Point]) -> bytes:
+        count, total = _ends(points)
+        found = [point for point in points if point.suffix == "_bucket"]
+        buckets = map(self._bucket, found)
+        labels = dict(points[0].sample.labels)
+        labels.pop(self._special, None)
+        native = self._native_of(frozenset(labels.items())) if self._native_of else None
+        if native is None or native[0].count(native[1]) == 0 < (count or 0):
+            # What did not fit into the file is in classic buckets alone.
+            return histogram(count, total, buckets, found[-1].value)
+        counted, total = native
+        number = counted.count(total)
+        return histogram(number, total, buckets, number) + native_fields(counted)
 
     def _bucket(self, point: Point) -> bytes:
         return bucket(point.place.bound, point.value) + self._exemplar(point)

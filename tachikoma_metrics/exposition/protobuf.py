@@ -14,11 +14,12 @@ from prometheus_client import Metric
 
 from tachikoma_metrics.exposition.exemplars import valid
 from tachikoma_metrics.exposition.families import OnError
+from tachikoma_metrics.exposition.fields import Field
 from tachikoma_metrics.exposition.formats import Format
 from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.message_exemplars import Added, with_exemplars
 from tachikoma_metrics.exposition.message_templates import quick_messages
-from tachikoma_metrics.exposition.messages import Field, Messages, exemplar_field, label_fields
+from tachikoma_metrics.exposition.messages import Messages, exemplar_field, label_fields
 from tachikoma_metrics.exposition.names import TEXT_SUFFIXES, WITHOUT_UNIT, metric_name
 from tachikoma_metrics.exposition.points import Reader
 from tachikoma_metrics.exposition.wire import delimited, double, integer, message, text

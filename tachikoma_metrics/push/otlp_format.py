@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AGGREGATION_TEMPORALITY_CUMULATIVE,
+    ExponentialHistogram,
     Gauge,
     Histogram,
     Metric,
@@ -33,6 +34,7 @@ from prometheus_client import Metric as Family
 from tachikoma_metrics.exposition import Format, MergedMetric, OnError
 from tachikoma_metrics.exposition.names import TEXT_SUFFIXES, metric_name
 from tachikoma_metrics.exposition.points import Reader
+from tachikoma_metrics.push.otlp_native_points import native_points
 from tachikoma_metrics.push.otlp_points import Moment, Points, attributes
 from tachikoma_metrics.push.otlp_stored_points import stored_points
 from tachikoma_metrics.version import __version__
@@ -101,6 +103,19 @@ class OtlpFormat(Format[bytes]):
         if naming is not None:
             name = naming.name
             moment = dataclasses.replace(moment, label_names=naming.labels)
+        native = native_points(family, moment) if isinstance(family, MergedMetric) else None
+        if native is not None:
+            histogram = ExponentialHistogram(
+                data_points=native,  # type: ignore[arg-type]  # Those of such histograms.
+                aggregation_temporality=AGGREGATION_TEMPORALITY_CUMULATIVE,
+            )
+            yield Metric(
+                name=name,
+                description=family.documentation,
+                unit=_unit(name),
+                exponential_histogram=histogram,
+            )
+            return
         for suffix, points in _points(family, moment):
             metric = Metric(name=name + suffix, description=family.documentation, unit=_unit(name))
             _fill(metric, family.type, points)

@@ -1,9 +1,4 @@
-"""The data points of values in the store, which need no validation one by one.
-
-A histogram with native buckets has a place in ``_histogram``: its point would be an
-``ExponentialHistogramDataPoint``, whose scale is the schema and whose index is one less.
-https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/#exponential-histograms
-"""
+"""The data points of values in the store, which need no validation one by one."""
 
 from __future__ import annotations
 
@@ -76,7 +71,7 @@ def _points(
     moment: Moment,
 ) -> Iterable[object]:
     width = len(family.lines.endings)
-    exemplars = _exemplars(family, moment) if family.exemplars is not None else {}
+    exemplars = stored_exemplars(family, moment)
     for number, (own, start) in enumerate(zip(labels, starts, strict=False)):
         found = exemplars.get(number, ())
         values = family.values[number * width : (number + 1) * width]
@@ -127,7 +122,7 @@ def _summary(
     )
 
 
-def _exemplars(family: Family, moment: Moment) -> Mapping[int, Sequence[Exemplar]]:
+def stored_exemplars(family: Family, moment: Moment) -> Mapping[int, Sequence[Exemplar]]:
     """Return the valid exemplars of each label set, by its place."""
     width = len(family.lines.endings)
     found: dict[int, list[Exemplar]] = {}

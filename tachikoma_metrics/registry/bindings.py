@@ -176,7 +176,7 @@ class Bindings(ABC):
         if metric is None:
             lost = name_of_lost(family, config)
             stored = shape.stored_labels, shape.stored_buckets
-            metric = make(family, shape.full_name, *stored, lost)
+            metric = make(family, shape.full_name, *stored, lost, shape.native)
             metric.show_as(exposed(metric, shape))
             self._made[family.name, shape] = metric
         bound = Bound(family, shape, metric, is_on(family, config))

@@ -52,6 +52,7 @@ def exposed(metric: GuardedMetric, shape: Shape) -> Projection | None:
         (*map(float, shape.buckets), math.inf) if shape.buckets else (),
         stored.mode,
         stored.is_builtin,
+        native=stored.native,
     )
     return Projection(declaration, partial(_selecting, shape.label_names), ())
 

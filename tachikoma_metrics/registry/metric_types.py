@@ -15,8 +15,17 @@ from prometheus_client.samples import Exemplar, Sample
 from tachikoma_metrics.catalogue.definitions import Counter, Family, Gauge, Histogram
 from tachikoma_metrics.exposition import number
 from tachikoma_metrics.registry.guarded_metrics import GuardedMetric
-from tachikoma_metrics.store import LIVESUM_OF_SET, Cell, Declaration, GaugeCell, Series
+from tachikoma_metrics.store import (
+    LIVESUM_OF_SET,
+    Cell,
+    Declaration,
+    GaugeCell,
+    Native,
+    NativeCell,
+    Series,
+)
 from tachikoma_metrics.store import Exemplar as StoredExemplar
+from tachikoma_metrics.store.native_cells import SLOTS
 
 
 class _GuardedCell(Cell):
@@ -49,6 +58,16 @@ class _GuardedGaugeCell(_GuardedCell, GaugeCell):
     __slots__ = ()
 
 
+class _GuardedNativeCell(_GuardedCell, NativeCell):
+    """The values of a histogram that has native buckets."""
+
+    __slots__ = SLOTS
+
+    def __init__(self, series: Series | None, metric: GuardedMetric, native: Native) -> None:
+        super().__init__(series, metric)
+        self._count_natively(native)
+
+
 class GuardedCounter(GuardedMetric, prometheus_client.Counter):
     """A counter whose label sets are limited."""
 
@@ -61,7 +80,9 @@ class GuardedHistogram(GuardedMetric, prometheus_client.Histogram):
     """A histogram whose label sets are limited."""
 
     def _metric_init(self) -> None:
-        self.cell = _GuardedCell(self._series(), self._parent)
+        native = self.declaration.native
+        details = self._series(), self._parent
+        self.cell = _GuardedNativeCell(*details, native) if native else _GuardedCell(*details)
         self._exemplars: dict[int, Exemplar] = {}
         self._created = time.time()
 
@@ -110,6 +131,7 @@ def make(
     label_names: tuple[str, ...],
     buckets: tuple[float, ...],
     lost: str = "",
+    native: Native | None = None,
 ) -> GuardedMetric:
     """Return the metric that holds the values of ``family``, which is in no registry yet.
 
@@ -124,6 +146,7 @@ def make(
         mode=_mode(family) if isinstance(family, Gauge) else "",
         is_builtin=True,
         lost=lost.removesuffix("_total"),
+        native=native,
     )
     closed = family.closed_label_names
     if isinstance(family, Histogram):

@@ -10,9 +10,10 @@ from operator import itemgetter
 
 from tachikoma_metrics.exposition import MergedMetric
 from tachikoma_metrics.store import Declaration, Exemplar, Family, Lines
-from tachikoma_metrics.store.families import Ending, FoundExemplars
+from tachikoma_metrics.store.families import Ending, FoundExemplars, nothing
 from tachikoma_metrics.store.layout import GAUGE
 from tachikoma_metrics.store.merge.totals import endings
+from tachikoma_metrics.store.native_histograms import NativeHistograms, added
 
 Values = tuple[str, ...]
 """Of the labels of a label set."""
@@ -60,6 +61,7 @@ class Projection:
             [values for values in moved if values is not None],
             partial(plan.starts, family),
             family.exemplars and ProjectedExemplars(family.exemplars, plan.targets),
+            partial(plan.natives, family) if self.declaration.native else nothing,
         )
 
     def label_set(self, names: tuple[str, ...], values: Values) -> Values | None:
@@ -178,6 +180,16 @@ class _Plan:
             earliest = [min(found[number] for number in added) for added in self._sources]
             self._starts = (found, earliest)
         return self._starts[1]
+
+    def natives(self, source: Family) -> NativeHistograms | None:
+        """Return what is added up in each label set of a histogram."""
+        found = source.natives
+        if found is None:
+            return None
+        return NativeHistograms(
+            [added([found.histograms[number] for number in each]) for each in self._sources],
+            [fsum(found.sums[number] for number in each) for each in self._sources],
+        )
 
 
 def _firsts(source: Lines, rename: Rename) -> dict[Values, list[int]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.definitions import Family, Gauge, Histogram
 from tachikoma_metrics.conf import Config
+from tachikoma_metrics.registry import native_buckets
+from tachikoma_metrics.store import Native
 
 _COUNTED_QUERIES = (catalogue.HTTP_REQUEST_DB_QUERIES, catalogue.HTTP_REQUEST_DB)
 
@@ -24,6 +26,7 @@ class Shape:
     buckets: tuple[float, ...]
     hidden_labels: tuple[str, ...] = ()
     hidden_buckets: tuple[float, ...] = ()
+    native: Native | None = None
 
     @property
     def stored_labels(self) -> tuple[str, ...]:
@@ -46,6 +49,7 @@ def shape_of(family: Family, config: Config) -> Shape:
         buckets,
         tuple(name for name in needed.get(family.name, ()) if name not in labels),
         tuple(sorted(set(bounds.get(family.name, ())) - set(buckets))),
+        native_buckets.of_catalogue(family, config) if isinstance(family, Histogram) else None,
     )
 
 

@@ -13,15 +13,26 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Summary, values
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
+from tachikoma_metrics.registry import native_buckets
 from tachikoma_metrics.registry.guarded_metrics import is_guarded
-from tachikoma_metrics.store import STORE, Cell, Declaration, GaugeCell, Series
+from tachikoma_metrics.store import (
+    STORE,
+    Cell,
+    Declaration,
+    GaugeCell,
+    Native,
+    NativeCell,
+    Series,
+)
 from tachikoma_metrics.store.layout import GAUGE, GAUGE_WIDTH, HISTOGRAM
+from tachikoma_metrics.store.native_cells import SLOTS
 
 _KINDS = frozenset({Counter, Gauge, Histogram, Summary})
 _DEFAULT_GAUGE_MODE = "all"
@@ -90,9 +101,30 @@ class GaugeValue(Value, GaugeCell):
     _width = GAUGE_WIDTH
 
 
-def make_value(typ: str, *details: Any, **more: Any) -> Value:
+class NativeSum(Value, NativeCell):
+    """The sum of a histogram that prometheus_client made, and that has native buckets.
+
+    It is given each observation, and counts it in its native bucket.
+    """
+
+    __slots__ = SLOTS
+
+    def __init__(self, native: Native, *details: Any, **more: Any) -> None:
+        super().__init__(*details, **more)
+        self._count_natively(native)
+
+    def inc(self, amount: float) -> None:
+        """Add an observation."""
+        self.observe(amount)
+
+
+def make_value(typ: str, metric_name: str, name: str, *details: Any, **more: Any) -> Value:
     """Return a value, as calling ``prometheus_client.values.ValueClass`` does."""
-    return (GaugeValue if typ == GAUGE else Value)(typ, *details, **more)
+    if typ == HISTOGRAM and name == f"{metric_name}_sum":
+        native = native_buckets.of_project(metric_name)
+        if native is not None:
+            return NativeSum(native, typ, metric_name, name, *details, **more)
+    return (GaugeValue if typ == GAUGE else Value)(typ, metric_name, name, *details, **more)
 
 
 def install(on_error: Callable[[Exception, object], None]) -> None:
@@ -158,6 +190,7 @@ def declaration_of(metric: Any) -> Declaration:
         bounds=tuple(getattr(metric, "_upper_bounds", ())),
         # An explicit default cannot be distinguished from none.
         mode="" if mode == _DEFAULT_GAUGE_MODE else mode,
+        native=native_buckets.of_project(metric._name) if metric._type == HISTOGRAM else None,
     )
 
 
@@ -194,6 +227,10 @@ def _move(metric: Any) -> None:
     for value, old in zip(values_of(metric), before, strict=True):
         amount = old.get()
         if amount:
-            (value.set if metric._type == GAUGE else value.inc)(amount)
+            if metric._type == GAUGE:
+                value.set(amount)
+            else:
+                # Not by inc(), which would observe the sum of a histogram.
+                value.add(amount, perf_counter())
         if old.get_exemplar() is not None:
             value.set_exemplar(old.get_exemplar())

@@ -12,9 +12,8 @@ from tachikoma_metrics.registry import METRICS, Counterpart
 EQUAL, DIFFERENT, UNUSED = "equal", "different", "unused"
 
 OTHER_REASONS = (
-    "Each may also differ by what was counted before the view was enabled, by requests in "
-    "progress, and by label sets that no process has changed for two restarts, which are dropped. "
-    "If in doubt, run the command twice, and compare how much both have increased."
+    "Each may also differ by what was counted before the view was enabled, and by requests in "
+    "progress. If in doubt, run the command twice, and compare how much both have increased."
 )
 """Reasons that apply to all metrics."""
 

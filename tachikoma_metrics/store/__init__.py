@@ -23,11 +23,13 @@ from tachikoma_metrics.store.layout import (
     LIVESUM_OF_SET,
     Declaration,
     Exemplar,
+    Native,
     Series,
 )
 from tachikoma_metrics.store.lease import Lease
 from tachikoma_metrics.store.limits import Limit, Limits
 from tachikoma_metrics.store.merge import Merger
+from tachikoma_metrics.store.native_cells import NativeCell
 from tachikoma_metrics.store.permissions import Exposed
 from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.reading import Reading
@@ -54,6 +56,8 @@ __all__ = [
     "Line",
     "Lines",
     "Merger",
+    "Native",
+    "NativeCell",
     "Progress",
     "Reading",
     "Series",

@@ -22,9 +22,11 @@ from tachikoma_metrics.store import gauges, layout, system
 from tachikoma_metrics.store.files import TemporaryFile, replace
 from tachikoma_metrics.store.label_sets import InternedLabelSets
 from tachikoma_metrics.store.layout import (
+    BLOCK,
     DOUBLE,
     GAUGE,
     HEADER_SIZE,
+    LARGEST_COUNT,
     LARGEST_SIZE,
     Damaged,
     Declaration,
@@ -108,14 +110,18 @@ class Archive:
         """
         if not self.has_counted:
             return
-        for series, total in list(self.totals.items()):
+        for series, total in self.totals.items():
             total.age = 1 if series in in_use else total.age + 1
-            if total.age >= _DROPPED_AT:
-                del self.totals[series]
+        # Native buckets stay for as long as the count that includes them.
+        wholes = ((series, self.totals.get(series.whole)) for series in self.totals)
+        dropped = [one for one, whole in wholes if whole is None or whole.age >= _DROPPED_AT]
+        for series in dropped:
+            del self.totals[series]
 
     def remove(self, removed: Iterable[Series]) -> bool:
         """Remove label sets; return whether there was any."""
-        found = [series for series in removed if series in self.totals]
+        wanted = set(removed)
+        found = [series for series in self.totals if series.whole in wanted]
         for series in found:
             del self.totals[series]
         return bool(found)
@@ -136,7 +142,8 @@ class Archive:
             content += layout.encode_series(series, ordinal)
             values = total.made_at, *total.values
             begin = len(content) - len(values) * DOUBLE
-            struct.pack_into(f"={len(values)}d", content, begin, *values)
+            kind = "Q" if series.declaration.type == BLOCK else "d"
+            struct.pack_into(f"=d{len(total.values)}{kind}", content, begin, *values)
         if len(content) > LARGEST_SIZE:
             raise OSError(f"An archive must have at most {LARGEST_SIZE} bytes.")
         header = Header(
@@ -249,11 +256,17 @@ def _totals(
         interned.read(content, used, firsts)
     except Damaged as error:
         damage = error
-    doubles: memoryview[float] = memoryview(content[: len(content) // DOUBLE * DOUBLE]).cast("d")
+    whole = memoryview(content[: len(content) // DOUBLE * DOUBLE])
+    doubles: memoryview[float] = whole.cast("d")
+    words: memoryview[int] = whole.cast("Q")
     found = {}
     for number, first in firsts.items():
         series = interned.series[number]
-        values = list(doubles[first : first + series.declaration.width])
+        is_block = series.declaration.type == BLOCK
+        values = list((words if is_block else doubles)[first : first + series.declaration.width])
+        if is_block and max(values) >= LARGEST_COUNT:
+            damage = Damaged(f"{series.declaration.name} must have native buckets with counts.")
+            values = [0] * len(values)
         found[series] = Total(values, doubles[first - 1])
     return found, damage
 

@@ -277,7 +277,7 @@ def _remove_from_free(directory: int, number: int, removed: Collection[Series]) 
 def _remove_from(descriptor: int, removed: Collection[Series]) -> None:
     header, content = content_of(descriptor)
     for record in layout.parse(content, header.used):
-        if record.kind == layout.Kind.SERIES and record.series in removed:
+        if record.kind == layout.Kind.SERIES and record.series.whole in removed:
             os.pwrite(descriptor, layout.pack_kind(layout.Kind.REMOVED), record.at)
         elif record.kind == layout.Kind.REMOVED and _exemplified(record.series) in removed:
             os.pwrite(descriptor, bytes(record.width * layout.DOUBLE), record.first * layout.DOUBLE)

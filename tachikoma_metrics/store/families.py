@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from tachikoma_metrics.store.layout import Declaration, Exemplar
+from tachikoma_metrics.store.native_histograms import NativeHistograms
+
+
+def nothing() -> None:
+    """Return None: a metric has no native buckets."""
+
 
 Pairs = tuple[tuple[str, str], ...]
 """Names and values of labels."""
@@ -66,8 +72,8 @@ class Family:
     """One metric of all processes together: its lines, and the value of each.
 
     ``moved`` are the label sets that are not shown, because they were added to others.
-    ``find_starts`` returns the ``starts``, or nothing: few formats have them. ``exemplars`` are
-    None if no process has left any.
+    ``find_starts`` returns the ``starts``, or nothing, and ``find_natives`` the ``natives``: few
+    formats have them. ``exemplars`` are None if no process has left any.
     """
 
     declaration: Declaration
@@ -77,6 +83,12 @@ class Family:
     moved: Collection[tuple[str, ...]] = ()
     find_starts: Callable[[], Sequence[float]] = field(default=tuple, compare=False)
     exemplars: FoundExemplars | None = field(default=None, compare=False)
+    find_natives: Callable[[], NativeHistograms | None] = field(default=nothing, compare=False)
+
+    @property
+    def natives(self) -> NativeHistograms | None:
+        """Return what a histogram has counted in native buckets, if it has any."""
+        return self.find_natives()
 
     @property
     def starts(self) -> Sequence[float]:

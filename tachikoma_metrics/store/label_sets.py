@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from tachikoma_metrics.interruptions import suppress
 from tachikoma_metrics.store import layout
-from tachikoma_metrics.store.layout import Damaged, Declaration, Series
+from tachikoma_metrics.store.layout import BLOCK, Damaged, Declaration, Series
 
 Identity = tuple[object, ...]
 
@@ -110,7 +110,10 @@ def without_former(interned: InternedLabelSets, indexes: list[FileIndex]) -> lis
     declared = _declared(interned, indexes)
 
     def is_current(number: int) -> bool:
+        # Native buckets are current with the histogram that counts in them.
         declaration = interned.series[number].declaration
+        if declaration.type == BLOCK:
+            declaration = declaration.histogram
         known = declared.get((declaration.is_builtin, declaration.name))
         return known is None or declaration in known
 

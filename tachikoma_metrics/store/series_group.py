@@ -5,22 +5,25 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import frexp
 from typing import Any
 
 from tachikoma_metrics.interruptions import is_interruption
 from tachikoma_metrics.store.cells import NOWHERE, Cell
 from tachikoma_metrics.store.exclusion import one_at_a_time
+from tachikoma_metrics.store.layout import BLOCK_BITS, LAST_PLACE, ZERO
+from tachikoma_metrics.store.native_cells import NativeCell
 from tachikoma_metrics.store.progress import Progress
 from tachikoma_metrics.store.writer import STORE
 
 UNKNOWN = float("nan")
 """Stands for an unknown amount; it is compared by identity."""
 
-_USE_SLOW_PATH = (IndexError, TypeError, ValueError)
+_USE_SLOW_PATH = (LookupError, TypeError, ValueError)
 
-Step = tuple[int, "int | None", int, "Sequence[float] | None"]
+Step = tuple[int, Any, int, Any]
 """The place of an amount, the index of its value if there is one, and the index and the bounds of
-its buckets."""
+its buckets; for a histogram with native buckets, these are 0 and its cell."""
 
 Start = tuple[Any, int, int, "Sequence[float]", int]
 """The memory, the index of a histogram and its buckets, their bounds, and the index of a gauge."""
@@ -117,10 +120,25 @@ class SeriesGroup:
                     if amount is not UNKNOWN:
                         if bounds is None:
                             memory[index] += amount  # None raises TypeError: the slow path.
-                        else:
+                        elif first_bucket:
                             bucket = first_bucket + bisect_left(bounds, amount)
                             memory[index] += amount
                             memory[bucket] += 1.0
+                        else:
+                            cell = bounds
+                            if amount > cell.zero_threshold:
+                                fraction, exponent = frexp(amount)
+                                lane = bisect_left(cell.fractions, fraction)
+                                lane += exponent << cell.schema
+                                block = cell.blocks[lane >> BLOCK_BITS]
+                                native = block + (lane & LAST_PLACE)
+                            else:
+                                native = cell.blocks[ZERO]
+                            bucket = index + 1 + bisect_left(cell.bounds, amount)
+                            words = cell.words
+                            memory[index] += amount
+                            memory[bucket] += 1.0
+                            words[native] += 1
                     done = place
         except BaseException as error:
             if was_busy:
@@ -241,6 +259,8 @@ class SeriesGroup:
     def _step(self, place: int, cell: Cell | None) -> Step:
         if cell is None or cell.memory is not self._memory:
             return place, None, 0, None
+        if isinstance(cell, NativeCell):
+            return place, cell.index, 0, cell
         return place, cell.index, cell.index + 1, cell.bounds
 
 

@@ -25,6 +25,7 @@ from celery import signals
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.tasks import FAILURE, REVOKED
 from tachikoma_metrics.conf import config
+from tachikoma_metrics.interruptions import suppress
 from tachikoma_metrics.recording.tasks import TASK_RUN, TASK_SEND
 from tachikoma_metrics.registry import METRICS, UNKNOWN, Progress
 from tachikoma_metrics.task_runs import celery_beat, celery_counted
@@ -96,6 +97,15 @@ def receive_publications() -> None:
 def receive_runs() -> None:
     """Measure runs by the signals of Celery."""
     _connect((signals.task_prerun, on_prerun), (signals.task_postrun, on_postrun))
+    _move_to_front(signals.task_postrun, on_postrun)
+
+
+def _move_to_front(signal: Any, handler: Callable[..., None]) -> None:
+    """Have ``handler`` called before receivers that end the span which is a run's exemplar."""
+    with suppress(AttributeError, TypeError, ValueError):
+        # In place: Celery keeps the list where it runs a task.
+        signal.receivers.sort(key=lambda connected: connected[1] is not handler)
+        signal.sender_receivers_cache.clear()
 
 
 def _connect(*connections: tuple[Any, Callable[..., None]]) -> None:

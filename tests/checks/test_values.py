@@ -100,6 +100,13 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E160", "EXEMPLARS", True),
     ("E160", "EXEMPLARS", ["auto"]),
     ("E133", "VIEWS", "django-prometheus"),
+    ("E150", "NATIVE_HISTOGRAMS", "http_request_duration_seconds"),
+    ("E150", "NATIVE_HISTOGRAMS", 1),
+    ("E150", "NATIVE_HISTOGRAMS", [3]),
+    ("E151", "NATIVE_HISTOGRAM_SCHEMA", 6),
+    ("E151", "NATIVE_HISTOGRAM_SCHEMA", -1),
+    ("E151", "NATIVE_HISTOGRAM_SCHEMA", True),
+    ("E151", "NATIVE_HISTOGRAM_SCHEMA", 3.0),
     ("E133", "VIEWS", ["django_prometheus"]),
     ("E132", "ZERO_STATUSES", 500),
     ("E132", "ZERO_STATUSES", [99]),
@@ -159,22 +166,11 @@ def test_every_id_has_its_cause_in_a_docstring():
     emitted = (
         {id for id, *_ in WRONG_NAMES}
         | {f"W00{number}" for number in range(1, 10) if number != 5}
-        | {
-            "E011",
-            "E012",
-            "E013",
-            "E161",
-            "E181",
-            "E182",
-            "E183",
-            "W010",
-            "W011",
-            "W012",
-            "W013",
-            "W014",
-        }
+        | {"E011", "E012", "E013", "E161", "W010", "W011", "W012", "W013", "W014"}
         | {f"W02{number}" for number in range(7)}
-        | {"W140", "W141", "W180", "W181", "W182", "W183"}
+        | {"E152", "W150", "W151"}
+        | {"E181", "E182", "E183", "W180", "W181", "W182", "W183"}
+        | {"W140", "W141"}
     )
 
     assert reported == emitted | {"E001"}

@@ -30,7 +30,7 @@ from tests.services.processes import eventually, missing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-_PATIENCE = 5
+_PATIENCE = 20
 
 
 def is_pooled() -> bool:

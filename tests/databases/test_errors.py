@@ -335,6 +335,9 @@ def opened_connection() -> Iterator[None]:
         yield
     finally:
         made.close()
+        # Django does not close a SQLite database in memory.
+        if made.connection is not None:
+            made.connection.close()
 
 
 def test_each_class_of_error_is_at_zero_from_the_first_connection():

@@ -60,6 +60,8 @@ def assert_right(values: dict[str, Any]) -> None:
         with override_settings(**values):
             told = {id: message.msg for id, message in found().items()}
 
+    # Whoever turns native histograms on is reminded of what the guide says before that.
+    told.pop("W150", None)
     # The commands of the page's project are not those of this one.
     told.pop("W140", None)
     assert told == {}

@@ -42,6 +42,18 @@ def test_a_service_without_problems_has_no_errors(doctor: Doctor):
         ({"NAMESPACE": "no good"}, "settings", "error", "E107"),
         ({"ALLOWED_NETWORKS": ["*"]}, "access", "warning", "networks *"),
         ({"TOKENS": ["a-secret-of-ours"]}, "access", "ok", "; 1 token."),
+        (
+            {"NATIVE_HISTOGRAMS": True},
+            "native-histograms",
+            "ok",
+            "All histograms are native: a Prometheus that asks for native histograms stores no",
+        ),
+        (
+            {"NATIVE_HISTOGRAMS": ["db_query_duration_seconds"]},
+            "native-histograms",
+            "ok",
+            "Of the histograms, db_query_duration_seconds are native",
+        ),
         ({"STORE_DIR": None}, "store", "warning", "its own memory"),
         ({"STORE_DIR": "/dev/null/store"}, "settings", "warning", "W008"),
         ({"STORE_DIR": "/dev/null/store"}, "store", "error", "cannot be used"),

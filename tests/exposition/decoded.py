@@ -6,6 +6,7 @@ https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metr
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -79,6 +80,8 @@ def _family_class() -> Any:
             kind = kind.rstrip("*")
             if kind in SCALARS:
                 declared.type = SCALARS[kind]
+                # Parsers accept both; this is the shorter one.
+                declared.options.packed = kind == "sint64" and described.endswith("*")
             else:
                 declared.type = declared.TYPE_MESSAGE
                 package = "google.protobuf" if kind == "Timestamp" else PACKAGE
@@ -95,6 +98,19 @@ Key = tuple[str, frozenset[tuple[str, str]], "int | None"]
 """Name and labels of a sample, and its time in milliseconds."""
 
 
+@dataclass(frozen=True)
+class Native:
+    """A native histogram; ``buckets`` are counts by index, ``negative`` those below zero."""
+
+    schema: int
+    zero_threshold: float
+    count: int
+    sum: float
+    zero_count: int
+    buckets: dict[int, int]
+    negative: dict[int, int]
+
+
 @dataclass
 class Decoded:
     """The samples of an exposition, and since when they were counted, in Unix seconds."""
@@ -102,6 +118,11 @@ class Decoded:
     families: list[Any]
     samples: dict[Key, float] = field(default_factory=dict)
     starts: dict[tuple[str, frozenset[tuple[str, str]]], float] = field(default_factory=dict)
+    natives: dict[tuple[str, frozenset[tuple[str, str]]], Native] = field(default_factory=dict)
+
+    def native(self, name: str, **labels: str) -> Native:
+        """Return the native histogram that has exactly these labels."""
+        return self.natives[name, frozenset(labels.items())]
 
     def family(self, name: str) -> Any:
         """Return the message of the family of this name."""
@@ -165,9 +186,46 @@ def _read(family: Any, metric: Any, decoded: Decoded) -> None:
         if key in decoded.samples:
             raise ValueError(f"{key} must not be repeated.")
         decoded.samples[key] = number_
+    if type == "histogram" and value.HasField("schema"):
+        decoded.natives[family.name, frozenset(labels)] = _native(value)
     if "start_timestamp" in value.DESCRIPTOR.fields_by_name and value.HasField("start_timestamp"):
         start = value.start_timestamp
         decoded.starts[family.name, frozenset(labels)] = start.seconds + start.nanos / 1e9
+
+
+def _native(value: Any) -> Native:
+    positive = _counts(value.positive_span, value.positive_delta)
+    negative = _counts(value.negative_span, value.negative_delta)
+    in_buckets = value.zero_count + sum(positive.values()) + sum(negative.values())
+    # As Prometheus requires it:
+    # https://github.com/prometheus/prometheus/blob/main/model/histogram/histogram.go
+    if value.sample_count < in_buckets or (
+        value.sample_count != in_buckets and not math.isnan(value.sample_sum)
+    ):
+        raise ValueError(f"The count must be that of all native buckets; got {value}.")
+    return Native(
+        value.schema,
+        value.zero_threshold,
+        value.sample_count,
+        value.sample_sum,
+        value.zero_count,
+        {index: count for index, count in positive.items() if count},
+        {index: count for index, count in negative.items() if count},
+    )
+
+
+def _counts(spans: Any, deltas: Any) -> dict[int, int]:
+    indexes: list[int] = []
+    end = 0
+    for place, span in enumerate(spans):
+        if place and span.offset < 0:
+            raise ValueError("Spans must not overlap.")
+        indexes += range(end + span.offset, end + span.offset + span.length)
+        end += span.offset + span.length
+    counts = dict(zip(indexes, itertools.accumulate(deltas), strict=True))
+    if min(counts.values(), default=0) < 0:
+        raise ValueError(f"Counts must be at least 0; got {counts}.")
+    return counts
 
 
 def _values(value: Any, type: str) -> Iterator[tuple[str, list[tuple[str, str]], float]]:
@@ -183,7 +241,8 @@ def _values(value: Any, type: str) -> Iterator[tuple[str, list[tuple[str, str]],
         counts = [one.cumulative_count for one in value.bucket]
         if bounds != sorted(set(bounds)) or counts != sorted(counts) or bounds[-1:] != [math.inf]:
             raise ValueError(f"Buckets must increase to +Inf; got {value}.")
-        if value.sample_count != counts[-1]:
+        is_native = type == "histogram" and value.HasField("schema")
+        if value.sample_count != counts[-1] and not is_native:
             raise ValueError(f"The count must be that of the last bucket; got {value}.")
         for one in value.bucket:
             yield "_bucket", [("le", number(one.upper_bound))], one.cumulative_count

@@ -34,6 +34,22 @@ DECLARATIONS = {
     "a label without a name": ["counter", "evil", "", "", [""], [], "", False],
     "a label twice": ["counter", "evil", "", "", ["a", "a"], [], "", False],
     "an unknown mode": ["gauge", "evil", "", "", [], [], "nonsense", False],
+    "native buckets of a counter": [
+        *("counter", "evil", "", "", [], [], "", False, ""),
+        [3, -20, 24],
+    ],
+    "native buckets of an unknown schema": [
+        *("histogram", "evil", "", "", [], [math.inf], "", False, ""),
+        [-53, -20, 24],
+    ],
+    "native buckets beyond all numbers": [
+        *("histogram", "evil", "", "", [], [math.inf], "", False, ""),
+        [3, -20, 4000],
+    ],
+    "blocks without native buckets": [
+        *("block", "evil", "", "", ["key"], [math.inf], "", False, ""),
+        None,
+    ],
     "a counter with bounds": ["counter", "evil", "", "", [], [1], "", False],
 }
 
@@ -59,7 +75,7 @@ def write(directory: Path, *records: bytes, size: int | None = None) -> None:
 
 
 def declared(fields: list[object]) -> bytes:
-    words = json.dumps([*fields, ""]).encode()
+    words = json.dumps(fields if len(fields) > 8 else [*fields, "", None]).encode()
     return struct.pack("=4I", 1, len(words), 0, 0) + words.ljust(-(-len(words) // 8) * 8) + MOMENT
 
 
@@ -79,7 +95,8 @@ def assert_page_is_whole() -> None:
 @pytest.mark.parametrize("fields", DECLARATIONS.values(), ids=list(DECLARATIONS))
 def test_a_family_that_no_process_declares_is_left_out(slots: Path, fields: list[object]):
     labels = json.dumps(["x"] * len(fields[4])).encode()  # type: ignore[arg-type]
-    width = {"counter": 1, "gauge": 5, "histogram": 1 + len(fields[5])}[str(fields[0])]  # type: ignore[arg-type]
+    widths = {"counter": 1, "gauge": 5, "histogram": 1 + len(fields[5]), "block": 32}  # type: ignore[arg-type]
+    width = widths[str(fields[0])]
     padded = labels.ljust(-(-len(labels) // 8) * 8)
     values = struct.pack(f"={width}d", *[1.0] * width)
     write(

@@ -156,11 +156,11 @@ def test_what_no_format_allows_is_left_out_alone():
             yield family
 
     odd = Odd()
-    REGISTRY.register(odd)  # type: ignore[arg-type]  # It is one by what it does.
+    REGISTRY.register(odd)
     try:
         push = pushed()
     finally:
-        REGISTRY.unregister(odd)  # type: ignore[arg-type]  # As above.
+        REGISTRY.unregister(odd)
 
     assert [labels for name, labels in push.samples if name == "odd_total"] == [
         frozenset({("kind", "good")})
@@ -218,3 +218,32 @@ def test_the_last_resort_is_a_request_as_well():
     push = Push("", {}, ExportMetricsServiceRequest.FromString(body))
 
     assert [name for name, _ in push.samples] == ["tachikoma_metrics_errors_total"]
+
+
+def test_native_histograms_are_exponential_ones():
+    settings = {"NATIVE_HISTOGRAMS": ["http_request_duration_seconds"]}
+    with override_settings(TACHIKOMA_METRICS=settings):
+        child = METRICS.http_request_duration_seconds.labels("GET", "/")
+        for value in (0.0, 0.75, 1.0, 1.0, 3.0, 100.0):
+            child.observe(value)
+        push, page = pushed(), scraped()
+
+    metric = push.metrics["http_request_duration_seconds"]
+    assert metric.WhichOneof("data") == "exponential_histogram"
+    assert metric.exponential_histogram.aggregation_temporality == 2
+    (point,) = metric.exponential_histogram.data_points
+    labels = frozenset({"method": "GET", "path": "/"}.items())
+    assert point.count == page["http_request_duration_seconds_count", labels] == 6
+    assert point.sum == page["http_request_duration_seconds_sum", labels] == 105.75
+    assert point.zero_count == 1
+    base = 2 ** (2**-point.scale)
+    counted = {
+        number: count
+        for number, count in enumerate(point.positive.bucket_counts, point.positive.offset)
+        if count
+    }
+    # A bucket of OTLP has what is above its base to the power of its number, and no more than
+    # that to the power of the next.
+    expected = [math.ceil(math.log(value, base) - 1e-9) - 1 for value in (0.75, 1.0, 3.0, 100.0)]
+    assert counted == dict(zip(expected, (1, 2, 1, 1), strict=True))
+    assert 0 < point.start_time_unix_nano < point.time_unix_nano

@@ -24,6 +24,7 @@ from tachikoma_metrics.conf.validators.values import (
     DOTTED_PATH,
     EXEMPLARS,
     NAMES,
+    NATIVE_SCHEMA,
     OPTIONAL_SECONDS,
     PATH,
     PATTERNS,
@@ -34,6 +35,7 @@ from tachikoma_metrics.conf.validators.values import (
     STATUSES,
     STORE_DIR,
     SWITCH_OR_ALIASES,
+    SWITCH_OR_NAMES,
 )
 from tachikoma_metrics.conf.validators.views import VIEWS
 
@@ -54,6 +56,7 @@ __all__ = [
     "LABELS_BY_METRIC",
     "NAMES",
     "NAMESPACE",
+    "NATIVE_SCHEMA",
     "NETWORKS",
     "OPTIONAL_SECONDS",
     "PATH",
@@ -65,6 +68,7 @@ __all__ = [
     "STATUSES",
     "STORE_DIR",
     "SWITCH_OR_ALIASES",
+    "SWITCH_OR_NAMES",
     "TASK_SYSTEMS",
     "VIEWS",
     "InvalidValue",

@@ -32,6 +32,16 @@ def _positive_integer(value: Any) -> int:
     return int(value)
 
 
+def _native_schema(value: Any) -> int:
+    require(isinstance(value, int) and not isinstance(value, bool))
+    require(0 <= value <= 5)
+    return int(value)
+
+
+def _switch_or_names(value: Any) -> bool | tuple[str, ...]:
+    return value if isinstance(value, bool) else strings(value)
+
+
 def _seconds(value: Any) -> float:
     require(is_number(value) and 0 < value < math.inf)
     return float(value)
@@ -147,6 +157,12 @@ STORE_DIR = Rule(
     _store_dir,
 )
 SWITCH_OR_ALIASES = Rule("True, False, or a list of aliases", "", _switch_or_aliases)
+SWITCH_OR_NAMES = Rule("True, False, or a list of names of histograms", "", _switch_or_names)
+NATIVE_SCHEMA = Rule(
+    "a whole number from 0 to 5",
+    "With 3, a bucket is 9 % wide; each step halves that, and doubles the number of buckets.",
+    _native_schema,
+)
 BUSINESS_STORE = Rule('"database" or "cache"', "", _business_store)
 DOTTED_PATH = Rule("the dotted path of a callable, or None", "", _dotted_path)
 EXEMPLARS = Rule(

@@ -81,6 +81,7 @@ def holder_of(declaration: Declaration, size: int) -> Declaration:
         bounds=(*bounds, *[math.inf] * more),
         is_builtin=declaration.is_builtin,
         lost=f"{_PREFIX}{declaration.type}:{size}",
+        native=declaration.native,
     )
 
 
@@ -99,6 +100,7 @@ def subject_of(holder: Declaration) -> Subject | None:
         labels=holder.labels,
         bounds=bounds if type_ == HISTOGRAM else (),
         is_builtin=holder.is_builtin,
+        native=holder.native,
     )
     return Subject(declaration, int(size))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MAGIC = b"tmslot\x00\x03"
+MAGIC = b"tmslot\x00\x04"
 """What a file begins with: its type, and the version of this layout."""
 
 LAYOUT_VERSION = MAGIC[-1]

@@ -1,4 +1,7 @@
-"""The records behind the header: declarations of metrics, and the values of their label sets."""
+"""The records behind the header: declarations of metrics, and the values of their label sets.
+
+Values are doubles, apart from those of blocks, which are unsigned integers of the same size.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store.layout.declarations import Declaration, Series, problem_with
 from tachikoma_metrics.store.layout.format import DOUBLE, Damaged
 from tachikoma_metrics.store.layout.header import HEADER_SIZE
+from tachikoma_metrics.store.layout.native import Native
 
 
 class Kind:
@@ -122,7 +126,7 @@ def _words_of(declaration: Declaration) -> bytes:
 
 @lru_cache(1024)
 def _declaration(words: bytes) -> Declaration:
-    type_, name, help_, unit, labels, bounds, mode, is_builtin, lost = json.loads(words)
+    type_, name, help_, unit, labels, bounds, mode, is_builtin, lost, native = json.loads(words)
     declaration = Declaration(
         str(type_),
         str(name),
@@ -133,6 +137,7 @@ def _declaration(words: bytes) -> Declaration:
         str(mode),
         bool(is_builtin),
         str(lost),
+        None if native is None else Native(*map(int, native)),
     )
     problem = problem_with(declaration)
     if problem:

@@ -23,7 +23,7 @@ class Merger:
         self._interned = InternedLabelSets()
         self._indexes: dict[Identity, FileIndex] = {}
         self._reported: Reported = set()
-        self._plan = Plan(self._interned, [], [], {}, NO_LIMITS, self._reported)
+        self._plan = Plan(self._interned, [], [], None, NO_LIMITS, self._reported)
 
     def merge(
         self, readings: Sequence[Reading], on_damage: OnDamage, limits: Limits = NO_LIMITS
@@ -48,8 +48,8 @@ class Merger:
         self._indexes = {index.identity: index for index in indexes}
         identities = [index.identity for index in indexes]
         if identities != self._plan.identities or limits is not self._plan.limits:
-            lines, reported = self._plan.lines, self._reported
-            self._plan = Plan(self._interned, indexes, readings, lines, limits, reported)
+            known, reported = self._plan, self._reported
+            self._plan = Plan(self._interned, indexes, readings, known, limits, reported)
             self._forget_unused()
         return self._plan.families(readings, on_damage)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
+from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.store import gauges
-from tachikoma_metrics.store.families import Family, Lines
+from tachikoma_metrics.store.families import Family, Lines, nothing
 from tachikoma_metrics.store.label_sets import (
     FileIndex,
     InternedLabelSets,
@@ -14,15 +16,22 @@ from tachikoma_metrics.store.label_sets import (
     numbers_by_declaration,
     without_former,
 )
-from tachikoma_metrics.store.layout import GAUGE, Declaration
+from tachikoma_metrics.store.layout import BLOCK, GAUGE, Declaration
 from tachikoma_metrics.store.limits import Limits
 from tachikoma_metrics.store.merge import exemplars
 from tachikoma_metrics.store.merge.counts import CountsGuard, OnDamage, Reported
 from tachikoma_metrics.store.merge.merged_gauges import Gauges, firsts_of, groups, parts_of
+from tachikoma_metrics.store.merge.native import (
+    Blocks,
+    LabelSet,
+    NativeTotals,
+    blocks_by_label_set,
+)
 from tachikoma_metrics.store.merge.overflow import Overflow
 from tachikoma_metrics.store.merge.picks import Order, Picks, doubles_of
 from tachikoma_metrics.store.merge.starts import Starts
 from tachikoma_metrics.store.merge.totals import Totals
+from tachikoma_metrics.store.native_histograms import NativeHistograms
 from tachikoma_metrics.store.reading import Reading
 
 
@@ -34,7 +43,7 @@ class Plan:
         interned: InternedLabelSets,
         indexes: list[FileIndex],
         readings: Sequence[Reading],
-        known_lines: dict[Declaration, Lines],
+        known: Plan | None,
         limits: Limits,
         reported: Reported,
     ) -> None:
@@ -47,15 +56,31 @@ class Plan:
         self._gauges: list[Gauges] = []
         self._order = Order()
         self._indexes = without_former(interned, indexes)
+        self._natives: dict[Declaration, NativeTotals] = {}
+        self._blocks = Blocks(interned, self._indexes, reported)
         by_declaration = numbers_by_declaration(interned, self._indexes)
         counters = add_counters_of_lost(interned, by_declaration)
+        known_lines = {} if known is None else known.lines
+        known_natives = {} if known is None else known.label_sets
         self._gauges_of = {counter: gauge for gauge, counter in counters.items()}
         self._cells = exemplars.by_declaration(interned, self._indexes)
         overflow = Overflow(interned, self._indexes, readings, limits, self._gauges_of)
         for declaration, found in by_declaration.items():
+            if declaration.type == BLOCK:
+                self.size += len(found)
+                continue
             numbers = overflow.fitting(declaration, found)
             targets = overflow.targets(declaration, numbers)
             self._add(declaration, numbers, targets, known_lines.get(declaration))
+            if declaration.native is not None:
+                blocks = by_declaration.get(declaration.blocks, ())
+                self._natives[declaration] = NativeTotals(
+                    declaration,
+                    self.lines[declaration].label_sets,
+                    blocks_by_label_set(interned, blocks, targets),
+                    self._blocks,
+                    known_natives,
+                )
         shown = {number: interned.series[number] for number, _ in self._order.shown}
         self._guard = CountsGuard(shown, reported)
         self._is_checked = False
@@ -110,10 +135,45 @@ class Plan:
             totals[place] += sum(
                 gauges.lost(part.values, part.is_held) for part in parts_of(firsts, readings, rows)
             )
+        find_total = cache(partial(self._blocks.total, readings, on_damage))
         return [
-            *(part.family(totals, readings, rows) for part in self._totals),
+            *(
+                part.family(
+                    totals,
+                    readings,
+                    rows,
+                    self._finding_natives(part, totals, find_total, on_damage),
+                )
+                for part in self._totals
+            ),
             *(part.family(readings, rows) for part in self._gauges),
         ]
+
+    @property
+    def label_sets(self) -> dict[object, LabelSet]:
+        """Return what is remembered of the native buckets of each label set."""
+        return {one.identity: one for part in self._natives.values() for one in part.label_sets}
+
+    def _finding_natives(
+        self,
+        part: Totals,
+        totals: Sequence[float],
+        find_total: Callable[[], bytes],
+        on_damage: OnDamage,
+    ) -> Callable[[], NativeHistograms | None]:
+        natives = self._natives.get(part.declaration)
+        if natives is None:
+            return nothing
+
+        def find() -> NativeHistograms | None:
+            try:
+                return natives.histograms(find_total(), part.sums(totals))
+            except Exception as error:
+                pass_on(error)
+                on_damage(error, part.declaration.name)
+                return None
+
+        return cache(find)
 
     def _check(
         self, readings: Sequence[Reading], rows: list[array[float]], on_damage: OnDamage

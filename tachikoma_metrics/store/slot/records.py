@@ -12,6 +12,7 @@ from typing import Any
 from tachikoma_metrics.catalogue.labels import overflow
 from tachikoma_metrics.store import gauges, layout
 from tachikoma_metrics.store.layout import (
+    BLOCK,
     DOUBLE,
     GAUGE,
     HEADER_SIZE,
@@ -46,6 +47,7 @@ class Slot(ABC):
         self.records: dict[Series, Record] = {}
         self._ordinals: dict[Declaration, int] = {}
         self._label_sets: dict[Declaration, int] = {}
+        self._blocks: dict[Series, list[Series]] = {}
         self._not_counted: dict[Declaration, set[Series]] = {}
         self._removed: dict[tuple[Declaration, int], list[Record]] = {}
         self._exemplars: dict[Series, Record] = {}
@@ -56,6 +58,11 @@ class Slot(ABC):
     @abstractmethod
     def _grow(self, size: int) -> None:
         """Make room for ``size`` bytes; raise ``OSError`` if there is none."""
+
+    @property
+    def words(self) -> memoryview[int]:
+        """Return the same bytes as ``memory``, as integers; released with it, or later."""
+        return self._words
 
     @property
     def raw(self) -> memoryview:
@@ -146,13 +153,19 @@ class Slot(ABC):
 
     def zero(self, series: Series) -> None:
         """Set the values of ``series``, which has a record here, to zero."""
-        record = self.records[series]
-        self.write(record, [0.0] * record.width)
+        for one in self.with_blocks(series):
+            record = self.records[one]
+            self.write(record, [0] * record.width)
+
+    def with_blocks(self, series: Series) -> list[Series]:
+        """Return a label set and its blocks of native buckets that have records here."""
+        return [series, *self._blocks.get(series, ())]
 
     def values(self, record: Record) -> list[float]:
         """Return the values of a record."""
         # No slice: with one, a child that is forked meanwhile could not close the map.
-        return list(struct.unpack_from(f"={record.width}d", self._raw, record.first * DOUBLE))
+        kind = "Q" if record.series.declaration.type == BLOCK else "d"
+        return list(struct.unpack_from(f"={record.width}{kind}", self._raw, record.first * DOUBLE))
 
     def content(self, record: Record) -> bytes:
         """Return the bytes of the values of a record."""
@@ -163,8 +176,10 @@ class Slot(ABC):
 
     def write(self, record: Record, values: Sequence[float]) -> None:
         """Replace the values of a record."""
+        is_block = record.series.declaration.type == BLOCK
+        memory: Any = self._words if is_block else self.memory
         for index, value in enumerate(values, record.first):
-            self.memory[index] = value
+            memory[index] = value
 
     def absorb(self, series: Series, values: Sequence[float]) -> None:
         """Add values of another slot to those of ``series``, which has a record here."""
@@ -318,6 +333,8 @@ class Slot(ABC):
         series = record.series
         self.records[series] = record
         self._label_sets[series.declaration] = self._label_sets.get(series.declaration, 0) + 1
+        if series.declaration.type == BLOCK:
+            self._blocks.setdefault(series.whole, []).append(series)
         self._note_time(record)
 
     def _note_time(self, record: Record) -> None:
@@ -331,6 +348,8 @@ class Slot(ABC):
     def _forget(self, record: Record) -> None:
         declaration = record.series.declaration
         self._label_sets[declaration] -= 1
+        if declaration.type == BLOCK:
+            self._blocks[record.series.whole].remove(record.series)
         self._not_counted.get(declaration, set()).discard(record.series)
         self._set_aside(record)
 

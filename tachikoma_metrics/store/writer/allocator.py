@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection
 from functools import partial
+from typing import NamedTuple
 
 from tachikoma_metrics.catalogue.labels import MOST_OVERFLOWED, overflow
 from tachikoma_metrics.interruptions import pass_on, suppress
@@ -14,6 +15,17 @@ from tachikoma_metrics.store.slot import FileSlot, MemorySlot, Slot
 from tachikoma_metrics.store.stored_value import StoredValue
 from tachikoma_metrics.store.writer.attempts import Attempts
 from tachikoma_metrics.store.writer.changes import Changes
+
+
+class Block(NamedTuple):
+    """Where the counts of adjacent native buckets are.
+
+    ``is_beside`` tells whether the other values of the label set are in the same memory.
+    """
+
+    words: memoryview[int]
+    first: int
+    is_beside: bool
 
 
 class Allocator:
@@ -37,9 +49,10 @@ class Allocator:
 
     def place(self, cell: StoredValue, series: Series) -> tuple[memoryview[float], int]:
         """Return the memory and the index of a series' record, or of its overflow's."""
-        slot = self.slot or self.annex
-        if not slot.has_room(series, cell.limit):
-            series = self._overflowed(slot, cell, series)
+        kept = self._fitting(cell, series)
+        if series != kept:
+            self._changes.afterwards(cell.on_full)
+        series = kept
         home = self._home_of(series)
         index = home.place(series)
         before = self._owners.get(series, cell.owner)
@@ -51,6 +64,16 @@ class Allocator:
             home.invalidate()
         return home.memory, index
 
+    def place_block(self, cell: StoredValue, series: Series, key: object) -> Block:
+        """Return where a block of the native buckets of a cell is, whose other values have a place.
+
+        Records may have moved afterwards.
+        """
+        whole = self._fitting(cell, series)
+        block = Series(whole.declaration.blocks, (*whole.labels, str(key)))
+        home = self._home_of(block)
+        return Block(home.words, home.place(block), home.memory is cell.memory)
+
     def initialize(self, wanted: Collection[Series], limit: float) -> None:
         """Make the records of label sets at zero, as far as others leave room for them."""
         for series in wanted:
@@ -58,14 +81,15 @@ class Allocator:
             if series not in slot.records and slot.has_room_for_zero(series.declaration, limit):
                 self._home_of(series, NOT_COUNTED)
 
-    def _overflowed(self, slot: Slot, cell: StoredValue, series: Series) -> Series:
-        """Return the label set to count under, of a metric that is full."""
+    def _fitting(self, cell: StoredValue, series: Series) -> Series:
+        """Return the label set to count under, which is another if the metric is full."""
+        slot = self.slot or self.annex
+        if slot.has_room(series, cell.limit):
+            return series
         kept = cell.overflowed(series)
-        if not slot.has_room(kept, cell.limit + MOST_OVERFLOWED):
-            kept = Series(series.declaration, overflow(len(series.labels)))
-        if series != kept:
-            self._changes.afterwards(cell.on_full)
-        return kept
+        if slot.has_room(kept, cell.limit + MOST_OVERFLOWED):
+            return kept
+        return Series(series.declaration, overflow(len(series.labels)))
 
     def _home_of(self, series: Series, made_at: float | None = None) -> Slot:
         slot = self.slot
@@ -118,9 +142,9 @@ class Allocator:
         """Remove the values of this process, and those of processes that are over."""
         for series in removed:
             self._owners.pop(series, None)
-            self.annex.remove(series)
-            if self.slot is not None:
-                self.slot.remove(series)
+            for home in filter(None, (self.annex, self.slot)):
+                for one in home.with_blocks(series):
+                    home.remove(one)
         if removed and self.annex.is_mostly_removed:
             self.annex = self.annex.compacted()
         if self.slot is not None and removed:

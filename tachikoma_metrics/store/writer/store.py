@@ -13,7 +13,7 @@ from tachikoma_metrics.store.layout import Declaration, Exemplar, Series
 from tachikoma_metrics.store.reading import Reading
 from tachikoma_metrics.store.slot import close_all
 from tachikoma_metrics.store.stored_value import StoredValue
-from tachikoma_metrics.store.writer.allocator import Allocator
+from tachikoma_metrics.store.writer.allocator import Allocator, Block
 from tachikoma_metrics.store.writer.attempts import Attempts
 from tachikoma_metrics.store.writer.changes import Changes, nothing
 from tachikoma_metrics.store.writer.maintenance import Maintenance
@@ -58,6 +58,20 @@ class Store(Changes):
             pass_on(error)
             self.report(error)
         cell.stay_apart()
+
+    def place_block(self, cell: StoredValue, key: object) -> Block | None:
+        """Return where a block of the native buckets of ``cell`` is; None if it has no place.
+
+        ``cell`` has a place. Call it only within ``STORE.change``.
+        """
+        try:
+            series = cell.locate()
+            if series is not None and series.declaration.native is not None:
+                return self._allocator.place_block(cell, series, key)
+        except _OWN_ERRORS as error:
+            pass_on(error)
+            self.report(error)
+        return None
 
     def initialize(self, wanted: Collection[Series], limit: float) -> None:
         """Make the records of label sets of one metric, at zero, unless that has ``limit`` others.
