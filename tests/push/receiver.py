@@ -19,7 +19,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 Key = tuple[str, frozenset[tuple[str, str]]]
 """The name of a sample, and its labels, as text 0.0.4 has them."""
 
-DECODERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+DECODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.decompress,
+    "deflate": zlib.decompress,
+}
 
 
 @dataclass
