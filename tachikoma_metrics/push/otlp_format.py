@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AGGREGATION_TEMPORALITY_CUMULATIVE,
     ExponentialHistogram,
@@ -37,7 +36,6 @@ from tachikoma_metrics.exposition.points import Reader
 from tachikoma_metrics.push.otlp_native_points import native_points
 from tachikoma_metrics.push.otlp_points import Moment, Points, attributes
 from tachikoma_metrics.push.otlp_stored_points import stored_points
-from tachikoma_metrics.version import __version__
 
 _UNITS = {"seconds": "s", "bytes": "By"}
 """UCUM's units, by the last word of a name. https://unitsofmeasure.org/ucum"""
@@ -84,13 +82,12 @@ class OtlpFormat(Format[bytes]):
         return self._request([metric])
 
     def _request(self, metrics: list[Metric]) -> bytes:
-        scope = InstrumentationScope(name="tachikoma_metrics", version=__version__)
         resource = Resource(attributes=attributes(self.resource))
         request = ExportMetricsServiceRequest(
             resource_metrics=[
-                ResourceMetrics(
-                    resource=resource, scope_metrics=[ScopeMetrics(scope=scope, metrics=metrics)]
-                )
+                # Some receivers make labels of a scope, and a scrape has none: with each version of
+                # the package, all series would be others.
+                ResourceMetrics(resource=resource, scope_metrics=[ScopeMetrics(metrics=metrics)])
             ]
         )
         return bytes(request.SerializeToString())
