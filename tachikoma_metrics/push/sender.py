@@ -6,8 +6,6 @@ import logging
 import time
 from collections.abc import Mapping
 
-from django.db import close_old_connections
-
 from tachikoma_metrics.catalogue.views.opentelemetry import CONVENTIONS, OPENTELEMETRY
 from tachikoma_metrics.push import environment
 from tachikoma_metrics.push.otlp_format import Naming, OtlpFormat
@@ -50,9 +48,6 @@ class Sender:
             outcome = self._sent()
         except Incomplete as error:
             outcome = Outcome(INCOMPLETE, str(error))
-        finally:
-            # A custom collector may have queried the database.
-            close_old_connections()
         METRICS.tachikoma_metrics_pushes_total.labels(outcome.name).inc()
         if outcome.name == SUCCESS:
             METRICS.tachikoma_metrics_push_last_success_timestamp_seconds.set(time.time())

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from django.db import close_old_connections
+
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.push.outcomes import Outcome
 from tachikoma_metrics.registry import METRICS
@@ -50,6 +52,8 @@ class Turns:
         try:
             while not is_over.wait(pause):
                 outcome = self.push()
+                # A custom collector may have queried the database.
+                close_old_connections()
                 if outcome is None:
                     pause = self._interval / _TRIES_PER_INTERVAL
                     if not was_waiting:
