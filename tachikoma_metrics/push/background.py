@@ -16,6 +16,8 @@ from tachikoma_metrics.push.turns import Pusher, Turns
 from tachikoma_metrics.registry import METRICS
 from tachikoma_metrics.store import STORE, Lease, system
 
+_SECONDS_BEFORE_FIRST = 1.0
+
 
 class _Background:
     """The thread of this process, if it has one."""
@@ -88,8 +90,9 @@ def _send(is_over: threading.Event) -> None:
     try:
         interval = environment.interval() or environment.DEFAULT_INTERVAL
         interval = max(interval, environment.SHORTEST_INTERVAL)
-        # A child that ends soon, such as one of a subprocess, never sends.
-        if is_over.wait(min(interval / 10, 1.0)):
+        # A child that ends soon never sends, and gevent replaces modules that are imported here
+        # before they are.
+        if is_over.wait(_SECONDS_BEFORE_FIRST):
             return
         if not environment.is_installed():
             raise ModuleNotFoundError("OTLP needs the extra: pip install 'tachikoma-metrics[otlp]'")

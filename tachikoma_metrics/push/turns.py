@@ -43,9 +43,12 @@ class Turns:
         self._lease = Lease(_LEASE)
         self._pusher: Pusher | None = None
 
-    def run(self, is_over: threading.Event, on_wait: Callable[[], None] = lambda: None) -> None:
+    def run(
+        self, is_over: threading.Event, on_wait: Callable[[], None] = lambda: None
+    ) -> Outcome | None:
         """Send until ``is_over``, then once more; try often while another process sends.
 
+        Returns what came of the last push; None if another process sends.
         ``on_wait`` is called each time that another process is found to be the sender.
         """
         pause, was_waiting = 0.0, False
@@ -61,8 +64,7 @@ class Turns:
                 else:
                     pause = max(self._interval, outcome.retry_after)
                 was_waiting = outcome is None
-            if not was_waiting:
-                self.push()
+            return None if was_waiting else self.push()
         finally:
             self.close()
 

@@ -143,7 +143,7 @@ def test_a_command_sends_the_last_values_when_it_is_ended(pushing_site: Site, re
 
     assert [requests(push.samples) for push in receiver.pushes] == [0, 25]
     assert "Sending to" in log
-    assert log.rstrip().endswith("Ended; the last values were sent before.")
+    assert log.rstrip().endswith("Ended; the last push: success.")
     assert standby.returncode == 1
     assert "Another process of this host is the sender" in standby.stderr
     assert len(standby.stderr.strip().splitlines()) == 1

@@ -149,8 +149,9 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         self.say(f"Sending to {environment.shown_endpoint()} every {interval:g} s.")
-        turns.run(is_over, lambda: self.say("Waiting: another process of this host sends."))
-        self.say("Ended; the last values were sent before.")
+        last = turns.run(is_over, lambda: self.say("Waiting: another process of this host sends."))
+        what = f"the last push: {last.name}" if last else "another process of this host sends"
+        self.say(f"Ended; {what}.")
 
     # --- the others ---------------------------------------------------------------
 
