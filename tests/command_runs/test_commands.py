@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from asgiref.sync import sync_to_async
 from django.core.management import CommandError, call_command, get_commands
 
 from tachikoma_metrics.testing import sample_value
+from tests import starter
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -239,15 +239,14 @@ execute_from_command_line(sys.argv)
 
 def manage(tmp_path: Path, patterns: list[str], *arguments: str) -> subprocess.Popen[str]:
     """Start a management command as a process."""
-    (tmp_path / "manage.py").write_text(MANAGE)
     metrics = {"COMMANDS": patterns, "STORE_DIR": str(tmp_path / "store")}
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "manage.py", json.dumps(metrics), *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    return starter.start(
+        MANAGE,
+        json.dumps(metrics),
+        *arguments,
+        environment=os.environ,
+        options=("-W", "ignore"),
+        directory=tmp_path,
     )
 
 

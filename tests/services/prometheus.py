@@ -108,6 +108,8 @@ class Promtool:
         return subprocess.run(
             [self.name, *arguments],
             cwd=self.folder,
+            # Memory is no concern, and collecting it takes a fifth of the time.
+            env={**os.environ, "GOGC": "400"},
             input=given,
             capture_output=True,
             text=True,

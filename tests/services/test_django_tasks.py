@@ -27,7 +27,7 @@ DEATHS = int(os.environ.get("TASK_DEATHS", "5"))
 BACKEND = "django_tasks_db.DatabaseBackend"
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(params=["postgresql", pytest.param("sqlite", marks=pytest.mark.thorough)])
 def depot(request: pytest.FixtureRequest, new_site: NewSite, tmp_path: Path) -> Iterator[Site]:
     """Return a site whose tasks are rows of a database."""
     if find_spec("django_tasks_db") is None:
