@@ -53,6 +53,11 @@ sets."""
 _CHANGES = (0, 10, 100)
 """Percent of the label sets of native histograms that change between two scrapes."""
 
+_PUSH = """\
+A push by OTLP of the same service, which reads the values of all processes, makes the request and
+sends it to a receiver on the same machine: milliseconds of CPU of the sender, and by the clock. The
+first push of a process, which imports OpenTelemetry, is left out."""
+
 Results = Mapping[Population, Rounds]
 
 
@@ -110,7 +115,11 @@ class Site:
             for _ in range(scrapes + 1)
         ][1:]
         text, protobuf = (min(one["cpu"] for one in kind) for kind in zip(*found, strict=True))
+        self._after_a_change(scraper, "push")
+        pushes = [self._after_a_change(scraper, "push") for _ in range(scrapes)]
         return {
+            "push": min(one["cpu"] for one in pushes),
+            "push by the clock": min(one["clock"] for one in pushes),
             "text": text,
             "protobuf": protobuf,
             "protobuf as a share": protobuf / text,
@@ -142,6 +151,8 @@ def run(plan: Plan) -> str:
             _formats(results),
             _NATIVE,
             _natives(plan),
+            _PUSH,
+            _pushes(results),
         ]
     )
 
@@ -266,6 +277,20 @@ def _formats(results: Results) -> str:
                 rounds.absolute(TACHIKOMA, "protobuf").text(1e3),
                 rounds.absolute(TACHIKOMA, "protobuf as a share").text(),
                 rounds.absolute(TACHIKOMA, "bytes as a share").text(),
+            )
+            for population, rounds in results.items()
+        ),
+    )
+
+
+def _pushes(results: Results) -> str:
+    return table(
+        ("label sets", "lines", "processes", "ms of CPU", "ms by the clock"),
+        (
+            (
+                *_size(population),
+                rounds.absolute(TACHIKOMA, "push").text(1e3),
+                rounds.absolute(TACHIKOMA, "push by the clock").text(1e3),
             )
             for population, rounds in results.items()
         ),

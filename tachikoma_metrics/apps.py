@@ -24,6 +24,7 @@ class TachikomaMetricsConfig(AppConfig):
             command_runs,
             conf,
             database,
+            push,
             registry,
             runtime,
             task_runs,
@@ -41,4 +42,5 @@ class TachikomaMetricsConfig(AppConfig):
         task_runs.install()
         command_runs.install()
         runtime.install()
+        push.install()
         registry.METRICS.activate(catalogue.RECORDED_BY_DATABASES | catalogue.RECORDED_BY_CACHES)

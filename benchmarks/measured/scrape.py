@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections.abc import Callable
 
 from prometheus_client import Counter
 
 from benchmarks.measured.commands import run_commands
 from benchmarks.measured.expositions import Encode, encoder, protobuf_encoder, samples
+from benchmarks.measured.pushes import pusher
 from benchmarks.measured.timing import stay_on_one_cpu
 from benchmarks.project.start import start
 from benchmarks.rounds import Figures
+
+_pushers: list[Callable[[], None]] = []
 
 
 def scrape() -> Figures:
@@ -25,12 +29,22 @@ def scrape_protobuf() -> Figures:
     return _measured(protobuf_encoder())
 
 
+def push() -> Figures:
+    """Return the CPU seconds and elapsed seconds of one push by OTLP."""
+    if not _pushers:
+        _pushers.append(pusher())
+    cpu, clock = time.process_time(), time.perf_counter()
+    _pushers[0]()
+    return {"cpu": time.process_time() - cpu, "clock": time.perf_counter() - clock}
+
+
 def _measured(encode: Encode) -> Figures:
     cpu, clock = time.process_time(), time.perf_counter()
     exposition = encode()
     return {
         "cpu": time.process_time() - cpu,
         "clock": time.perf_counter() - clock,
+        "bytes": len(exposition),
         "lines": exposition.count(b"\n"),
         "bytes": len(exposition),
     }
@@ -59,5 +73,11 @@ if __name__ == "__main__":
     _growing = Counter("growing", "Label sets that are added later.", ["number"])
     _numbers = itertools.count()
     run_commands(
-        {"grow": grow, "scrape": scrape, "scrape_protobuf": scrape_protobuf, "totals": totals}
+        {
+            "grow": grow,
+            "push": push,
+            "scrape": scrape,
+            "scrape_protobuf": scrape_protobuf,
+            "totals": totals,
+        }
     )

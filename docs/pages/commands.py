@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Action
+from argparse import Action, ArgumentParser, _SubParsersAction
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,20 +36,34 @@ def names() -> list[str]:
 def section(name: str) -> Iterator[str]:
     """Yield the section of a command."""
     command = load_command_class(PACKAGE, name)
-    actions = list(own_actions(name))
     yield f"## `{name}`"
     yield command.help
-    yield f"```text\n{usage(name, actions)}\n```"
-    if actions:
-        yield markdown.bullets(option(action) for action in actions)
+    yield from synopsis(name, list(own_actions(name)))
     if name == "metrics_doctor":
         yield "The `check` of a finding is one of:"
         yield markdown.bullets(f"`{slug}`: {about}" for slug, about in doctor.CHECKS.items())
 
 
+def synopsis(name: str, actions: list[Action]) -> Iterator[str]:
+    """Yield how a command is called, and its arguments; the same for each of its subcommands."""
+    subcommands = [action for action in actions if isinstance(action, _SubParsersAction)]
+    if not subcommands:
+        yield f"```text\n{usage(name, actions)}\n```"
+        if actions:
+            yield markdown.bullets(option(action) for action in actions)
+    for action in subcommands:
+        helps = {one.dest: one.help for one in action._choices_actions}
+        for each, parser in action.choices.items():
+            yield str(helps[each])
+            yield from synopsis(f"{name} {each}", list(_own_actions(parser)))
+
+
 def own_actions(name: str) -> Iterator[Action]:
     """Yield the arguments of a command that Django does not add to all commands."""
-    parser = load_command_class(PACKAGE, name).create_parser("manage.py", name)
+    yield from _own_actions(load_command_class(PACKAGE, name).create_parser("manage.py", name))
+
+
+def _own_actions(parser: ArgumentParser) -> Iterator[Action]:
     for action in parser._actions:
         is_common = {"-h", *DjangoHelpFormatter.show_last} & {*action.option_strings}
         if not is_common:

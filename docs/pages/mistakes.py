@@ -87,6 +87,14 @@ def _multiprocess_directory() -> AbstractContextManager[Any]:
     return mock.patch.dict(os.environ, {"PROMETHEUS_MULTIPROC_DIR": "/run/shop/prometheus"})
 
 
+def _environment(**variables: str) -> Callable[[], AbstractContextManager[Any]]:
+    return lambda: mock.patch.dict(os.environ, variables)
+
+
+def _without_exporter() -> AbstractContextManager[Any]:
+    return mock.patch("tachikoma_metrics.push.environment.find_spec", return_value=None)
+
+
 @contextlib.contextmanager
 def _unwrapped_websockets() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(sys, "path", [folder]):
@@ -150,6 +158,12 @@ MISTAKES: dict[str, Mistake] = {
     "E152": Mistake({"NATIVE_HISTOGRAMS": ["http_requests_total"]}),
     "E160": Mistake({"EXEMPLARS": "opentelemetry"}),
     "E161": Mistake({"EXEMPLARS": "shop.metrics.exemplar"}),
+    "E180": Mistake({"OTLP": "yes"}),
+    "E181": Mistake({"OTLP": True}, surroundings=_without_exporter),
+    "E182": Mistake(
+        {"OTLP": True}, surroundings=_environment(OTEL_EXPORTER_OTLP_ENDPOINT="collector:4318")
+    ),
+    "E183": Mistake({"OTLP": True}, surroundings=_environment(OTEL_METRIC_EXPORT_INTERVAL="15s")),
     "W001": Mistake(settings={"MIDDLEWARE": [OTHER]}),
     "W002": Mistake(settings={"MIDDLEWARE": [OTHER, MIDDLEWARE]}),
     "W003": Mistake(settings=_urlconf("metrics")),
@@ -177,5 +191,12 @@ MISTAKES: dict[str, Mistake] = {
     "W141": Mistake({"EXTRA_METRICS": ["task_queue_length"], "TASKS": ["django"]}),
     "W150": Mistake({"NATIVE_HISTOGRAMS": True}),
     "W151": Mistake({"NATIVE_HISTOGRAMS": ["http_request_duration"]}),
+    "W180": Mistake({"OTLP": True}),
+    "W181": Mistake(
+        {"OTLP": True},
+        surroundings=_environment(OTEL_EXPORTER_OTLP_ENDPOINT="http://otlp.example.com:4318"),
+    ),
+    "W182": Mistake({"OTLP": True}, surroundings=_environment(OTEL_METRIC_EXPORT_INTERVAL="1000")),
+    "W183": Mistake({"OTLP": True}, surroundings=_environment(OTEL_EXPORTER_OTLP_PROTOCOL="grpc")),
 }
 """The wrong examples, by the id of the check that reports them."""

@@ -29,10 +29,29 @@ REFUSAL = Label(
     is_closed=True,
 )
 SOURCE = Label("source", "The part of tachikoma_metrics in which the error occurred.")
+PUSH_OUTCOMES = (
+    "success",
+    "partial",
+    "throttled",
+    "rejected",
+    "error",
+    "unreachable",
+    "incomplete",
+)
+"""Every outcome of a push."""
+PUSH_OUTCOME = Label(
+    "outcome",
+    "`success`; `partial`: the receiver rejected some of the values; `throttled`: it wants fewer "
+    "requests (status 429 or 503); `rejected`: another status below 500; `error`: another status "
+    "from 500 on; `unreachable`: no response in time; `incomplete`: the values of a process could "
+    "not be read, and nothing was sent.",
+    is_closed=True,
+)
 FAMILY = Label("family", "The name of the metric, without the namespace.")
 VERSION = Label("version", "The version of tachikoma_metrics.")
 
 _ITSELF = "tachikoma_metrics itself"
+PUSHES = "the process that sends by OTLP (`OTLP`, or `manage.py metrics_push otlp`)"
 
 INFO = Gauge(
     "tachikoma_metrics_info",
@@ -104,4 +123,16 @@ SCRAPE_DURATION = Gauge(
     "Seconds the previous scrape took to collect and render.",
     latest_wins=True,
     recorded_by=_ITSELF,
+)
+PUSHES_TOTAL = Counter(
+    "tachikoma_metrics_pushes_total",
+    "Pushes by OTLP.",
+    (PUSH_OUTCOME,),
+    recorded_by=PUSHES,
+)
+PUSH_LAST_SUCCESS = Gauge(
+    "tachikoma_metrics_push_last_success_timestamp_seconds",
+    "Unix time of the last push by OTLP that the receiver accepted.",
+    latest_wins=True,
+    recorded_by=PUSHES,
 )

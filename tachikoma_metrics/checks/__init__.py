@@ -1,9 +1,9 @@
 """System checks: invalid settings are reported at start-up, by name, with the remedy.
 
 Errors are E001 to E019 (keys and names) and E101 to E199 (one per setting, declared with
-it in ``conf``, but E161); warnings are W001 to W029, and from W140 on. Each check describes its
-cause in its docstring, from which the reference is made. Importing this package registers all of
-them.
+it in ``conf``, but E161 and E181 to E183); warnings are W001 to W029, and from W140 on. Each check
+describes its cause in its docstring, from which the reference is made. Importing this package
+registers all of them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tachikoma_metrics.checks import (
     labels,
     metric_names,
     middleware,
+    push,
     settings,
     store,
     tasks,
@@ -31,6 +32,7 @@ __all__ = [
     "labels",
     "metric_names",
     "middleware",
+    "push",
     "settings",
     "store",
     "tasks",

@@ -26,6 +26,7 @@ LLM = "LLM calls"
 BUSINESS = "Business metrics"
 CELERY = "Celery"
 TASKS = "Tasks and commands"
+PUSH = "Push"
 
 
 @dataclass(frozen=True)
@@ -360,4 +361,14 @@ class Declarations:
         '["send_*", "!send_test"]',
         "Management commands to measure, as patterns such as `send_*`; `!` before a pattern "
         "leaves commands out.",
+    )
+    otlp: bool = setting(
+        PUSH,
+        False,
+        validators.BOOLEAN,
+        "E180",
+        "True",
+        "Whether one of the processes that serve sends the values of all of them by OTLP, to where "
+        "the variables `OTEL_EXPORTER_OTLP_*` say. It needs the extra `otlp`; see "
+        "[Push](../guides/push.md).",
     )

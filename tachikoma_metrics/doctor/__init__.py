@@ -7,6 +7,7 @@ from tachikoma_metrics.doctor import (
     business,
     exposition,
     native_histograms,
+    push,
     refusals,
     settings,
     store,
@@ -26,6 +27,7 @@ CHECKS = {
     exposition.PROCESSES: "number of live processes",
     exposition.ERRORS: "instrumentation errors, by source",
     exposition.CARDINALITY: "label sets per metric",
+    push.CHECK: "whether values are sent by OTLP, and where to",
     business.CHECK: "whether the business metrics are fresh",
 }
 """What each check of a finding is about, by its slug."""

@@ -12,6 +12,7 @@ from tachikoma_metrics.doctor import (
     business,
     exposition,
     native_histograms,
+    push,
     settings,
     store,
 )
@@ -42,6 +43,7 @@ def of_this_service(*, ends_afterwards: bool = False, is_command: bool = True) -
     yield from store.of_other_versions()
     yield access.of_access()
     yield from native_histograms.of_native_histograms()
+    yield from push.of_setting()
     if ends_afterwards and not any(map(os.path.isdir, STORE.where())):
         STORE.leave()
     yield from _of_scrape(others=-1 if is_command else 0)
@@ -64,4 +66,5 @@ def of_samples(samples: exposition.Samples, others: int = 0) -> Iterator[Finding
     yield exposition.of_processes(number)
     yield exposition.of_errors(samples)
     yield from exposition.of_cardinality(samples)
+    yield from push.of_samples(samples)
     yield from business.of_business_metrics(samples)

@@ -14,7 +14,7 @@ from tachikoma_metrics.exposition.merged import MergedMetric
 from tachikoma_metrics.exposition.names import CREATED
 from tachikoma_metrics.exposition.negotiation import accepts_gzip, choose_format
 from tachikoma_metrics.exposition.protobuf import PROTOBUF
-from tachikoma_metrics.exposition.render import OPENMETRICS, TEXT
+from tachikoma_metrics.exposition.render import OPENMETRICS, TEXT, TEXT_WITHOUT_TIMESTAMPS
 from tachikoma_metrics.exposition.syntax import number
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "OPENMETRICS",
     "PROTOBUF",
     "TEXT",
+    "TEXT_WITHOUT_TIMESTAMPS",
     "Coalescer",
     "Exposition",
     "Format",

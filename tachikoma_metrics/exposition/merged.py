@@ -68,6 +68,11 @@ class MergedMetric(Metric):
         return found
 
     @property
+    def families(self) -> Sequence[Family]:
+        """Return the values in the store: more than one family if processes disagree."""
+        return self._families
+
+    @property
     def only_family(self) -> Family | None:
         """Return the values in the store; None if processes disagree on the labels or buckets."""
         return self._families[0] if len(self._families) == 1 else None

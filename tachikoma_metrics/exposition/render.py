@@ -10,7 +10,7 @@ written is omitted alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from prometheus_client import Metric
@@ -151,6 +151,10 @@ def _text_head(name: str, documentation: str, type: str, unit: str = "") -> str:
     return f"# HELP {name} {text}\n# TYPE {name} {_TEXT_TYPES.get(type, type)}\n"
 
 
+def _text_sample_without_timestamp(point: Point, type_of_exemplar: str) -> str:
+    return f"{point.place.series} {number(point.value)}\n"
+
+
 def _text_sample(point: Point, type_of_exemplar: str) -> str:
     timestamp = point.sample.timestamp
     stamp = "" if timestamp is None else f" {int(float(timestamp) * 1000)}"
@@ -209,6 +213,7 @@ TEXT = TextFormat(
     _text_sample,
     False,
 )
+TEXT_WITHOUT_TIMESTAMPS = replace(TEXT, _write=_text_sample_without_timestamp)
 OPENMETRICS = TextFormat(
     # Whatever escaping a scraper asks for: a name is the same in all formats and to all of them.
     # https://prometheus.io/docs/instrumenting/escaping_schemes/

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -36,6 +37,8 @@ class Metrics(Bindings):
         self._errors = ErrorLog(self._increment_errors)
         self._collector_timeouts = CollectorTimeouts()
         self._merger = Merger()
+        self._is_serving = False
+        self._serving_calls: list[Callable[[], None]] = []
         self._coalescer: exposition.Coalescer[Any] = exposition.Coalescer()
         super().__init__(registry)
 
@@ -157,8 +160,17 @@ class Metrics(Bindings):
 
     def begin_serving(self) -> None:
         """Note that this process serves: it answers requests, or works through a queue."""
+        self._is_serving = True
         STORE.begin_serving()
         self.report_settings()
+        for call in self._serving_calls:
+            call()
+
+    def on_serving(self, call: Callable[[], None]) -> None:
+        """Call ``call`` where this process begins to serve, and now if it has begun."""
+        self._serving_calls.append(call)
+        if self._is_serving:
+            call()
 
     def report_settings(self) -> None:
         """Log and count what is wrong with the settings, once. Never raises.

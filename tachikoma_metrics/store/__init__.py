@@ -27,6 +27,7 @@ from tachikoma_metrics.store.layout import (
     Native,
     Series,
 )
+from tachikoma_metrics.store.lease import Lease
 from tachikoma_metrics.store.limits import Limit, Limits
 from tachikoma_metrics.store.merge import Merger
 from tachikoma_metrics.store.native_cells import NativeCell
@@ -51,6 +52,7 @@ __all__ = [
     "Family",
     "GaugeCell",
     "Incomplete",
+    "Lease",
     "Limit",
     "Limits",
     "Line",

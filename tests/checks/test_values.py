@@ -94,6 +94,8 @@ WRONG_VALUES: list[tuple[str, str, object]] = [
     ("E130", "TASKS", ["rq"]),
     ("E131", "COMMANDS", "migrate"),
     ("E131", "COMMANDS", ["!"]),
+    ("E180", "OTLP", "yes"),
+    ("E180", "OTLP", 1),
     ("E160", "EXEMPLARS", "opentelemetry"),
     ("E160", "EXEMPLARS", True),
     ("E160", "EXEMPLARS", ["auto"]),
@@ -167,6 +169,7 @@ def test_every_id_has_its_cause_in_a_docstring():
         | {"E011", "E012", "E013", "E161", "W010", "W011", "W012", "W013", "W014"}
         | {f"W02{number}" for number in range(7)}
         | {"E152", "W150", "W151"}
+        | {"E181", "E182", "E183", "W180", "W181", "W182", "W183"}
         | {"W140", "W141"}
     )
 

@@ -11,6 +11,7 @@ Manifest = dict[str, Any]
 
 VERSIONS = {
     "ConfigMap": "v1",
+    "CronJob": "batch/v1",
     "Deployment": "apps/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
     "PodMonitor": "monitoring.coreos.com/v1",

@@ -42,6 +42,11 @@ def evaluate(example: Example) -> None:
     elif {"scrape_configs", "rule_files"} & set(document):
         # Without a look at the files it names, which are the reader's.
         promtool("config", str(example.parsed), "--syntax-only")
+    elif {"receivers", "exporters", "service"} == set(document):
+        # A Collector is not there to be asked: what its pipelines name must be declared.
+        for pipeline in document["service"]["pipelines"].values():
+            for kind, names in pipeline.items():
+                assert set(names) <= set(document[kind]), names
     else:
         raise ValueError(f"Nobody knows what this is for: {', '.join(document)}")
 

@@ -328,3 +328,42 @@ def test_the_page_that_is_sent_says_how_many_failed(each_promtool: Promtool):
     tested = each_promtool.run("test", "rules", "test.yml")
 
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+LAST_PUSH = "tachikoma_metrics_push_last_success_timestamp_seconds"
+
+
+def pushes(values: str, outcomes: dict[str, str]) -> dict[str, str]:
+    """Return the time of the last success, and the pushes by outcome."""
+    name = "tachikoma_metrics_pushes_total"
+    return {
+        f'{LAST_PUSH}{{job="shop",instance="a"}}': values,
+        **{
+            f'{name}{{job="shop",instance="a",outcome="{outcome}"}}': counts
+            for outcome, counts in outcomes.items()
+        },
+    }
+
+
+def test_pushes_that_stop_are_a_ticket_and_those_of_a_while_ago_none(each_promtool: Promtool):
+    stopped = pushes("0+60x20 _x100", {"success": "0+4x20 _x100"})
+
+    fire(each_promtool, stopped, 20)
+    fire(each_promtool, stopped, 30, "DjangoMetricsPushStopped/ticket")
+    fire(each_promtool, stopped, 100)
+
+
+def test_a_scraped_service_whose_pushes_stop_is_a_ticket(promtool: Promtool):
+    fire(promtool, pushes("0+60x20 1200x20", {}), 40, "DjangoMetricsPushStopped/ticket")
+
+
+def test_pushes_that_fail_again_and_again_are_a_ticket(promtool: Promtool):
+    series = pushes(rising(60, 40), {"success": rising(3, 40), "partial": rising(1, 40)})
+
+    fire(promtool, series, 40, "DjangoMetricsPushesFail/ticket")
+
+
+def test_a_push_that_failed_twice_raises_no_alert(promtool: Promtool):
+    failed = pushes(rising(60, 40), {"success": rising(4, 40), "unreachable": "0x20 2x20"})
+
+    fire(promtool, failed, 30)

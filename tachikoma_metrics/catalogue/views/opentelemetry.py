@@ -6,6 +6,9 @@ https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from tachikoma_metrics.catalogue.definitions import Buckets
 from tachikoma_metrics.catalogue.labels import OTHER, STATIC, UNMATCHED
 from tachikoma_metrics.catalogue.views.definitions import (
@@ -72,3 +75,33 @@ OPENTELEMETRY = View(
         "messaging_process_duration_seconds": _IN_MOTION,
     },
 )
+
+
+class Convention(NamedTuple):
+    """The name of a metric in the conventions, and those of its attributes by label."""
+
+    name: str
+    attributes: Mapping[str, str]
+
+
+CONVENTIONS: Mapping[str, Convention] = {
+    "http_server_request_duration_seconds": Convention(
+        "http.server.request.duration",
+        {
+            "http_request_method": "http.request.method",
+            "http_route": "http.route",
+            "http_response_status_code": "http.response.status_code",
+            "url_scheme": "url.scheme",
+            "error_type": "error.type",
+        },
+    ),
+    "db_client_operation_duration_seconds": Convention(
+        "db.client.operation.duration",
+        {
+            "db_system_name": "db.system.name",
+            "db_namespace": "db.namespace",
+            "db_operation_name": "db.operation.name",
+        },
+    ),
+}
+"""The names in OpenTelemetry itself, by those that Prometheus has for them."""

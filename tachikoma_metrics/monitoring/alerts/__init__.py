@@ -15,6 +15,7 @@ from tachikoma_metrics.monitoring.alerts.business import business_alerts
 from tachikoma_metrics.monitoring.alerts.database import database_alerts
 from tachikoma_metrics.monitoring.alerts.http import http_alerts, slow_bound
 from tachikoma_metrics.monitoring.alerts.instrumentation import instrumentation_alerts
+from tachikoma_metrics.monitoring.alerts.push import PUSH_ALERTS
 from tachikoma_metrics.monitoring.alerts.schedules import schedule_alerts
 from tachikoma_metrics.monitoring.alerts.tasks import task_alerts
 from tachikoma_metrics.monitoring.alerts.upstream import UPSTREAM_ALERTS
@@ -32,3 +33,4 @@ def alerts(config: Config, objectives: Objectives, native: Collection[str] = ())
     yield from UPSTREAM_ALERTS
     yield from business_alerts(config)
     yield from instrumentation_alerts(config)
+    yield from PUSH_ALERTS

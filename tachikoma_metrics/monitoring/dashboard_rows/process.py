@@ -110,6 +110,30 @@ PROCESS = Row(
             width=THIRD,
         ),
         Panel(
+            "Pushes",
+            "By outcome, where metrics are sent by OTLP. The log has the first failure.",
+            (
+                Query(
+                    "sum by (outcome) (increase(tachikoma_metrics_pushes_total[$__rate_interval]))",
+                    "{{outcome}}",
+                ),
+            ),
+            width=THIRD,
+        ),
+        Panel(
+            "Age of the last push",
+            "Seconds since the receiver accepted values of an instance, if it sends by OTLP.",
+            (
+                Query(
+                    "time() - max by (instance) "
+                    "(tachikoma_metrics_push_last_success_timestamp_seconds)",
+                    "{{instance}}",
+                ),
+            ),
+            "s",
+            width=THIRD,
+        ),
+        Panel(
             "Time of a scrape",
             "Seconds that a scrape took.",
             (

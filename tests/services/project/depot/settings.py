@@ -26,6 +26,10 @@ if "ALLOWED_NETWORKS" in os.environ:
     TACHIKOMA_METRICS["ALLOWED_NETWORKS"] = os.environ["ALLOWED_NETWORKS"].split()
 if "EXEMPLARS" in os.environ:
     TACHIKOMA_METRICS["EXEMPLARS"] = os.environ["EXEMPLARS"]
+if "OTLP" in os.environ:
+    TACHIKOMA_METRICS["OTLP"] = True
+if "VIEWS" in os.environ:
+    TACHIKOMA_METRICS["VIEWS"] = os.environ["VIEWS"].split()
 if "COMMANDS" in os.environ:
     TACHIKOMA_METRICS["COMMANDS"] = os.environ["COMMANDS"].split()
 if "WORKER_PORT" in os.environ:

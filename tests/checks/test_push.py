@@ -1,0 +1,98 @@
+"""Where ``OTLP`` sends values, and how often."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import override_settings
+
+from tachikoma_metrics.push import environment
+from tests.checks.messages import message
+from tests.conftest import found
+
+ON = {"OTLP": True}
+IDS = {"E181", "E182", "E183", "W180", "W181", "W182", "W183"}
+ENDPOINT, INTERVAL = environment.ENDPOINT, environment.INTERVAL
+
+
+@pytest.fixture(autouse=True)
+def set_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (environment.METRICS_ENDPOINT, INTERVAL, *environment.PROTOCOLS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(ENDPOINT, "http://collector:4318")
+
+
+def told() -> set[str]:
+    with override_settings(TACHIKOMA_METRICS=ON):
+        return IDS & set(found())
+
+
+def test_a_usual_endpoint_is_all_right():
+    assert told() == set()
+
+
+def test_without_the_setting_nothing_is_checked(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(ENDPOINT, "nonsense")
+    monkeypatch.setenv(INTERVAL, "nonsense")
+
+    assert IDS & set(found()) == set()
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["collector:4318", "/v1/metrics", "http://", "ftp://collector", "http://a:99999"]
+)
+def test_an_endpoint_that_is_no_url_is_an_error(monkeypatch: pytest.MonkeyPatch, endpoint: str):
+    monkeypatch.setenv(environment.METRICS_ENDPOINT, endpoint)
+
+    assert environment.METRICS_ENDPOINT in message("E182", ON).msg
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_public"),
+    [
+        ("http://otlp.example.com", True),
+        ("http://203.0.113.7:4318", False),  # Documentation counts as private to Python.
+        ("http://8.8.8.8:4318", True),
+        ("http://[2606:4700::1]:4318", True),
+        ("https://otlp.example.com", False),
+        ("http://localhost:4318", False),
+        ("http://10.0.0.7:4318", False),
+        ("http://[::1]:4318", False),
+        ("http://collector.monitoring.svc:4318", False),
+        ("http://collector.monitoring.svc.cluster.local:4318", False),
+        ("http://metrics.internal", False),
+        ("http://localdomain.example", True),
+    ],
+)
+def test_only_a_public_host_needs_tls(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, is_public: bool
+):
+    monkeypatch.setenv(ENDPOINT, endpoint)
+
+    assert told() == ({"W181"} if is_public else set())
+
+
+@pytest.mark.parametrize(
+    ("interval", "ids"),
+    [
+        ("15000", set()),
+        ("5000", set()),
+        ("4999", {"W182"}),
+        ("0", {"E183"}),
+        ("-1", {"E183"}),
+        ("inf", {"E183"}),
+        ("15s", {"E183"}),
+        ("", set()),
+    ],
+)
+def test_intervals(monkeypatch: pytest.MonkeyPatch, interval: str, ids: set[str]):
+    monkeypatch.setenv(INTERVAL, interval)
+
+    assert told() == ids
+
+
+def test_the_protocol_of_metrics_counts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    assert told() == {"W183"}
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf")
+    assert told() == set()
