@@ -46,7 +46,6 @@ def _measured(encode: Encode) -> Figures:
         "clock": time.perf_counter() - clock,
         "bytes": len(exposition),
         "lines": exposition.count(b"\n"),
-        "bytes": len(exposition),
     }
 
 

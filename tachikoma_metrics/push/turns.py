@@ -5,7 +5,6 @@ Nothing of OpenTelemetry is imported here: a process that never sends does not n
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -103,4 +102,4 @@ def shared_directory() -> str | None:
     if not STORE.is_shared:
         STORE.claim()
     # A process without room for a file finds the others all the same.
-    return STORE.directory or next(filter(os.path.isdir, STORE.where()), None)
+    return STORE.directory()

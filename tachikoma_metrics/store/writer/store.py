@@ -125,12 +125,6 @@ class Store(Changes):
         """Return whether other processes can read the values of this one."""
         return self._allocator.slot is not None
 
-    @property
-    def directory(self) -> str | None:
-        """Return the directory with the file of this process, if it has one."""
-        slot = self._allocator.slot
-        return None if slot is None else slot.directory
-
     def claim(self) -> None:
         """Claim a file, if this process has none and can get one."""
         self.change(self._acquisition.acquire)
