@@ -19,7 +19,7 @@ _EXPONENTS = range(-10, -3)
 
 def changes(histogram: Histogram, label_sets: int, percent: int) -> list[Change]:
     """Return functions that observe once in so many of the label sets, and fill all of them."""
-    made = []
+    made: list[Change] = []
     for number in range(label_sets):
         child = histogram.labels("GET", f"/api/v1/resources-{number}/:id/parts/")
         observed = _observed(number)
@@ -28,7 +28,11 @@ def changes(histogram: Histogram, label_sets: int, percent: int) -> list[Change]
         if number * percent // 100 < (number + 1) * percent // 100:
             made.append(partial(child.observe, observed[number % len(observed)]))
     # Without any change, everything would be prepared again.
-    return made or [int]
+    return made or [_nothing]
+
+
+def _nothing() -> None:
+    pass
 
 
 def _observed(number: int) -> list[float]:
