@@ -51,7 +51,7 @@ FAMILY = Label("family", "The name of the metric, without the namespace.")
 VERSION = Label("version", "The version of tachikoma_metrics.")
 
 _ITSELF = "tachikoma_metrics itself"
-PUSHES = "the process that sends by OTLP (`OTLP`, or `manage.py metrics_push otlp`)"
+SENDER_OF_PUSHES = "the process that sends by OTLP (`OTLP`, or `manage.py metrics_push otlp`)"
 
 INFO = Gauge(
     "tachikoma_metrics_info",
@@ -124,15 +124,15 @@ SCRAPE_DURATION = Gauge(
     latest_wins=True,
     recorded_by=_ITSELF,
 )
-PUSHES_TOTAL = Counter(
+PUSHES = Counter(
     "tachikoma_metrics_pushes_total",
     "Pushes by OTLP.",
     (PUSH_OUTCOME,),
-    recorded_by=PUSHES,
+    recorded_by=SENDER_OF_PUSHES,
 )
-PUSH_LAST_SUCCESS = Gauge(
+PUSH_LAST_SUCCESS_TIMESTAMP = Gauge(
     "tachikoma_metrics_push_last_success_timestamp_seconds",
     "Unix time of the last push by OTLP that the receiver accepted.",
     latest_wins=True,
-    recorded_by=PUSHES,
+    recorded_by=SENDER_OF_PUSHES,
 )

@@ -14,11 +14,12 @@ from tachikoma_metrics.catalogue.definitions import Family
 from tachikoma_metrics.conf import sources
 
 _API = re.compile(r"`(\w+)`")
+_OF_PUSHES = frozenset({catalogue.PUSHES.name, catalogue.PUSH_LAST_SUCCESS_TIMESTAMP.name})
 _AUTOMATIC = (
     catalogue.RECORDED_BY_MIDDLEWARE
     | catalogue.RECORDED_BY_DATABASES
     | catalogue.RECORDED_BY_CACHES
-    | {family.name for family in catalogue.FAMILIES.values() if family.is_own_health}
+    | ({family.name for family in catalogue.FAMILIES.values() if family.is_own_health} - _OF_PUSHES)
     | {name for name, one in catalogue.FAMILIES.items() if one.recorded_by == catalogue.BUSINESS}
 )
 """Metrics that are recorded without a call by the project."""
@@ -34,9 +35,10 @@ _SKIPPED_DIRECTORIES = frozenset({"migrations", "tests"})
 
 def unused_metrics() -> frozenset[str]:
     """Return the names of the metrics for which nothing in the project's source is used."""
-    is_automatic = _AUTOMATIC | (
-        catalogue.RECORDED_BY_COMMANDS if conf.config().commands else set()
-    )
+    config = conf.config()
+    is_automatic = _AUTOMATIC | (catalogue.RECORDED_BY_COMMANDS if config.commands else set())
+    if config.otlp:
+        is_automatic = is_automatic | _OF_PUSHES
     waiting = {
         name: _words(family)
         for name, family in catalogue.FAMILIES.items()
