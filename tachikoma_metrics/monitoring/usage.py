@@ -37,12 +37,10 @@ def unused_metrics() -> frozenset[str]:
     """Return the names of the metrics for which nothing in the project's source is used."""
     config = conf.config()
     is_automatic = _AUTOMATIC | (catalogue.RECORDED_BY_COMMANDS if config.commands else set())
-    if config.otlp:
-        is_automatic = is_automatic | _OF_PUSHES
     waiting = {
         name: _words(family)
         for name, family in catalogue.FAMILIES.items()
-        if name not in is_automatic
+        if name not in is_automatic | _OF_PUSHES
     }
     for _, text in sources.files(skipped=_SKIPPED_DIRECTORIES):
         waiting = {
@@ -52,7 +50,8 @@ def unused_metrics() -> frozenset[str]:
         }
         if not waiting:
             break
-    return frozenset(waiting)
+    # The setting decides: who pushes by a command has its panels with ``--all``.
+    return frozenset(waiting) | (frozenset() if config.otlp else _OF_PUSHES)
 
 
 def _words(family: Family) -> list[bytes]:
