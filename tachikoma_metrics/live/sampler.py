@@ -13,11 +13,11 @@ from django.core.signals import request_started
 
 from tachikoma_metrics import conf
 from tachikoma_metrics.http.current_request import current
+from tachikoma_metrics.interruptions import suppress
 from tachikoma_metrics.live.history import STEP_SECONDS, History
 from tachikoma_metrics.live.totals import Reader, Totals
 from tachikoma_metrics.registry import METRICS
-from tachikoma_metrics.store import STORE, Attachment, Incomplete
-from tachikoma_metrics.store.files import TemporaryFile
+from tachikoma_metrics.store import STORE, Attachment, Incomplete, Lease
 
 NAME = "history"
 SECONDS_BETWEEN_TRIES = 4.0
@@ -32,8 +32,7 @@ class Sampler:
         self._renew()
 
     def _renew(self) -> None:
-        self._lock: TemporaryFile | None = None
-        self._directory: str | None = None
+        self._lease: Lease | None = None
         self._before: Totals | None = None
         self.history = History()
         self._thread: threading.Thread | None = None
@@ -97,16 +96,16 @@ class Sampler:
 
     def _has_lock(self, path: str) -> bool:
         attachment = Attachment(path, NAME)
-        lock = self._lock
-        if lock is not None and self._directory == path and attachment.has_lock(lock):
+        if self._lease is None:
+            self._lease = attachment.lease()
+        was_sampler = self._lease.is_held(path)
+        with suppress(OSError):
+            if not self._lease.acquire(path):
+                return False
+            if not was_sampler:
+                self._go_on(attachment.read())
             return True
-        if lock is not None:
-            lock.close()
-        self._lock, self._directory = attachment.lock(), path
-        if self._lock is None:
-            return False
-        self._go_on(attachment.read())
-        return True
+        return False
 
     def _go_on(self, content: bytes | None) -> None:
         """Go on with the history that another process has noted."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from tachikoma_metrics.interruptions import suppress
 from tachikoma_metrics.store.files import TemporaryFile, names_in, write_all
+from tachikoma_metrics.store.lease import Lease
 from tachikoma_metrics.store.permissions import require_private
 
 PREFIX = "attached-"
@@ -50,7 +51,7 @@ class Attachment:
     def replace(self, content: bytes) -> None:
         """Replace the file, completely or not at all; raise ``OSError`` if that fails.
 
-        Called by the process that holds ``locked``.
+        Called by the process that holds its lease.
         """
         unfinished = self._name + _UNFINISHED
         with self._opened() as directory:
@@ -66,35 +67,20 @@ class Attachment:
                     os.unlink(unfinished, dir_fd=directory)
                 raise
 
-    def lock(self) -> TemporaryFile | None:
-        """Return a lock on the file; None if another process has it, or there is no directory.
-
-        The caller closes it. The kernel releases it when the process ends.
-        """
-        with suppress(OSError), self._opened() as directory:
-            file = TemporaryFile(self._name + _LOCK, os.O_RDWR | os.O_CREAT, directory)
-            with suppress(OSError):
-                if file.lock():
-                    return file
-            file.close()
-        return None
-
-    def has_lock(self, file: TemporaryFile) -> bool:
-        """Return whether other processes that try to lock it find this lock."""
-        with suppress(OSError), self._opened() as directory:
-            there = os.stat(self._name + _LOCK, dir_fd=directory, follow_symlinks=False)
-            return os.path.samestat(there, os.fstat(file.descriptor))
-        return False
+    def lease(self) -> Lease:
+        """Return the lease of the right to replace the file; no process holds it yet."""
+        return Lease(self._name + _LOCK)
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
-        """Hold the lock while the block lasts; return whether it is held."""
-        file = self.lock()
+        """Hold the lease while the block lasts, without waiting; return whether it is held."""
+        lease, is_held = self.lease(), False
+        with suppress(OSError):
+            is_held = lease.acquire(self._path)
         try:
-            yield file is not None
+            yield is_held
         finally:
-            if file is not None:
-                file.close()
+            lease.release()
 
     @contextmanager
     def _opened(self) -> Iterator[int]:

@@ -34,21 +34,29 @@ class Lease:
         It does not wait. Raises ``OSError`` if the directory does not exist, is not private, or
         has no locks.
         """
-        if self._holds(path):
+        if self.is_held(path):
             return True
         self.release()
         with TemporaryFile(path, os.O_RDONLY | os.O_DIRECTORY) as directory:
             require_private(path, os.fstat(directory.descriptor))
             file = TemporaryFile(self._name, os.O_RDWR | os.O_CREAT, directory.descriptor)
-        if not file.lock():
-            file.close()
+        is_locked = False
+        try:
+            is_locked = file.lock()
+        finally:
+            if not is_locked:
+                file.close()
+        if not is_locked:
             return False
         self._path, self._holder, self._file = path, os.getpid(), file
         # It may have been replaced while this process waited for it.
-        return self._holds(path)
+        return self.is_held(path)
 
-    def _holds(self, path: str) -> bool:
-        """Return whether the file is locked by this process, and still in its place."""
+    def is_held(self, path: str) -> bool:
+        """Return whether this process holds the lease of the directory at ``path``.
+
+        It no longer does if the file was replaced.
+        """
         file = self._file
         if file is None or self._holder != os.getpid() or self._path != path:
             return False
