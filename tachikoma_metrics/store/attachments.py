@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tachikoma_metrics.interruptions import suppress
-from tachikoma_metrics.store.files import TemporaryFile, names_in, write_all
+from tachikoma_metrics.store.files import TemporaryFile, names_in, replace
 from tachikoma_metrics.store.lease import Lease
 from tachikoma_metrics.store.permissions import require_private
 
@@ -53,19 +53,8 @@ class Attachment:
 
         Called by the process that holds its lease.
         """
-        unfinished = self._name + _UNFINISHED
         with self._opened() as directory:
-            with suppress(FileNotFoundError):
-                os.unlink(unfinished, dir_fd=directory)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            try:
-                with TemporaryFile(unfinished, flags, directory) as file:
-                    write_all(file.descriptor, content)
-                os.rename(unfinished, self._name, src_dir_fd=directory, dst_dir_fd=directory)
-            except OSError:
-                with suppress(OSError):
-                    os.unlink(unfinished, dir_fd=directory)
-                raise
+            replace(directory, self._name, content, self._name + _UNFINISHED)
 
     def lease(self) -> Lease:
         """Return the lease of the right to replace the file; no process holds it yet."""

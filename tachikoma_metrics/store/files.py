@@ -167,22 +167,22 @@ def write_all(descriptor: int, content: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def replace(directory: int, name: str, content: bytes) -> None:
+def replace(directory: int, name: str, content: bytes, unfinished: str = _UNFINISHED) -> None:
     """Replace a file of this name, completely or not at all.
 
-    Called by the process that has the lock of the directory. If it raises ``OSError``, the
-    file is as it was.
+    Called by the process that has the lock of the directory, or of what is named ``unfinished``
+    until it is complete. If it raises ``OSError``, the file is as it was.
     """
     with suppress(FileNotFoundError):
-        os.unlink(_UNFINISHED, dir_fd=directory)
+        os.unlink(unfinished, dir_fd=directory)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        with TemporaryFile(_UNFINISHED, flags, directory) as file:
+        with TemporaryFile(unfinished, flags, directory) as file:
             write_all(file.descriptor, content)
-            os.rename(_UNFINISHED, name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
         with suppress(OSError):
-            os.unlink(_UNFINISHED, dir_fd=directory)
+            os.unlink(unfinished, dir_fd=directory)
         raise
 
 
