@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import html
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +20,7 @@ import tachikoma_metrics
 from tachikoma_metrics import catalogue, conf, record_execution
 from tachikoma_metrics.monitoring.rule_file import RUNBOOKS
 from tachikoma_metrics.testing import samples
+from tests.services.processes import missing
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -116,6 +119,49 @@ def test_every_page_is_in_the_list_for_programs(name: str):
     (line,) = (line for line in (DOCS / "llms.txt").read_text().splitlines() if link in line)
 
     assert re.fullmatch(r"- \[.+\]\(https://\S+\): .+[.?]", line)
+
+
+@pytest.fixture
+def site() -> Path:
+    """Return where the site is built."""
+    if "SITE" not in os.environ:
+        missing("The site is not built; `tox -e docs` builds it and sets SITE")
+    return Path(os.environ["SITE"])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_describes_itself_to_search_engines_and_in_links(site: Path, name: str):
+    page = (site / name).with_suffix(".html").read_text()
+    told = re.match(r"---\n(?:myst:\n)?description: \"(.+)\"\n---", (DOCS / name).read_text())
+
+    (meta,) = re.findall(r'<meta name="description" content="([^"]+)"', page)
+    (link,) = re.findall(r'<meta property="og:description" content="([^"]+)"', page)
+
+    assert html.unescape(meta) == html.unescape(link)
+    if told:
+        assert html.unescape(meta) == told[1]
+    assert '<meta property="og:title"' in page
+    assert 'content="https://tachikoma-metrics.readthedocs.io/en/stable/_images/live.png"' in page
+
+
+def test_the_picture_of_links_is_on_the_site(site: Path):
+    assert (site / "_images" / "live.png").exists()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_in_the_text_of_all(site: Path, name: str):
+    text = (site / "llms-full.txt").read_text()
+
+    assert text.count(f"/en/stable/{name.removesuffix('.md')}.html>\n") == 1
+
+
+def test_the_text_of_all_has_what_sphinx_takes_from_elsewhere(site: Path):
+    text = (site / "llms-full.txt").read_text()
+
+    assert "tachikoma_metrics.record_execution(" in text
+    assert f"{tachikoma_metrics.__version__}" in text
+    assert "{include}" not in text
+    assert "autofunction" not in text
 
 
 @pytest.mark.parametrize("name", catalogue.FAMILIES)
