@@ -293,3 +293,39 @@ def test_every_link_of_a_page_leads_to_a_page(name: str):
 
 def test_the_readme_is_one_screen():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 70
+
+
+def test_the_table_of_versions_is_what_the_environments_are():
+    listed = (ROOT / "tox.ini").read_text().partition("env_list =")[2].partition("labels =")[0]
+    pairs: set[tuple[str, str]] = set()
+    for line in listed.split():
+        pythons = re.findall(r"py\{?([\d,]+)\}?-", line)
+        found = re.findall(r"-(lowest|django\{?[\d,]+)", line)
+        for django in found:
+            versions = "52" if django == "lowest" else django.removeprefix("django").strip("{")
+            pairs |= set(product(pythons[0].split(","), versions.split(",")))
+
+    rows = re.findall(
+        r"^\| (3\.\d+) \| (.+) \| (.+) \| (.+) \|$", reference("compatibility.md"), re.M
+    )
+    said = {
+        (python.replace(".", ""), django)
+        for python, *columns in rows
+        for django, column in zip(("52", "60", "61"), columns, strict=True)
+        if column == "tested"
+    }
+
+    assert len(rows) == 5
+    assert said == pairs
+
+
+def test_the_guide_to_upgrading_knows_this_release_and_each_migration():
+    rows = re.findall(
+        r"^\| (0\.\d+) \| (yes|no) \|", (DOCS / "guides/upgrading.md").read_text(), re.M
+    )
+    current = ".".join(tachikoma_metrics.__version__.split(".")[:2])
+    migrations = list((ROOT / "tachikoma_metrics" / "migrations").glob("0*.py"))
+
+    assert current in [release for release, _ in rows]
+    # The first came before the oldest release of the table.
+    assert [asks for _, asks in rows].count("yes") == len(migrations) - 1
