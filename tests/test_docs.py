@@ -275,6 +275,21 @@ def test_the_figures_are_those_of_the_benchmarks(copy: Path):
     assert "| request, ASGI | 12345 |" in (copy / "docs" / "explanation" / "cost.md").read_text()
 
 
+def test_the_summary_and_the_chart_are_those_of_the_benchmarks(copy: Path):
+    benchmarks = copy / "docs" / "benchmarks.md"
+    text = benchmarks.read_text()
+    name = "django-prometheus, multi-process"
+    request = text.partition("## Overhead per request")[2].partition("\n## ")[0]
+    share, added = re.findall(rf"^\| {name} .+\| (\S+) \([^|]+\| [^|]+ \|$", request, re.MULTILINE)
+    changed = request.replace(f"| {share} (", "| 0.02 (").replace(f"| {added} (", "| 4321 (")
+    benchmarks.write_text(text.replace(request, changed))
+
+    generate(at=copy)
+
+    assert f"| request, WSGI | {name} | 50 times less |" in benchmarks.read_text()
+    assert ">4321</text>" in (copy / "docs" / "benchmarks.svg").read_text()
+
+
 @pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "example_project/README.md"])
 def test_every_link_to_a_file_leads_to_one(page: str):
     path = ROOT / page
