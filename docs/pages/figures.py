@@ -85,7 +85,13 @@ def scrapes(benchmarks: str) -> str:
     columns = [heads.index(head) for head in ("label sets", "lines", "processes")]
     columns += [heads.index(f"{OURS}, {temperature}") for temperature in ("cold", "warm")]
     return markdown.table(
-        ("label sets:", "lines:", "processes:", "first scrape, ms of CPU:", "later scrapes, ms of CPU:"),
+        (
+            "label sets:",
+            "lines:",
+            "processes:",
+            "first scrape, ms of CPU:",
+            "later scrapes, ms of CPU:",
+        ),
         ([median(row[column]) for column in columns] for row in rows),
     )
 
