@@ -198,5 +198,9 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "W182": Mistake({"OTLP": True}, surroundings=_environment(OTEL_METRIC_EXPORT_INTERVAL="1000")),
     "W183": Mistake({"OTLP": True}, surroundings=_environment(OTEL_EXPORTER_OTLP_PROTOCOL="grpc")),
+    "W184": Mistake(
+        {"OTLP": True},
+        surroundings=_environment(OTEL_EXPORTER_OTLP_ENDPOINT="http://collector:4318/v1/metrics"),
+    ),
 }
 """The wrong examples, by the id of the check that reports them."""

@@ -82,8 +82,12 @@ def check_endpoint_is_set(**kwargs: Any) -> list[CheckMessage]:
 @register
 def check_endpoint_is_private_or_encrypted(**kwargs: Any) -> list[CheckMessage]:
     """W181: values and headers are sent unencrypted to a public host."""
+    return _unencrypted() if _is_on() else []
+
+
+def _unencrypted() -> list[CheckMessage]:
     url = environment.endpoint()
-    if not _is_on() or not environment.is_url(url) or not environment.is_public_without_tls(url):
+    if not environment.is_url(url) or not environment.is_public_without_tls(url):
         return []
     return [
         warning(
@@ -94,6 +98,32 @@ def check_endpoint_is_private_or_encrypted(**kwargs: Any) -> list[CheckMessage]:
             f"Use https. Example: {environment.ENDPOINT}=https://otlp.example.com",
         )
     ]
+
+
+@register
+def check_endpoint_has_usual_path(**kwargs: Any) -> list[CheckMessage]:
+    """W184: no receiver is likely to be at the path that values are sent to."""
+    return _with_odd_path() if _is_on() else []
+
+
+def _with_odd_path() -> list[CheckMessage]:
+    doubt = environment.path_in_doubt() if environment.is_url(environment.endpoint()) else ""
+    if not doubt:
+        return []
+    return [
+        warning(
+            "W184",
+            f"{doubt}: values are sent to {environment.shown_endpoint()}, which receivers are not "
+            f"likely to have. {environment.ENDPOINT} must be the URL without /v1/metrics, or "
+            f"{environment.METRICS_ENDPOINT} the whole one.",
+            f"Correct it in the environment. Example: {environment.ENDPOINT}=http://collector:4318",
+        )
+    ]
+
+
+def endpoint_doubts() -> list[CheckMessage]:
+    """Return what is odd about the endpoint, whether ``OTLP`` is set or not."""
+    return [*_unencrypted(), *_with_odd_path()]
 
 
 @register

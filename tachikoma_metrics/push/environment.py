@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import re
 import socket
 import uuid
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ DEFAULT_INTERVAL = 15.0
 SHORTEST_INTERVAL = 1.0
 _DEFAULT_ENDPOINT = "http://localhost:4318"
 _PATH = "/v1/metrics"
+_SPACE = re.compile(r"\s")
 
 _IDENTITIES = uuid.UUID("5a7e5b3c-8a36-5d0e-9a0b-3f1d6a0c7c11")
 """The namespace of the identities, which are UUIDs made from names."""
@@ -60,19 +62,39 @@ def endpoint() -> str:
 def is_url(text: str) -> bool:
     """Return whether a text is an absolute URL of HTTP."""
     with suppress(ValueError):
-        parts = urlsplit(text)
+        parts = urlsplit("" if _SPACE.search(text) else text)
         # An invalid port raises only when it is read.
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     return False
 
 
-def shown_endpoint() -> str:
-    """Return the URL without what may be a password in it."""
+def shown(url: str) -> str:
+    """Return a URL without what may be a password in it; also one that is invalid."""
     try:
-        parts = urlsplit(endpoint())
+        parts = urlsplit(url)
     except ValueError:
         return "an invalid URL"
+    if not parts.netloc:
+        return url.partition("?")[0].rpartition("@")[2]
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def shown_endpoint() -> str:
+    """Return the URL that values are sent to, without what may be a password in it."""
+    return shown(endpoint())
+
+
+def path_in_doubt() -> str:
+    """Return why a receiver is not likely to have the path of the URL; "" if it may have it."""
+    if os.environ.get(METRICS_ENDPOINT):
+        is_root = urlsplit(endpoint()).path in ("", "/")
+        return f"{METRICS_ENDPOINT} is used as it is, and has no path" if is_root else ""
+    given = urlsplit(os.environ.get(ENDPOINT, ""))
+    if given.query or given.fragment:
+        return f"{_PATH} is appended to {ENDPOINT}, which has a query"
+    if given.path.rstrip("/").endswith(_PATH):
+        return f"{_PATH} is appended to {ENDPOINT}, which ends with it already"
+    return ""
 
 
 def is_public_without_tls(url: str) -> bool:

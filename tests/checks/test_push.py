@@ -10,7 +10,7 @@ from tests.checks.messages import message
 from tests.conftest import found
 
 ON = {"OTLP": True}
-IDS = {"E181", "E182", "E183", "W180", "W181", "W182", "W183"}
+IDS = {"E181", "E182", "E183", "W180", "W181", "W182", "W183", "W184"}
 ENDPOINT, INTERVAL = environment.ENDPOINT, environment.INTERVAL
 
 
@@ -38,12 +38,43 @@ def test_without_the_setting_nothing_is_checked(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["collector:4318", "/v1/metrics", "http://", "ftp://collector", "http://a:99999"]
+    "endpoint",
+    ["collector:4318", "/v1/metrics", "http://", "ftp://collector", "http://a:99999", "http://a b"],
 )
 def test_an_endpoint_that_is_no_url_is_an_error(monkeypatch: pytest.MonkeyPatch, endpoint: str):
     monkeypatch.setenv(environment.METRICS_ENDPOINT, endpoint)
 
     assert environment.METRICS_ENDPOINT in message("E182", ON).msg
+
+
+@pytest.mark.parametrize(
+    ("variable", "endpoint", "is_odd"),
+    [
+        (ENDPOINT, "http://collector:4318/v1/metrics", True),
+        (ENDPOINT, "http://collector:4318/v1/metrics/", True),
+        (ENDPOINT, "http://collector:4318?token=a", True),
+        (ENDPOINT, "http://collector:4318/api/v1/otlp", False),
+        (environment.METRICS_ENDPOINT, "http://collector:4318", True),
+        (environment.METRICS_ENDPOINT, "http://collector:4318/", True),
+        (environment.METRICS_ENDPOINT, "http://collector:4318/v1/metrics", False),
+    ],
+)
+def test_a_path_that_receivers_do_not_have_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, variable: str, endpoint: str, is_odd: bool
+):
+    monkeypatch.setenv(variable, endpoint)
+
+    assert ("W184" in told()) == is_odd
+    if is_odd:
+        assert variable in message("W184", ON).msg
+
+
+def test_an_invalid_endpoint_is_shown_as_it_is_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv(ENDPOINT, "user:secret@collector:4318")
+
+    assert "'collector:4318/v1/metrics'" in message("E182", ON).msg
 
 
 @pytest.mark.parametrize(
