@@ -158,3 +158,35 @@ def check_protocol_is_http(**kwargs: Any) -> list[CheckMessage]:
             "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf",
         )
     ]
+
+
+@register
+def check_headers_are_pairs(**kwargs: Any) -> list[CheckMessage]:
+    """W185: headers are not ``name=value``: OpenTelemetry ignores them, and logs them."""
+    name = environment.invalid_headers()
+    if not _is_on() or not name:
+        return []
+    return [
+        warning(
+            "W185",
+            f"{name} must be name=value, percent-encoded, with commas between several. A header "
+            "that is not is ignored, and OpenTelemetry writes it to the log.",
+            f"Correct it in the environment. Example: {name}=Authorization=Bearer%20token",
+        )
+    ]
+
+
+@register
+def check_timeout_is_in_seconds(**kwargs: Any) -> list[CheckMessage]:
+    """W186: the variable with the timeout is not a number of seconds that can be waited for."""
+    name = environment.invalid_timeout()
+    if not _is_on() or not name:
+        return []
+    return [
+        warning(
+            "W186",
+            f"{name} must be a number of seconds, above 0 and at most "
+            f"{environment.LONGEST_TIMEOUT:g}; got '{os.environ[name]}'. A longer one is cut.",
+            f"Correct it in the environment. Example: {name}=10",
+        )
+    ]

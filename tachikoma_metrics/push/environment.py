@@ -24,12 +24,18 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 METRICS_ENDPOINT = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
 INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+HEADERS = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+TIMEOUTS = ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 HTTP_PROTOBUF = "http/protobuf"
 
 DEFAULT_INTERVAL = 15.0
 SHORTEST_INTERVAL = 1.0
+LONGEST_TIMEOUT = 60.0
+"""In other languages the variable is in milliseconds: of 10000, a thread would wait for hours."""
 _DEFAULT_ENDPOINT = "http://localhost:4318"
 _PATH = "/v1/metrics"
+_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+"""The name of a header. https://www.rfc-editor.org/rfc/rfc9110#name-tokens"""
 _SPACE = re.compile(r"\s")
 
 _IDENTITIES = uuid.UUID("5a7e5b3c-8a36-5d0e-9a0b-3f1d6a0c7c11")
@@ -129,6 +135,23 @@ def interval() -> float | None:
         if 0 < seconds < math.inf:
             return seconds
     return None
+
+
+def invalid_headers() -> str:
+    """Return the name of the variable with headers that are no ``name=value``; "" if all are."""
+    name = next(filter(os.environ.get, HEADERS), "")
+    pairs = [pair.partition("=") for pair in os.environ.get(name, "").split(",") if pair.strip()]
+    is_valid = all(equals and _HEADER.fullmatch(key.strip()) for key, equals, _ in pairs)
+    return "" if is_valid else name
+
+
+def invalid_timeout() -> str:
+    """Return the name of the variable with a timeout that is none in seconds; "" if it is one."""
+    name = next(filter(os.environ.get, TIMEOUTS), "")
+    with suppress(ValueError):
+        if not name or 0 < float(os.environ[name]) <= LONGEST_TIMEOUT:
+            return ""
+    return name
 
 
 def resource(directory: str | None) -> Mapping[str, str]:

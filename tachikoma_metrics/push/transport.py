@@ -27,6 +27,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.sdk.metrics.export import MetricsData
 
 from tachikoma_metrics.interruptions import pass_on, suppress
+from tachikoma_metrics.push import environment
 from tachikoma_metrics.push.outcomes import (
     ERROR,
     PARTIAL,
@@ -39,8 +40,6 @@ from tachikoma_metrics.push.outcomes import (
 
 _THROTTLING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _LONGEST_RETRY_AFTER = 300.0
-_LONGEST_TIMEOUT = 60.0
-"""In other languages the variable is in milliseconds: of 10000, a thread would wait for hours."""
 _LONGEST_RESPONSE = 65536
 _LONGEST_WAIT_FOR_BODY = 5.0
 """The status says what came of a push, and is there before the body."""
@@ -99,7 +98,8 @@ class _Session(requests.Session):
         request.body = compress(self.body) if compress else self.body
         request.headers["Content-Length"] = str(len(request.body))
         # A redirect would lead to a GET; a body that does not end must not be waited for.
-        timeout = min(options.get("timeout") or _LONGEST_TIMEOUT, _LONGEST_TIMEOUT)
+        longest = environment.LONGEST_TIMEOUT
+        timeout = min(options.get("timeout") or longest, longest)
         options |= {"allow_redirects": False, "stream": True, "timeout": timeout}
         try:
             with super().send(request, **options) as response:

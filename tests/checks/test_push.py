@@ -10,13 +10,14 @@ from tests.checks.messages import message
 from tests.conftest import found
 
 ON = {"OTLP": True}
-IDS = {"E181", "E182", "E183", "W180", "W181", "W182", "W183", "W184"}
+IDS = {"E181", "E182", "E183"} | {f"W18{number}" for number in range(7)}
 ENDPOINT, INTERVAL = environment.ENDPOINT, environment.INTERVAL
 
 
 @pytest.fixture(autouse=True)
 def set_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (environment.METRICS_ENDPOINT, INTERVAL, *environment.PROTOCOLS):
+    others = (*environment.PROTOCOLS, *environment.HEADERS, *environment.TIMEOUTS)
+    for name in (environment.METRICS_ENDPOINT, INTERVAL, *others):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(ENDPOINT, "http://collector:4318")
 
@@ -127,3 +128,37 @@ def test_the_protocol_of_metrics_counts(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf")
     assert told() == set()
+
+
+@pytest.mark.parametrize(
+    ("headers", "are_valid"),
+    [
+        ("Authorization=Basic%20QQ==,X-Scope-OrgID=a", True),
+        (" authorization = Bearer%20a , ", True),
+        ("Authorization: Basic QQ==", False),
+        ("X-Scope-OrgID", False),
+    ],
+)
+@pytest.mark.parametrize("variable", environment.HEADERS)
+def test_headers_that_would_be_ignored_are_a_warning_without_their_values(
+    monkeypatch: pytest.MonkeyPatch, variable: str, headers: str, are_valid: bool
+):
+    monkeypatch.setenv(variable, headers)
+
+    assert told() == (set() if are_valid else {"W185"})
+    if not are_valid:
+        assert variable in message("W185", ON).msg
+        assert "QQ==" not in message("W185", ON).msg
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_valid"),
+    [("10", True), ("0.5", True), ("60", True), ("10000", False), ("0", False), ("10s", False)],
+)
+@pytest.mark.parametrize("variable", environment.TIMEOUTS)
+def test_a_timeout_that_is_not_in_seconds_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, variable: str, seconds: str, is_valid: bool
+):
+    monkeypatch.setenv(variable, seconds)
+
+    assert told() == (set() if is_valid else {"W186"})

@@ -236,7 +236,7 @@ def test_a_body_that_does_not_end_is_not_waited_for(
 def test_a_timeout_in_milliseconds_is_not_waited_for(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(transport, "_LONGEST_TIMEOUT", 0.3)
+    monkeypatch.setattr(environment, "LONGEST_TIMEOUT", 0.3)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "10000")
     receiver.is_hanging.set()
     with closing(Sender(Lease("push-lock"))) as sender:

@@ -193,6 +193,8 @@ class Command(BaseCommand):
         shown = environment.shown(url)
         if not environment.is_url(url):
             raise CommandError(f"{shown!r} is no URL. Example: http://pushgateway:9091")
+        if environment.is_public_without_tls(url):
+            self.stderr.write(f"{shown} is public: values and credentials are sent unencrypted.")
         try:
             push_to(url, options["job"], dict(options["grouping"]))
         except OSError as error:
