@@ -11,9 +11,9 @@ RATIO = "django-prometheus, multi-process"
 
 
 def table(benchmarks: str) -> str:
-    """Return the table of what measuring one thing costs, from the page of benchmarks."""
+    """Return the table of the cost per event, from the page of benchmarks."""
     return markdown.table(
-        ("one", "µs of CPU:", "share of django-prometheus' cost:"), _rows(benchmarks)
+        ("event", "µs of CPU:", "as a share of django-prometheus:"), _rows(benchmarks)
     )
 
 
@@ -22,8 +22,8 @@ def _rows(benchmarks: str) -> Iterator[tuple[str, ...]]:
     yield _costs("request, WSGI", request, "in the WSGI handler")
     yield _costs("request, ASGI", request, "in the ASGI handler")
     query = section(benchmarks, "Overhead per database query")
-    yield _costs("query on a page, SQLite", query, "SQLite, on pages")
-    yield _costs("query on a page, PostgreSQL", query, "PostgreSQL, on pages")
+    yield _costs("ORM query in a view, SQLite", query, "SQLite, on pages")
+    yield _costs("ORM query in a view, PostgreSQL", query, "PostgreSQL, on pages")
     yield _costs("the cheapest query in a loop, SQLite", query, "SQLite, cursor")
     hit = section(benchmarks, "Overhead per cache hit")
     yield _costs("cache hit, in memory", hit, "in memory")
@@ -31,7 +31,7 @@ def _rows(benchmarks: str) -> Iterator[tuple[str, ...]]:
     yield "WebSocket message", median(cell(message, OURS, "added when wrapped")), ""
     own = section(benchmarks, "Cost of a custom metric")
     increment = median(cell(own, OURS, "`Counter.inc()`", last=True))
-    yield "`Counter.inc()` of your own", increment, ""
+    yield "`Counter.inc()` of a custom metric", increment, ""
 
 
 def _costs(what: str, text: str, column: str) -> tuple[str, str, str]:
@@ -79,13 +79,19 @@ def median(figure: str) -> str:
 
 
 def scrapes(benchmarks: str) -> str:
-    """Return the table of what a page costs, from the page of benchmarks."""
+    """Return the table of the cost of a scrape, from the page of benchmarks."""
     text = section(benchmarks, "Cost of a scrape")
     heads, rows = table_with(text, "multiple")
     columns = [heads.index(head) for head in ("label sets", "lines", "processes")]
     columns += [heads.index(f"{OURS}, {temperature}") for temperature in ("cold", "warm")]
     return markdown.table(
-        ("label sets:", "lines:", "processes:", "first page, ms of CPU:", "later ones, ms:"),
+        (
+            "label sets:",
+            "lines:",
+            "processes:",
+            "first scrape, ms of CPU:",
+            "later scrapes, ms of CPU:",
+        ),
         ([median(row[column]) for column in columns] for row in rows),
     )
 

@@ -86,7 +86,7 @@ def background_table() -> str:
 def _table(families: Iterable[Family]) -> str:
     shapes = sorted(map(standard, families), key=lambda shape: -shape.series)
     return markdown.table(
-        ("family", "label sets:", "series of each:", "series:", "bytes in a slot:"),
+        ("metric", "label sets:", "series of each:", "series:", "bytes in a slot:"),
         [*map(_row, shapes), _sum(shapes)],
     )
 
@@ -117,10 +117,10 @@ def slot_bytes(shape: Shape) -> int:
 
 
 SAVINGS: dict[str, tuple[str, ...]] = {
-    "as it is": (),
+    "none": (),
     "without `http_request_size_bytes`": ("no request sizes",),
-    "sizes by `method` alone": ("sizes by method",),
-    "six bounds for durations": ("six bounds",),
+    "sizes by `method` only": ("sizes by method",),
+    "six buckets for durations": ("six bounds",),
     "both of the last two": ("sizes by method", "six bounds"),
 }
 """What may be done about it, and which changes that takes."""
@@ -133,7 +133,7 @@ def savings() -> str:
     for words, changes in SAVINGS.items():
         series = sum(changed(family, changes).series for family in catalogue.SPECIFIED)
         rows.append((words, f"{series:,}", f"{series / whole:.0%}"))
-    return markdown.table(("setting", "series:", "of all:"), rows)
+    return markdown.table(("change", "series:", "share:"), rows)
 
 
 _SIZES = (catalogue.HTTP_REQUEST_SIZE, catalogue.HTTP_RESPONSE_SIZE)
