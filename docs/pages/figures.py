@@ -11,9 +11,9 @@ RATIO = "django-prometheus, multi-process"
 
 
 def table(benchmarks: str) -> str:
-    """Return the table of the cost per event, from the page of benchmarks."""
+    """Return the table of the cost of each event, from the page of benchmarks."""
     return markdown.table(
-        ("event", "µs of CPU:", "as a share of django-prometheus:"), _rows(benchmarks)
+        ("event", "added µs of CPU:", f"compared with {RATIO}:"), _rows(benchmarks)
     )
 
 
@@ -22,9 +22,9 @@ def _rows(benchmarks: str) -> Iterator[tuple[str, ...]]:
     yield _costs("request, WSGI", request, "in the WSGI handler")
     yield _costs("request, ASGI", request, "in the ASGI handler")
     query = section(benchmarks, "Overhead per database query")
-    yield _costs("ORM query in a view, SQLite", query, "SQLite, on pages")
-    yield _costs("ORM query in a view, PostgreSQL", query, "PostgreSQL, on pages")
-    yield _costs("the cheapest query in a loop, SQLite", query, "SQLite, cursor")
+    yield _costs("query, SQLite", query, "SQLite, on pages")
+    yield _costs("query, PostgreSQL", query, "PostgreSQL, on pages")
+    yield _costs("`SELECT 1` in a loop, SQLite", query, "SQLite, cursor")
     hit = section(benchmarks, "Overhead per cache hit")
     yield _costs("cache hit, in memory", hit, "in memory")
     message = section(benchmarks, "Overhead per WebSocket message")
@@ -37,7 +37,7 @@ def _rows(benchmarks: str) -> Iterator[tuple[str, ...]]:
 def _costs(what: str, text: str, column: str) -> tuple[str, str, str]:
     ours = cell(text, OURS, column, last=True)
     share = cell(text, RATIO, column)
-    return what, median(ours), median(share)
+    return what, median(ours), times_less(share)
 
 
 def section(text: str, title: str) -> str:
@@ -78,6 +78,17 @@ def median(figure: str) -> str:
     return figure.partition(" ")[0]
 
 
+def times_less(share: str) -> str:
+    """Return a share in words: ``14 times less`` for a median of 0.069."""
+    ratio = float(median(share))
+    if ratio > 1.05:
+        return f"{ratio:.2g} times as much"
+    if ratio > 0.95:
+        return "the same"
+    times = 1 / ratio
+    return f"{times:.0f} times less" if times >= 10 else f"{times:.1f} times less"
+
+
 def scrapes(benchmarks: str) -> str:
     """Return the table of the cost of a scrape, from the page of benchmarks."""
     text = section(benchmarks, "Cost of a scrape")
@@ -85,13 +96,7 @@ def scrapes(benchmarks: str) -> str:
     columns = [heads.index(head) for head in ("label sets", "lines", "processes")]
     columns += [heads.index(f"{OURS}, {temperature}") for temperature in ("cold", "warm")]
     return markdown.table(
-        (
-            "label sets:",
-            "lines:",
-            "processes:",
-            "first scrape, ms of CPU:",
-            "later scrapes, ms of CPU:",
-        ),
+        ("label sets:", "lines:", "processes:", "first scrape, ms of CPU:", "later scrapes:"),
         ([median(row[column]) for column in columns] for row in rows),
     )
 
