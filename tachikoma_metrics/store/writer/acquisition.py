@@ -20,7 +20,7 @@ from tachikoma_metrics.store.writer.attempts import Attempts, is_unusable
 from tachikoma_metrics.store.writer.changes import Changes
 
 _SECONDS_OF_A_STEP = 1.0
-"""By which the machine's time was set if two clocks differ by more."""
+"""If two clocks differ by more, the time of the machine was set."""
 
 
 class Acquisition:
