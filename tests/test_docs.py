@@ -171,6 +171,7 @@ PUBLIC = [
     "tachikoma_metrics.asgi.WebSocketMetricsMiddleware",
     "tachikoma_metrics.backends.instrument_client",
     "tachikoma_metrics.celery.beat_schedule",
+    "tachikoma_metrics.compat.django_prometheus.ExportModelOperationsMixin",
     "tachikoma_metrics.middleware.MetricsMiddleware",
     "tachikoma_metrics.tasks.refresh_business_metrics",
 ]
@@ -183,6 +184,14 @@ def test_every_public_name_is_in_the_reference(name: str):
 
     assert hasattr(import_module(module), attribute)
     assert {name, attribute} & set(described)
+
+
+@pytest.mark.parametrize("module", ["tachikoma_metrics.urls", "tachikoma_metrics.live.urls"])
+def test_every_urlconf_is_in_the_reference_with_the_name_of_its_first_route(module: str):
+    urlconf = import_module(module)
+
+    name = f"{urlconf.app_name}:{urlconf.urlpatterns[0].name}"
+    assert re.search(rf"^\| `{module}` \| .* \| `{name}` \|$", reference("api.md"), re.MULTILINE)
 
 
 def test_every_name_for_tests_is_in_the_reference():

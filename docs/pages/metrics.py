@@ -50,7 +50,8 @@ Reference of all metrics: type, labels, unit and where each is recorded. Units a
 seconds, bytes, US dollars; the description says what a metric without a unit counts.
 
 - **Names:** [`NAMESPACE`](settings.md#namespace) is a prefix of all names except
-  `tachikoma_metrics_*`. Each metric is also an attribute of [`METRICS`](api.md).
+  `tachikoma_metrics_*`. Each metric is also an attribute of
+  [`METRICS`](api.md#metrics-and-exposition).
 - **Opt-in** metrics are off until [`EXTRA_METRICS`](settings.md#extra_metrics) lists them.
   [`DISABLED_METRICS`](settings.md#disabled_metrics) turns off any metric.
 - **Optional labels** are in parentheses: [`LABELS`](settings.md#labels) adds them. Metrics with
