@@ -64,8 +64,8 @@ class Command(BaseCommand):
         gateway.add_argument(
             "url",
             metavar="URL",
-            help="URL of the Pushgateway, such as http://pushgateway:9091. Credentials are read from "
-            "PUSHGATEWAY_USERNAME and PUSHGATEWAY_PASSWORD, or from PUSHGATEWAY_TOKEN.",
+            help="URL of the Pushgateway, such as http://pushgateway:9091. Credentials are read "
+            "from PUSHGATEWAY_USERNAME and PUSHGATEWAY_PASSWORD, or from PUSHGATEWAY_TOKEN.",
         )
         gateway.add_argument(
             "--job", required=True, type=_job, metavar="NAME", help="Value of the label job."
