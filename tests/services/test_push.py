@@ -127,6 +127,23 @@ def test_no_total_is_lost_or_falls_while_senders_and_workers_die(
     require_lasting_starts(pushes)
 
 
+def test_totals_and_their_starts_go_on_after_a_restart(pushing_site: Site, receiver: Receiver):
+    pushing_site.environment |= {"OTLP": "1"}
+    for counted in (40, 80):
+        with pushing_site.gunicorn("-w", "2"):
+            ask(pushing_site, 40)
+            eventually(
+                lambda counted=counted: (
+                    bool(receiver.pushes) and requests(receiver.pushes[-1].samples) == counted
+                )
+            )
+
+    pushes = list(receiver.pushes)
+    assert falls([push.samples for push in pushes]) == []
+    require_one_sender(pushes, receiver)
+    require_lasting_starts(pushes)
+
+
 @pytest.mark.usefixtures("broker")
 def test_a_worker_of_celery_sends_where_nothing_else_does(pushing_site: Site, receiver: Receiver):
     pushing_site.environment |= {"OTLP": "1"}
