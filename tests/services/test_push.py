@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,11 @@ def kill_sender(site: Site, receiver: Receiver) -> None:
     killed_at = time.time()
     eventually(lambda: sender_of(site) not in (0, sender))
     eventually(lambda: any(min(p.times) / 1e9 > killed_at for p in receiver.pushes[before:]))
+
+
+def has_received(receiver: Receiver, count: int) -> bool:
+    """Return whether the last push has so many requests."""
+    return bool(receiver.pushes) and requests(receiver.pushes[-1].samples) == count
 
 
 def require_one_sender(pushes: list[Push], receiver: Receiver) -> None:
@@ -130,13 +136,10 @@ def test_no_total_is_lost_or_falls_while_senders_and_workers_die(
 def test_totals_and_their_starts_go_on_after_a_restart(pushing_site: Site, receiver: Receiver):
     pushing_site.environment |= {"OTLP": "1"}
     for counted in (40, 80):
+        arrived = partial(has_received, receiver, counted)
         with pushing_site.gunicorn("-w", "2"):
             ask(pushing_site, 40)
-            eventually(
-                lambda counted=counted: (
-                    bool(receiver.pushes) and requests(receiver.pushes[-1].samples) == counted
-                )
-            )
+            eventually(arrived)
 
     pushes = list(receiver.pushes)
     assert falls([push.samples for push in pushes]) == []
