@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from tachikoma_metrics import catalogue, conf, monitoring
 from tests.services.conftest import EXAMPLE
 from tests.services.processes import eventually, free_ports
 from tests.services.prometheus import Prometheus, scraping
-from tests.services.test_demo import demonstrating
+from tests.services.test_demo import demonstrating, require_all_seen, require_clean_end
 
 VARIABLES = {"$__rate_interval": "10s", "$job": "tachikoma", "$instance": ".*"}
 SECONDS_UNTIL_ALL_HAPPENED = 60
@@ -24,11 +25,14 @@ SECONDS_UNTIL_ALL_HAPPENED = 60
 def prometheuses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Prometheus]]:
     """Run the demo, and each Prometheus, which all scrape it."""
     folder = tmp_path_factory.mktemp("demo")
-    port = free_ports(3)[0]
-    with demonstrating(port, folder) as demo, scraping(port, folder) as asked:
+    ports = free_ports(3)
+    with (
+        demonstrating(ports[0], folder, signal.SIGINT) as demo,
+        scraping(ports[0], folder) as asked,
+    ):
         yield asked
-    # It was told to stop by SIGTERM.
-    assert demo.returncode == 0
+        require_all_seen(ports[0])
+    require_clean_end(demo, ports, folder)
 
 
 def dashboard_of_the_example(*options: str) -> dict[str, Any]:
