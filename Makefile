@@ -44,6 +44,8 @@ lock: $(TOX) ## resolve all requirements again, with the newest releases
 		--omit-lockfile-registry-resolved --no-audit --no-fund
 	$(TOX) exec -e live -- npm install --prefix tests/browser --package-lock-only \
 		--omit-lockfile-registry-resolved --no-audit --no-fund
+	$(TOX) exec -e docs -- npm install --prefix tests/prose --package-lock-only \
+		--omit-lockfile-registry-resolved --no-audit --no-fund
 	$(MAKE) api-paths
 
 api-paths: $(TOX) ## generate the list of API paths from the SDKs

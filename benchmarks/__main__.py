@@ -50,7 +50,9 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="parts; all by default")
-    parser.add_argument("--short", action="store_true", help="take five minutes, not thirty")
+    parser.add_argument(
+        "--short", action="store_true", help="take ten to thirty minutes, not hours"
+    )
     parser.add_argument(
         "--write",
         type=Path,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from sphinx.application import Sphinx
+
+from pages import contents
 from pages import project as django_project  # It is found beside this file.
 from tachikoma_metrics import __version__
 
@@ -21,7 +26,7 @@ author = "The tachikoma_metrics contributors"
 project_copyright = f"{author}, MIT license"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinxext.opengraph"]
 exclude_patterns = ["_build"]
 
 # --- pages ------------------------------------------------------------------
@@ -72,3 +77,27 @@ html_static_path = ["_static"]
 html_css_files = ["tables.css"]
 # For programs that read it first: https://llmstxt.org/
 html_extra_path = ["llms.txt"]
+# What a link to a page looks like in a chat: https://ogp.me/
+ogp_site_url = html_baseurl or f"{contents.SITE}/"
+ogp_image = f"{ogp_site_url}_images/live.png"
+ogp_image_alt = "The live page of a Django service"
+
+
+def add_description(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Give search engines the description that stands in the front matter of a page.
+
+    Without one, sphinxext.opengraph takes the beginning of the text.
+    """
+    fields = context.get("meta") or {}
+    if "description" in fields:
+        # The parser of the front matter keeps the quotes.
+        text = fields["description"].strip("\"'")
+        fields["og:description"] = text
+        context["metatags"] += f'<meta name="description" content="{html.escape(text)}">\n'
+
+
+def setup(app: Sphinx) -> None:
+    """Let the description come before sphinxext.opengraph looks for one."""
+    app.connect("html-page-context", add_description, priority=400)

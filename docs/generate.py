@@ -28,6 +28,7 @@ from pages import (  # noqa: E402
     monitoring,
     series,
     settings,
+    summary,
     views,
 )
 
@@ -46,6 +47,7 @@ PAGES: dict[str, Callable[[], str]] = {
 """Files of which every word is derived."""
 
 PARTS: dict[str, dict[str, Callable[[Texts], str]]] = {
+    "benchmarks.md": {"summary": lambda texts: summary.table(texts["benchmarks.md"])},
     "explanation/cost.md": {
         "figures": lambda texts: figures.table(texts["benchmarks.md"]),
         "scrapes": lambda texts: figures.scrapes(texts["benchmarks.md"]),
@@ -67,6 +69,7 @@ def derived(committed: Texts) -> Texts:
         made[name] = committed[name]
         for part, make in makers.items():
             made[name] = markdown.replaced(made[name], part, make(committed))
+    made["benchmarks.svg"] = summary.chart(committed["benchmarks.md"])
     made["llms.txt"] = contents.page(committed | made)
     return made
 
@@ -78,7 +81,7 @@ def committed_texts() -> Texts:
     texts = {path.relative_to(HERE).as_posix(): _text(path) for path in paths}
     included = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "example_project/README.md")
     texts |= {name: _text(HERE.parent / name) for name in included}
-    others = (name for name in ("llms.txt", *PAGES) if (HERE / name).exists())
+    others = (name for name in ("benchmarks.svg", "llms.txt", *PAGES) if (HERE / name).exists())
     return texts | {name: _text(HERE / name) for name in others}
 
 

@@ -20,6 +20,7 @@ class TachikomaMetricsConfig(AppConfig):
             business,
             cache,
             catalogue,
+            celery_workers,
             checks,  # noqa: F401  # Importing registers them.
             command_runs,
             conf,
@@ -40,6 +41,7 @@ class TachikomaMetricsConfig(AppConfig):
         cache.install()
         business.install()
         task_runs.install()
+        celery_workers.install()
         command_runs.install()
         runtime.install()
         push.install()

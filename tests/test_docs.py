@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import html
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +20,7 @@ import tachikoma_metrics
 from tachikoma_metrics import catalogue, conf, record_execution
 from tachikoma_metrics.monitoring.rule_file import RUNBOOKS
 from tachikoma_metrics.testing import samples
+from tests.services.processes import missing
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -116,6 +119,49 @@ def test_every_page_is_in_the_list_for_programs(name: str):
     (line,) = (line for line in (DOCS / "llms.txt").read_text().splitlines() if link in line)
 
     assert re.fullmatch(r"- \[.+\]\(https://\S+\): .+[.?]", line)
+
+
+@pytest.fixture
+def site() -> Path:
+    """Return where the site is built."""
+    if "SITE" not in os.environ:
+        missing("The site is not built; `tox -e docs` builds it and sets SITE")
+    return Path(os.environ["SITE"])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_describes_itself_to_search_engines_and_in_links(site: Path, name: str):
+    page = (site / name).with_suffix(".html").read_text()
+    told = re.match(r"---\n(?:myst:\n)?description: \"(.+)\"\n---", (DOCS / name).read_text())
+
+    (meta,) = re.findall(r'<meta name="description" content="([^"]+)"', page)
+    (link,) = re.findall(r'<meta property="og:description" content="([^"]+)"', page)
+
+    assert html.unescape(meta) == html.unescape(link)
+    if told:
+        assert html.unescape(meta) == told[1]
+    assert '<meta property="og:title"' in page
+    assert 'content="https://tachikoma-metrics.readthedocs.io/en/stable/_images/live.png"' in page
+
+
+def test_the_picture_of_links_is_on_the_site(site: Path):
+    assert (site / "_images" / "live.png").exists()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_in_the_text_of_all(site: Path, name: str):
+    text = (site / "llms-full.txt").read_text()
+
+    assert text.count(f"/en/stable/{name.removesuffix('.md')}.html>\n") == 1
+
+
+def test_the_text_of_all_has_what_sphinx_takes_from_elsewhere(site: Path):
+    text = (site / "llms-full.txt").read_text()
+
+    assert "tachikoma_metrics.record_execution(" in text
+    assert f"{tachikoma_metrics.__version__}" in text
+    assert "{include}" not in text
+    assert "autofunction" not in text
 
 
 @pytest.mark.parametrize("name", catalogue.FAMILIES)
@@ -229,6 +275,21 @@ def test_the_figures_are_those_of_the_benchmarks(copy: Path):
     assert "| request, ASGI | 12345 |" in (copy / "docs" / "explanation" / "cost.md").read_text()
 
 
+def test_the_summary_and_the_chart_are_those_of_the_benchmarks(copy: Path):
+    benchmarks = copy / "docs" / "benchmarks.md"
+    text = benchmarks.read_text()
+    name = "django-prometheus, multi-process"
+    request = text.partition("## Overhead per request")[2].partition("\n## ")[0]
+    share, added = re.findall(rf"^\| {name} .+\| (\S+) \([^|]+\| [^|]+ \|$", request, re.MULTILINE)
+    changed = request.replace(f"| {share} (", "| 0.02 (").replace(f"| {added} (", "| 4321 (")
+    benchmarks.write_text(text.replace(request, changed))
+
+    generate(at=copy)
+
+    assert f"| request, WSGI | {name} | 50 times less |" in benchmarks.read_text()
+    assert ">4321</text>" in (copy / "docs" / "benchmarks.svg").read_text()
+
+
 @pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "example_project/README.md"])
 def test_every_link_to_a_file_leads_to_one(page: str):
     path = ROOT / page
@@ -247,3 +308,39 @@ def test_every_link_of_a_page_leads_to_a_page(name: str):
 
 def test_the_readme_is_one_screen():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 70
+
+
+def test_the_table_of_versions_is_what_the_environments_are():
+    listed = (ROOT / "tox.ini").read_text().partition("env_list =")[2].partition("labels =")[0]
+    pairs: set[tuple[str, str]] = set()
+    for line in listed.split():
+        pythons = re.findall(r"py\{?([\d,]+)\}?-", line)
+        found = re.findall(r"-(lowest|django\{?[\d,]+)", line)
+        for django in found:
+            versions = "52" if django == "lowest" else django.removeprefix("django").strip("{")
+            pairs |= set(product(pythons[0].split(","), versions.split(",")))
+
+    rows = re.findall(
+        r"^\| (3\.\d+) \| (.+) \| (.+) \| (.+) \|$", reference("compatibility.md"), re.M
+    )
+    said = {
+        (python.replace(".", ""), django)
+        for python, *columns in rows
+        for django, column in zip(("52", "60", "61"), columns, strict=True)
+        if column == "tested"
+    }
+
+    assert len(rows) == 5
+    assert said == pairs
+
+
+def test_the_guide_to_upgrading_knows_this_release_and_each_migration():
+    rows = re.findall(
+        r"^\| (0\.\d+) \| (yes|no) \|", (DOCS / "guides/upgrading.md").read_text(), re.M
+    )
+    current = ".".join(tachikoma_metrics.__version__.split(".")[:2])
+    migrations = list((ROOT / "tachikoma_metrics" / "migrations").glob("0*.py"))
+
+    assert current in [release for release, _ in rows]
+    # The first came before the oldest release of the table.
+    assert [asks for _, asks in rows].count("yes") == len(migrations) - 1

@@ -22,7 +22,8 @@ def page(texts: Mapping[str, str]) -> str:
         f"# {title(index)}",
         f"> {description(index)}",
         f"The Markdown of a page is at `{SITE}/_sources/`, followed by its path without `.html` "
-        "and by `.md.txt`.",
+        "and by `.md.txt`. "
+        f"[llms-full.txt]({SITE}/llms-full.txt) is the rendered text of all pages in one file.",
         *(part for caption, names in parts(index, texts) for part in _part(caption, names, texts)),
     )
 

@@ -11,9 +11,9 @@ RATIO = "django-prometheus, multi-process"
 
 
 def table(benchmarks: str) -> str:
-    """Return the table of what measuring one thing costs, from the page of benchmarks."""
+    """Return the table of the cost of each event, from the page of benchmarks."""
     return markdown.table(
-        ("one", "µs of CPU:", "share of django-prometheus' cost:"), _rows(benchmarks)
+        ("event", "added µs of CPU:", f"compared with {RATIO}:"), _rows(benchmarks)
     )
 
 
@@ -22,22 +22,22 @@ def _rows(benchmarks: str) -> Iterator[tuple[str, ...]]:
     yield _costs("request, WSGI", request, "in the WSGI handler")
     yield _costs("request, ASGI", request, "in the ASGI handler")
     query = section(benchmarks, "Overhead per database query")
-    yield _costs("query on a page, SQLite", query, "SQLite, on pages")
-    yield _costs("query on a page, PostgreSQL", query, "PostgreSQL, on pages")
-    yield _costs("the cheapest query in a loop, SQLite", query, "SQLite, cursor")
+    yield _costs("query, SQLite", query, "SQLite, on pages")
+    yield _costs("query, PostgreSQL", query, "PostgreSQL, on pages")
+    yield _costs("`SELECT 1` in a loop, SQLite", query, "SQLite, cursor")
     hit = section(benchmarks, "Overhead per cache hit")
     yield _costs("cache hit, in memory", hit, "in memory")
     message = section(benchmarks, "Overhead per WebSocket message")
-    yield "WebSocket message", _median(cell(message, OURS, "added when wrapped")), ""
+    yield "WebSocket message", median(cell(message, OURS, "added when wrapped")), ""
     own = section(benchmarks, "Cost of a custom metric")
-    increment = _median(cell(own, OURS, "`Counter.inc()`", last=True))
-    yield "`Counter.inc()` of your own", increment, ""
+    increment = median(cell(own, OURS, "`Counter.inc()`", last=True))
+    yield "`Counter.inc()` of a custom metric", increment, ""
 
 
 def _costs(what: str, text: str, column: str) -> tuple[str, str, str]:
     ours = cell(text, OURS, column, last=True)
     share = cell(text, RATIO, column)
-    return what, _median(ours), _median(share)
+    return what, median(ours), times_less(share)
 
 
 def section(text: str, title: str) -> str:
@@ -73,25 +73,43 @@ def _cells(lines: list[str]) -> dict[str, dict[str, str]]:
     return {row[0]: dict(zip(heads[1:], row[1:], strict=True)) for row in rows}
 
 
-def _median(figure: str) -> str:
-    """Return the median of a figure, without its range."""
+def median(figure: str) -> str:
+    """Return the median of a figure, such as ``0.5 (0.4 to 0.6)``, without its range."""
     return figure.partition(" ")[0]
 
 
+def times_less(share: str) -> str:
+    """Return a share in words: ``14 times less`` for a median of 0.069."""
+    ratio = float(median(share))
+    if ratio > 1.05:
+        return f"{ratio:.2g} times as much"
+    if ratio > 0.95:
+        return "the same"
+    times = 1 / ratio
+    return f"{times:.0f} times less" if times >= 10 else f"{times:.1f} times less"
+
+
 def scrapes(benchmarks: str) -> str:
-    """Return the table of what a page costs, from the page of benchmarks."""
+    """Return the table of the cost of a scrape, from the page of benchmarks."""
     text = section(benchmarks, "Cost of a scrape")
-    heads, _, *rows = (_split(line) for line in next(_with(text, "multiple")))
+    heads, rows = table_with(text, "multiple")
     columns = [heads.index(head) for head in ("label sets", "lines", "processes")]
     columns += [heads.index(f"{OURS}, {temperature}") for temperature in ("cold", "warm")]
     return markdown.table(
-        ("label sets:", "lines:", "processes:", "first page, ms of CPU:", "later ones, ms:"),
-        ([_median(row[column]) for column in columns] for row in rows),
+        ("label sets:", "lines:", "processes:", "first scrape, ms of CPU:", "later scrapes:"),
+        ([median(row[column]) for column in columns] for row in rows),
     )
 
 
-def _with(text: str, column: str) -> Iterator[list[str]]:
-    return (lines for lines in _tables(text) if column in _split(lines[0]))
+def table_with(text: str, column: str) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and the rows of the first table that has a column.
+
+    Raises ``LookupError`` if there is none.
+    """
+    for heads, _, *rows in ([_split(line) for line in lines] for lines in _tables(text)):
+        if column in heads:
+            return heads, rows
+    raise LookupError(f"The benchmarks should have a table with {column!r}.")
 
 
 def _split(line: str) -> list[str]:

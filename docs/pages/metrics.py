@@ -45,8 +45,8 @@ PROCESS_FAMILIES = """\
 `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`,
 `process_open_fds`, `process_max_fds`, `process_start_time_seconds`, `python_gc_*_total` and
 `python_info` are prometheus_client's, and so are their names; `INCLUDE_PROCESS_METRICS` switches
-them off. What they say of several processes is told
-[elsewhere](../explanation/store.md#what-is-shown-when-processes-come-and-go)."""
+them off. Their values with several processes:
+[how values are aggregated](../explanation/store.md#how-values-are-aggregated)."""
 
 
 def page() -> str:

@@ -198,5 +198,14 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "W182": Mistake({"OTLP": True}, surroundings=_environment(OTEL_METRIC_EXPORT_INTERVAL="1000")),
     "W183": Mistake({"OTLP": True}, surroundings=_environment(OTEL_EXPORTER_OTLP_PROTOCOL="grpc")),
+    "W184": Mistake(
+        {"OTLP": True},
+        surroundings=_environment(OTEL_EXPORTER_OTLP_ENDPOINT="http://collector:4318/v1/metrics"),
+    ),
+    "W185": Mistake(
+        {"OTLP": True},
+        surroundings=_environment(OTEL_EXPORTER_OTLP_HEADERS="Authorization: Bearer token"),
+    ),
+    "W186": Mistake({"OTLP": True}, surroundings=_environment(OTEL_EXPORTER_OTLP_TIMEOUT="10000")),
 }
 """The wrong examples, by the id of the check that reports them."""

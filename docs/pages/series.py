@@ -1,4 +1,4 @@
-"""How many series the standard families have, of a service of an example's size."""
+"""How many time series the standard metrics have in a service of the example's size."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def background_table() -> str:
 def _table(families: Iterable[Family]) -> str:
     shapes = sorted(map(standard, families), key=lambda shape: -shape.series)
     return markdown.table(
-        ("family", "label sets:", "series of each:", "series:", "bytes in a slot:"),
+        ("metric", "label sets:", "series per label set:", "time series:", "bytes in the slot:"),
         [*map(_row, shapes), _sum(shapes)],
     )
 
@@ -117,23 +117,23 @@ def slot_bytes(shape: Shape) -> int:
 
 
 SAVINGS: dict[str, tuple[str, ...]] = {
-    "as it is": (),
+    "default settings": (),
     "without `http_request_size_bytes`": ("no request sizes",),
-    "sizes by `method` alone": ("sizes by method",),
-    "six bounds for durations": ("six bounds",),
-    "both of the last two": ("sizes by method", "six bounds"),
+    "sizes by `method` only": ("sizes by method",),
+    "six bounds for request durations": ("six bounds",),
+    "sizes by `method` only, and six bounds": ("sizes by method", "six bounds"),
 }
-"""What may be done about it, and which changes that takes."""
+"""Settings that reduce the number of time series, and the changes that each makes."""
 
 
 def savings() -> str:
-    """Return the table of what some settings leave of the series."""
+    """Return the table of the time series that remain with some settings."""
     whole = sum(changed(family, ()).series for family in catalogue.SPECIFIED)
     rows = []
     for words, changes in SAVINGS.items():
         series = sum(changed(family, changes).series for family in catalogue.SPECIFIED)
         rows.append((words, f"{series:,}", f"{series / whole:.0%}"))
-    return markdown.table(("setting", "series:", "of all:"), rows)
+    return markdown.table(("settings", "time series:", "share:"), rows)
 
 
 _SIZES = (catalogue.HTTP_REQUEST_SIZE, catalogue.HTTP_RESPONSE_SIZE)
@@ -164,7 +164,13 @@ def hosts() -> str:
     """Return the table of what Prometheus needs for many hosts of the example's size."""
     a_host = sum(standard(family).series for family in catalogue.SPECIFIED)
     return markdown.table(
-        ("hosts:", "series:", "samples a second:", "memory, GB:", f"disk for {DAYS} days, GB:"),
+        (
+            "hosts:",
+            "time series:",
+            "samples per second:",
+            "memory, GB:",
+            f"disk for {DAYS} days, GB:",
+        ),
         (_needs(count, count * a_host) for count in HOSTS),
     )
 

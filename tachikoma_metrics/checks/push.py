@@ -82,8 +82,12 @@ def check_endpoint_is_set(**kwargs: Any) -> list[CheckMessage]:
 @register
 def check_endpoint_is_private_or_encrypted(**kwargs: Any) -> list[CheckMessage]:
     """W181: values and headers are sent unencrypted to a public host."""
+    return _unencrypted() if _is_on() else []
+
+
+def _unencrypted() -> list[CheckMessage]:
     url = environment.endpoint()
-    if not _is_on() or not environment.is_url(url) or not environment.is_public_without_tls(url):
+    if not environment.is_url(url) or not environment.is_public_without_tls(url):
         return []
     return [
         warning(
@@ -94,6 +98,32 @@ def check_endpoint_is_private_or_encrypted(**kwargs: Any) -> list[CheckMessage]:
             f"Use https. Example: {environment.ENDPOINT}=https://otlp.example.com",
         )
     ]
+
+
+@register
+def check_endpoint_has_usual_path(**kwargs: Any) -> list[CheckMessage]:
+    """W184: no receiver is likely to be at the path that values are sent to."""
+    return _with_odd_path() if _is_on() else []
+
+
+def _with_odd_path() -> list[CheckMessage]:
+    doubt = environment.path_in_doubt() if environment.is_url(environment.endpoint()) else ""
+    if not doubt:
+        return []
+    return [
+        warning(
+            "W184",
+            f"{doubt}: values are sent to {environment.shown_endpoint()}, which receivers are not "
+            f"likely to have. {environment.ENDPOINT} must be the URL without /v1/metrics, or "
+            f"{environment.METRICS_ENDPOINT} the whole one.",
+            f"Correct it in the environment. Example: {environment.ENDPOINT}=http://collector:4318",
+        )
+    ]
+
+
+def endpoint_doubts() -> list[CheckMessage]:
+    """Return what is odd about the endpoint, whether ``OTLP`` is set or not."""
+    return [*_unencrypted(), *_with_odd_path()]
 
 
 @register
@@ -126,5 +156,37 @@ def check_protocol_is_http(**kwargs: Any) -> list[CheckMessage]:
             "what is used; receivers have another port for it.",
             "Set it for metrics, and check the port. Example: "
             "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf",
+        )
+    ]
+
+
+@register
+def check_headers_are_pairs(**kwargs: Any) -> list[CheckMessage]:
+    """W185: headers are not ``name=value``: OpenTelemetry ignores them, and logs them."""
+    name = environment.invalid_headers()
+    if not _is_on() or not name:
+        return []
+    return [
+        warning(
+            "W185",
+            f"{name} must be name=value, percent-encoded, with commas between several. A header "
+            "that is not is ignored, and OpenTelemetry writes it to the log.",
+            f"Correct it in the environment. Example: {name}=Authorization=Bearer%20token",
+        )
+    ]
+
+
+@register
+def check_timeout_is_in_seconds(**kwargs: Any) -> list[CheckMessage]:
+    """W186: the variable with the timeout is not a number of seconds that can be waited for."""
+    name = environment.invalid_timeout()
+    if not _is_on() or not name:
+        return []
+    return [
+        warning(
+            "W186",
+            f"{name} must be a number of seconds, above 0 and at most "
+            f"{environment.LONGEST_TIMEOUT:g}; got '{os.environ[name]}'. A longer one is cut.",
+            f"Correct it in the environment. Example: {name}=10",
         )
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import re
 import socket
 import uuid
 from collections.abc import Mapping
@@ -23,12 +24,19 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 METRICS_ENDPOINT = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
 INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+HEADERS = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+TIMEOUTS = ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 HTTP_PROTOBUF = "http/protobuf"
 
 DEFAULT_INTERVAL = 15.0
 SHORTEST_INTERVAL = 1.0
+LONGEST_TIMEOUT = 60.0
+"""In other languages the variable is in milliseconds: of 10000, a thread would wait for hours."""
 _DEFAULT_ENDPOINT = "http://localhost:4318"
 _PATH = "/v1/metrics"
+_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+"""The name of a header. https://www.rfc-editor.org/rfc/rfc9110#name-tokens"""
+_SPACE = re.compile(r"\s")
 
 _IDENTITIES = uuid.UUID("5a7e5b3c-8a36-5d0e-9a0b-3f1d6a0c7c11")
 """The namespace of the identities, which are UUIDs made from names."""
@@ -60,19 +68,39 @@ def endpoint() -> str:
 def is_url(text: str) -> bool:
     """Return whether a text is an absolute URL of HTTP."""
     with suppress(ValueError):
-        parts = urlsplit(text)
+        parts = urlsplit("" if _SPACE.search(text) else text)
         # An invalid port raises only when it is read.
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     return False
 
 
-def shown_endpoint() -> str:
-    """Return the URL without what may be a password in it."""
+def shown(url: str) -> str:
+    """Return a URL without what may be a password in it; also one that is invalid."""
     try:
-        parts = urlsplit(endpoint())
+        parts = urlsplit(url)
     except ValueError:
         return "an invalid URL"
+    if not parts.netloc:
+        return url.partition("?")[0].rpartition("@")[2]
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def shown_endpoint() -> str:
+    """Return the URL that values are sent to, without what may be a password in it."""
+    return shown(endpoint())
+
+
+def path_in_doubt() -> str:
+    """Return why a receiver is not likely to have the path of the URL; "" if it may have it."""
+    if os.environ.get(METRICS_ENDPOINT):
+        is_root = urlsplit(endpoint()).path in ("", "/")
+        return f"{METRICS_ENDPOINT} is used as it is, and has no path" if is_root else ""
+    given = urlsplit(os.environ.get(ENDPOINT, ""))
+    if given.query or given.fragment:
+        return f"{_PATH} is appended to {ENDPOINT}, which has a query"
+    if given.path.rstrip("/").endswith(_PATH):
+        return f"{_PATH} is appended to {ENDPOINT}, which ends with it already"
+    return ""
 
 
 def is_public_without_tls(url: str) -> bool:
@@ -107,6 +135,23 @@ def interval() -> float | None:
         if 0 < seconds < math.inf:
             return seconds
     return None
+
+
+def invalid_headers() -> str:
+    """Return the name of the variable with headers that are no ``name=value``; "" if all are."""
+    name = next(filter(os.environ.get, HEADERS), "")
+    pairs = [pair.partition("=") for pair in os.environ.get(name, "").split(",") if pair.strip()]
+    is_valid = all(equals and _HEADER.fullmatch(key.strip()) for key, equals, _ in pairs)
+    return "" if is_valid else name
+
+
+def invalid_timeout() -> str:
+    """Return the name of the variable with a timeout that is none in seconds; "" if it is one."""
+    name = next(filter(os.environ.get, TIMEOUTS), "")
+    with suppress(ValueError):
+        if not name or 0 < float(os.environ[name]) <= LONGEST_TIMEOUT:
+            return ""
+    return name
 
 
 def resource(directory: str | None) -> Mapping[str, str]:

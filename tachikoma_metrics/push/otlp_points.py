@@ -85,8 +85,9 @@ def nanoseconds(start: float | None) -> int:
     """Return a start, in Unix seconds, in nanoseconds; 0 if it is unknown."""
     if start is None or not 0 < start < math.inf:
         return _UNKNOWN
-    # Microseconds: a double has no more digits, and a start must be the same each time.
-    return round(start * 1e6) * 1000
+    # Milliseconds: the last digits of a double depend on the file that a label set is in, and a
+    # start must be the same each time.
+    return int(start * 1e3) * 1_000_000
 
 
 def counts(cumulative: Sequence[float]) -> list[int]:

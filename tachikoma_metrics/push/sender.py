@@ -22,7 +22,7 @@ class Sender:
     """Send the values of all processes, while this process holds ``lease``.
 
     ``names`` are the metrics that are sent under other names, and ``omitted`` those that are not.
-    Raises what ``Transport`` raises.
+    Failures are logged, unless ``is_logged`` is false. Raises what ``Transport`` raises.
     """
 
     def __init__(
@@ -30,9 +30,12 @@ class Sender:
         lease: Lease,
         names: Mapping[str, Naming] | None = None,
         omitted: frozenset[str] = frozenset(),
+        *,
+        is_logged: bool = True,
     ) -> None:
         self._names = names or {}
         self._omitted = omitted
+        self._is_logged = is_logged
         self._lease = lease
         self._transport = Transport()
         self._failure = ""
@@ -51,7 +54,8 @@ class Sender:
         METRICS.tachikoma_metrics_pushes_total.labels(outcome.name).inc()
         if outcome.name == SUCCESS:
             METRICS.tachikoma_metrics_push_last_success_timestamp_seconds.set(time.time())
-        self._report(outcome)
+        if self._is_logged:
+            self._report(outcome)
         return outcome
 
     def _sent(self) -> Outcome:

@@ -15,10 +15,11 @@ import zlib
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from time import time
+from time import monotonic, time
 from typing import Any
 
 import requests
+from google.rpc.status_pb2 import Status
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
@@ -26,6 +27,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.sdk.metrics.export import MetricsData
 
 from tachikoma_metrics.interruptions import pass_on, suppress
+from tachikoma_metrics.push import environment
 from tachikoma_metrics.push.outcomes import (
     ERROR,
     PARTIAL,
@@ -39,6 +41,8 @@ from tachikoma_metrics.push.outcomes import (
 _THROTTLING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _LONGEST_RETRY_AFTER = 300.0
 _LONGEST_RESPONSE = 65536
+_LONGEST_WAIT_FOR_BODY = 5.0
+"""The status says what came of a push, and is there before the body."""
 _MOST_CHARACTERS = 200
 
 _COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
@@ -94,13 +98,15 @@ class _Session(requests.Session):
         request.body = compress(self.body) if compress else self.body
         request.headers["Content-Length"] = str(len(request.body))
         # A redirect would lead to a GET; a body that does not end must not be waited for.
-        options |= {"allow_redirects": False, "stream": True}
+        longest = environment.LONGEST_TIMEOUT
+        timeout = min(options.get("timeout") or longest, longest)
+        options |= {"allow_redirects": False, "stream": True, "timeout": timeout}
         try:
             with super().send(request, **options) as response:
                 self.outcome = _outcome(response)
         except Exception as error:
             pass_on(error)
-            self.outcome = Outcome(UNREACHABLE, _short(f"{type(error).__name__}: {error}"))
+            self.outcome = Outcome(UNREACHABLE, _short(_reason(error, timeout)))
         accepted = requests.Response()
         accepted.status_code = HTTPStatus.OK
         accepted._content = b""
@@ -108,11 +114,25 @@ class _Session(requests.Session):
         return accepted
 
 
+def _reason(error: Exception, timeout: float) -> str:
+    """Return the first cause of an error: those that follow only say which class passed it on."""
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {timeout:.3g} s"
+    first: BaseException = error
+    while first.__cause__ or first.__context__:
+        first = first.__cause__ or first.__context__ or first
+    text = getattr(first, "strerror", None) or f"{type(first).__name__}: {first}"
+    is_proxy = isinstance(error, requests.exceptions.ProxyError)
+    return f"the proxy of the environment: {text}" if is_proxy else str(text)
+
+
 def _outcome(response: requests.Response) -> Outcome:
     status = response.status_code
     if 200 <= status < 300:
         return _accepted(response)
-    reason = _short(f"status {status} {response.reason or ''}".rstrip())
+    reason = f"status {status} {response.reason or ''}".rstrip()
+    why = _message(response)
+    reason = _short(f"{reason}: {why}" if why else reason)
     if status in _THROTTLING:
         return Outcome(THROTTLED, reason, _retry_after(response.headers.get("Retry-After", "")))
     return Outcome(ERROR if status >= 500 else REJECTED, reason)
@@ -120,13 +140,41 @@ def _outcome(response: requests.Response) -> Outcome:
 
 def _accepted(response: requests.Response) -> Outcome:
     """Return the outcome of a request that was accepted, maybe without some of its values."""
-    content = response.raw.read(_LONGEST_RESPONSE, decode_content=True) or b""
     with suppress(Exception):
-        answer = ExportMetricsServiceResponse.FromString(content).partial_success
+        answer = ExportMetricsServiceResponse.FromString(_body(response)).partial_success
         if answer.rejected_data_points:
             count, why = answer.rejected_data_points, answer.error_message
             return Outcome(PARTIAL, _short(f"{count} values were rejected: {why}"))
     return Outcome(SUCCESS)
+
+
+def _message(response: requests.Response) -> str:
+    """Return what a receiver says about an error, in one line.
+
+    https://opentelemetry.io/docs/specs/otlp/#failures
+    """
+    with suppress(Exception):
+        kind = response.headers.get("Content-Type", "")
+        if kind.startswith("application/x-protobuf"):
+            text = Status.FromString(_body(response)).message
+        elif kind.startswith(("text/plain", "application/json")):
+            text = _body(response).decode(errors="replace")
+        else:
+            return ""
+        return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return ""
+
+
+def _body(response: requests.Response) -> bytes:
+    """Return the body, or what of it arrives in time."""
+    found = bytearray()
+    until = monotonic() + _LONGEST_WAIT_FOR_BODY
+    # Each read waits until it has what it asked for, so that it asks for little.
+    for chunk in response.iter_content(1):
+        found += chunk
+        if len(found) >= _LONGEST_RESPONSE or monotonic() > until:
+            break
+    return bytes(found)
 
 
 def _retry_after(given: str) -> float:
@@ -142,4 +190,5 @@ def _until(given: str) -> float:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
+    text = text.rstrip(".")
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} [...]"

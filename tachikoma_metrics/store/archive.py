@@ -62,6 +62,7 @@ class Archive:
     """The total of each label set.
 
     ``folded`` are the serial numbers of the slots that were added, the latest last.
+    ``clock_zero`` is that of the moments at which label sets were made.
     ``has_counted`` says that a slot that was added now has counted anything of the service.
     """
 
@@ -70,13 +71,16 @@ class Archive:
     cpu_seconds: float = 0.0
     interned: InternedLabelSets = field(default_factory=InternedLabelSets)
     has_counted: bool = False
+    clock_zero: float = 0.0
 
     # --- changes ------------------------------------------------------------
 
     def add(self, header: Header, content: bytes) -> Damaged | None:
         """Add the values of a slot whose holder has ended; return what was wrong with them."""
         totals, damage = _totals(content, header.used, self.interned)
+        lag = self._lag_of(header)
         for series, total in totals.items():
+            total.made_at += lag
             if series.declaration.type != GAUGE:
                 self.has_counted = self.has_counted or _is_of_service(series, total)
                 self._add(series, total)
@@ -90,6 +94,15 @@ class Archive:
         self.folded.extend(more)
         self.cpu_seconds += header.cpu_left + header.cpu_seen
         return damage
+
+    def _lag_of(self, header: Header) -> float:
+        """Return by how much the clock of a slot is behind: processes find its zero differently.
+
+        Without this, a start would move when a slot is added.
+        """
+        self.clock_zero = system.lasting_clock_zero(self.clock_zero or header.clock_zero)
+        lag = (header.clock_zero or self.clock_zero) - self.clock_zero
+        return lag if system.is_same_clock(lag) else 0.0
 
     def _add(self, series: Series, more: Total) -> None:
         own = self.totals.setdefault(series, more)
@@ -150,7 +163,7 @@ class Archive:
             used=len(content),
             cpu_left=self.cpu_seconds,
             boot=system.boot(),
-            clock_zero=system.clock_zero(),
+            clock_zero=system.lasting_clock_zero(self.clock_zero),
         )
         content[:HEADER_SIZE] = layout.pack_header(header)
         return _encode(bytes(content), [total.age for total in self.totals.values()], self.folded)
@@ -175,7 +188,9 @@ class Copy:
             total.age = age
         # Slots that are added from now on are all kept: their files exist until all are added.
         folded = list(self.folded[-_MOST_FOLDED:])
-        return Archive(totals, folded, self.header.cpu_left, interned), damage
+        header = self.header
+        kept = Archive(totals, folded, header.cpu_left, interned, clock_zero=header.clock_zero)
+        return kept, damage
 
     def write(self, directory: int) -> None:
         """Write the file of the archive as it was; raise ``OSError`` if there is no room."""

@@ -16,6 +16,9 @@ from typing import NamedTuple
 from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store.files import SPARE, with_spare
 
+_SECONDS_OF_A_STEP = 1.0
+"""By which the machine's time was set if two clocks differ by more."""
+
 
 class Stat(NamedTuple):
     """Facts about one process; times are in clock ticks, the start since the machine's."""
@@ -86,6 +89,20 @@ def clock_zero() -> float:
     It changes when the machine's time is set; two processes may find it different by microseconds.
     """
     return time.time() - time.monotonic()
+
+
+def lasting_clock_zero(known: float) -> float:
+    """Return the ``known`` zero of the clock, or another one if the machine's time was set.
+
+    So no start changes that is counted from it.
+    """
+    now = clock_zero()
+    return known if is_same_clock(now - known) else now
+
+
+def is_same_clock(difference: float) -> bool:
+    """Return whether two zeros of the clock differ only by when they were found."""
+    return abs(difference) < _SECONDS_OF_A_STEP
 
 
 @lru_cache(1)

@@ -11,16 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.docs.conftest import blocks_of_files
 from tests.docs.files import is_addition
 from tests.docs.following import PROJECT, Reader
-from tests.docs.pages import CELERY, ROOT
+from tests.docs.pages import CELERY
 from tests.docs.terminals import Desk
 from tests.services.processes import eventually, get
 
-GUIDES = [ROOT / "docs" / "guides" / "business.md", CELERY]
 
-
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
-def test_the_lines_keep_the_app_and_what_it_has_scheduled(guide):
-    (block,) = filter(is_addition, blocks_of_files(guide))
+def test_the_lines_keep_the_app_and_what_it_has_scheduled():
+    (block,) = filter(is_addition, blocks_of_files(CELERY))
     app = Celery("shop", broker="memory://")
     app.conf.beat_schedule = {"nightly": {"task": "shop.tasks.tidy", "schedule": 86400}}
     there = {"app": app}

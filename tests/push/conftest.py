@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.test import override_settings
 
 from tests.push.receiver import Receiver, receiving
 
@@ -15,3 +16,10 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
             monkeypatch.delenv(f"OTEL_EXPORTER_OTLP_{name}", raising=False)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
         yield receiver
+
+
+@pytest.fixture
+def store_of_the_test() -> Iterator[None]:
+    """Share no values with other processes that run these tests."""
+    with override_settings(TACHIKOMA_METRICS={"STORE_DIR": None}):
+        yield

@@ -148,7 +148,11 @@ def receiving() -> Iterator[Receiver]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(receiver.body)))
             self.end_headers()
-            self.wfile.write(receiver.body)
+            seconds = float(receiver.answer_headers.get("X-Drip", 0))
+            for byte in receiver.body if seconds else ():
+                self.wfile.write(bytes([byte]))
+                over.wait(seconds)
+            self.wfile.write(b"" if seconds else receiver.body)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

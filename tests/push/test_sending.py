@@ -10,24 +10,23 @@ from collections.abc import Iterator
 from contextlib import closing
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.core.management.base import CommandError
-from django.test import override_settings
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsPartialSuccess,
     ExportMetricsServiceResponse,
 )
 
 from tachikoma_metrics import METRICS, testing
-from tachikoma_metrics.push import environment
+from tachikoma_metrics.push import environment, transport
 from tachikoma_metrics.push.outcomes import Outcome
 from tachikoma_metrics.push.sender import Sender
 from tachikoma_metrics.store import Lease
 from tests.push.receiver import Receiver
 from tests.services.processes import free_port
+
+pytestmark = pytest.mark.usefixtures("store_of_the_test")
 
 
 @pytest.fixture
@@ -194,7 +193,54 @@ def test_a_receiver_that_is_down_hangs_and_comes_back_is_told_of_once_each(
 def test_nobody_there_is_unreachable(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     with closing(Sender(Lease("push-lock"))) as sender:
-        assert sender.push().name == "unreachable"
+        assert sender.push()[:2] == ("unreachable", "Connection refused")
+
+
+def test_a_proxy_that_is_not_there_is_named(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with closing(Sender(Lease("push-lock"))) as sender:
+        assert sender.push().reason == "the proxy of the environment: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-protobuf", Status(message="no such\ntenant").SerializeToString()),
+        ("text/plain; charset=utf-8", b"no such tenant\n"),
+        ("application/json", b"no such tenant"),
+    ],
+)
+def test_the_reason_has_what_the_receiver_says(
+    receiver: Receiver, sender: Sender, kind: str, body: bytes
+):
+    receiver.status, receiver.body = 401, body
+    receiver.answer_headers = {"Content-Type": kind}
+
+    assert sender.push().reason == "status 401 Unauthorized: no such tenant"
+
+
+def test_a_body_that_does_not_end_is_not_waited_for(
+    receiver: Receiver, sender: Sender, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(transport, "_LONGEST_WAIT_FOR_BODY", 0.3)
+    receiver.answer_headers = {"X-Drip": "0.05"}
+    receiver.body = bytes(200)
+    before = time.monotonic()
+
+    assert sender.push().name == "success"
+    assert time.monotonic() - before < 5
+
+
+def test_a_timeout_in_milliseconds_is_not_waited_for(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(environment, "LONGEST_TIMEOUT", 0.3)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "10000")
+    receiver.is_hanging.set()
+    with closing(Sender(Lease("push-lock"))) as sender:
+        assert sender.push()[:2] == ("unreachable", "no answer within 0.3 s")
 
 
 def test_a_password_in_the_endpoint_is_not_shown(monkeypatch: pytest.MonkeyPatch):
@@ -224,134 +270,7 @@ def test_one_lease_is_held_at_a_time(tmp_path: Path):
     second.release()
 
 
-# --- the command --------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def store_of_the_test(tmp_path: Path) -> Iterator[None]:
-    """Share no values with other processes that run these tests."""
-    with override_settings(TACHIKOMA_METRICS={"STORE_DIR": None}):
-        yield
-
-
-def test_the_command_pushes_once(receiver: Receiver, capsys: pytest.CaptureFixture[str]):
-    call_command("metrics_push", "otlp", "--once")
-
-    assert len(receiver.pushes) == 1
-    assert capsys.readouterr().out == "Push: success.\n"
-
-
-def test_the_command_has_the_names_of_the_conventions(receiver: Receiver):
-    views = {"STORE_DIR": None, "VIEWS": ["opentelemetry"]}
-    with override_settings(TACHIKOMA_METRICS=views):
-        METRICS.activate({"http_request_duration_seconds"})
-        METRICS.http_request_duration_seconds.labels("GET", "/").observe(0.2)
-        call_command("metrics_push", "otlp", "--once", "--names", "opentelemetry", "-v", "0")
-        call_command("metrics_push", "otlp", "--once", "-v", "0")
-
-    conventions, ours = receiver.pushes
-    metric = conventions.metrics["http.server.request.duration"]
-    assert metric.unit == "s"
-    assert "http_request_duration_seconds" not in conventions.metrics
-    assert "http_server_request_duration_seconds" not in conventions.metrics
-    assert "db.client.operation.duration" in conventions.metrics
-    assert {"http_request_duration_seconds", "http_server_request_duration_seconds"} <= set(
-        ours.metrics
-    )
-
-
-def test_the_command_ends_with_one_sentence(
-    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    receiver.status = 401
-    nobody = f"http://127.0.0.1:{free_port()}"
-    folder = tmp_path / "absent" / "app.prom"
-
-    def says(*arguments: str) -> str:
-        with pytest.raises(CommandError) as raised:
-            call_command("metrics_push", *arguments)
-        text = str(raised.value)
-        assert "\n" not in text
-        return text
-
-    assert "failed (rejected): status 401" in says("otlp", "--once")
-    assert "at least 1" in says("otlp", "--interval", "0.1")
-    assert '"VIEWS": ["opentelemetry"]' in says("otlp", "--names", "opentelemetry")
-    assert f"{folder} cannot be written: No such file or directory." in says(
-        "textfile", str(folder)
-    )
-    assert "is a directory" in says("textfile", str(tmp_path))
-    assert f"The push to {nobody} failed" in says("gateway", nobody, "--job", "shop")
-    assert "no URL" in says("gateway", "ftp://a", "--job", "shop")
-    assert "KEY=VALUE" in says("gateway", nobody, "--job", "a", "--grouping", "b")
-    assert "--job" in says("gateway", nobody)
-    says("nowhere")
-    says()
-    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "15s")
-    assert "OTEL_METRIC_EXPORT_INTERVAL='15s'" in says("otlp")
-    monkeypatch.delenv("OTEL_METRIC_EXPORT_INTERVAL")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")
-    assert "is no URL" in says("otlp")
-    monkeypatch.setattr(environment, "find_spec", lambda name: None)
-    assert "pip install" in says("otlp")
-    with override_settings(TACHIKOMA_METRICS={"ENABLED": False}):
-        assert "ENABLED" in says("otlp")
-
-
-def test_a_text_file_is_replaced_whole_and_has_no_timestamps(tmp_path: Path):
-    METRICS.http_requests_total.labels("GET", "/file", "200").inc()
-    file = tmp_path / "app.prom"
-    file.write_text("old")
-    file.chmod(0o640)
-
-    call_command("metrics_push", "textfile", str(file), "-v", "0")
-
-    text = file.read_text()
-    assert 'http_requests_total{method="GET",path="/file",status="200"} ' in text
-    assert all(
-        len(line.rpartition("} ")[2].split()) == 1
-        for line in text.splitlines()
-        if "{" in line and line[0] != "#"
-    )
-    assert file.stat().st_mode & 0o777 == 0o640
-    assert [path.name for path in tmp_path.iterdir()] == ["app.prom"]
-
-
-def test_a_gateway_gets_the_group(monkeypatch: pytest.MonkeyPatch):
-    sent: list[Any] = []
-    monkeypatch.setattr(
-        "prometheus_client.exposition.default_handler",
-        lambda url, method, timeout, headers, data: lambda: sent.append((url, method, data)),
-    )
-    METRICS.http_requests_total.labels("GET", "/gateway", "200").inc()
-
-    from tachikoma_metrics.push import files
-
-    monkeypatch.setattr(
-        files,
-        "push_to_gateway",
-        lambda url, job, registry, key, timeout: sent.append(
-            (url, job, key, [metric.name for metric in registry.collect()])
-        ),
-    )
-    call_command(
-        "metrics_push",
-        "gateway",
-        "http://a:9091",
-        "--job",
-        "shop",
-        "--grouping",
-        "instance=b",
-        "-v",
-        "0",
-    )
-
-    ((url, job, key, names),) = sent
-    assert (url, job, key) == ("http://a:9091", "shop", {"instance": "b"})
-    assert "http_requests" in names
-
-
-# --- nothing without it -------------------------------------------------------------
+# --- nothing without it ------------------------------------------------------------
 
 
 def test_without_otlp_nothing_of_it_is_imported():

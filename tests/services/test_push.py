@@ -92,8 +92,9 @@ def require_lasting_starts(pushes: list[Push]) -> None:
 
 
 @pytest.mark.usefixtures("broker")
+@pytest.mark.parametrize("number", [600, pytest.param(1660, marks=pytest.mark.thorough)])
 def test_no_total_is_lost_or_falls_while_senders_and_workers_die(
-    pushing_site: Site, receiver: Receiver
+    pushing_site: Site, receiver: Receiver, number: int
 ):
     recycled = ("-w", "4", "--max-requests", "200")
     tasks = ("--concurrency", "2", "--max-tasks-per-child", "5")
@@ -104,13 +105,13 @@ def test_no_total_is_lost_or_falls_while_senders_and_workers_die(
         server = stack.enter_context(pushing_site.gunicorn(*recycled))
         eventually(lambda: bool(receiver.pushes) and sender_of(pushing_site) != 0)
         for _ in range(3):
-            ask(pushing_site, 600)
+            ask(pushing_site, number)
             for _ in range(10):
                 pushing_site.get("/deliver/")
             kill_sender(pushing_site, receiver)
         os.kill(children(server)[0], signal.SIGKILL)
         eventually(lambda: has_children(server, 4))
-        counted = 3 * 600 + 3 * 10
+        counted = 3 * number + 3 * 10
         eventually(lambda: requests(receiver.pushes[-1].samples) == counted)
         eventually(lambda: total(receiver.pushes[-1].samples, TASKS, outcome="success") == 30)
         page = pushing_site.page()

@@ -253,6 +253,17 @@ def test_another_worker_takes_the_port_of_one_that_is_killed(redis_tasks: Tasks)
             assert second.read_text().count("(WORKER_PORT)") == 1
 
 
+def test_a_worker_that_looks_for_tasks_in_other_packages_serves_the_metrics(redis_tasks: Tasks):
+    redis_tasks.site.environment["PACKAGES_WITH_TASKS"] = "depot"
+    with redis_tasks.worker("--concurrency", "2"):
+        eventually(lambda: is_listening(redis_tasks.site.port))
+        redis_tasks.run("succeeds.delay()")
+        redis_tasks.agree(1)
+        log = redis_tasks.site.log("celery").read_text()
+        assert "unregistered task" not in log
+        assert log.count("(WORKER_PORT)") == 0
+
+
 def test_beat_alone_serves_the_metrics_of_its_host(redis_tasks: Tasks):
     with redis_tasks.site.beat():
         eventually(lambda: is_listening(redis_tasks.site.port))

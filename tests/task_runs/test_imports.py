@@ -53,3 +53,15 @@ def test_a_module_is_the_same_to_whoever_looks_at_it(
     assert type(imported_late.__loader__).__name__ == "SourceFileLoader"
     assert "exec_module" not in vars(imported_late.__loader__)
     assert importlib.util.find_spec("imported_late") is imported_late.__spec__
+
+
+def test_two_calls_follow_one_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "imported_for_two.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    called: list[str] = []
+    call_after_import("imported_for_two", lambda: called.append("first"))
+    call_after_import("imported_for_two", lambda: called.append("second"))
+
+    import imported_for_two  # type: ignore[import-not-found]  # noqa: F401
+
+    assert called == ["first", "second"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from argparse import SUPPRESS, ArgumentTypeError
@@ -14,6 +15,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tachikoma_metrics import conf
+from tachikoma_metrics.checks.push import endpoint_doubts
 from tachikoma_metrics.interruptions import pass_on
 from tachikoma_metrics.push import environment
 from tachikoma_metrics.push.outcomes import SUCCESS, Outcome
@@ -21,6 +23,7 @@ from tachikoma_metrics.push.turns import Pusher, Turns
 from tachikoma_metrics.store import Incomplete, Lease
 
 _OURS, _OPENTELEMETRY = "ours", "opentelemetry"
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class Command(BaseCommand):
@@ -58,8 +61,15 @@ class Command(BaseCommand):
         )
         textfile.add_argument("path", metavar="PATH", help="The file; its name ends in .prom.")
         gateway = sinks.add_parser("gateway", help="Replace a group of metrics in a Pushgateway.")
-        gateway.add_argument("url", metavar="URL", help="Such as http://pushgateway:9091.")
-        gateway.add_argument("--job", required=True, metavar="NAME", help="The label job.")
+        gateway.add_argument(
+            "url",
+            metavar="URL",
+            help="Such as http://pushgateway:9091. Credentials are read from PUSHGATEWAY_USERNAME "
+            "and PUSHGATEWAY_PASSWORD, or from PUSHGATEWAY_TOKEN.",
+        )
+        gateway.add_argument(
+            "--job", required=True, type=_job, metavar="NAME", help="The label job."
+        )
         gateway.add_argument(
             "--grouping",
             action="append",
@@ -102,23 +112,29 @@ class Command(BaseCommand):
                 "--names opentelemetry needs the labels of the conventions. Example: "
                 '"VIEWS": ["opentelemetry"]'
             )
-        turns = Turns(interval, self._maker(options["names"]))
+        if not conf.config().otlp:
+            # Otherwise the system checks, which run before the command, have the same.
+            for doubt in endpoint_doubts():
+                self.stderr.write(f"{doubt.msg} {doubt.hint}")
+        turns = Turns(interval, self._maker(options["names"], is_alone=options["once"]))
         if options["once"]:
             self._once(turns)
         else:
             self._repeatedly(turns, interval)
 
-    def _maker(self, names: str) -> Callable[[Lease], Pusher]:
+    def _maker(self, names: str, *, is_alone: bool) -> Callable[[Lease], Pusher]:
+        """Return what makes the sender; a push that is alone is reported by its caller."""
+
         def make(lease: Lease) -> Pusher:
             from tachikoma_metrics.push.sender import Sender, opentelemetry_names
 
             try:
                 chosen = opentelemetry_names() if names == _OPENTELEMETRY else ({}, frozenset())
-                sender = Sender(lease, *chosen)
+                sender = Sender(lease, *chosen, is_logged=not is_alone)
             except (OSError, RuntimeError, ValueError) as error:
                 pass_on(error)
                 raise CommandError(f"A variable OTEL_* is invalid: {error}") from error
-            return _Narrated(sender, self)
+            return sender if is_alone else _Narrated(sender, self)
 
         return make
 
@@ -136,6 +152,7 @@ class Command(BaseCommand):
                 f"The push to {environment.shown_endpoint()} failed ({outcome.name}): "
                 f"{outcome.reason}"
             )
+        self.say("Push: success.")
 
     def _repeatedly(self, turns: Turns, interval: float) -> None:
         is_over = threading.Event()
@@ -159,6 +176,8 @@ class Command(BaseCommand):
         from tachikoma_metrics.push.files import write_textfile
 
         path = options["path"]
+        if not path.endswith(".prom"):
+            self.stderr.write(f"node_exporter does not read {path}: its name must end in .prom.")
         try:
             size = write_textfile(path)
         except OSError as error:
@@ -170,15 +189,18 @@ class Command(BaseCommand):
     def _gateway(self, options: dict[str, Any]) -> None:
         from tachikoma_metrics.push.files import push_to
 
-        url = options["url"]
-        if not environment.is_url(url if "://" in url else f"http://{url}"):
-            raise CommandError(f"{url!r} is no URL. Example: http://pushgateway:9091")
+        url = options["url"] if "://" in options["url"] else f"http://{options['url']}"
+        shown = environment.shown(url)
+        if not environment.is_url(url):
+            raise CommandError(f"{shown!r} is no URL. Example: http://pushgateway:9091")
+        if environment.is_public_without_tls(url):
+            self.stderr.write(f"{shown} is public: values and credentials are sent unencrypted.")
         try:
             push_to(url, options["job"], dict(options["grouping"]))
         except OSError as error:
             pass_on(error)
-            raise CommandError(f"The push to {url} failed: {error}") from error
-        self.say(f"Pushed to {url} as job {options['job']}.")
+            raise CommandError(f"The push to {shown} failed: {error}") from error
+        self.say(f"Pushed to {shown} as job {options['job']}.")
 
     def say(self, text: str) -> None:
         """Print what was done, unless ``--verbosity`` is 0."""
@@ -241,8 +263,16 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _job(text: str) -> str:
+    if not text.strip():
+        raise ArgumentTypeError("must not be empty")
+    return text
+
+
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise ArgumentTypeError(f"must be KEY=VALUE; got {text!r}")
+    if not equals or not _LABEL.fullmatch(key) or key == "job":
+        raise ArgumentTypeError(
+            f"must be KEY=VALUE, with the name of a label other than job; got {text!r}"
+        )
     return key, value

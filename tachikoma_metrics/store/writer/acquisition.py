@@ -19,9 +19,6 @@ from tachikoma_metrics.store.writer.allocator import Allocator
 from tachikoma_metrics.store.writer.attempts import Attempts, is_unusable
 from tachikoma_metrics.store.writer.changes import Changes
 
-_SECONDS_OF_A_STEP = 1.0
-"""By which the machine's time was set if two clocks differ by more."""
-
 
 class Acquisition:
     """Claim a file, and register the run of this process.
@@ -102,7 +99,7 @@ class Acquisition:
                 boot=system.boot(),
                 cpu_left=header.cpu_left + header.cpu_seen,
                 cpu_seen=0.0,
-                clock_zero=_clock_zero(header),
+                clock_zero=system.lasting_clock_zero(header.clock_zero),
             )
         self._allocator.slot = slot
         self._attempts.succeed()
@@ -164,16 +161,6 @@ class Acquisition:
         except OSError as error:
             pass_on(error)
             self._changes.report(error, slot.directory)
-
-
-def _clock_zero(header: Header) -> float:
-    """Return the Unix time at which the clock of a file's records was zero.
-
-    It stays as it is unless the machine's time was set, so that no start changes.
-    """
-    now = system.clock_zero()
-    is_known = abs(now - header.clock_zero) < _SECONDS_OF_A_STEP
-    return header.clock_zero if is_known else now
 
 
 def _server_of(header: Header) -> tuple[int, int]:

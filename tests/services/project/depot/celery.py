@@ -7,7 +7,10 @@ from celery import Celery
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "depot.settings")
 app = Celery("depot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+if "PACKAGES_WITH_TASKS" in os.environ:
+    app.autodiscover_tasks(os.environ["PACKAGES_WITH_TASKS"].split(","))
+else:
+    app.autodiscover_tasks()
 
 
 @app.on_after_configure.connect  # type: ignore[untyped-decorator]
