@@ -29,19 +29,18 @@ from tachikoma_metrics.monitoring.recording_rules import (
     task_rules,
 )
 from tachikoma_metrics.monitoring.rule_file import RUNBOOKS
+from tachikoma_metrics.monitoring.variables import (
+    datasource,
+    route_labels,
+    variable_labels,
+    variables,
+)
 
 SCHEMA_VERSION = 39
 """The schema version of Grafana 10.4; later versions migrate it."""
 
 COLUMNS = 24
-UID = "tachikoma-metrics"
 METRICS = "https://tachikoma-metrics.readthedocs.io/en/stable/reference/metrics.html"
-
-_SERVICE_METRICS = ("tachikoma_metrics_info", "tachikoma_metrics_processes", "up")
-"""Metrics that every service has; the first that is on lists the services."""
-
-_ROUTE_METRIC = "http_requests_total"
-"""The metric whose labels select routes."""
 
 _HEIGHTS = {"stat": 4, "timeseries": 8, "heatmap": 8, "table": 10}
 _RESTART_SECONDS = 120
@@ -63,7 +62,7 @@ class DashboardOptions:
     """
 
     title: str = "Django service"
-    uid: str = UID
+    uid: str = "tachikoma-metrics"
     datasource: str = "default"
     runbooks: str = RUNBOOKS
 
@@ -85,9 +84,9 @@ def dashboard(
     native = queried_natively(config) if is_native else frozenset()
     names = MetricNames(
         config,
-        {label: f'=~"${label}"' for label in _variable_labels(config)},
+        {label: f'=~"${label}"' for label in variable_labels(config)},
         native,
-        {label: f'=~"${label}"' for label in _route_labels(config)},
+        {label: f'=~"${label}"' for label in route_labels(config)},
     )
     ids = count(1)
     left_out: list[str] = []
@@ -100,22 +99,6 @@ def dashboard(
             panels += row_panels
             y += height
     return _dashboard(names, options or DashboardOptions(), panels), left_out
-
-
-def _variable_labels(config: Config) -> list[str]:
-    """Return the labels that have a variable; ``datasource`` is the data source's variable."""
-    service = MetricNames(config).service_labels
-    return [*(label for label in service if label != "datasource"), "instance"]
-
-
-def _route_labels(config: Config) -> list[str]:
-    """Return the labels of HTTP metrics that have a variable."""
-    family = MetricNames(config).families.get(_ROUTE_METRIC)
-    if family is None:
-        return []
-    path = "path" if "path" in family.labels else "view"
-    taken = [*_variable_labels(config), "datasource"]
-    return [label for label in ("method", path) if label in family.labels and label not in taken]
 
 
 def _panels(
@@ -157,15 +140,11 @@ def _require_use(panel: Panel, names: MetricNames, unused: Collection[str]) -> N
         raise NotMeasured(f"nothing in the project records `{name}`")
 
 
-def _datasource() -> dict[str, Any]:
-    return {"type": "prometheus", "uid": "${datasource}"}
-
-
 def _target(number: int, query: Query, panel: Panel, names: MetricNames) -> dict[str, Any]:
     exemplar = {"exemplar": True} if names.has_exemplars(query.expression) else {}
     return {
         **exemplar,
-        "datasource": _datasource(),
+        "datasource": datasource(),
         "expr": names.translate(query.expression),
         "format": _format(query, panel, names),
         **({"instant": True, "range": False} if query.is_instant else {}),
@@ -227,7 +206,7 @@ def _panel(
 ) -> dict[str, Any]:
     transformations = panel_options.transformations(panel, label_titles)
     return {
-        "datasource": _datasource(),
+        "datasource": datasource(),
         "description": panel.description,
         "fieldConfig": {
             "defaults": panel_options.field_defaults(panel),
@@ -259,7 +238,7 @@ def _dashboard(
         "refresh": "30s",
         "schemaVersion": SCHEMA_VERSION,
         "tags": ["django", "tachikoma_metrics"],
-        "templating": {"list": list(_variables(names.config, options))},
+        "templating": {"list": list(variables(names.config, options.datasource))},
         "time": {"from": "now-1h", "to": "now"},
         "timezone": "",
         "title": options.title,
@@ -273,7 +252,7 @@ def _annotations(names: MetricNames) -> Iterator[dict[str, Any]]:
     started = "time() - max by (instance) (process_start_time_seconds)"
     with contextlib.suppress(NotMeasured):
         yield {
-            "datasource": _datasource(),
+            "datasource": datasource(),
             "enable": True,
             "expr": names.translate(f"{started} < {_RESTART_SECONDS}"),
             "iconColor": "blue",
@@ -296,42 +275,3 @@ def _link(title: str, url: str, tooltip: str) -> dict[str, Any]:
         "type": "link",
         "url": url,
     }
-
-
-def _variables(config: Config, options: DashboardOptions) -> Iterator[dict[str, Any]]:
-    yield {
-        "current": {"text": options.datasource, "value": options.datasource},
-        "label": "Data source",
-        "name": "datasource",
-        "query": "prometheus",
-        "type": "datasource",
-    }
-    # The values are those of services that tachikoma_metrics instruments.
-    matchers = ""
-    metric = next(name for name in _SERVICE_METRICS if name in MetricNames(config).families)
-    for name in _variable_labels(config):
-        yield _variable(name, metric, matchers)
-        matchers += f'{"," if matchers else ""}{name}=~"${name}"'
-    for name in _route_labels(config):
-        yield _variable(name, MetricNames(config).families[_ROUTE_METRIC].name, matchers)
-
-
-def _variable(label: str, metric: str, matchers: str) -> dict[str, Any]:
-    series = f"{metric}{{{matchers}}}" if matchers else metric
-    query = f"label_values({series}, {label})"
-    variable: dict[str, Any] = {
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-        "datasource": _datasource(),
-        "includeAll": True,
-        "label": label.replace("_", " ").capitalize(),
-        "multi": True,
-        "name": label,
-        "query": {"qryType": 1, "query": query, "refId": label},
-        "refresh": 2,
-        "sort": 1,
-        "type": "query",
-    }
-    # "All" jobs are those of the list, since other exporters have process metrics, too. For
-    # instances and routes, a pattern that matches any is shorter than their list.
-    is_any = label in ("instance", "method", "path", "view")
-    return {**variable, "allValue": ".*"} if is_any else variable
