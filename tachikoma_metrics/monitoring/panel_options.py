@@ -20,7 +20,7 @@ def field_defaults(panel: Panel) -> dict[str, Any]:
         "thresholds": _thresholds(panel.steps, panel.lowest),
         "unit": panel.unit,
     }
-    for name, value in {"min": panel.min, "max": panel.max}.items():
+    for name, value in _limits(panel).items():
         if value is not None:
             defaults[name] = value
     if panel.without_data:
@@ -28,6 +28,10 @@ def field_defaults(panel: Panel) -> dict[str, Any]:
     if panel.kind in ("stat", "table"):
         return {**defaults, "color": {"mode": "thresholds"}}
     return {**defaults, "color": {"mode": "palette-classic"}, "custom": _lines(panel)}
+
+
+def _limits(panel: Panel) -> dict[str, float | None]:
+    return {"min": panel.min, "max": panel.max, "decimals": panel.decimals}
 
 
 def overrides(panel: Panel) -> list[dict[str, Any]]:

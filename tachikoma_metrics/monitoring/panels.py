@@ -61,6 +61,7 @@ class Panel:
     is_stacked: bool = field(default=False, kw_only=True)
     min: float | None = field(default=0, kw_only=True)
     max: float | None = field(default=None, kw_only=True)
+    decimals: int | None = field(default=None, kw_only=True)
     lowest: str = field(default="green", kw_only=True)
     steps: Steps = field(default=(), kw_only=True)
     colors: Colors = field(default=(), kw_only=True)

@@ -29,7 +29,7 @@ _KNOWN: dict[str, dict[str, type]] = {
     },
 }
 _REQUIRED = {"datasources": {"name", "type", "access", "url"}, "providers": {"name", "options"}}
-_PROMETHEUS_OPTIONS = {"timeInterval": str, "httpMethod": str}
+_PROMETHEUS_OPTIONS: dict[str, type] = {"timeInterval": str, "httpMethod": str}
 
 
 def faults(document: Provisioning) -> list[str]:

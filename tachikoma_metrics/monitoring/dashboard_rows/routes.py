@@ -45,7 +45,7 @@ def _table(failing: Steps, slow: Steps) -> Panel:
     return Panel(
         "Routes",
         f"The {_MOST_ROUTES} routes that take the most time, in the time range of the dashboard. "
-        "Share of time: the part of the time of all requests. A column sorts the table.",
+        "Share of time: the route's part of the time of all selected requests.",
         (
             _column("Rate", _ALL, "reqps"),
             _column("Error ratio", f"({_FAILED} or 0 * {_ALL}) / {_ALL}", "percentunit", failing),

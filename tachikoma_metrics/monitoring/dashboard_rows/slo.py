@@ -30,6 +30,7 @@ def slo(objectives: Objectives) -> Row:
                 width=THIRD,
                 kind="stat",
                 max=1,
+                decimals=3,
                 lowest="red",
                 steps=((round(objective / 100, 12), "green"),),
                 without_data=_NO_RULES,
