@@ -56,7 +56,8 @@ def line(legend: str, points: list[tuple[float, str]], now: float) -> Line:
 
 def filled(expression: str) -> str:
     """Return an expression of the dashboard as Grafana would ask it."""
-    for name, value in {"rate_interval": RATE_INTERVAL, "job": ".*", "instance": ".*"}.items():
+    variables = dict.fromkeys(("job", "instance", "method", "path"), ".*")
+    for name, value in {"rate_interval": RATE_INTERVAL, **variables}.items():
         expression = expression.replace(f"$__{name}", value).replace(f"${name}", value)
     return expression
 

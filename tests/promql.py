@@ -16,8 +16,9 @@ def series(expression: str) -> list[Found]:
     Those are the labels of its matchers, and those that aggregations round it list. Raises
     ``ValueError`` for what is no PromQL.
     """
-    # Grafana's variable stands where PromQL has a duration.
-    parsed = promql_parser.parse(expression.replace("$__rate_interval", "5m"))
+    # Grafana's variables stand where PromQL has a duration.
+    durations = expression.replace("$__rate_interval", "5m").replace("$__range", "1h")
+    parsed = promql_parser.parse(durations)
     return list(_series(parsed, frozenset()))
 
 

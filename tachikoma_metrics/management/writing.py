@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tachikoma_metrics import conf
+from tachikoma_metrics import conf, monitoring
 
 
 class WritingCommand(BaseCommand):
@@ -32,6 +32,38 @@ class WritingCommand(BaseCommand):
             help="Query native histograms, those of `NATIVE_HISTOGRAMS`: without `_bucket` and "
             "`le`. For Prometheus 3.",
         )
+
+    def add_objectives(self, parser: CommandParser) -> None:
+        """Add ``--objective`` and ``--slow-after``."""
+        usual = monitoring.Objectives()
+        parser.add_argument(
+            "--objective",
+            type=float,
+            default=usual.availability,
+            metavar="PERCENT",
+            help="Availability objective over 30 days, in percent.",
+        )
+        parser.add_argument(
+            "--slow-after",
+            type=float,
+            default=usual.slow_after,
+            metavar="SECONDS",
+            help="Duration above which a request is slow, rounded up to the next bucket unless "
+            "--native is given.",
+        )
+
+    def note_slow_bound(self, objectives: monitoring.Objectives, options: dict[str, Any]) -> None:
+        """Warn that ``--slow-after`` is not the bound of a bucket, and which bound is used."""
+        config = conf.config()
+        native = monitoring.queried_natively(config) if options["native"] else frozenset()
+        bound = monitoring.slow_bound(config, objectives, native)
+        if options["verbosity"] and bound != objectives.slow_after:
+            which = "the highest" if bound < objectives.slow_after else "the next"
+            self.note(
+                f"Warning: --slow-after {objectives.slow_after:g} is not the bound of a bucket. "
+                f"Requests of more than {bound:g} s count as slow, {which} bound. To make it "
+                f"exact, add {objectives.slow_after:g} to LATENCY_BUCKETS."
+            )
 
     def note_native(self, options: dict[str, Any]) -> None:
         """Report what ``--native`` assumes if the settings turn on no native histograms."""

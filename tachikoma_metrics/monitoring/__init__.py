@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tachikoma_metrics.monitoring.alerts import slow_bound
-from tachikoma_metrics.monitoring.dashboard import dashboard
+from tachikoma_metrics.monitoring.dashboard import DashboardOptions, dashboard
 from tachikoma_metrics.monitoring.metric_names import MetricNames
 from tachikoma_metrics.monitoring.native_queries import queried_natively
 from tachikoma_metrics.monitoring.objectives import Objectives
@@ -13,6 +13,7 @@ from tachikoma_metrics.monitoring.view_rules import view_rule_file
 from tachikoma_metrics.monitoring.yaml_text import as_yaml
 
 __all__ = [
+    "DashboardOptions",
     "MetricNames",
     "Objectives",
     "as_yaml",

@@ -83,13 +83,15 @@ class MetricNames:
     """Translate expressions to the names of a service whose settings are ``config``.
 
     ``matchers`` are added to every series, by label: ``{"job": '="shop"'}``. The metrics that
-    Prometheus itself adds get those of target labels only. Expressions about the histograms of
-    ``native`` are rewritten for native ones.
+    Prometheus itself adds get those of target labels only, and recorded series, which are sums
+    over all instances, none of the instance. ``route_matchers`` are added to HTTP metrics that
+    have the label. Expressions about the histograms of ``native`` are rewritten for native ones.
     """
 
     config: Config
     matchers: Mapping[str, str] = field(default_factory=dict)
     native: frozenset[str] = frozenset()
+    route_matchers: Mapping[str, str] = field(default_factory=dict)
 
     def has_exemplars(self, expression: str) -> bool:
         """Return whether the settings give exemplars to a histogram that an expression reads."""
@@ -164,9 +166,9 @@ class MetricNames:
             labels = self._labels(match["labels"], named, exactly)
             return f"{match['modifier']} ({', '.join(labels)})"
         if match["recorded"]:
-            return self._with_matchers(self.recorded(match["recorded"]))
+            return self._series(self.recorded(match["recorded"]), set(self.matchers) - {"instance"})
         if match["business"]:
-            return self._with_matchers("", f"__name__={match['business']}")
+            return self._series("", set(self.matchers), f"__name__={match['business']}")
         return self._selector(match)
 
     def named(self, expression: str) -> set[str]:
@@ -205,17 +207,19 @@ class MetricNames:
         for label in _MATCHED_LABEL.findall(matchers):
             if label not in labels and label not in TARGET_LABELS:
                 raise NotMeasured(f"`{match['name']}` has no label `{label}`")
-        is_of_target = match["name"] in PROMETHEUS_METRICS
-        return self._with_matchers(f"{name}{match['suffix'] or ''}", matchers, is_of_target)
+        chosen = set(self.matchers)
+        if match["name"] in PROMETHEUS_METRICS:
+            chosen &= TARGET_LABELS
+        if match["name"].startswith("http_"):
+            chosen |= set(labels).intersection(self.route_matchers)
+        return self._series(f"{name}{match['suffix'] or ''}", chosen, matchers)
 
-    def _with_matchers(self, series: str, matchers: str = "", is_of_target: bool = False) -> str:
-        wanted = [
-            f"{label}{matcher}"
-            for label, matcher in self.matchers.items()
-            if label in TARGET_LABELS or not is_of_target
-        ]
+    def _series(self, name: str, chosen: set[str], matchers: str = "") -> str:
+        """Return a selector with the matchers of the ``chosen`` labels, and with others."""
+        known = {**self.matchers, **self.route_matchers}
+        wanted = [f"{label}{matcher}" for label, matcher in known.items() if label in chosen]
         joined = ",".join([*wanted, matchers] if matchers else wanted)
-        return f"{series}{{{joined}}}" if joined else series
+        return f"{name}{{{joined}}}" if joined else name
 
 
 def _usual_labels(name: str) -> tuple[str, ...]:

@@ -9,23 +9,47 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["timeseries", "stat", "heatmap"]
+Kind = Literal["timeseries", "stat", "heatmap", "table"]
 WIDE, HALF, THIRD, SMALL = 24, 12, 8, 4
+
+Steps = tuple[tuple[float, str], ...]
+"""Thresholds, in ascending order: a value, and the colour from it on."""
+
+Colors = tuple[tuple[str, str], ...]
+"""The colours of series: a regular expression for their legend, and a colour."""
+
+STATUS_COLORS: Colors = (("^1", "gray"), ("^2", "green"), ("^3", "blue"), ("^4", "orange"))
+STATUS_COLORS += (("^5", "red"),)
+OUTCOME_COLORS: Colors = (
+    ("success$", "green"),
+    ("retry$", "yellow"),
+    ("cancelled$", "blue"),
+    ("(timeout|lost)$", "orange"),
+    ("(failure|error)$", "red"),
+)
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query; ``legend`` names each series of the result, with ``{{label}}``."""
+    """A query; ``legend`` names each series of the result, with ``{{label}}``.
+
+    In a table, it is a column: ``legend`` is its title, and ``unit`` and ``steps`` its own. An
+    instant query is evaluated once, at the end of the dashboard's time range.
+    """
 
     expression: str
     legend: str = ""
+    is_instant: bool = field(default=False, kw_only=True)
+    unit: str = field(default="short", kw_only=True)
+    steps: Steps = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
 class Panel:
     """A panel that shows the results of queries.
 
-    ``width`` is in columns, of 24. ``red_above`` is the threshold from which a number is red.
+    ``width`` is in columns, of 24. ``lowest`` is the colour below all ``steps``.
+    ``without_data`` is shown if the queries have no result.
     """
 
     title: str
@@ -35,8 +59,14 @@ class Panel:
     width: int = field(default=HALF, kw_only=True)
     kind: Kind = field(default="timeseries", kw_only=True)
     is_stacked: bool = field(default=False, kw_only=True)
+    min: float | None = field(default=0, kw_only=True)
     max: float | None = field(default=None, kw_only=True)
-    red_above: float | None = field(default=None, kw_only=True)
+    decimals: int | None = field(default=None, kw_only=True)
+    lowest: str = field(default="green", kw_only=True)
+    steps: Steps = field(default=(), kw_only=True)
+    colors: Colors = field(default=(), kw_only=True)
+    without_data: str = field(default="", kw_only=True)
+    sorted_by: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -64,10 +94,17 @@ def by_instance(gauge: str) -> tuple[Query, ...]:
     return (Query(f"sum by (instance) ({gauge})", "{{instance}}"),)
 
 
-def quantile(share: float, histogram: str, by: str = "", legend: str = "") -> Query:
+def quantile(
+    share: float,
+    histogram: str,
+    by: str = "",
+    legend: str = "",
+    *,
+    window: str = "$__rate_interval",
+) -> Query:
     """Return the query of a quantile of a histogram."""
     labels = f"le, {by}" if by else "le"
-    buckets = f"rate({histogram}_bucket[$__rate_interval])"
+    buckets = f"rate({histogram}_bucket[{window}])"
     expression = f"histogram_quantile({share}, sum by ({labels}) ({buckets}))"
     return Query(expression, legend or f"p{share * 100:g}")
 

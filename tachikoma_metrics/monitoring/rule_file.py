@@ -5,12 +5,12 @@ https://prometheus.io/docs/prometheus/latest/configuration/recording_rules/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.monitoring.alerts import Alert, alerts
+from tachikoma_metrics.monitoring.alerts import Alert, Severity, alerts
 from tachikoma_metrics.monitoring.metric_names import (
     MetricNames,
     NotMeasured,
@@ -37,12 +37,15 @@ def rule_file(
     *,
     job: str = "",
     runbooks: str = RUNBOOKS,
+    dashboard_url: str = "",
+    severities: Mapping[Severity, str] | None = None,
     is_native: bool = False,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the rules that match ``config``, and the reason for each rule that is left out.
 
-    ``job`` restricts them to one job of Prometheus; ``runbooks`` is the URL of the runbooks.
-    ``is_native`` makes rules about native histograms.
+    ``job`` restricts them to one job of Prometheus; ``runbooks`` is the URL of the runbooks, and
+    ``dashboard_url`` that of the dashboard, if alerts are to link to it. ``severities`` are other
+    names for ``page`` and ``ticket``. ``is_native`` makes rules about native histograms.
     """
     native = queried_natively(config) if is_native else frozenset()
     rules = _Rules(MetricNames(config, {"job": f"={quoted(job)}"} if job else {}, native))
@@ -51,7 +54,10 @@ def rule_file(
         "availability": list(rules.recording(availability_rules())),
         "routes": list(rules.recording(route_rules())),
         "tasks": list(rules.recording(task_rules())),
-        "alerts": list(rules.alerting(alerting, runbooks)),
+        "alerts": [
+            _alerting_rule(alert, expression, runbooks, dashboard_url, severities or {})
+            for alert, expression in rules.alerting(alerting)
+        ],
     }
     interval = f"{EVALUATION_INTERVAL}s"
     return {
@@ -80,12 +86,12 @@ class _Rules:
             else:
                 yield {"record": self._names.recorded(rule.name), "expr": expression}
 
-    def alerting(self, alerts: Iterable[Alert], runbooks: str) -> Iterator[dict[str, Any]]:
-        """Yield alerting rules."""
+    def alerting(self, alerts: Iterable[Alert]) -> Iterator[tuple[Alert, str]]:
+        """Yield the alerts whose metrics are measured, and their expressions."""
         for alert in alerts:
             expression = self._translate(alert.name, alert.expression)
             if expression is not None:
-                yield _alerting_rule(alert, expression, runbooks)
+                yield alert, expression
 
     def _translate(self, name: str, expression: str, *, exactly: bool = False) -> str | None:
         missing = self._unrecorded & set(recorded_names(expression))
@@ -119,15 +125,32 @@ class _Rules:
         return f"{expression}\nand on (job) {catalogue.INFO.name}"
 
 
-def _alerting_rule(alert: Alert, expression: str, runbooks: str) -> dict[str, Any]:
+def _alerting_rule(
+    alert: Alert,
+    expression: str,
+    runbooks: str,
+    dashboard_url: str,
+    severities: Mapping[Severity, str],
+) -> dict[str, Any]:
+    severity = severities.get(alert.severity, alert.severity)
     return {
         "alert": alert.name,
         "expr": expression,
         "for": alert.pending,
-        "labels": {"severity": alert.severity, **dict(alert.labels)},
+        "labels": {"severity": severity, **dict(alert.labels)},
         "annotations": {
             "summary": alert.summary,
             "description": alert.runbook.meaning,
             "runbook_url": f"{runbooks}#{alert.name.lower()}",
+            **({"dashboard_url": _of_job(dashboard_url)} if dashboard_url else {}),
         },
     }
+
+
+def _of_job(dashboard_url: str) -> str:
+    """Return the URL of the dashboard with the job of an alert selected, as a template.
+
+    https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/create-dashboard-url-variables/
+    """
+    separator = "&" if "?" in dashboard_url else "?"
+    return f"{dashboard_url}{separator}var-job={{{{ $labels.job | urlquery }}}}"

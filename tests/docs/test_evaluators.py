@@ -76,6 +76,20 @@ spec:
         target: {type: AverageValue, averageValue: "3"}
 """
 
+PROVISIONED = """
+apiVersion: 1
+datasources:
+  - name: Prometheus
+    type: prometheus
+    access: proxy
+    url: http://127.0.0.1:9090
+---
+apiVersion: 1
+providers:
+  - name: Django
+    options: {path: /var/lib/grafana/dashboards}
+"""
+
 CMD = "CMD gunicorn mysite.wsgi --bind 0.0.0.0:8000 --workers 4"
 
 RIGHT = [
@@ -88,6 +102,7 @@ RIGHT = [
     ("yaml", "scrape_configs:\n  - job_name: shop"),
     ("yaml", MANIFESTS),
     ("yaml", SCALED),
+    ("yaml", PROVISIONED),
     ("yaml", f"{MANIFESTS}---{ADAPTED}"),
     ("nginx", "location = /metrics { deny all; }"),
     ("dockerfile", f"FROM python:3.13-slim\nUSER shop\n{CMD}"),
@@ -108,6 +123,11 @@ WRONG = [
     ("yaml", "scrape_configs:\n  - job: shop"),
     ("yaml", "groups:\n  - name: a\n    rules: [{alert: A, expr: requests_total > 1}]"),
     ("yaml", "something: else"),
+    ("yaml", PROVISIONED.replace("    access: proxy\n", "")),
+    ("yaml", PROVISIONED.replace("access:", "acces:")),
+    ("yaml", PROVISIONED.replace("http://127.0.0.1:9090", "9090")),
+    ("yaml", PROVISIONED.replace("/var", "var")),
+    ("yaml", PROVISIONED.replace("providers:", "provider:")),
     ("yaml", MANIFESTS.replace("targetPort: http", "targetPort: web")),
     ("yaml", MANIFESTS.replace("apps/v1", "apps/v2")),
     ("yaml", MANIFESTS.replace("selector: {app: shop}", "selector: {app: desk}")),

@@ -1,4 +1,4 @@
-"""Blocks of YAML: configurations and rules of Prometheus, and manifests of Kubernetes."""
+"""Blocks of YAML: for Prometheus, for Kubernetes, and for the provisioning of Grafana."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from sybil import Example
 
-from tests.docs import kubernetes
+from tests.docs import grafana, kubernetes
 from tests.docs.names import faults_of_query
 from tests.services.prometheus import Promtool, promtools
 
@@ -27,6 +27,9 @@ _NEWER = {
 def evaluate(example: Example) -> None:
     """Have promtool, or our own eyes, look at a block, by what is in it."""
     documents = list(yaml.safe_load_all(example.parsed))
+    if all(document.get("apiVersion") == 1 for document in documents):
+        assert [one for document in documents for one in grafana.faults(document)] == []
+        return
     if all("apiVersion" in document for document in documents):
         # A page's manifests belong together.
         manifests = example.namespace.setdefault("manifests", [])

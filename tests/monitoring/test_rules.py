@@ -143,6 +143,31 @@ def test_every_alert_has_the_url_of_its_runbook():
             assert one["annotations"]["runbook_url"] == url
 
 
+def test_alerts_link_to_the_dashboard_if_its_url_is_given():
+    for url, expected in [
+        ("https://grafana.example.org/d/shop", "https://grafana.example.org/d/shop?var-job="),
+        ("https://example.org/d/shop?orgId=1", "https://example.org/d/shop?orgId=1&var-job="),
+    ]:
+        found = rule("DjangoRequestsSlow", "--dashboard", url)["annotations"]["dashboard_url"]
+        assert found == f"{expected}{{{{ $labels.job | urlquery }}}}"
+    assert "dashboard_url" not in rule("DjangoRequestsSlow")["annotations"]
+
+
+def test_severities_may_have_other_names():
+    found = rules("--severities", "critical, warning", **EVERYTHING)
+    usual = rules(**EVERYTHING)
+
+    names = {"page": "critical", "ticket": "warning"}
+    severities = [one["labels"]["severity"] for one in found if "alert" in one]
+    assert severities == [names[one["labels"]["severity"]] for one in usual if "alert" in one]
+
+
+@pytest.mark.parametrize("names", ["critical", "a,b,c", "critical,", ""])
+def test_severities_are_two_names(names: str):
+    with pytest.raises(CommandError, match="--severities should be two names"):
+        written("metrics_rules", "--severities", names)
+
+
 def test_every_runbook_has_a_meaning_and_steps():
     for alert in alerts(conf.read({}), Objectives()):
         assert alert.runbook.meaning.endswith(".")

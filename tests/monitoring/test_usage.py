@@ -9,7 +9,16 @@ import pytest
 
 from tests.projects import Project
 
-USUAL = ["Overview", "HTTP", "Database", "Cache", "Process and measuring"]
+USUAL = [
+    "Overview",
+    "Service level objective",
+    "HTTP",
+    "Routes",
+    "Saturation",
+    "Database",
+    "Cache",
+    "Runtime",
+]
 
 
 def rows(project: Project, *arguments: str) -> list[str]:
@@ -23,7 +32,7 @@ def test_a_new_project_has_no_rows_of_what_it_does_not_record(tmp_path: Path):
 
 
 def test_all_rows_are_written_if_asked_for(tmp_path: Path):
-    added = ["WebSocket", "Tasks", "Commands", "Executions and tokens", "Backends", "Business"]
+    added = ["WebSocket", "Tasks", "Commands", "LLM calls and tokens", "Upstream APIs", "Business"]
 
     assert sorted(rows(Project(tmp_path / "project"), "--all")) == sorted([*USUAL, *added])
 
@@ -31,10 +40,10 @@ def test_all_rows_are_written_if_asked_for(tmp_path: Path):
 @pytest.mark.parametrize(
     ("source", "row"),
     [
-        ("from tachikoma_metrics import track_execution", "Executions and tokens"),
-        ("import tachikoma_metrics as t\nt.record_execution", "Executions and tokens"),
-        ("from tachikoma_metrics.backends import instrument_client", "Backends"),
-        ("from tachikoma_metrics import record_backend_request", "Backends"),
+        ("from tachikoma_metrics import track_execution", "LLM calls and tokens"),
+        ("import tachikoma_metrics as t\nt.record_execution", "LLM calls and tokens"),
+        ("from tachikoma_metrics.backends import instrument_client", "Upstream APIs"),
+        ("from tachikoma_metrics import record_backend_request", "Upstream APIs"),
         ("from tachikoma_metrics.asgi import WebSocketMetricsMiddleware", "WebSocket"),
         ("from tachikoma_metrics import record_file_change", "Business"),
         ("import celery", "Tasks"),
@@ -53,7 +62,7 @@ def test_packages_beside_that_of_the_settings_are_searched_too(tmp_path: Path):
     (project.home / "llm").mkdir()
     (project.home / "llm" / "client.py").write_text("track_execution")
 
-    assert "Executions and tokens" in rows(project)
+    assert "LLM calls and tokens" in rows(project)
 
 
 @pytest.mark.parametrize("place", [".venv/lib", "venv/lib", "mysite/tests", "mysite/migrations"])

@@ -17,10 +17,14 @@ from tests.services.processes import answers, eventually, free_port, get, progra
 
 PROMETHEUSES = ("prometheus", "prometheus3")
 PROMTOOLS = ("promtool", "promtool3")
+RULES = "rules.yml"
+"""The file of rules beside the configuration, if there is one."""
 
 CONFIGURATION = """
 global:
   scrape_interval: 1s
+rule_files:
+  - rules.yml
 scrape_configs:
   - job_name: tachikoma
     static_configs:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,15 @@ import pytest
 from tachikoma_metrics import catalogue, conf, monitoring
 from tests.services.conftest import EXAMPLE
 from tests.services.processes import eventually, free_ports
-from tests.services.prometheus import Prometheus, scraping
+from tests.services.prometheus import RULES, Prometheus, scraping
 from tests.services.test_demo import demonstrating, require_all_seen, require_clean_end
 
-VARIABLES = {"$__rate_interval": "10s", "$job": "tachikoma", "$instance": ".*"}
+VARIABLES = {
+    "$__rate_interval": "10s",
+    "$__range": "1h",
+    "$job": "tachikoma",
+    **dict.fromkeys(("$instance", "$method", "$path"), ".*"),
+}
 SECONDS_UNTIL_ALL_HAPPENED = 60
 
 
@@ -26,6 +32,7 @@ def prometheuses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str,
     """Run the demo, and each Prometheus, which all scrape it."""
     folder = tmp_path_factory.mktemp("demo")
     ports = free_ports(3)
+    write_rules_of_the_example(folder)
     with (
         demonstrating(ports[0], folder, signal.SIGINT) as demo,
         scraping(ports[0], folder) as asked,
@@ -35,16 +42,27 @@ def prometheuses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str,
     require_clean_end(demo, ports, folder)
 
 
-def dashboard_of_the_example(*options: str) -> dict[str, Any]:
-    written = subprocess.run(
-        [sys.executable, "manage.py", "metrics_dashboard", *options],
+def written_by_the_example(*command: str) -> str:
+    return subprocess.run(
+        [sys.executable, "manage.py", *command],
         cwd=EXAMPLE,
         check=True,
         capture_output=True,
+        text=True,
         timeout=60,
-    )
-    made: dict[str, Any] = json.loads(written.stdout)
+    ).stdout
+
+
+def dashboard_of_the_example(*options: str) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(written_by_the_example("metrics_dashboard", *options))
     return made
+
+
+def write_rules_of_the_example(folder: Path, *options: str) -> None:
+    """Write rules that Prometheus evaluates more often than once a minute."""
+    rules = written_by_the_example("metrics_rules", *options)
+    assert "interval: 60s" in rules
+    (folder / RULES).write_text(rules.replace("interval: 60s", "interval: 2s"))
 
 
 def asked_by(board: dict[str, Any]) -> dict[str, list[str]]:
@@ -101,7 +119,9 @@ def test_prometheus_understands_every_expression(prometheus: Prometheus):
     )
     board, _ = monitoring.dashboard(everything)
     rules, _ = monitoring.rule_file(everything, job="shop")
-    expressions = [one for panel in asked_by(board).values() for one in panel]
+    [annotation] = board["annotations"]["list"]
+    expressions = [filled(annotation["expr"])]
+    expressions += [one for panel in asked_by(board).values() for one in panel]
     expressions += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
 
     refused = [one for one in expressions if prometheus.answer(one)["status"] != "success"]

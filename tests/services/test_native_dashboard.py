@@ -15,6 +15,7 @@ from tests.services.test_dashboard import (
     assert_every_panel_has_data,
     dashboard_of_the_example,
     filled,
+    write_rules_of_the_example,
 )
 from tests.services.test_demo import demonstrating, require_clean_end
 
@@ -29,6 +30,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     ports = free_ports(3)
     option = "--enable-feature=native-histograms"
     configuration = CONFIGURATION.format(port=ports[0])
+    write_rules_of_the_example(folder, "--native")
     with (
         demonstrating(ports[0], folder, NATIVE_HISTOGRAMS="1") as demo,
         running_prometheus("prometheus3", configuration, folder, option) as asked,

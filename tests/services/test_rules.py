@@ -36,6 +36,16 @@ def test_promtool_accepts_the_rules(each_promtool: Promtool, settings: dict[str,
     assert "SUCCESS" in checked.stdout
 
 
+def test_promtool_accepts_links_to_the_dashboard(each_promtool: Promtool):
+    url = "https://grafana.example.org/d/shop?orgId=1"
+    severities = {"page": "critical", "ticket": "warning"}
+    write_rules(each_promtool.folder, conf.read({}), dashboard_url=url, severities=severities)
+
+    checked = each_promtool.run("check", "rules", "--lint=all", "--lint-fatal", "rules.yml")
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
 def requests(ok: float, failed: float, minutes: int) -> dict[str, str]:
     """Return the series of a service that answers so many requests a minute."""
     labels = 'job="shop",instance="a",method="GET",path="/"'

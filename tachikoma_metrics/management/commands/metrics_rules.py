@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from tachikoma_metrics import conf, monitoring
 from tachikoma_metrics.catalogue.views import VIEWS
 from tachikoma_metrics.management.writing import WritingCommand
+from tachikoma_metrics.monitoring.alerts import Severity
 from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.rule_file import RUNBOOKS
 
@@ -29,21 +30,7 @@ class Command(WritingCommand):
         """Add the objectives, and what the rules are to be about and to name."""
         super().add_arguments(parser)
         usual = Objectives()
-        parser.add_argument(
-            "--objective",
-            type=float,
-            default=usual.availability,
-            metavar="PERCENT",
-            help="Availability objective over 30 days, in percent.",
-        )
-        parser.add_argument(
-            "--slow-after",
-            type=float,
-            default=usual.slow_after,
-            metavar="SECONDS",
-            help="Duration above which a request is slow, rounded up to the next bucket unless "
-            "--native is given.",
-        )
+        self.add_objectives(parser)
         parser.add_argument(
             "--connections",
             type=int,
@@ -74,7 +61,21 @@ class Command(WritingCommand):
             "apply to all jobs.",
         )
         parser.add_argument(
-            "--runbooks", default=RUNBOOKS, metavar="URL", help="URL of the runbook of the alerts."
+            "--runbooks", default=RUNBOOKS, metavar="URL", help="URL of the runbooks of the alerts."
+        )
+        parser.add_argument(
+            "--dashboard",
+            default="",
+            metavar="URL",
+            help="URL of the dashboard in Grafana: alerts then have the annotation "
+            "`dashboard_url`, with the job selected.",
+        )
+        parser.add_argument(
+            "--severities",
+            default="page,ticket",
+            metavar="PAGE,TICKET",
+            help="Names of the two severities, such as `critical,warning`: that of alerts that "
+            "users notice, and that of alerts that can wait.",
         )
         self.add_native(parser)
         parser.add_argument(
@@ -120,25 +121,15 @@ class Command(WritingCommand):
             objectives,
             job=options["job"],
             runbooks=options["runbooks"],
+            dashboard_url=options["dashboard"],
+            severities=_severities(options["severities"]),
             is_native=options["native"],
         )
         self.write(monitoring.as_yaml(made), left_out, options)
         self.note_native(options)
         if options["verbosity"]:
-            self._note_assumptions(objectives, options)
-
-    def _note_assumptions(self, objectives: Objectives, options: dict[str, Any]) -> None:
-        config = conf.config()
-        native = monitoring.queried_natively(config) if options["native"] else frozenset()
-        bound = monitoring.slow_bound(config, objectives, native)
-        if bound != objectives.slow_after:
-            which = "the highest" if bound < objectives.slow_after else "the next"
-            self.note(
-                f"Warning: --slow-after {objectives.slow_after:g} is not the bound of a bucket. "
-                f"The alert uses requests of more than {bound:g} s, {which} bound. To make it "
-                f"exact, add {objectives.slow_after:g} to LATENCY_BUCKETS."
-            )
-        self._note_job(options["job"])
+            self.note_slow_bound(objectives, options)
+            self._note_job(options["job"])
 
     def _note_job(self, job: str) -> None:
         if job:
@@ -159,6 +150,16 @@ def _views(options: Iterable[str]) -> Iterator[str]:
                 "rules would record them twice. Use only one of both."
             )
         yield name
+
+
+def _severities(option: str) -> dict[Severity, str]:
+    """Return the names of the severities; raise ``CommandError`` unless there are two."""
+    page, *others = [name.strip() for name in option.split(",")]
+    if len(others) != 1 or not page or not others[0]:
+        raise CommandError(
+            f"--severities should be two names, such as critical,warning; got {option!r}."
+        )
+    return {"page": page, "ticket": others[0]}
 
 
 def _command(option: str) -> tuple[str, float]:

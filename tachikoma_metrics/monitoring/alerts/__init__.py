@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from tachikoma_metrics.conf import Config
-from tachikoma_metrics.monitoring.alerts.alert import Alert
+from tachikoma_metrics.monitoring.alerts.alert import Alert, Severity
 from tachikoma_metrics.monitoring.alerts.business import business_alerts
 from tachikoma_metrics.monitoring.alerts.database import database_alerts
 from tachikoma_metrics.monitoring.alerts.http import http_alerts, slow_bound
@@ -21,7 +21,7 @@ from tachikoma_metrics.monitoring.alerts.tasks import task_alerts
 from tachikoma_metrics.monitoring.alerts.upstream import UPSTREAM_ALERTS
 from tachikoma_metrics.monitoring.objectives import Objectives
 
-__all__ = ["Alert", "alerts", "slow_bound"]
+__all__ = ["Alert", "Severity", "alerts", "slow_bound"]
 
 
 def alerts(config: Config, objectives: Objectives, native: Collection[str] = ()) -> Iterator[Alert]:

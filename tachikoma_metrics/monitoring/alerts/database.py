@@ -31,7 +31,7 @@ def _slow_queries(config: Config, native: Collection[str]) -> Alert:
         Runbook(
             "More than one query in twenty takes longer than half a second.",
             (
-                "Check in *95th percentile by operation* whether reads or writes are slow. If "
+                "Check in *p95 query duration by operation* whether reads or writes are slow. If "
                 "only writes are, they wait for locks: look for long transactions in the database.",
                 "In *Queries by table*, look for a table that is queried far more than before.",
                 "Find the slowest queries in the database (PostgreSQL: `pg_stat_statements`).",

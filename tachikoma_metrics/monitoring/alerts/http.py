@@ -51,11 +51,11 @@ _ERROR_BUDGET_RUNBOOK = Runbook(
     "The rate is exceeded in the long window and still in the short one. The alert needs more "
     "than ten failures in the long window.",
     (
-        "Check in *Failed requests by route* on the dashboard whether one route fails or all.",
+        "Check in *Error ratio by route* whether one route fails or all.",
         "One route: look for its exceptions in the log, and for a deployment at the time when it "
         "began. Roll that back.",
-        "All routes: check *Open connections*, the errors of upstream APIs and the memory of the "
-        "processes, for a dependency that all routes share.",
+        "All routes: check *Open database connections*, *Upstream errors by type* and *Memory*, "
+        "for a dependency that all routes share.",
         "After recovery, record the error budget spent; the objective is `--objective`.",
     ),
 )
@@ -95,10 +95,10 @@ def _slow_requests(config: Config, objectives: Objectives, native: Collection[st
         Runbook(
             "More than one request in twenty takes longer than the limit.",
             (
-                "Find the slow route in *95th percentile by route*, and check in *Time spent by "
+                "Find the slow route in *p95 latency by route*, and check in *Busy workers by "
                 "route* whether it matters.",
-                "Compare it with *95th percentile by operation* of the database and *95th "
-                "percentile by backend*: which dependency is slow?",
+                "Compare it with *p95 query duration by operation* and *p95 duration by "
+                "provider*: which dependency is slow?",
                 "If everything is slow but no dependency is, check the CPU: too few cores, or "
                 "workers that compute.",
                 "Exclude routes that are slow by design, such as an export, with "
@@ -146,7 +146,7 @@ _REQUESTS_LOST = Alert(
             "Look for `oom-kill` in the log of the kernel, or for `OOMKilled` in the state of the "
             "container: then compare *Memory* with the limit.",
             "Look for `WORKER TIMEOUT` or similar in the log of the server: then find the slow "
-            "request in *95th percentile by route*, or raise the time limit.",
+            "request in *p95 latency by route*, or raise the time limit.",
             "If it was during a deployment, give the workers more time to finish (Gunicorn: "
             "`graceful_timeout`; Kubernetes: `terminationGracePeriodSeconds`).",
         ),

@@ -73,7 +73,7 @@ def _overflow(config: Config) -> Alert:
                 "Check the values of its labels on the metrics endpoint: usually one of them is "
                 "an id or a name that a client chooses.",
                 "Drop that label with `LABELS`, or reduce its values.",
-                "If all label sets are wanted, raise `CARDINALITY_LIMIT`. *Label sets by family* "
+                "If all label sets are wanted, raise `CARDINALITY_LIMIT`. *Label sets by metric* "
                 "shows how close other metrics are.",
             ),
         ),
@@ -91,7 +91,7 @@ _SLOW_SCRAPE = Alert(
         (
             "A custom collector, or one of a library, may wait for a slow dependency. The log "
             "names collectors that time out.",
-            "Otherwise there are very many time series: check *Label sets by family*.",
+            "Otherwise there are very many time series: check *Label sets by metric*.",
         ),
     ),
 )

@@ -71,8 +71,8 @@ _SLOW = Alert(
         "runs in the hour.",
         (
             "Check in *p95 duration by task* when it began, and whether other tasks are slow.",
-            "Compare it with *95th percentile by operation* of the database and *95th percentile "
-            "by backend*: which dependency is slow?",
+            "Compare it with *p95 query duration by operation* and *p95 duration by "
+            "provider*: which dependency is slow?",
             "Were the tasks given more work than usual? The alert then resolves after a day.",
             "Check *p95 queue wait by queue*: slow tasks keep others waiting.",
         ),

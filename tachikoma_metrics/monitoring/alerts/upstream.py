@@ -17,7 +17,7 @@ UPSTREAM_ALERTS = (
             "More than one request in ten to an upstream API failed within an hour, and requests "
             "still fail. Retries count, so LLM calls may not be affected yet.",
             (
-                "Check in *Errors by type* which errors occur.",
+                "Check in *Upstream errors by type* which errors occur.",
                 "`rate_limit`, `overloaded`: send fewer requests, or request a higher limit. "
                 "`authentication`, `permission`: a key has expired. `timeout`, `connection`: "
                 "check the network, and the status page of the provider.",
@@ -37,9 +37,9 @@ UPSTREAM_ALERTS = (
             "More than one LLM call in ten ended in an error or a timeout within an hour, all "
             "retries included, and calls still fail: users do not get a result.",
             (
-                "Check in *Unsuccessful executions* whether one model is affected or all.",
-                "Compare with *Errors by type* of the upstream API. If there are none, the error "
-                "is in the code that processes the responses: check the log.",
+                "Check in *LLM error ratio by model* whether one model is affected or all.",
+                "Compare with *Upstream errors by type*. If there are none, the error is in the "
+                "code that processes the responses: check the log.",
                 "Switch to another model or provider, if there is one.",
             ),
         ),

@@ -5,12 +5,13 @@ The description of a panel says what it shows, and what to look for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.business.declarations import declared
 from tachikoma_metrics.catalogue.definitions import Counter
 from tachikoma_metrics.conf import Config
+from tachikoma_metrics.monitoring.alerts import slow_bound
 from tachikoma_metrics.monitoring.dashboard_rows.backends import BACKENDS
 from tachikoma_metrics.monitoring.dashboard_rows.business import BUSINESS, FRESHNESS
 from tachikoma_metrics.monitoring.dashboard_rows.cache import CACHE
@@ -18,19 +19,37 @@ from tachikoma_metrics.monitoring.dashboard_rows.commands import COMMANDS
 from tachikoma_metrics.monitoring.dashboard_rows.database import DATABASE
 from tachikoma_metrics.monitoring.dashboard_rows.executions import EXECUTIONS
 from tachikoma_metrics.monitoring.dashboard_rows.http import HTTP
-from tachikoma_metrics.monitoring.dashboard_rows.overview import OVERVIEW
+from tachikoma_metrics.monitoring.dashboard_rows.overview import (
+    failing_steps,
+    overview,
+    slow_steps,
+)
 from tachikoma_metrics.monitoring.dashboard_rows.process import PROCESS
+from tachikoma_metrics.monitoring.dashboard_rows.routes import routes
+from tachikoma_metrics.monitoring.dashboard_rows.saturation import SATURATION
+from tachikoma_metrics.monitoring.dashboard_rows.slo import slo
 from tachikoma_metrics.monitoring.dashboard_rows.tasks import TASKS
 from tachikoma_metrics.monitoring.dashboard_rows.websocket import WEBSOCKET
 from tachikoma_metrics.monitoring.metric_names import SERVICE, quoted
+from tachikoma_metrics.monitoring.objectives import Objectives
 from tachikoma_metrics.monitoring.panels import THIRD, Panel, Query, Row, rate
 from tachikoma_metrics.registry.shapes import is_on, shape_of
 
 
-def dashboard_rows(config: Config) -> Iterator[Row]:
-    """Yield the rows of the dashboard, with panels for labels and metrics that settings add."""
-    yield OVERVIEW
-    for row in (HTTP, DATABASE, CACHE, WEBSOCKET, TASKS, COMMANDS, EXECUTIONS, BACKENDS):
+def dashboard_rows(
+    config: Config, objectives: Objectives | None = None, native: Collection[str] = ()
+) -> Iterator[Row]:
+    """Yield the rows of the dashboard, with panels for labels and metrics that settings add.
+
+    The objectives are those of the alerts, and the histograms of ``native`` are queried natively.
+    """
+    objectives = objectives or Objectives()
+    failing, slow = failing_steps(objectives), slow_steps(slow_bound(config, objectives, native))
+    yield overview(objectives, failing, slow)
+    yield slo(objectives)
+    yield _with(HTTP, *_panels_of_added_labels(HTTP, config))
+    yield routes(failing, slow)
+    for row in (SATURATION, DATABASE, CACHE, WEBSOCKET, TASKS, COMMANDS, EXECUTIONS, BACKENDS):
         yield _with(row, *_panels_of_added_labels(row, config))
     yield _with(BUSINESS, *_panels_of_business_metrics(config), *FRESHNESS)
     yield PROCESS

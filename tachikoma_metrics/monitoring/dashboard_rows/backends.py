@@ -5,17 +5,17 @@ from __future__ import annotations
 from tachikoma_metrics.monitoring.panels import Panel, Query, Row, by_instance, quantile, rate
 
 BACKENDS = Row(
-    "Backends",
+    "Upstream APIs",
     (
         Panel(
-            "Requests by operation",
+            "Upstream requests by endpoint",
             "Each HTTP attempt, retries included.",
             rate("backend_requests_total", "backend, endpoint", "{{backend}} {{endpoint}}"),
             "reqps",
             is_stacked=True,
         ),
         Panel(
-            "Errors by type",
+            "Upstream errors by type",
             "rate_limit and overloaded are the API's; timeout and connection may be the network's.",
             (
                 Query(
@@ -28,7 +28,7 @@ BACKENDS = Row(
             is_stacked=True,
         ),
         Panel(
-            "Failed requests",
+            "Upstream error ratio",
             "Ratio of requests to an upstream API that failed.",
             (
                 Query(
@@ -41,13 +41,13 @@ BACKENDS = Row(
             max=1,
         ),
         Panel(
-            "95th percentile by backend",
+            "p95 duration by provider",
             "To the last byte of the response.",
             (quantile(0.95, "backend_request_duration_seconds", "backend", "{{backend}}"),),
             "s",
         ),
         Panel(
-            "Requests in progress",
+            "Upstream requests in progress",
             "Requests to upstream APIs in progress.",
             by_instance("backend_requests_in_progress"),
             is_stacked=True,

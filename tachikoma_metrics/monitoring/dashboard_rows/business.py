@@ -45,7 +45,7 @@ BUSINESS = Row(
 
 FRESHNESS = (
     Panel(
-        "Age of the counts",
+        "Age of the business metrics",
         "Since the start of the refresh that produced them. Metrics that are too old are removed.",
         (
             Query(
@@ -57,7 +57,7 @@ FRESHNESS = (
         width=THIRD,
     ),
     Panel(
-        "Refresh of the counts",
+        "Refresh duration",
         "Seconds that the last refresh took.",
         (
             Query(
@@ -69,7 +69,7 @@ FRESHNESS = (
         width=THIRD,
     ),
     Panel(
-        "Trouble with the counts",
+        "Business metric refresh errors",
         "Metrics that could not be refreshed, and instances that expose their last copy.",
         (
             Query(

@@ -16,7 +16,7 @@ CACHE = Row(
     "Cache",
     (
         Panel(
-            "Hits",
+            "Cache hit ratio",
             "Ratio of lookups that found their key. It drops when a deployment changes keys.",
             (
                 Query(
@@ -31,7 +31,7 @@ CACHE = Row(
             max=1,
         ),
         Panel(
-            "Look-ups",
+            "Cache lookups",
             "Keys looked up per second.",
             (
                 *rate("cache_hits_total", legend="hits"),
@@ -42,13 +42,13 @@ CACHE = Row(
             is_stacked=True,
         ),
         Panel(
-            "Entries",
-            "Cache entries, for backends that report them, by instance.",
+            "Cache entries",
+            "For backends that report them, by instance.",
             (Query("max by (instance) (cache_size)", "{{instance}}"),),
             width=THIRD,
         ),
         Panel(
-            "Failed operations",
+            "Failed cache operations",
             "Exceptions of the backend: the server does not answer, or a value cannot be stored. "
             "django-redis with IGNORE_EXCEPTIONS raises none.",
             rate_above_zero("cache_errors_total", "operation", "{{operation}}"),
@@ -56,14 +56,14 @@ CACHE = Row(
             is_stacked=True,
         ),
         Panel(
-            "Operations",
+            "Cache operations",
             "Calls of the cache's methods, including failed ones.",
             rate("cache_operations_total", "operation", "{{operation}}"),
             "ops",
             is_stacked=True,
         ),
         Panel(
-            "95th percentile by operation",
+            "p95 duration by cache operation",
             "Until the cache responded. That of get_or_set includes computing the value.",
             (quantile(0.95, "cache_operation_duration_seconds", "operation", "{{operation}}"),),
             "s",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tachikoma_metrics.monitoring.panels import Panel, Query, Row
+from tachikoma_metrics.monitoring.panels import OUTCOME_COLORS, Panel, Query, Row
 
 _WINDOW = "1d"
 _RUNS = "command_runs_total"
@@ -20,6 +20,7 @@ COMMANDS = Row(
             "Command runs in a day",
             "Runs of the last 24 hours, by command and outcome.",
             (Query(_in_a_day(_RUNS, "command, outcome"), "{{command}} {{outcome}}"),),
+            colors=OUTCOME_COLORS,
         ),
         Panel(
             "Failed command runs in a day",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tachikoma_metrics.monitoring.panels import (
     Panel,
-    Query,
     Row,
     by_instance,
     quantile,
@@ -35,20 +34,19 @@ DATABASE = Row(
             "ops",
         ),
         Panel(
-            "95th percentile by operation",
+            "p95 query duration by operation",
             "Until the database responded. If only writes are slow, they wait for locks.",
             (quantile(0.95, "db_query_duration_seconds", "operation", "{{operation}}"),),
             "s",
         ),
         Panel(
-            "Time spent by operation",
-            "Seconds in the database per second: how many connections are busy on average.",
+            "Busy connections by operation",
+            "How many connections are busy on average: seconds of queries per second.",
             rate("db_query_duration_seconds_sum", "operation", "{{operation}}"),
-            "s",
             is_stacked=True,
         ),
         Panel(
-            "Open connections",
+            "Open database connections",
             "Compare it with the maximum of the database.",
             by_instance("db_connections_current"),
             is_stacked=True,
@@ -62,7 +60,7 @@ DATABASE = Row(
             is_stacked=True,
         ),
         Panel(
-            "Connections opened",
+            "Database connections opened",
             "As many as requests: CONN_MAX_AGE is 0. Failed ones: the database is down, full, or "
             "rejects the user.",
             (
@@ -70,23 +68,6 @@ DATABASE = Row(
                 *rate("db_connection_errors_total", legend="failed"),
             ),
             "ops",
-        ),
-        Panel(
-            "Connections of pools",
-            "By state. Without idle and unopened ones, threads wait for a connection.",
-            (Query("sum by (alias, state) (db_pool_connections)", "{{alias}} {{state}}"),),
-            is_stacked=True,
-        ),
-        Panel(
-            "Threads waiting for a pool",
-            "By database. If it stays above 0, the pools are too small or queries too slow.",
-            (Query("sum by (alias) (db_pool_requests_waiting)", "{{alias}}"),),
-        ),
-        Panel(
-            "Time spent waiting for a pool",
-            "Seconds per second: how many threads waited on average.",
-            rate("db_pool_wait_seconds_total", "alias", "{{alias}}"),
-            "s",
         ),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tachikoma_metrics.monitoring.panels import (
+    OUTCOME_COLORS,
     THIRD,
     Panel,
     Query,
@@ -14,17 +15,18 @@ from tachikoma_metrics.monitoring.panels import (
 )
 
 EXECUTIONS = Row(
-    "Executions and tokens",
+    "LLM calls and tokens",
     (
         Panel(
-            "Executions by status",
+            "LLM calls by status",
             "LLM calls that ended.",
             rate("executions_total", "status", "{{status}}"),
             "ops",
             is_stacked=True,
+            colors=OUTCOME_COLORS,
         ),
         Panel(
-            "Unsuccessful executions",
+            "LLM error ratio by model",
             "Ratio of a model's LLM calls that ended in an error or a timeout.",
             (
                 Query(
@@ -38,7 +40,7 @@ EXECUTIONS = Row(
             max=1,
         ),
         Panel(
-            "95th percentile by model",
+            "p95 duration by model",
             "Seconds that an LLM call took, including retries of the SDK.",
             (
                 quantile(
@@ -48,8 +50,8 @@ EXECUTIONS = Row(
             "s",
         ),
         Panel(
-            "In progress",
-            "LLM calls in progress.",
+            "LLM calls in progress",
+            "Logical requests to a model, retries included, that have not ended.",
             by_instance("executions_in_progress"),
             is_stacked=True,
         ),
@@ -57,14 +59,14 @@ EXECUTIONS = Row(
             "Tokens by type",
             "Tokens per second; prompt includes cached tokens.",
             rate("execution_tokens_total", "type", "{{type}}"),
-            "ops",
+            "count:tokens/s",
             is_stacked=True,
         ),
         Panel(
             "Tokens by model",
             "Token usage by model (cost driver).",
             rate("execution_tokens_total", "backend, model", "{{backend}} {{model}}"),
-            "ops",
+            "count:tokens/s",
             is_stacked=True,
         ),
         Panel(
@@ -75,21 +77,21 @@ EXECUTIONS = Row(
             width=THIRD,
         ),
         Panel(
-            "Tokens in detail",
+            "Token details",
             "Cached, reasoning and audio tokens per second.",
             rate("execution_token_details_total", "type", "{{type}}"),
-            "ops",
+            "count:tokens/s",
             width=THIRD,
         ),
         Panel(
-            "Cost",
+            "Cost per hour",
             "US dollars per hour, at the current rate.",
             (Query("3600 * sum(rate(execution_cost_usd_total[$__rate_interval]))", "per hour"),),
             "currencyUSD",
             width=THIRD,
         ),
         Panel(
-            "Lost executions",
+            "Lost LLM calls",
             "LLM calls that were in progress when their process died.",
             (
                 Query(

@@ -13,7 +13,7 @@ from tachikoma_metrics.monitoring.panels import (
 )
 
 PROCESS = Row(
-    "Process and measuring",
+    "Runtime",
     (
         Panel(
             "CPU",
@@ -24,6 +24,7 @@ PROCESS = Row(
                     "{{instance}}",
                 ),
             ),
+            "cores",
             width=THIRD,
         ),
         Panel(
@@ -40,7 +41,7 @@ PROCESS = Row(
             width=THIRD,
         ),
         Panel(
-            "Processes",
+            "Processes by instance",
             "Live processes of an instance that share its metrics.",
             by_instance("tachikoma_metrics_processes"),
             width=THIRD,
@@ -53,16 +54,9 @@ PROCESS = Row(
             width=THIRD,
         ),
         Panel(
-            "Pauses for garbage collection",
+            "Garbage collection pauses",
             "Of a process, while the collector runs.",
             quantiles("python_gc_pause_seconds"),
-            "s",
-            width=THIRD,
-        ),
-        Panel(
-            "Lag of event loops",
-            "How late a callback runs. Code that blocks the loop delays every request of it.",
-            quantiles("asgi_event_loop_lag_seconds"),
             "s",
             width=THIRD,
         ),
@@ -79,7 +73,7 @@ PROCESS = Row(
             width=THIRD,
         ),
         Panel(
-            "Faults while measuring",
+            "Instrumentation errors by source",
             "Instrumentation errors by component. The log has the first of each kind.",
             (
                 Query(
@@ -91,7 +85,7 @@ PROCESS = Row(
             width=THIRD,
         ),
         Panel(
-            "Label sets by family",
+            "Label sets by metric",
             "Cardinality of each metric; above CARDINALITY_LIMIT, new label sets are `overflow`.",
             (Query("max by (family) (tachikoma_metrics_cardinality)", "{{family}}"),),
             width=THIRD,
@@ -121,7 +115,7 @@ PROCESS = Row(
             width=THIRD,
         ),
         Panel(
-            "Age of the last push",
+            "Time since the last push",
             "Seconds since the receiver accepted values of an instance, if it sends by OTLP.",
             (
                 Query(
@@ -134,7 +128,7 @@ PROCESS = Row(
             width=THIRD,
         ),
         Panel(
-            "Time of a scrape",
+            "Scrape duration",
             "Seconds that a scrape took.",
             (
                 Query(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tachikoma_metrics.monitoring.panels import (
+    OUTCOME_COLORS,
     THIRD,
     Panel,
     Query,
@@ -30,6 +31,7 @@ TASKS = Row(
             rate("task_runs_total", "outcome", "{{outcome}}"),
             "ops",
             is_stacked=True,
+            colors=OUTCOME_COLORS,
         ),
         Panel(
             "Failed runs by task",
@@ -113,7 +115,7 @@ TASKS = Row(
             width=THIRD,
         ),
         Panel(
-            "Overdue entries of the schedule",
+            "Overdue schedule entries",
             "Seconds since an entry was due without being sent. Beat hangs, or reaches no broker.",
             (Query("max by (<service>, entry) (beat_entry_overdue_seconds)", "{{job}} {{entry}}"),),
             "s",

@@ -15,8 +15,8 @@ WEBSOCKET = Row(
     "WebSocket",
     (
         Panel(
-            "Open connections",
-            "WebSocket connections that are open.",
+            "Open WebSocket connections",
+            "By instance.",
             by_instance("ws_connections_current"),
             is_stacked=True,
         ),
@@ -41,14 +41,14 @@ WEBSOCKET = Row(
             is_stacked=True,
         ),
         Panel(
-            "How long connections last",
+            "Connection duration",
             "Of connections that ended. Many of the same duration are closed by a proxy's timeout.",
             quantiles("ws_connection_duration_seconds"),
             "s",
             width=THIRD,
         ),
         Panel(
-            "Refused connections",
+            "Rejected connections",
             "Not accepted: closed or denied by the app, closed by the client, or an error.",
             rate("ws_connections_rejected_total", "reason", "{{reason}}"),
             "cps",
