@@ -27,7 +27,9 @@ REFUSAL = Label(
     "invalid; `busy`: too many connections to `WORKER_PORT`; `error`: access could not be decided.",
     is_closed=True,
 )
-SOURCE = Label("source", "The part of tachikoma_metrics in which the error occurred.")
+SOURCE = Label(
+    "source", "The part of tachikoma_metrics that failed, such as `http`, `database` or `settings`."
+)
 PUSH_OUTCOMES = (
     "success",
     "partial",
