@@ -88,8 +88,9 @@ def _page(request: HttpRequest) -> HttpResponse:
                 # Relative, so that it is right below any path, of a proxy, too.
                 "base": request.path.rpartition("/")[2],
                 "service": _service(),
-                "windows": WINDOWS,
-                "poll_seconds": SECONDS_BETWEEN_POLLS,
+                # As text: a template writes numbers in the language of the request.
+                "windows": {str(seconds): f"{seconds // 60} min" for seconds in WINDOWS},
+                "poll_seconds": str(SECONDS_BETWEEN_POLLS),
             }
         )
     )

@@ -164,7 +164,7 @@ def test_label_sets_of_a_metric_are_told_apart(tab: Tab, site: Site):
     names = page.run(f"{legend}.slice(1).map((one) => one.innerText)")
     assert len(names) == len(set(names))
     assert any(name.startswith("GET /hello/") for name in names), names
-    # More than one of them fits into the panel, however long they are.
+    # Each of them fits into the panel, however long they are.
     assert page.run(
         f"{legend}.slice(1).filter((one) => one.getBoundingClientRect().right <"
         " document.querySelector('#plot-explore').getBoundingClientRect().right).length"

@@ -267,6 +267,15 @@ def test_the_project_needs_no_templates(staff: Client):
     assert staff.get("/live/").status_code == 200
 
 
+@pytest.mark.parametrize("language", ["en", "de", "ar", "fr"])
+def test_numbers_for_the_script_are_in_no_language(staff: Client, language: str):
+    with override_settings(LANGUAGE_CODE=language, USE_THOUSAND_SEPARATOR=True):
+        page = staff.get("/live/").content.decode()
+
+    assert 'data-poll-seconds="2.0"' in page
+    assert 'value="1800"' in page
+
+
 # --- data ---------------------------------------------------------------------
 
 

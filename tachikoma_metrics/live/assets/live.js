@@ -24,7 +24,7 @@
  *   off: string[]
  * }} Now
  * @typedef {{check: string, status: string, message: string, hint: string}} Finding
- * @typedef {{label: string, color: string, values: () => Column, shown?: () => Column, fill?: boolean}} Line
+ * @typedef {{label: string, color: string, values: () => Column, shown?: () => Column, fill?: string}} Line
  * @typedef {{text: string, sort: number | string, node?: Node, title?: string, kind?: string}} Cell
  */
 
@@ -208,6 +208,7 @@ function showTiles(now) {
     }
     value.className = `value ${kind ?? ""}`;
     write(sub, more);
+    sub.title = more;
   }
 }
 
@@ -329,15 +330,15 @@ class Figure {
           // One with seconds is wider than the place at the right edge.
           return isNear ? "" : clock(time, step < 60);
         }) },
-        { ...axis, size: 50, gap: 4, space: 28, values: (_, splits, __, ___, step) => splits.map((value) => this.format(value, step)) },
+        { ...axis, size: 50, gap: 4, space: 24, values: (_, splits, __, ___, step) => splits.map((value) => this.format(value, step)) },
       ],
       series: [
         { label: "Time", value: (_, time) => (time == null ? "" : clock(time)) },
         ...lines.map((line) => ({
           label: line.label,
           stroke: line.color,
-          width: line.fill ? 0.5 : 1.5,
-          fill: line.fill ? line.color : undefined,
+          width: line.fill ? 1 : 1.5,
+          fill: line.fill,
           points: { show: () => false, size: 5, filter: alone },
           value: (/** @type {Plot} */ _plot, /** @type {number} */ _, /** @type {number} */ __, /** @type {number | null} */ at) => {
             const shown = (line.shown ?? line.values)();
@@ -365,17 +366,17 @@ class Figure {
 /** @param {string} label @param {string} name @param {string} hue @returns {Line} */
 const line = (label, name, hue) => ({ label, color: color(hue), values: () => column(name) });
 
-/** @param {string} name @param {string} hue @param {string[]} below @returns {Line} */
-const stacked = (name, hue, ...below) => ({
-  label: name, color: color(hue), fill: true, values: () => sum(name, ...below), shown: () => column(name),
+/** @param {string} name @param {string[]} below @returns {Line} */
+const stacked = (name, ...below) => ({
+  label: name, color: color(`c${name[0]}`), fill: color(`f${name[0]}`), values: () => sum(name, ...below), shown: () => column(name),
 });
 
 const pastTimes = () => past.times;
 const figures = [
   new Figure("plot-requests", "Requests per second", short, () => [
-    stacked("2xx", "c2", "3xx", "4xx", "5xx"), stacked("3xx", "c3", "4xx", "5xx"), stacked("4xx", "c4", "5xx"), stacked("5xx", "c5"),
+    stacked("2xx", "3xx", "4xx", "5xx"), stacked("3xx", "4xx", "5xx"), stacked("4xx", "5xx"), stacked("5xx"),
   ], pastTimes),
-  new Figure("plot-latency", "Latency", duration, () => [line("p99", "p99", "c"), line("p95", "p95", "b"), line("p50", "p50", "a")], pastTimes),
+  new Figure("plot-latency", "Latency", duration, () => [line("p99", "p99", "c"), line("p95", "p95", "b"), line("p50", "p50", "d")], pastTimes),
   new Figure("plot-busy", "Busy, on average", short, () => [line("requests", "busy", "b"), line("in the database", "database", "d")], pastTimes),
 ];
 
