@@ -208,6 +208,17 @@ CUT = """[...document.querySelectorAll('.tile .value, .bar h2')]
     .map((one) => one.innerText)"""
 
 
+@pytest.mark.parametrize("width", [641, 1180, 1280])
+def test_legends_are_whole(tab: Tab, site: Site, width: int):
+    page = opened(tab, site, width, 800)
+    page.run("new Promise((done) => setTimeout(done, 2500))")
+
+    assert page.run("""[...document.querySelectorAll('.u-legend')].every((one) =>
+        one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight
+        && one.getBoundingClientRect().bottom
+           <= one.closest('.plot').getBoundingClientRect().bottom)""")
+
+
 @pytest.mark.parametrize("width", [360, 420])
 def test_a_phone_needs_no_sideways_scrolling(tab: Tab, site: Site, width: int):
     page = opened(tab, site, width, 800)

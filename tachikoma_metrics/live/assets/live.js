@@ -301,6 +301,8 @@ class Figure {
     const names = lines.map((line) => line.label).join("\n");
     if (this.plot && this.drawn === names) {
       this.plot.setData(data);
+      // The legend may need one more line, or one less.
+      if (this.size().height !== this.plot.height) this.resize();
       return undefined;
     }
     this.plot?.destroy();
