@@ -51,6 +51,39 @@ def test_a_step_without_requests_has_no_latency_and_no_error_share():
     assert columns["errors"] == [None]
 
 
+def test_a_label_set_that_the_store_drops_is_no_other_service():
+    before, dropped = totals(100, 50), totals(105, 60)
+    before.requests |= {"GET /old/ 2xx": 900.0, "GET /a/ 4xx": 7.0}
+    # Of 400 and 404 one label set is left.
+    dropped.requests["GET /a/ 4xx"] = 2.0
+    before.database, dropped.database = {"": [900.0, 90.0, 900.0]}, {"": [30.0, 3.0, 30.0]}
+    before.cache["hits"] = 50.0
+    history = noted(totals(95, 40), before, dropped, totals(110, 70))
+
+    columns = plots(history, 0)["columns"]
+    assert columns["2xx"][1:] == [1.8, 1.8]
+    assert columns["4xx"][1:] == [0.0, 0.0]
+    assert columns["database"][1] == 0.0
+    assert columns["hits"][1] is None
+    assert report(dropped, [], history, 60)["service"]["statuses"]["2xx"] == 18
+
+
+def test_totals_that_all_fell_are_another_services():
+    assert not totals(105, 20).follows(totals(100, 50))
+    assert not totals(105, 0, "/b/").follows(totals(100, 50))
+    assert not Totals(105).follows(totals(100, 50))
+    assert totals(105, 20).follows(Totals(100))
+
+
+def test_buckets_that_change_cost_a_step_its_quantiles_alone():
+    now = totals(105, 60)
+    now.routes = {"GET /a/": [60.0, 4.0, 60.0, 60.0]}
+
+    columns = plots(noted(totals(100, 50), now), 0)["columns"]
+    assert columns["busy"] == [0.3]
+    assert columns["p95"] == [None]
+
+
 def test_a_time_without_steps_is_a_gap():
     history = noted(totals(100, 0), totals(105, 5), totals(165, 500), totals(170, 505))
 
