@@ -219,11 +219,12 @@ def _keys(family: Family, labels: tuple[str, ...]) -> Sequence[str]:
     lines = family.lines
     cached: Sequence[str] | None = lines.rendered.get((__name__, labels))
     if cached is None:
-        places = [lines.names.index(label) for label in labels if label in lines.names]
+        found = [label for label in labels if label in lines.names or label in _SPLIT_OFF]
+        places = [(name, lines.names.index(name) if name in lines.names else -1) for name in found]
         cached = [
             SEPARATOR.join(
-                _class_of(values[place]) if lines.names[place] == STATUS_LABEL else values[place]
-                for place in places
+                "" if at < 0 else _class_of(values[at]) if name == STATUS_LABEL else values[at]
+                for name, at in places
             )
             for values in lines.label_sets
         ]
@@ -232,6 +233,8 @@ def _keys(family: Family, labels: tuple[str, ...]) -> Sequence[str]:
 
 
 STATUS_LABEL = "status"
+_SPLIT_OFF = frozenset({STATUS_LABEL, "outcome", "type"})
+"""The labels that begin or end a key; a metric without one has "" there, not the next label."""
 
 
 def _class_of(status: str) -> str:

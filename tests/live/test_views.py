@@ -144,6 +144,12 @@ def test_a_developers_tunnel_is_no_developer(headers: dict[str, str]):
         assert Client(headers=headers).get("/live/data.json").status_code in (400, 403)
 
 
+def test_a_login_url_that_does_not_exist_leads_to_the_admin():
+    with override_settings(LOGIN_URL="no-such-name"):
+        assert Client().get("/live/").headers["Location"] == "/admin/login/?next=%2Flive%2F"
+    assert sample_value("tachikoma_metrics_errors_total", source="access") is None
+
+
 @override_settings(MIDDLEWARE=[])
 def test_without_a_login_the_response_has_the_remedy():
     response = Client().get("/live/")
@@ -329,6 +335,24 @@ def test_without_some_labels_the_rest_is_there(staff: Client):
 
     now = data(staff)["now"]
     assert now["service"]["requests"] == 1
+
+
+@override_settings(TACHIKOMA_METRICS={"LABELS": {"http_requests_total": ["method", "path"]}})
+def test_without_the_status_a_route_is_not_taken_for_one(staff: Client):
+    SAMPLER.step()
+    staff.get("/hello/")
+
+    now = data(staff)["now"]
+    assert [(name, number) for name, number, *_ in now["routes"]] == [("GET /hello/", 1)]
+    assert now["service"]["statuses"] == {"": 1}
+
+
+@override_settings(TACHIKOMA_METRICS={"LABELS": {"http_request_duration_seconds": ["path"]}})
+def test_a_name_of_fewer_labels_has_no_space_for_the_others(staff: Client):
+    SAMPLER.step()
+    staff.get("/hello/")
+
+    assert "/hello/" in {name for name, *_ in data(staff)["now"]["routes"]}
 
 
 @override_settings(TACHIKOMA_METRICS={"DISABLED_METRICS": ["http_request_duration_seconds"]})
