@@ -583,3 +583,7 @@ def test_a_site_that_differs_in_all_ways(tab: Tab, tmp_path: Path):
         site.get("/hello/")
         page.wait(f"{ROWS.format('routes')}.some((row) => row[0] === 'GET /hello/')")
         assert page.violations == []
+        # In this language, 2.0 seconds are "2,0" in a template.
+        page.requests.clear()
+        page.run("new Promise((done) => setTimeout(done, 5000))")
+        assert 1 <= len([url for url in page.requests if "data.json" in url]) <= 3

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -193,6 +194,44 @@ def test_without_a_history_the_report_is_of_no_time():
     assert found["seconds"] == 0
     assert found["service"]["requests"] == 0
     assert found["routes"] == []
+
+
+@pytest.mark.parametrize(
+    ("database", "tasks", "expected"),
+    [
+        (0.0, 0.0, 0.0),
+        (0.5, 0.0, 0.2),
+        # Tasks make queries, too, during which no request waits.
+        (2.5, 2.5, 0.5),
+        # Neither a request nor a task made these, but for example a viewer of the page.
+        (9.0, 0.0, None),
+    ],
+)
+def test_the_share_of_the_database_is_of_the_time_of_requests_and_tasks(
+    database: float, tasks: float, expected: float | None
+):
+    history = noted(totals(100, 0))
+    more: dict[str, Any] = {"database": {"": [9.0, database]}, "tasks": {"task": [1.0, tasks]}}
+
+    found = report(totals(160, 50, **more), [], history, 60)
+    assert found["service"]["databaseShare"] == (
+        None if expected is None else pytest.approx(expected)
+    )
+
+
+def test_without_requests_the_database_has_no_share():
+    history = noted(totals(100, 50))
+
+    found = report(totals(160, 50, database={"": [9.0, 1.0]}), [], history, 60)
+    assert found["service"]["databaseShare"] is None
+
+
+def test_all_routes_are_counted_though_not_all_are_shown():
+    many = {f"GET /{number}/": [1.0, 1.0] for number in range(800)}
+    found = report(Totals(160, routes=many), [], noted(Totals(100)), 60)
+
+    assert len(found["routes"]) == 300
+    assert found["routeCount"] == 800
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@
  * @typedef {{
  *   requests: number, statuses: Record<string, number>, seconds: number,
  *   p50: number | null, p95: number | null, p99: number | null, inFlight: number,
- *   queries: number, databaseSeconds: number, connections: number, hits: number, misses: number
+ *   queries: number, databaseShare: number | null, connections: number, hits: number, misses: number
  * }} Service
  * @typedef {[string, number, number | null, number, number | null, number]} Route
  * @typedef {{
  *   at: number, seconds: number, service: Service,
  *   exceptions: [string, number, number | null][],
- *   routes: Route[], sparklines: Record<string, Column>,
+ *   routes: Route[], routeCount: number, sparklines: Record<string, Column>,
  *   tasks: [string, number, number, number | null, number][],
  *   queues: [string, number | null, number, number | null][],
  *   executions: [string, number, number, number | null, number, number, number | null][],
@@ -178,8 +178,8 @@ const TILES = [
     return [percent(ratio(failed, requests)), `${short(failed)} of ${short(requests)} requests`, failed ? "bad" : ""];
   }],
   ["In flight", ({ service: { inFlight, seconds: busy }, seconds }) => [short(inFlight), `${short(ratio(busy, seconds))} on average`]],
-  ["Time in database", ({ service: { databaseSeconds, seconds: busy, queries, connections }, seconds }) => [
-    percent(ratio(databaseSeconds, busy)),
+  ["Time in database", ({ service: { databaseShare, queries, connections }, seconds }) => [
+    percent(databaseShare),
     `${short(ratio(queries, seconds))} queries/s · ${short(connections)} open`,
   ]],
   ["Cache hits", ({ service: { hits, misses }, seconds }) => [percent(ratio(hits, hits + misses)), `${short(ratio(hits + misses, seconds))} lookups/s`]],
@@ -605,7 +605,7 @@ const filter = /** @type {HTMLInputElement} */ (byId("filter"));
 filter.addEventListener("input", () => now && showRoutes(now));
 
 /** @param {Now} now */
-function showRoutes({ routes: found, sparklines, seconds, service, off }) {
+function showRoutes({ routes: found, routeCount, sparklines, seconds, service, off }) {
   const wanted = filter.value.trim().toLowerCase();
   const shown = found.filter(([name]) => name.toLowerCase().includes(wanted));
   const noQueries = off.includes("http_request_db_queries") ? "Off: add http_request_db_queries to EXTRA_METRICS" : "";
@@ -620,7 +620,7 @@ function showRoutes({ routes: found, sparklines, seconds, service, off }) {
       { text: "", sort: line.reduce((/** @type {number} */ total, value) => total + (value ?? 0), 0), node: sparkline(line), kind: "narrow-off" },
     ];
   }));
-  write(byId("shown"), wanted ? `${shown.length} of ${found.length}` : found.length === 1 ? "1 route" : `${found.length} routes`);
+  write(byId("shown"), wanted ? `${shown.length} of ${found.length}` : routeCount > found.length ? `${found.length} of ${routeCount} routes` : found.length === 1 ? "1 route" : `${found.length} routes`);
 }
 
 /** @param {string} id @param {string} title @param {[string, string?][]} columns @param {string} [kind] @param {string} [empty] */
