@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, urljoin
 
 import django
 import pytest
@@ -250,6 +252,19 @@ def test_the_page_names_files_that_are_there(staff: Client):
         response = staff.get(f"/live/assets/{asset.name}")
         assert response.content == asset.content
         assert response.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+
+
+@override_settings(**DEVELOPMENT)
+@pytest.mark.parametrize("path", ["/live", "/l:ive", "/50%/li?ve", "/a/live#1"])
+def test_the_files_are_beside_the_page_whatever_its_path_is(path: str):
+    request = RequestFactory().get("/")
+    request.path = path
+
+    links = re.findall('(?:href|src)="(.*?assets/.*?)"', views.page(request).content.decode())
+    base = f"http://testserver{quote(path)}"
+    assert len(links) == len(assets.assets())
+    for link in links:
+        assert urljoin(base, link).startswith(f"{base}assets/")
 
 
 def test_a_file_of_another_version_is_not_there(staff: Client):
