@@ -108,7 +108,10 @@ def login_url(request: HttpRequest) -> str:
 
 
 def _of_settings() -> str:
-    url = resolve_url(settings.LOGIN_URL)
+    try:
+        url = resolve_url(settings.LOGIN_URL)
+    except NoReverseMatch:
+        return ""
     if "://" in url or url.startswith("//"):
         return url
     path = url.partition("?")[0]

@@ -69,6 +69,11 @@ class History:
     exceptions: dict[str, float] = field(default_factory=dict)
     last: Kept | None = None
 
+    def copy(self) -> History:
+        """Return a history that can be added to while this one is read."""
+        columns = {name: column[:] for name, column in self.columns.items()}
+        return History(self.times[:], columns, list(self.kept), dict(self.exceptions), self.last)
+
     # --- steps --------------------------------------------------------------
 
     def add(self, totals: Totals, before: Totals | None) -> bool:

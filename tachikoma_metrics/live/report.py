@@ -50,12 +50,14 @@ def report(totals: Totals, readings: Iterable[Reading], history: History, window
     before = kept.totals if kept is not None and is_known else totals
     grown = _grown(totals, before)
     seconds = totals.at - before.at
+    routes = _routes(grown)
     return {
         "at": totals.at,
         "seconds": seconds,
         "service": _service(grown, totals),
         "exceptions": _exceptions(grown.exceptions, history),
-        "routes": _routes(grown),
+        "routes": routes[:_MOST_ROWS],
+        "routeCount": len(routes),
         "sparklines": sparklines(history),
         "tasks": _tasks(grown),
         "queues": _queues(grown, totals),
@@ -89,11 +91,20 @@ def _service(grown: Totals, totals: Totals) -> Answer:
         **{name: quantile(share, latency, bounds) for name, share in QUANTILES.items()},
         "inFlight": totals.gauges.get("in_flight", 0.0),
         "queries": database[0],
-        "databaseSeconds": database[1],
+        "databaseShare": _database_share(database[1], latency[1] + all_of(grown.tasks)[1]),
         "connections": totals.gauges.get("connections", 0.0),
         "hits": grown.cache.get("hits", 0.0),
         "misses": grown.cache.get("misses", 0.0),
     }
+
+
+def _database_share(in_database: float, spent: float) -> float | None:
+    """Return the share of the time that requests and tasks spent.
+
+    None if it is more than all of it: most queries are made by something else, such as a command or
+    a viewer of the page.
+    """
+    return in_database / spent if 0 < spent >= in_database else None
 
 
 def _exceptions(grown: Counts, history: History) -> list[list[Any]]:
@@ -122,7 +133,7 @@ def _routes(grown: Totals) -> list[list[Any]]:
             per_request = queries[1] / queries[0] if queries and queries[0] else None
             p95 = quantile(0.95, values, bounds)
             rows.append([route, number, p95, failed.get(route, 0.0), per_request, values[1]])
-    return sorted(rows, key=lambda row: -row[-1])[:_MOST_ROWS]
+    return sorted(rows, key=lambda row: -row[-1])
 
 
 def sparklines(history: History) -> Sparklines:

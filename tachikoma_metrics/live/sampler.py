@@ -87,9 +87,11 @@ class Sampler:
         if path is not None and not self._has_lock(path):
             return False
         totals, _ = self.reader.read()
-        is_added = self.history.add(totals, self._before)
+        # Without a file, the threads that answer viewers read this very history.
+        history = self.history if path is not None else self.history.copy()
+        is_added = history.add(totals, self._before)
         if is_added:
-            self._before = totals
+            self.history, self._before = history, totals
         if path is not None and is_added:
             Attachment(path, NAME).replace(self.history.to_bytes())
         return True

@@ -88,26 +88,28 @@ class Totals:
         return cls(**json.loads(text))
 
     def follows(self, earlier: Totals) -> bool:
-        """Return whether no total has fallen since ``earlier``: it would be another service's."""
-        return all(
-            now.get(key, 0.0) >= before
-            for now, known in (
-                (self.requests, earlier.requests),
-                (self.cache, earlier.cache),
-                (self.exceptions, earlier.exceptions),
-            )
-            for key, before in known.items()
-        )
+        """Return whether these are totals of the same service, at a later time.
+
+        Those of another service, or of one whose store was removed, are lower. A few may be lower
+        in the same service: at a restart, the store drops the label sets that nothing uses.
+        """
+        if not any(earlier.requests.values()):
+            return True
+        rose = [
+            self.requests[key] >= before
+            for key, before in earlier.requests.items()
+            if key in self.requests
+        ]
+        return 2 * sum(rose) > len(rose)
 
 
 def minus(now: Counts, before: Counts) -> Counts:
-    """Return the growth of each total; one that fell has grown from zero."""
-    grown = {key: value - before.get(key, 0.0) for key, value in now.items()}
-    return {key: value if value >= 0 else now[key] for key, value in grown.items()}
+    """Return the growth of each total; 0 if it fell, for the store dropped a label set of it."""
+    return {key: max(value - before.get(key, 0.0), 0.0) for key, value in now.items()}
 
 
 def minus_timed(now: Timed, before: Timed) -> Timed:
-    """Return the growth of all numbers of each key; those that fell have grown from zero."""
+    """Return the growth of all numbers of each key; zeros if they fell."""
     return {
         key: _growth(values, before[key]) if key in before else values
         for key, values in now.items()
@@ -115,9 +117,11 @@ def minus_timed(now: Timed, before: Timed) -> Timed:
 
 
 def _growth(now: list[float], before: list[float]) -> list[float]:
-    if len(now) != len(before) or now[0] < before[0]:
-        return now
-    return [one - other for one, other in zip(now, before, strict=True)]
+    if now[0] < before[0]:
+        return [0.0] * len(now)
+    # Of other buckets than before, only the number and the sum can be compared.
+    length = len(now) if len(now) == len(before) else 2
+    return [max(one - other, 0.0) for one, other in zip(now[:length], before, strict=False)]
 
 
 @dataclass(frozen=True)
@@ -215,11 +219,12 @@ def _keys(family: Family, labels: tuple[str, ...]) -> Sequence[str]:
     lines = family.lines
     cached: Sequence[str] | None = lines.rendered.get((__name__, labels))
     if cached is None:
-        places = [lines.names.index(label) for label in labels if label in lines.names]
+        found = [label for label in labels if label in lines.names or label in _SPLIT_OFF]
+        places = [(name, lines.names.index(name) if name in lines.names else -1) for name in found]
         cached = [
             SEPARATOR.join(
-                _class_of(values[place]) if lines.names[place] == STATUS_LABEL else values[place]
-                for place in places
+                "" if at < 0 else _class_of(values[at]) if name == STATUS_LABEL else values[at]
+                for name, at in places
             )
             for values in lines.label_sets
         ]
@@ -228,6 +233,8 @@ def _keys(family: Family, labels: tuple[str, ...]) -> Sequence[str]:
 
 
 STATUS_LABEL = "status"
+_SPLIT_OFF = frozenset({STATUS_LABEL, "outcome", "type"})
+"""The labels that begin or end a key; a metric without one has "" there, not the next label."""
 
 
 def _class_of(status: str) -> str:

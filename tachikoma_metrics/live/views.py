@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -85,15 +86,22 @@ def _page(request: HttpRequest) -> HttpResponse:
         Context(
             {
                 "files": files,
-                # Relative, so that it is right below any path, of a proxy, too.
-                "base": request.path.rpartition("/")[2],
+                "base": _base(request.path),
                 "service": _service(),
-                "windows": WINDOWS,
-                "poll_seconds": SECONDS_BETWEEN_POLLS,
+                # As text: a template writes numbers in the language of the request.
+                "windows": {str(seconds): f"{seconds // 60} min" for seconds in WINDOWS},
+                "poll_seconds": str(SECONDS_BETWEEN_POLLS),
             }
         )
     )
     return _compressed(request, text.encode(), "text/html; charset=utf-8", HEADERS)
+
+
+def _base(path: str) -> str:
+    """Return what a relative URL of the page begins with: right below any path of a proxy, too."""
+    name = path.rpartition("/")[2]
+    # Before a colon, a name without the dot would be a scheme.
+    return f"./{quote(name)}" if name else ""
 
 
 @functools.lru_cache(1)

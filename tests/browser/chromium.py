@@ -116,7 +116,14 @@ class Page:
         return str(self.run("document.body.innerText"))
 
     def press(self, key: str, **more: Any) -> None:
-        codes = {"Tab": 9, "Enter": 13, "Space": 32, "ArrowRight": 39, "ArrowLeft": 37}
+        codes = {
+            "Tab": 9,
+            "Enter": 13,
+            "Escape": 27,
+            "Space": 32,
+            "ArrowRight": 39,
+            "ArrowLeft": 37,
+        }
         letter = {"Enter": "\r", "Space": " "}.get(key, key if len(key) == 1 else "")
         name = " " if key == "Space" else key
         facts = {"key": name, "windowsVirtualKeyCode": codes.get(key, ord(key[0])), **more}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -155,6 +156,31 @@ def test_any_metric_can_be_plotted(tab: Tab, site: Site):
     page.wait("document.querySelector('#plot-explore .u-legend').innerText.includes('42')")
 
 
+def test_label_sets_of_a_metric_are_told_apart(tab: Tab, site: Site):
+    page = opened(tab, site, 1280, 720)
+    explore(page, "http_requests_total")
+    legend = "[...document.querySelectorAll('#plot-explore .u-legend .u-label')]"
+    page.wait(f"{legend}.length > 3")
+    names = page.run(f"{legend}.slice(1).map((one) => one.innerText)")
+    assert len(names) == len(set(names))
+    assert any(name.startswith("GET /hello/") for name in names), names
+    # Each of them fits into the panel, however long they are.
+    assert page.run(
+        f"{legend}.slice(1).filter((one) => one.getBoundingClientRect().right <"
+        " document.querySelector('#plot-explore').getBoundingClientRect().right).length"
+    ) == len(names)
+    assert page.run("document.querySelector('#plot-explore').ariaLabel") == "http_requests_total"
+
+
+def test_escape_closes_the_findings(tab: Tab, site: Site):
+    page = opened(tab, site)
+    page.run("document.querySelector('#findings summary').click()")
+    assert page.run("document.querySelector('#findings').open")
+    page.press("Escape")
+
+    assert not page.run("document.querySelector('#findings').open")
+
+
 def test_one_screen_without_scrolling(tab: Tab, site: Site):
     page = opened(tab, site)
 
@@ -162,11 +188,154 @@ def test_one_screen_without_scrolling(tab: Tab, site: Site):
     assert page.run("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_phone_needs_no_sideways_scrolling(tab: Tab, site: Site):
-    page = opened(tab, site, 420, 800)
+def test_a_small_laptop_needs_no_scrolling_either(tab: Tab, site: Site):
+    page = opened(tab, site, 1280, 720)
+    # A service that uses everything has more tables than this one.
+    page.run(
+        "for (const name of ['tasks', 'queues', 'sockets', 'executions', 'processes'])"
+        " document.querySelector('#' + name).hidden = false,"
+        " document.querySelector('#side').append("
+        "   document.querySelector('#processes').cloneNode(true))"
+    )
 
-    assert page.run("document.documentElement.scrollWidth") == 420
+    assert page.run("document.documentElement.scrollHeight <= innerHeight")
+    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    assert page.run(CUT) == []
+
+
+CUT = """[...document.querySelectorAll('.tile .value, .bar h2')]
+    .filter((one) => one.offsetParent && one.scrollWidth > one.clientWidth)
+    .map((one) => one.innerText)"""
+
+
+@pytest.mark.parametrize("width", [641, 1180, 1280])
+def test_legends_are_whole(tab: Tab, site: Site, width: int):
+    page = opened(tab, site, width, 800)
+    page.run("new Promise((done) => setTimeout(done, 2500))")
+
+    assert page.run("""[...document.querySelectorAll('.u-legend')].every((one) =>
+        one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight
+        && one.getBoundingClientRect().bottom
+           <= one.closest('.plot').getBoundingClientRect().bottom)""")
+
+
+@pytest.mark.parametrize("width", [360, 420])
+def test_a_phone_needs_no_sideways_scrolling(tab: Tab, site: Site, width: int):
+    page = opened(tab, site, width, 800)
+
+    assert page.run("document.documentElement.scrollWidth") == width
+    assert page.run(CUT) == []
+    assert (
+        page.run(
+            "[...document.querySelectorAll('#routes tbody tr, #executions tbody tr')]"
+            ".map((row) => row.cells[0]).filter((one) => one.scrollWidth > one.clientWidth).length"
+        )
+        == 0
+    )
     assert page.run("document.querySelector('#plot-requests .u-over').clientWidth") > 200
+
+
+LABELS = """
+window.labels = [];
+const draw = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  const half = this.textAlign === "center" ? this.measureText(text).width / 2 : 0;
+  const at = this.getTransform().e + x + half;
+  window.labels.push([this.canvas.closest(".plot").id, text, at <= this.canvas.width]);
+  draw.apply(this, arguments);
+};
+"""
+
+ALTERED = """
+window.asked = [];
+const get = window.fetch;
+window.fetch = async (url, options) => {
+  const response = await get(url, options);
+  if (!String(url).includes("data.json")) return response;
+  window.asked.push(url);
+  const answer = await response.json();
+  window.alter?.(answer);
+  return new Response(JSON.stringify(answer));
+};
+"""
+
+HISTORY = """
+window.alter = ({ now, history }) => {
+  // Shortly after a full minute, so that a label is at the right edge.
+  now.at = 1800000000 + 3;
+  const rows = {rows};
+  history.times = Array.from({ length: rows }, (_, at) => now.at - 5 * (rows - 1 - at));
+  const values = history.times.map((_, at) => 2.4 + (at % 2) / 10);
+  history.columns = Object.fromEntries(
+    ["2xx", "p50", "p95", "p99", "busy", "hits"].map((name) => [name, values]));
+};
+"""
+
+
+@pytest.mark.parametrize("locale", ["en-US", "es", "ar-EG"])
+@pytest.mark.parametrize("rows", [4, 24, 360])
+def test_the_labels_of_a_plot_are_whole_and_differ(tab: Tab, site: Site, locale: str, rows: int):
+    page = tab()
+    page.resize(1280, 720)
+    page.call("Emulation.setLocaleOverride", locale=locale)
+    page.call("Emulation.setTimezoneOverride", timezoneId="America/New_York")
+    scripts = LABELS + ALTERED + HISTORY.replace("{rows}", str(rows))
+    page.call("Page.addScriptToEvaluateOnNewDocument", source=scripts)
+    log_in(page, site)
+    page.wait("document.querySelector('#connection.good')")
+    page.run("new Promise((done) => setTimeout(done, 300))")
+    page.run("window.labels = []")
+    page.wait("window.labels.some(([plot]) => plot === 'plot-latency')")
+    drawn = page.run("window.labels.filter(([plot, text]) => plot === 'plot-latency' && text)")
+
+    assert [text for _, text, is_whole in drawn if not is_whole] == []
+    texts = [text for _, text, _ in drawn]
+    times = [text for text in texts if ":" in text]
+    assert len(times) >= 2
+    assert all(re.fullmatch(r"\d\d:\d\d(:\d\d)?", text) for text in times)
+    assert len(times) == len(set(times)), "One label twice."
+    # As many digits in each, but for zero.
+    values = [text for text in texts if ":" not in text and text != "0"]
+    assert len({len(text.partition(".")[2]) for text in values}) == 1, values
+
+
+def test_all_of_it_is_printed(tab: Tab, site: Site):
+    page = opened(tab, site, 1280, 720)
+    page.run("document.querySelector('#routes .scroll').id = 'printed'")
+    page.call("Emulation.setEmulatedMedia", media="print")
+
+    assert page.run("document.querySelector('#printed').scrollHeight") == (
+        page.run("document.querySelector('#printed').clientHeight")
+    )
+    assert page.run("getComputedStyle(document.querySelector('#side')).overflowY") == "visible"
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_plots(tab: Tab, site: Site):
+    page = tab()
+    page.call("Page.addScriptToEvaluateOnNewDocument", source=ALTERED)
+    log_in(page, site)
+    page.wait("document.querySelector('#connection.good')")
+    page.wait("window.asked.some((url) => !url.endsWith('since=0'))")
+    page.run("""
+        window.alter = ({ now, history }) => {
+          now.at -= 3600;
+          history.times = history.times.map((time) => time - 3600);
+        };
+        window.asked = [];
+    """)
+
+    page.wait("window.asked.some((url) => url.endsWith('since=0'))")
+
+
+def test_a_service_without_data_says_why(tab: Tab, site: Site):
+    page = opened(tab, site)
+    page.run("""
+        window.fetch = async () => new Response("Service Unavailable: no space left.\\n",
+          { status: 503, headers: { "Content-Type": "text/plain; charset=utf-8" } });
+    """)
+
+    page.wait("document.querySelector('#connection.bad')")
+    assert "no space left" in page.run("document.querySelector('#connection').innerText")
 
 
 def test_the_dark_scheme_is_dark(tab: Tab, site: Site):
@@ -414,3 +583,7 @@ def test_a_site_that_differs_in_all_ways(tab: Tab, tmp_path: Path):
         site.get("/hello/")
         page.wait(f"{ROWS.format('routes')}.some((row) => row[0] === 'GET /hello/')")
         assert page.violations == []
+        # In this language, 2.0 seconds are "2,0" in a template.
+        page.requests.clear()
+        page.run("new Promise((done) => setTimeout(done, 5000))")
+        assert 1 <= len([url for url in page.requests if "data.json" in url]) <= 3

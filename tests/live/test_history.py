@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,39 @@ def test_a_step_without_requests_has_no_latency_and_no_error_share():
     assert columns["2xx"] == [0.0]
     assert columns["p95"] == [None]
     assert columns["errors"] == [None]
+
+
+def test_a_label_set_that_the_store_drops_is_no_other_service():
+    before, dropped = totals(100, 50), totals(105, 60)
+    before.requests |= {"GET /old/ 2xx": 900.0, "GET /a/ 4xx": 7.0}
+    # Of 400 and 404 one label set is left.
+    dropped.requests["GET /a/ 4xx"] = 2.0
+    before.database, dropped.database = {"": [900.0, 90.0, 900.0]}, {"": [30.0, 3.0, 30.0]}
+    before.cache["hits"] = 50.0
+    history = noted(totals(95, 40), before, dropped, totals(110, 70))
+
+    columns = plots(history, 0)["columns"]
+    assert columns["2xx"][1:] == [1.8, 1.8]
+    assert columns["4xx"][1:] == [0.0, 0.0]
+    assert columns["database"][1] == 0.0
+    assert columns["hits"][1] is None
+    assert report(dropped, [], history, 60)["service"]["statuses"]["2xx"] == 18
+
+
+def test_totals_that_all_fell_are_another_services():
+    assert not totals(105, 20).follows(totals(100, 50))
+    assert not totals(105, 0, "/b/").follows(totals(100, 50))
+    assert not Totals(105).follows(totals(100, 50))
+    assert totals(105, 20).follows(Totals(100))
+
+
+def test_buckets_that_change_cost_a_step_its_quantiles_alone():
+    now = totals(105, 60)
+    now.routes = {"GET /a/": [60.0, 4.0, 60.0, 60.0]}
+
+    columns = plots(noted(totals(100, 50), now), 0)["columns"]
+    assert columns["busy"] == [0.3]
+    assert columns["p95"] == [None]
 
 
 def test_a_time_without_steps_is_a_gap():
@@ -160,6 +194,44 @@ def test_without_a_history_the_report_is_of_no_time():
     assert found["seconds"] == 0
     assert found["service"]["requests"] == 0
     assert found["routes"] == []
+
+
+@pytest.mark.parametrize(
+    ("database", "tasks", "expected"),
+    [
+        (0.0, 0.0, 0.0),
+        (0.5, 0.0, 0.2),
+        # Tasks make queries, too, during which no request waits.
+        (2.5, 2.5, 0.5),
+        # Neither a request nor a task made these, but for example a viewer of the page.
+        (9.0, 0.0, None),
+    ],
+)
+def test_the_share_of_the_database_is_of_the_time_of_requests_and_tasks(
+    database: float, tasks: float, expected: float | None
+):
+    history = noted(totals(100, 0))
+    more: dict[str, Any] = {"database": {"": [9.0, database]}, "tasks": {"task": [1.0, tasks]}}
+
+    found = report(totals(160, 50, **more), [], history, 60)
+    assert found["service"]["databaseShare"] == (
+        None if expected is None else pytest.approx(expected)
+    )
+
+
+def test_without_requests_the_database_has_no_share():
+    history = noted(totals(100, 50))
+
+    found = report(totals(160, 50, database={"": [9.0, 1.0]}), [], history, 60)
+    assert found["service"]["databaseShare"] is None
+
+
+def test_all_routes_are_counted_though_not_all_are_shown():
+    many = {f"GET /{number}/": [1.0, 1.0] for number in range(800)}
+    found = report(Totals(160, routes=many), [], noted(Totals(100)), 60)
+
+    assert len(found["routes"]) == 300
+    assert found["routeCount"] == 800
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,21 @@ def test_without_a_shared_directory_each_process_has_its_own_history(directory: 
     assert found == "[True, True, True] 2"
 
 
+def test_a_history_that_is_read_does_not_change_meanwhile(directory: Path):
+    found = run(
+        script("""
+        steps(3)
+        read = history()
+        steps(3)
+        print(len(read.times), {len(column) for column in read.columns.values()}, times())
+        """),
+        directory,
+        STORE_DIR=None,
+    )
+
+    assert found == "2 {2} 5"
+
+
 def test_a_process_without_room_for_a_thread_goes_on(directory: Path):
     found = run(
         script("""

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, urljoin
 
 import django
 import pytest
@@ -144,6 +146,12 @@ def test_a_developers_tunnel_is_no_developer(headers: dict[str, str]):
         assert Client(headers=headers).get("/live/data.json").status_code in (400, 403)
 
 
+def test_a_login_url_that_does_not_exist_leads_to_the_admin():
+    with override_settings(LOGIN_URL="no-such-name"):
+        assert Client().get("/live/").headers["Location"] == "/admin/login/?next=%2Flive%2F"
+    assert sample_value("tachikoma_metrics_errors_total", source="access") is None
+
+
 @override_settings(MIDDLEWARE=[])
 def test_without_a_login_the_response_has_the_remedy():
     response = Client().get("/live/")
@@ -246,6 +254,19 @@ def test_the_page_names_files_that_are_there(staff: Client):
         assert response.headers["Cache-Control"] == "private, max-age=31536000, immutable"
 
 
+@override_settings(**DEVELOPMENT)
+@pytest.mark.parametrize("path", ["/live", "/l:ive", "/50%/li?ve", "/a/live#1"])
+def test_the_files_are_beside_the_page_whatever_its_path_is(path: str):
+    request = RequestFactory().get("/")
+    request.path = path
+
+    links = re.findall('(?:href|src)="(.*?assets/.*?)"', views.page(request).content.decode())
+    base = f"http://testserver{quote(path)}"
+    assert len(links) == len(assets.assets())
+    for link in links:
+        assert urljoin(base, link).startswith(f"{base}assets/")
+
+
 def test_a_file_of_another_version_is_not_there(staff: Client):
     assert staff.get("/live/assets/live.000000000000.js").status_code == 404
     assert staff.get("/live/assets/live.js").status_code == 404
@@ -265,6 +286,15 @@ def test_all_files_are_smaller_than_40_kilobytes():
 @override_settings(TEMPLATES=[])
 def test_the_project_needs_no_templates(staff: Client):
     assert staff.get("/live/").status_code == 200
+
+
+@pytest.mark.parametrize("language", ["en", "de", "ar", "fr"])
+def test_numbers_for_the_script_are_in_no_language(staff: Client, language: str):
+    with override_settings(LANGUAGE_CODE=language, USE_THOUSAND_SEPARATOR=True):
+        page = staff.get("/live/").content.decode()
+
+    assert 'data-poll-seconds="2.0"' in page
+    assert 'value="1800"' in page
 
 
 # --- data ---------------------------------------------------------------------
@@ -320,6 +350,24 @@ def test_without_some_labels_the_rest_is_there(staff: Client):
 
     now = data(staff)["now"]
     assert now["service"]["requests"] == 1
+
+
+@override_settings(TACHIKOMA_METRICS={"LABELS": {"http_requests_total": ["method", "path"]}})
+def test_without_the_status_a_route_is_not_taken_for_one(staff: Client):
+    SAMPLER.step()
+    staff.get("/hello/")
+
+    now = data(staff)["now"]
+    assert [(name, number) for name, number, *_ in now["routes"]] == [("GET /hello/", 1)]
+    assert now["service"]["statuses"] == {"": 1}
+
+
+@override_settings(TACHIKOMA_METRICS={"LABELS": {"http_request_duration_seconds": ["path"]}})
+def test_a_name_of_fewer_labels_has_no_space_for_the_others(staff: Client):
+    SAMPLER.step()
+    staff.get("/hello/")
+
+    assert "/hello/" in {name for name, *_ in data(staff)["now"]["routes"]}
 
 
 @override_settings(TACHIKOMA_METRICS={"DISABLED_METRICS": ["http_request_duration_seconds"]})

@@ -9,13 +9,13 @@
  * @typedef {{
  *   requests: number, statuses: Record<string, number>, seconds: number,
  *   p50: number | null, p95: number | null, p99: number | null, inFlight: number,
- *   queries: number, databaseSeconds: number, connections: number, hits: number, misses: number
+ *   queries: number, databaseShare: number | null, connections: number, hits: number, misses: number
  * }} Service
  * @typedef {[string, number, number | null, number, number | null, number]} Route
  * @typedef {{
  *   at: number, seconds: number, service: Service,
  *   exceptions: [string, number, number | null][],
- *   routes: Route[], sparklines: Record<string, Column>,
+ *   routes: Route[], routeCount: number, sparklines: Record<string, Column>,
  *   tasks: [string, number, number, number | null, number][],
  *   queues: [string, number | null, number, number | null][],
  *   executions: [string, number, number, number | null, number, number, number | null][],
@@ -24,7 +24,7 @@
  *   off: string[]
  * }} Now
  * @typedef {{check: string, status: string, message: string, hint: string}} Finding
- * @typedef {{label: string, color: string, values: () => Column, shown?: () => Column, fill?: boolean}} Line
+ * @typedef {{label: string, color: string, values: () => Column, shown?: () => Column, fill?: string}} Line
  * @typedef {{text: string, sort: number | string, node?: Node, title?: string, kind?: string}} Cell
  */
 
@@ -35,6 +35,8 @@ const SHORTEST_PLOT_SECONDS = 60;
 const LONGEST_PAUSE_SECONDS = 30;
 const SECONDS_BETWEEN_FINDINGS = 60;
 const MOST_LINES = 8;
+// In steps: the server notes a gap after as many.
+const LONGEST_STEP = 2.5;
 /** @type {typeof import("uplot")} */
 const UPlot = /** @type {any} */ (window).uPlot;
 
@@ -44,23 +46,35 @@ const UPlot = /** @type {any} */ (window).uPlot;
 const fixed = (value, digits) =>
   value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits });
 
-/** @param {number | null | undefined} value */
-function short(value) {
+/** @param {number} step */
+const digitsOf = (step) => [0, 1, 2].find((digits) => Math.abs(step - Number(step.toFixed(digits))) < step / 1e6) ?? 3;
+
+/**
+ * Numbers on an axis are ``step`` apart, and have the same digits.
+ * @param {number | null | undefined} value @param {number} [step]
+ */
+function short(value, step) {
   if (value == null) return "–";
   const size = Math.abs(value);
+  if (step && size < 1e4) return size ? fixed(value, digitsOf(step)) : "0";
   if (size >= 1e6) return `${fixed(value / 1e6, 1)} M`;
   if (size >= 1e4) return `${fixed(value / 1e3, size >= 1e5 ? 0 : 1)} k`;
   if (size >= 100 || Number.isInteger(value)) return fixed(value, 0);
   if (size >= 10) return fixed(value, 1);
-  if (size >= 0.095) return fixed(value, 2);
-  if (size && size < 0.0095) return "<0.01";
-  return size ? value.toPrecision(2) : "0";
+  if (!size) return "0";
+  return size < 0.0095 ? "<0.01" : fixed(value, 2);
 }
 
-/** @param {number | null | undefined} seconds */
-function duration(seconds) {
+/** @param {number | null} value */
+const rate = (value) => (value && value < 10 ? (value < 0.0095 ? "<0.01" : fixed(value, 2)) : short(value));
+
+/** @param {number | null | undefined} seconds @param {number} [step] */
+function duration(seconds, step) {
   if (seconds == null) return "–";
   if (!seconds) return "0";
+  if (step && seconds < 120) {
+    return seconds < 0.9995 ? `${fixed(seconds * 1000, digitsOf(step * 1000))} ms` : `${fixed(seconds, digitsOf(step))} s`;
+  }
   if (seconds < 0.0095) return `${(seconds * 1000).toPrecision(2)} ms`;
   if (seconds < 0.9995) return `${fixed(seconds * 1000, 0)} ms`;
   if (seconds < 9.95) return `${fixed(seconds, 2)} s`;
@@ -74,9 +88,10 @@ function age(seconds) {
   return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} d`;
 }
 
-/** @param {number | null | undefined} share */
-function percent(share) {
+/** @param {number | null | undefined} share @param {number} [step] */
+function percent(share, step) {
   if (share == null) return "–";
+  if (step) return `${fixed(share * 100, digitsOf(step * 100))} %`;
   if (share && share < 0.001) return "<0.1 %";
   return `${fixed(share * 100, share && share < 0.0995 ? 1 : 0)} %`;
 }
@@ -84,8 +99,10 @@ function percent(share) {
 /** @param {number} bytes */
 const memory = (bytes) => `${fixed(bytes / 1048576, 0)} MB`;
 
-/** @param {number} time */
-const clock = (time) => new Date(time * 1000).toLocaleTimeString(undefined, { hour12: false });
+/** @param {number} time @param {boolean} [hasSeconds] */
+const clock = (time, hasSeconds = true) => new Date(time * 1000).toLocaleTimeString("en", {
+  hour: "2-digit", minute: "2-digit", ...(hasSeconds ? { second: "2-digit" } : {}), hourCycle: "h23",
+});
 
 /** @param {number} part @param {number} whole */
 const ratio = (part, whole) => (whole ? part / whole : null);
@@ -120,9 +137,20 @@ let now = null;
 let windowSeconds = 300;
 let since = 0;
 
+function forget() {
+  Object.assign(past, { times: [], columns: {} });
+  since = 0;
+}
+
 /** @param {Past} news */
 function remember(news) {
   past.step = news.step;
+  const last = past.times.at(-1);
+  if (last != null && news.times[0] - last > LONGEST_STEP * past.step) {
+    // The history was lost, and the time without it is a gap.
+    news.times.unshift(last + past.step);
+    for (const column of Object.values(news.columns)) column.unshift(null);
+  }
   const before = past.times.length;
   const names = new Set([...Object.keys(past.columns), ...Object.keys(news.columns)]);
   past.times.push(...news.times);
@@ -141,7 +169,7 @@ function remember(news) {
 /** @type {[string, (now: Now) => [string, string, string?]][]} */
 const TILES = [
   ["Requests", ({ service: { requests, statuses }, seconds }) => [
-    `${short(ratio(requests, seconds))} <small>/s</small>`,
+    `${rate(ratio(requests, seconds))} <small>/s</small>`,
     ["3xx", "4xx", "5xx"].filter((name) => statuses[name]).map((name) => `${name} ${short(statuses[name])}`).join(" · ") || "2xx only",
   ]],
   ["Latency p95", ({ service: { p50, p95, p99 } }) => [duration(p95), `p50 ${duration(p50)} · p99 ${duration(p99)}`]],
@@ -150,8 +178,8 @@ const TILES = [
     return [percent(ratio(failed, requests)), `${short(failed)} of ${short(requests)} requests`, failed ? "bad" : ""];
   }],
   ["In flight", ({ service: { inFlight, seconds: busy }, seconds }) => [short(inFlight), `${short(ratio(busy, seconds))} on average`]],
-  ["Database", ({ service: { databaseSeconds, seconds: busy, queries, connections }, seconds }) => [
-    `${percent(ratio(databaseSeconds, busy))} <small>of the time</small>`,
+  ["Time in database", ({ service: { databaseShare, queries, connections }, seconds }) => [
+    percent(databaseShare),
     `${short(ratio(queries, seconds))} queries/s · ${short(connections)} open`,
   ]],
   ["Cache hits", ({ service: { hits, misses }, seconds }) => [percent(ratio(hits, hits + misses)), `${short(ratio(hits + misses, seconds))} lookups/s`]],
@@ -180,6 +208,7 @@ function showTiles(now) {
     }
     value.className = `value ${kind ?? ""}`;
     write(sub, more);
+    sub.title = more;
   }
 }
 
@@ -213,7 +242,7 @@ function alone({ data }, series) {
 
 class Figure {
   /**
-   * @param {string} id @param {string} title @param {(value: number | null) => string} format
+   * @param {string} id @param {string} title @param {(value: number | null, step?: number) => string} format
    * @param {() => Line[]} lines @param {() => number[]} times
    */
   constructor(id, title, format, lines, times) {
@@ -272,6 +301,8 @@ class Figure {
     const names = lines.map((line) => line.label).join("\n");
     if (this.plot && this.drawn === names) {
       this.plot.setData(data);
+      // The legend may need one more line, or one less.
+      if (this.size().height !== this.plot.height) this.resize();
       return undefined;
     }
     this.plot?.destroy();
@@ -286,7 +317,7 @@ class Figure {
     const axis = { stroke: color("muted"), grid: { stroke: color("grid"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     return {
       ...this.size(),
-      padding: [6, 16, 0, 0],
+      padding: [6, 20, 0, 0],
       cursor: { sync: { key: "live" }, points: { size: 5 }, drag: { x: false, y: false } },
       scales: {
         x: { time: true, range: () => this.range() },
@@ -296,16 +327,20 @@ class Figure {
         setCursor: [({ cursor: { idx } }) => write(this.time, idx == null ? "" : clock(this.times()[idx] ?? 0))],
       },
       axes: [
-        { ...axis, size: 22, gap: 2, space: 70, values: (_, splits) => splits.map((time) => clock(time).slice(0, 5)) },
-        { ...axis, size: 46, gap: 3, space: 28, values: (_, splits) => splits.map((value) => this.format(value)) },
+        { ...axis, size: 22, gap: 2, space: 70, values: (plot, splits, _, __, step) => splits.map((time) => {
+          const isNear = step < 60 && (this.range()[1] - time) * plot.bbox.width < 10 * devicePixelRatio * (this.range()[1] - this.range()[0]);
+          // One with seconds is wider than the place at the right edge.
+          return isNear ? "" : clock(time, step < 60);
+        }) },
+        { ...axis, size: 50, gap: 4, space: 24, values: (_, splits, __, ___, step) => splits.map((value) => this.format(value, step)) },
       ],
       series: [
         { label: "Time", value: (_, time) => (time == null ? "" : clock(time)) },
         ...lines.map((line) => ({
           label: line.label,
           stroke: line.color,
-          width: line.fill ? 0.5 : 1.5,
-          fill: line.fill ? line.color : undefined,
+          width: line.fill ? 1 : 1.5,
+          fill: line.fill,
           points: { show: () => false, size: 5, filter: alone },
           value: (/** @type {Plot} */ _plot, /** @type {number} */ _, /** @type {number} */ __, /** @type {number | null} */ at) => {
             const shown = (line.shown ?? line.values)();
@@ -333,21 +368,23 @@ class Figure {
 /** @param {string} label @param {string} name @param {string} hue @returns {Line} */
 const line = (label, name, hue) => ({ label, color: color(hue), values: () => column(name) });
 
-/** @param {string} name @param {string} hue @param {string[]} below @returns {Line} */
-const stacked = (name, hue, ...below) => ({
-  label: name, color: color(hue), fill: true, values: () => sum(name, ...below), shown: () => column(name),
+/** @param {string} name @param {string[]} below @returns {Line} */
+const stacked = (name, ...below) => ({
+  label: name, color: color(`c${name[0]}`), fill: color(`f${name[0]}`), values: () => sum(name, ...below), shown: () => column(name),
 });
 
 const pastTimes = () => past.times;
 const figures = [
   new Figure("plot-requests", "Requests per second", short, () => [
-    stacked("2xx", "c2", "3xx", "4xx", "5xx"), stacked("3xx", "c3", "4xx", "5xx"), stacked("4xx", "c4", "5xx"), stacked("5xx", "c5"),
+    stacked("2xx", "3xx", "4xx", "5xx"), stacked("3xx", "4xx", "5xx"), stacked("4xx", "5xx"), stacked("5xx"),
   ], pastTimes),
-  new Figure("plot-latency", "Latency", duration, () => [line("p99", "p99", "c"), line("p95", "p95", "b"), line("p50", "p50", "a")], pastTimes),
+  new Figure("plot-latency", "Latency", duration, () => [line("p99", "p99", "c"), line("p95", "p95", "b"), line("p50", "p50", "d")], pastTimes),
   new Figure("plot-busy", "Busy, on average", short, () => [line("requests", "busy", "b"), line("in the database", "database", "d")], pastTimes),
 ];
 
 // --- any metric ---------------------------------------------------------------
+
+const OUTCOMES = "Errors and cache";
 
 const explored = {
   /** @type {Map<string, [string, string]>} */
@@ -370,11 +407,24 @@ const mode = element("select", { "aria-label": "What to plot" }, element("option
 mode.hidden = true;
 const metricNames = element("datalist", { id: "metric-names" });
 
+/**
+ * Name the lines by the labels in which they differ.
+ * @param {[string, Column][]} found @returns {[string, Column][]}
+ */
+function distinct(found) {
+  const sets = found.map(([label]) => label.split(", "));
+  return found.map(([label, values], at) => {
+    const parts = sets[at].filter((part) => !sets.every((others) => others.includes(part)));
+    const shown = parts.map((part) => part.slice(part.indexOf("=") + 1)).join(" ");
+    return [(found.length > 1 && shown) || label || explored.name, values];
+  });
+}
+
 const HUES = ["b", "c4", "c2", "c", "d", "c5", "c3", "a"];
-const explorer = new Figure("plot-explore", "Errors and cache hits",
-  (value) => (explored.name ? (mode.value === "mean" && /seconds$/.test(explored.name) ? duration(value) : short(value)) : percent(value)),
+const explorer = new Figure("plot-explore", OUTCOMES,
+  (value, step) => (explored.name ? (mode.value === "mean" && /seconds$/.test(explored.name) ? duration : short) : percent)(value, step),
   () => explored.name
-    ? [...explored.columns].slice(0, MOST_LINES).map(([label, values], at) => ({ label: label || explored.name, color: color(HUES[at]), values: () => values }))
+    ? distinct([...explored.columns].slice(0, MOST_LINES)).map(([label, values], at) => ({ label, color: color(HUES[at]), values: () => values }))
     : [line("cache hits", "hits", "d"), line("errors", "errors", "c5")],
   () => (explored.name ? explored.times : past.times));
 explorer.title.after(picker, mode, metricNames);
@@ -397,8 +447,13 @@ function explore(name, again = false) {
   if (chosen === explored.name && !again) return;
   Object.assign(explored, { name: chosen, type: found?.[0] ?? "", times: [], columns: new Map(), last: new Map() });
   mode.hidden = !["histogram", "summary"].includes(explored.type);
-  write(explorer.title, chosen ? "" : "Errors and cache hits");
-  explorer.canvas.setAttribute("aria-label", `${chosen || "Errors and cache hits"}, a plot; the button Table shows its values`);
+  const title = chosen || OUTCOMES;
+  write(explorer.title, chosen ? "" : title);
+  explorer.panel.setAttribute("aria-label", title);
+  explorer.panel.removeAttribute("aria-labelledby");
+  explorer.toggle.setAttribute("aria-label", `${title}: as a table`);
+  explorer.values.setAttribute("aria-label", `${title}: values`);
+  explorer.canvas.setAttribute("aria-label", `${title}, a plot; the button Table shows its values`);
   explorer.panel.title = found?.[1] ?? "";
   explorer.forget();
   void addExplored();
@@ -413,6 +468,13 @@ async function addExplored() {
       await ask(`metric.json?name=${encodeURIComponent(name)}&type=${encodeURIComponent(type)}`));
     if (explored.name !== name) return;
     const at = Date.now() / 1000;
+    const old = explored.times.findIndex((time) => time >= at - HISTORY_SECONDS);
+    if (old > 0) for (const column of [explored.times, ...explored.columns.values()]) column.splice(0, old);
+    const last = explored.times.at(-1) ?? at;
+    if (at < last || at - last > LONGEST_PAUSE_SECONDS) {
+      // The tab was hidden, or the clock was set.
+      Object.assign(explored, { times: [], columns: new Map(), last: new Map() });
+    }
     const length = explored.times.push(at);
     for (const [label, value, count] of found) {
       const values = explored.columns.get(label) ?? new Array(length - 1).fill(null);
@@ -443,7 +505,7 @@ function plotted(label, value, count, at) {
 
 class Table {
   /**
-   * @param {Element} place @param {string} caption @param {[string, string?][]} columns
+   * @param {Element} place @param {string} caption @param {[string, string?, string?][]} columns
    * @param {{sort?: number, empty?: string}} [options]
    */
   constructor(place, caption, columns, { sort = -1, empty = "" } = {}) {
@@ -453,9 +515,9 @@ class Table {
     this.rows = [];
     this.body = element("tbody");
     this.empty = element("p", { class: "empty" }, empty);
-    this.heads = columns.map(([name, title], at) => {
+    this.heads = columns.map(([name, title, kind], at) => {
       const inside = sort < 0 ? name : element("button", { type: "button" }, name);
-      const head = element("th", { scope: "col", ...(title ? { title } : {}) }, inside);
+      const head = element("th", { scope: "col", ...(title ? { title } : {}), ...(kind ? { class: kind } : {}) }, inside);
       if (typeof inside !== "string") inside.addEventListener("click", () => this.sortBy(at));
       return head;
     });
@@ -537,13 +599,13 @@ function sparkline(values = []) {
 
 const routes = new Table(byId("routes"), "Routes", [
   ["Route"], ["Rate", "Requests per second"], ["p95", "95 % of the requests took no longer"], ["5xx", "Responses 500 to 599"],
-  ["Queries", "Database queries per request"], ["Time", "The route's share of the time that all requests took"], ["30 min", "Time taken, in the last 30 minutes"],
+  ["Queries", "Database queries per request"], ["Time", "The route's share of the time that all requests took"], ["30 min", "Time taken, in the last 30 minutes", "narrow-off"],
 ], { sort: 5, empty: "No requests in this time." });
 const filter = /** @type {HTMLInputElement} */ (byId("filter"));
 filter.addEventListener("input", () => now && showRoutes(now));
 
 /** @param {Now} now */
-function showRoutes({ routes: found, sparklines, seconds, service, off }) {
+function showRoutes({ routes: found, routeCount, sparklines, seconds, service, off }) {
   const wanted = filter.value.trim().toLowerCase();
   const shown = found.filter(([name]) => name.toLowerCase().includes(wanted));
   const noQueries = off.includes("http_request_db_queries") ? "Off: add http_request_db_queries to EXTRA_METRICS" : "";
@@ -552,13 +614,13 @@ function showRoutes({ routes: found, sparklines, seconds, service, off }) {
     const meter = element("meter", { value: String(share), max: "1", "aria-hidden": "true" });
     const line = sparklines[name] ?? [];
     return [
-      named(name), number(ratio(count, seconds), short), number(p95, duration), failures(failed),
+      named(name), number(ratio(count, seconds), rate), number(p95, duration), failures(failed),
       { ...number(queries, short, queries != null && queries >= 20 ? "warn" : ""), title: noQueries },
       { text: percent(share), sort: share, node: meter, kind: "share" },
       { text: "", sort: line.reduce((/** @type {number} */ total, value) => total + (value ?? 0), 0), node: sparkline(line), kind: "narrow-off" },
     ];
   }));
-  write(byId("shown"), wanted ? `${shown.length} of ${found.length}` : found.length === 1 ? "1 route" : `${found.length} routes`);
+  write(byId("shown"), wanted ? `${shown.length} of ${found.length}` : routeCount > found.length ? `${found.length} of ${routeCount} routes` : found.length === 1 ? "1 route" : `${found.length} routes`);
 }
 
 /** @param {string} id @param {string} title @param {[string, string?][]} columns @param {string} [kind] @param {string} [empty] */
@@ -625,15 +687,28 @@ async function showFindings() {
 /** @param {string} text */
 const shortened = (text) => (text.length > 90 ? `${text.slice(0, 88)}…` : text);
 
+document.addEventListener("keydown", (event) => {
+  const details = /** @type {HTMLDetailsElement} */ (byId("findings"));
+  if (event.key !== "Escape" || !details.open) return;
+  details.open = false;
+  details.querySelector("summary")?.focus();
+});
+
 // --- polling ------------------------------------------------------------------
 
 class Refused extends Error {}
+
+/** A response that says why there is none of the data. */
+class Unavailable extends Error {}
 
 /** @param {string} path */
 async function ask(path) {
   const response = await fetch(base + path, { cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(10000) });
   if (response.status === 401 || response.status === 403) throw new Refused();
-  if (!response.ok) throw new Error(String(response.status));
+  if (!response.ok) {
+    const isText = response.headers.get("Content-Type")?.startsWith("text/plain");
+    throw new Unavailable(isText ? await response.text() : `The server responds with status ${response.status}.`);
+  }
   return response.json();
 }
 
@@ -655,16 +730,24 @@ async function poll() {
     lastAt = Date.now();
     if (asked === windowSeconds) {
       now = /** @type {Now} */ (answer.now);
-      remember(answer.history);
+      // The clock of the server was set back: ask for all again.
+      if (now.at < since - past.step) forget();
+      else remember(answer.history);
       show();
       write(connection, now.seconds < asked * 0.9 ? `Live: the last ${age(now.seconds)}` : "Live");
       connection.className = "chip good";
+      connection.title = "";
     }
     void Promise.allSettled([addExplored(), showFindings()]);
   } catch (error) {
     pause = Math.min(pause * 2, LONGEST_PAUSE_SECONDS);
-    const isRefused = error instanceof Refused;
-    write(connection, isRefused ? "Not allowed any more: reload to log in" : `Not connected since ${clock(lastAt / 1000)}`);
+    const since = clock(lastAt / 1000);
+    if (error instanceof Refused) write(connection, "Not allowed any more: reload to log in");
+    else if (error instanceof Unavailable) {
+      write(connection, `No data since ${since}. ${shortened(error.message.trim())}`);
+      void showFindings().catch(() => {});
+    } else write(connection, `Not connected since ${since}`);
+    connection.title = error instanceof Unavailable ? error.message : "";
     connection.className = "chip bad";
   } finally {
     isPolling = false;
