@@ -26,8 +26,8 @@ later scrapes; every process changes every label set between two scrapes. *Grown
 of scrapes before each of which one process also added a new label set."""
 
 _COMPARABILITY = """\
-The response of tachikoma_metrics contains more: metrics of the process, of Python and of its own
-health, and one more process, the scraped one."""
+The response of tachikoma_metrics contains more: metrics of the process, of Python and of
+instrumentation health, and one more process, the scraped one."""
 
 _GROWTH = """\
 Growth with the number of processes: milliseconds of CPU, and the medians of warm scrapes as

@@ -31,7 +31,8 @@ exclude_patterns = ["_build"]
 
 # --- pages ------------------------------------------------------------------
 
-myst_enable_extensions = ["colon_fence"]
+# With attributes, a row of a table can be an anchor: metrics.md#http_requests_total.
+myst_enable_extensions = ["colon_fence", "attrs_inline"]
 # Links such as access.md#is-it-right.
 myst_heading_anchors = 3
 

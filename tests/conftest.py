@@ -17,12 +17,22 @@ from tachikoma_metrics.cache import local_sizes
 from tachikoma_metrics.http import dropped_bodies
 from tachikoma_metrics.registry.guarded_metrics import GuardedMetric
 from tachikoma_metrics.store import STORE
+from tests import few_cases
 
 # How long an example takes is no property of the code.
 settings.register_profile("many", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # For all but one of the environments that run the same tests.
 settings.register_profile("few", settings.get_profile("many"), max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "many"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the first and the last case of each test where ``CASES=few`` says that is enough."""
+    if os.environ.get("CASES") == "few":
+        left_out = few_cases.left_out(items)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

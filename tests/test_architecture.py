@@ -105,7 +105,7 @@ def levels_below(level: int) -> str:
 
 
 def test_the_page_names_the_modules_that_may_import_prometheus_client():
-    (text,) = re.findall(r"These may import `prometheus_client`: (.+)\.$", PAGE, re.MULTILINE)
+    (text,) = re.findall(r"These may import `prometheus_client`: (.+?)\.\n", PAGE, re.DOTALL)
     named = set(re.findall(r"`([\w.]+)`", text))
 
     assert named == {

@@ -165,8 +165,8 @@ def test_the_text_of_all_has_what_sphinx_takes_from_elsewhere(site: Path):
 
 
 @pytest.mark.parametrize("name", catalogue.FAMILIES)
-def test_every_family_is_in_the_reference(name: str):
-    assert headings("metrics.md").count(name) == 1
+def test_every_family_has_one_row_and_anchor_in_the_reference(name: str):
+    assert reference("metrics.md").count(f"\n| [`{name}`]{{#{name}}}<br>") == 1
 
 
 def test_every_alert_has_its_section_where_its_address_leads():
@@ -217,6 +217,7 @@ PUBLIC = [
     "tachikoma_metrics.asgi.WebSocketMetricsMiddleware",
     "tachikoma_metrics.backends.instrument_client",
     "tachikoma_metrics.celery.beat_schedule",
+    "tachikoma_metrics.compat.django_prometheus.ExportModelOperationsMixin",
     "tachikoma_metrics.middleware.MetricsMiddleware",
     "tachikoma_metrics.tasks.refresh_business_metrics",
 ]
@@ -229,6 +230,14 @@ def test_every_public_name_is_in_the_reference(name: str):
 
     assert hasattr(import_module(module), attribute)
     assert {name, attribute} & set(described)
+
+
+@pytest.mark.parametrize("module", ["tachikoma_metrics.urls", "tachikoma_metrics.live.urls"])
+def test_every_urlconf_is_in_the_reference_with_the_name_of_its_first_route(module: str):
+    urlconf = import_module(module)
+
+    name = f"{urlconf.app_name}:{urlconf.urlpatterns[0].name}"
+    assert re.search(rf"^\| `{module}` \| .* \| `{name}` \|$", reference("api.md"), re.MULTILINE)
 
 
 def test_every_name_for_tests_is_in_the_reference():

@@ -11,6 +11,7 @@ import functools
 import gc
 import importlib
 import inspect
+import logging
 import pkgutil
 import sys
 import threading
@@ -303,6 +304,12 @@ SCRAPE = "scrape"
 @pytest.fixture(autouse=True)
 def _probes_follow_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_loops, "_SECONDS_BETWEEN_PROBES", 0.001)
+
+
+@pytest.fixture(autouse=True)
+def _tracebacks_stay_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the texts of the thousands of tracebacks that are logged, which nothing reads."""
+    monkeypatch.setattr(logging.Formatter, "formatException", lambda _, info: repr(info[1]))
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,12 @@ _CAUSE = re.compile(r"([EW][0-9]{3}): (.*)", re.DOTALL)
 _EXAMPLE = " Example: "
 
 INTRODUCTION = """\
+The messages of the system checks, with cause and fix: search this page for yours. Each is the
+message for one wrong example.
+
 `manage.py check` reports configuration problems; so do `runserver`, `migrate` and `test` before
 they begin. An error (`E`) stops them, a warning (`W`) does not. Servers such as gunicorn run no
-checks: run `manage.py check` before you start them. The messages below are those for a wrong
-example."""
+checks: run `manage.py check` before you start them."""
 
 SILENCING = """\
 To silence a check, list its complete name:
@@ -81,6 +83,6 @@ def _condition(function: Callable[..., Any]) -> str:
 
 def _of_settings() -> dict[str, str]:
     return {
-        setting.id: f"[`{key}`](settings.md#{key.lower()}) is not {setting.rule.expectation}."
+        setting.id: f"The value of [`{key}`](settings.md#{key.lower()}) is invalid."
         for key, setting in conf.SETTINGS.items()
     }

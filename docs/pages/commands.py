@@ -96,4 +96,4 @@ def _in_usage(action: Action) -> str:
 
 
 def _has_default(action: Action) -> bool:
-    return action.nargs != 0 and action.default not in (None, "")
+    return action.nargs != 0 and action.default not in (None, "", [])

@@ -1,15 +1,19 @@
-"""The reference of metric families, from the catalogue."""
+"""The reference of metrics, from the catalogue: a table for each subject."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from pages import markdown, monitoring
 from tachikoma_metrics import catalogue
 from tachikoma_metrics.catalogue.definitions import Family, Histogram, Label
 
-BUSINESS = "Business"
+BUSINESS = "Business metrics"
+DATABASE = "Databases"
+CACHE = "Caches"
+LLM = "LLM calls"
 RUNTIME = "Python runtime"
+UPSTREAM = "Upstream APIs"
 
 GROUPS = {
     "http_": "HTTP",
@@ -17,115 +21,148 @@ GROUPS = {
     "task_": "Tasks",
     "beat_": "Tasks",
     "command_": "Commands",
-    "execution": "Executions",
-    "db_": "Database",
-    "cache_": "Cache",
-    "backend_": "Backends",
+    "execution": LLM,
+    "db_": DATABASE,
+    "cache_": CACHE,
+    "backend_": UPSTREAM,
     "asgi_": RUNTIME,
     "python_": RUNTIME,
     "": BUSINESS,
-    "tachikoma_metrics_": "The app's own health",
+    "tachikoma_metrics_": "tachikoma_metrics itself",
 }
-"""Titles of the groups, in order, by how the names of their families begin."""
+"""Titles of the subjects, in order, by the prefixes of their metrics' names."""
 
 GUIDES = {
-    "WebSocket": "../guides/websockets.md",
-    "Tasks": "../guides/celery.md",
-    "Commands": "../guides/commands.md",
-    "Executions": "../guides/executions.md",
-    "Database": "../guides/databases-and-caches.md",
-    "Cache": "../guides/databases-and-caches.md",
-    "Backends": "../guides/executions.md",
-    RUNTIME: "../guides/autoscaling.md",
-    BUSINESS: "../guides/business.md",
+    "WebSocket": "[WebSockets](../guides/websockets.md)",
+    "Tasks": "[Celery](../guides/celery.md)",
+    "Commands": "[Management commands](../guides/commands.md)",
+    LLM: "[LLM calls](../guides/executions.md)",
+    DATABASE: "[Databases and caches](../guides/databases-and-caches.md)",
+    CACHE: "[Databases and caches](../guides/databases-and-caches.md)",
+    UPSTREAM: "[LLM calls](../guides/executions.md)",
+    RUNTIME: "[Autoscaling](../guides/autoscaling.md)",
+    BUSINESS: "[Business metrics](../guides/business.md)",
 }
-"""Where to read on."""
+"""The guide to each subject."""
 
-PROCESS_FAMILIES = """\
+INTRODUCTION = """\
+Reference of all metrics: type, labels, unit and where each is recorded. Units are in the names:
+seconds, bytes, US dollars; the description says what a metric without a unit counts.
+
+- **Names:** [`NAMESPACE`](settings.md#namespace) is a prefix of all names except
+  `tachikoma_metrics_*`. Each metric is also an attribute of
+  [`METRICS`](api.md#metrics-and-exposition).
+- **Opt-in** metrics are off until [`EXTRA_METRICS`](settings.md#extra_metrics) lists them.
+  [`DISABLED_METRICS`](settings.md#disabled_metrics) turns off any metric.
+- **Optional labels** are in parentheses: [`LABELS`](settings.md#labels) adds them. Metrics with
+  `method` and `path` can also have custom labels, from
+  [`EXTRA_LABELS`](settings.md#extra_labels).
+- **Closed labels** have a short list of values. Above
+  [`CARDINALITY_LIMIT`](settings.md#cardinality_limit) they keep their value, and the other labels
+  of a new label set become `overflow`.
+- **Buckets** are the upper bounds of a histogram, without `+Inf`;
+  [`BUCKETS`](settings.md#buckets) replaces those of one histogram.
+- **Exposed from:** metrics of HTTP, databases and caches are exposed from the start. The others
+  appear once their source is in use: an ASGI application is wrapped, a business metric is declared,
+  or a process has recorded a value.
+- **Dashboard rows** are those of [the generated dashboard](../guides/dashboards.md) with a panel of
+  the metric."""
+
+PROCESS_METRICS = """\
 `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`,
 `process_open_fds`, `process_max_fds`, `process_start_time_seconds`, `python_gc_*_total` and
-`python_info` are prometheus_client's, and so are their names; `INCLUDE_PROCESS_METRICS` switches
-them off. Their values with several processes:
+`python_info` have the names that prometheus_client gives them;
+[`INCLUDE_PROCESS_METRICS`](settings.md#include_process_metrics) turns them off. For their
+values with several processes, see
 [how values are aggregated](../explanation/store.md#how-values-are-aggregated)."""
 
 
 def page() -> str:
-    """Return the reference of all families."""
+    """Return the reference of all metrics."""
     return markdown.page(
         "# Metrics",
         markdown.NOTICE,
-        "Every metric family, with what one unit of its value is. `NAMESPACE` puts a prefix before "
-        "the names, except before those of the app's own health.",
-        "An **opt-in** family is off until [`EXTRA_METRICS`](settings.md#extra_metrics) names it; "
-        "[`DISABLED_METRICS`](settings.md#disabled_metrics) switches any of them off. An "
-        "**optional** label is there if [`LABELS`](settings.md#labels) asks for it; families that "
-        "have `method` and `path` may also have those that "
-        "[`EXTRA_LABELS`](settings.md#extra_labels) defines. Past "
-        "[`CARDINALITY_LIMIT`](settings.md#cardinality_limit), the labels of a new "
-        "label set are `overflow`, "
-        "except those that are **closed**: their values are a short list.",
-        "Families of requests, databases and caches are on the page from the start. Others are "
-        "from when what feeds them is in use: an ASGI application is wrapped, a model is declared, "
-        "or a process has recorded a value. All are attributes of `METRICS` from the start.",
-        *(part for title, families in grouped().items() for part in group(title, families)),
+        INTRODUCTION,
+        *(part for title, families in grouped().items() for part in section(title, families)),
         "## Process and Python",
-        PROCESS_FAMILIES,
+        PROCESS_METRICS,
     )
 
 
 def grouped() -> dict[str, list[Family]]:
-    """Return the families by the titles of their groups, in the order of their prefixes."""
+    """Return the metrics by subject, in the order of the subjects, opt-in ones last."""
     groups: dict[str, list[Family]] = {title: [] for title in GROUPS.values()}
-    prefixes = list(GROUPS)
-    for family in sorted(catalogue.FAMILIES.values(), key=lambda one: prefixes.index(prefix(one))):
+    for family in sorted(catalogue.FAMILIES.values(), key=lambda family: family.opt_in):
         groups[GROUPS[prefix(family)]].append(family)
     return groups
 
 
 def prefix(family: Family) -> str:
-    """Return the longest of the prefixes that a family's name has."""
+    """Return the longest of the prefixes that a metric's name has."""
     return max(filter(family.name.startswith, GROUPS), key=len)
 
 
-def group(title: str, families: Iterable[Family]) -> Iterator[str]:
-    """Yield the section of a group: its families, those that are opt-in last."""
+def section(title: str, families: list[Family]) -> Iterator[str]:
+    """Yield the section of a subject: the table, then what several metrics have in common."""
     yield f"## {title}"
     if title in GUIDES:
-        yield f"What is counted, and how to have it counted: [{title}]({GUIDES[title]})."
-    for family in sorted(families, key=lambda family: family.opt_in):
-        yield from section(family)
+        yield f"Guide: {GUIDES[title]}."
+    yield markdown.table(("Metric and type", "Description and labels"), map(_row, families))
+    for heading, items in (
+        ("Labels", _labels(families)),
+        ("Buckets", _shared(families, buckets)),
+        ("Recorded by", _shared(families, lambda family: [family.recorded_by])),
+        ("Dashboard rows", _shared(families, lambda one: monitoring.rows_with(one.name))),
+        ("Alerts", _shared(families, lambda one: monitoring.alerts_about(one.name))),
+    ):
+        yield from _list(heading, [*items])
 
 
-def section(family: Family) -> Iterator[str]:
-    """Yield the section of a family."""
-    yield f"### `{family.name}`"
-    yield family.help
-    yield markdown.bullets(facts(family))
+def _list(heading: str, items: list[str]) -> Iterator[str]:
+    if len(items) == 1:
+        yield f"**{heading}:** {items[0]}"
+    elif items:
+        yield f"**{heading}**\n\n{markdown.bullets(items)}"
 
 
-def facts(family: Family) -> Iterator[str]:
-    """Yield what there is to know of a family, line by line."""
-    yield f"Type: {family.type}{', **opt-in**' if family.opt_in else ''}"
-    for label in family.labels:
-        yield f"Label `{label.name}`{_closed(label)}: {label.values}"
-    for label in family.optional:
-        yield f"Optional label `{label.name}`{_closed(label)}: {label.values}"
-    if isinstance(family, Histogram):
-        yield f"Buckets: {buckets(family)}"
-    yield f"Recorded by: {family.recorded_by}"
-    shown = monitoring.panels_of(family.name)
-    if shown:
-        yield f"On [the dashboard](../guides/dashboards.md): {', '.join(shown)}"
-    for alert in monitoring.alerts_about(family.name):
-        yield f"When to alert: {alert}"
+def _row(family: Family) -> tuple[str, str]:
+    # The braces are an anchor, so that other pages link to a metric.
+    name = f"[`{family.name}`]{{#{family.name}}}"
+    kind = f"{family.type}, **opt-in**" if family.opt_in else family.type
+    labels = [f"`{label.name}`" for label in family.labels]
+    labels += [f"(`{label.name}`)" for label in family.optional]
+    listed = f"<br>Labels: {', '.join(labels)}" if labels else ""
+    return f"{name}<br>{kind}", family.help + listed
 
 
-def _closed(label: Label) -> str:
-    return " (closed)" if label.is_closed else ""
+def _labels(families: Iterable[Family]) -> Iterator[str]:
+    """Yield the labels of a subject, each once; those of one name with their metrics."""
+    users: dict[Label, list[str]] = {}
+    for family in families:
+        for label in family.labels + family.optional:
+            users.setdefault(label, []).append(f"`{family.name}`")
+    names = [label.name for label in users]
+    for label, metrics in users.items():
+        of_metrics = f" of {', '.join(metrics)}" if names.count(label.name) > 1 else ""
+        closed = " (closed)" if label.is_closed else ""
+        yield f"`{label.name}`{of_metrics}{closed}: {label.values}"
 
 
-def buckets(family: Histogram) -> str:
-    """Return the bounds of a histogram, and the setting that has others."""
-    bounds = " ".join(f"{bound:g}" for bound in family.buckets)
-    key = family.bucket_setting or "BUCKETS"
-    return f"{bounds} ([`{key}`](settings.md#{key.lower()}))"
+def _shared(families: list[Family], facts: Callable[[Family], list[str]]) -> Iterator[str]:
+    """Yield each fact once, with the metrics of which it is true."""
+    users: dict[str, list[str]] = {}
+    for family in families:
+        for fact in facts(family):
+            users.setdefault(fact, []).append(f"`{family.name}`")
+    for fact, metrics in users.items():
+        is_true_of_all = len(metrics) == len(families) > 1
+        yield f"{fact}: {'all' if is_true_of_all else ', '.join(metrics)}"
+
+
+def buckets(family: Family) -> list[str]:
+    """Return the bounds of a histogram, with the setting that has others for several of them."""
+    if not isinstance(family, Histogram):
+        return []
+    bounds = " ".join(f"{bound:.15g}" for bound in family.buckets)
+    key = family.bucket_setting
+    return [f"{bounds} ([`{key}`](settings.md#{key.lower()}))" if key else bounds]

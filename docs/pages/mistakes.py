@@ -187,7 +187,7 @@ MISTAKES: dict[str, Mistake] = {
         surroundings=_unwrapped_websockets,
     ),
     "W026": Mistake({"BUSINESS_METRICS": COUNTED, "BUSINESS_MAX_AGE": 30}),
-    "W140": Mistake({"COMMANDS": ["clearsession"]}),
+    "W140": Mistake({"COMMANDS": ["sendtestmail"]}),
     "W141": Mistake({"EXTRA_METRICS": ["task_queue_length"], "TASKS": ["django"]}),
     "W150": Mistake({"NATIVE_HISTOGRAMS": True}),
     "W151": Mistake({"NATIVE_HISTOGRAMS": ["http_request_duration"]}),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import groupby
 
 from pages import markdown
@@ -13,6 +13,7 @@ from tachikoma_metrics.monitoring import recording_rules
 from tachikoma_metrics.monitoring.alerts import Alert, alerts
 from tachikoma_metrics.monitoring.dashboard_rows import dashboard_rows
 from tachikoma_metrics.monitoring.metric_names import recorded_names
+from tachikoma_metrics.monitoring.panels import Panel
 
 USUAL = conf.read(
     {
@@ -103,23 +104,24 @@ def families_of(expression: str) -> set[str]:
 
 
 def alerts_about(family_name: str) -> list[str]:
-    """Return the alerts about a metric, as Markdown, with what each means."""
+    """Return links to the alerts about a metric."""
     return [
-        f"[{name}](alerts.md#{name.lower()}): {_first_sentence(of_name[0].runbook.meaning)}"
+        f"[{name}](alerts.md#{name.lower()})"
         for name, of_name in _by_name()
         if family_name in families_of(of_name[0].expression)
     ]
 
 
-def panels_of(family_name: str) -> list[str]:
-    """Return the titles of the panels that show a metric, with their rows."""
-    return [
-        f"*{row.title}: {panel.title}*"
-        for row in dashboard_rows(USUAL)
-        for panel in row.panels
-        if any(family_name in families_of(query.expression) for query in panel.queries)
-    ]
+def rows_with(family_name: str) -> list[str]:
+    """Return the titles of the dashboard's rows that have a panel of a metric."""
+    return [f"*{title}*" for title, names in _families_of_rows() if family_name in names]
 
 
-def _first_sentence(text: str) -> str:
-    return re.split(r"(?<=\.)\s", text)[0]
+@cache
+def _families_of_rows() -> list[tuple[str, set[str]]]:
+    return [(row.title, _shown_in(row.panels)) for row in dashboard_rows(USUAL)]
+
+
+def _shown_in(panels: Iterable[Panel]) -> set[str]:
+    queries = [query for panel in panels for query in panel.queries]
+    return set().union(*(families_of(query.expression) for query in queries))

@@ -9,10 +9,11 @@ from pages import markdown
 from tachikoma_metrics.conf import NAME, SETTINGS, Setting
 
 INTRODUCTION = f"""\
-All settings are keys of one dictionary, `{NAME}`, and every one has a default. An invalid value, an
-unknown key or an unknown metric is an error of `manage.py check`, with the remedy. A server that
-starts without checks uses the default in place of an invalid value, logs it, and counts it in
-`tachikoma_metrics_errors_total{{source="settings"}}`."""
+All settings are optional keys of one dictionary, `{NAME}`. `manage.py check` reports invalid
+values, unknown keys and unknown metrics, with the fix. A server that starts without checks logs an
+invalid value, uses the default in its place, and counts the error in
+`tachikoma_metrics_errors_total{{source="settings"}}`; an invalid access setting
+[denies all access](../guides/access.md) instead."""
 
 EXAMPLE = f"""\
 ```python

@@ -27,7 +27,7 @@ https://docs.djangoproject.com/en/stable/ref/exceptions/#database-exceptions
 
 DB_ERROR_TYPE = Label(
     "error_type",
-    "The exception class of Django's: "
+    "The class of Django's database exceptions: "
     + ", ".join(f"`{name}`" for name in DB_ERROR_TYPES[:-1])
     + f" or `{DB_ERROR_TYPES[-1]}`.",
     is_closed=True,
@@ -90,7 +90,7 @@ DB_ROWS = Counter(
     recorded_by=EVERY_DATABASE,
 )
 
-POOLS = "every pool of psycopg's, as `OPTIONS` has it"
+POOLS = "every psycopg pool that `OPTIONS` configures"
 """Records all of these metrics."""
 
 DB_POOL_CONNECTIONS = Gauge(

@@ -11,8 +11,8 @@ QUERY_COUNT_BUCKETS: Buckets = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 METHOD = Label("method", "One of the nine standard HTTP methods, else `other`.", is_closed=True)
 PATH = Label(
     "path",
-    "The matched route as a template; without one `<static>` for a file below `STATIC_URL` or "
-    "`MEDIA_URL` that a middleware served, else `<unmatched>`.",
+    "The template of the matched route. Without a match, `<static>` for a file below `STATIC_URL` "
+    "or `MEDIA_URL` that a middleware served, else `<unmatched>`.",
 )
 STATUS = Label("status", "The status code; `499` if the client disconnected early.", is_closed=True)
 VIEW = Label("view", "The name of the route, else of the view function.")

@@ -86,7 +86,7 @@ def check_metrics_outlast_the_interval(**kwargs: Any) -> list[CheckMessage]:
             f"BUSINESS_MAX_AGE is {config.business_lifetime:g} seconds, and BUSINESS_INTERVAL "
             f"{config.business_interval:g}: business metrics disappear before each refresh. "
             "BUSINESS_MAX_AGE must be longer.",
-            "Remove it, which makes it ten intervals, or set it to several intervals. "
+            "Remove it, as the default is ten intervals, or set it to several intervals. "
             f"{example('BUSINESS_MAX_AGE')}",
         )
     ]

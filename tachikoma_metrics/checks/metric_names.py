@@ -19,7 +19,7 @@ OPT_IN = tuple(name for name, family in catalogue.FAMILIES.items() if family.opt
 
 @register
 def check_histogram_names(**kwargs: Any) -> list[CheckMessage]:
-    """E003: a name in ``BUCKETS`` is not that of a histogram."""
+    """E003: ``BUCKETS`` has the name of a metric that is not a histogram, or of none."""
     return _invalid_names("E003", "BUCKETS", conf.config().buckets, HISTOGRAMS, _not_a_histogram)
 
 
@@ -30,7 +30,7 @@ def _not_a_histogram(name: str) -> str:
 
 @register
 def check_labelled_names(**kwargs: Any) -> list[CheckMessage]:
-    """E008: a name in ``LABELS`` is not that of a metric whose labels can be changed."""
+    """E008: ``LABELS`` has an unknown name, or that of a metric whose labels cannot be changed."""
     return _invalid_names("E008", "LABELS", conf.config().labels, LABELLED, _fixed_labels)
 
 
@@ -43,7 +43,7 @@ def _fixed_labels(name: str) -> str:
 
 @register
 def check_opt_in_names(**kwargs: Any) -> list[CheckMessage]:
-    """E009: a name in ``EXTRA_METRICS`` is not that of an opt-in metric."""
+    """E009: ``EXTRA_METRICS`` lists an unknown metric, or one that is on by default."""
     named = conf.config().extra_metrics
     return _invalid_names("E009", "EXTRA_METRICS", named, OPT_IN, _on_already)
 
@@ -54,14 +54,14 @@ def _on_already(name: str) -> str:
 
 @register
 def check_disabled_names(**kwargs: Any) -> list[CheckMessage]:
-    """E010: a name in ``DISABLED_METRICS`` is not that of a metric."""
+    """E010: ``DISABLED_METRICS`` lists an unknown metric."""
     named = conf.config().disabled_metrics
     return _invalid_names("E010", "DISABLED_METRICS", named, catalogue.FAMILIES)
 
 
 @register
 def check_native_histogram_names(**kwargs: Any) -> list[CheckMessage]:
-    """E152: a name in ``NATIVE_HISTOGRAMS`` is that of a metric that is no histogram."""
+    """E152: ``NATIVE_HISTOGRAMS`` lists a metric that is not a histogram."""
     return [
         error(
             "E152",
@@ -103,12 +103,13 @@ def check_bucket_queries(**kwargs: Any) -> list[CheckMessage]:
     return [
         warning(
             "W150",
-            "NATIVE_HISTOGRAMS is set: a Prometheus that scrapes native histograms stores no "
-            "series `_bucket`, `_count` and `_sum` of them any more, so queries, rules and "
-            "dashboards that use these find nothing.",
-            "Set `always_scrape_classic_histograms: true` in Prometheus' scrape configuration for "
-            "as long as there are such queries. `metrics_dashboard --native` and `metrics_rules "
-            "--native` write others. Then silence this warning with SILENCED_SYSTEM_CHECKS.",
+            "NATIVE_HISTOGRAMS is set: a Prometheus that scrapes native histograms no longer "
+            "stores their series `_bucket`, `_count` and `_sum`. Queries, rules and dashboards "
+            "that use these series find nothing.",
+            "Set `always_scrape_classic_histograms: true` in Prometheus' scrape configuration "
+            "until these queries are replaced; `metrics_dashboard --native` and `metrics_rules "
+            "--native` write queries of native histograms. Then silence this warning with "
+            "SILENCED_SYSTEM_CHECKS.",
         )
     ]
 

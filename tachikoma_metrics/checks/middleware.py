@@ -50,8 +50,8 @@ def _trouble_with(dotted_path: str) -> str:
 def check_middleware_is_first(**kwargs: Any) -> list[CheckMessage]:
     """W002: ``MetricsMiddleware`` is not first.
 
-    It does not observe requests that an earlier middleware answers. OpenTelemetry's, which answers
-    none, may come first.
+    It does not observe requests that an earlier middleware answers. OpenTelemetry's middleware may
+    come first, as it answers none.
     """
     found = positions()
     before = conf.middleware()[: found[0] - 1] if found else ()

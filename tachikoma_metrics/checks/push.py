@@ -21,14 +21,14 @@ def _is_on() -> bool:
 
 @register
 def check_otlp_is_installed(**kwargs: Any) -> list[CheckMessage]:
-    """E181: ``OTLP`` is set, and the extra ``otlp`` is not installed: nothing is sent."""
+    """E181: ``OTLP`` is True, but the extra ``otlp`` is not installed."""
     if not _is_on() or environment.is_installed():
         return []
     return [
         error(
             "E181",
-            "OTLP is True, and OpenTelemetry's exporter is not installed. The extra otlp must be, "
-            "or nothing is sent.",
+            "OTLP is True, but OpenTelemetry's exporter is not installed: nothing is sent. The "
+            "extra otlp must be installed.",
             "Install it. Example: pip install 'tachikoma-metrics[otlp]'",
         )
     ]
@@ -36,7 +36,7 @@ def check_otlp_is_installed(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_endpoint_is_url(**kwargs: Any) -> list[CheckMessage]:
-    """E182: the variable with the endpoint is not the URL of a receiver."""
+    """E182: the environment variable of the endpoint has no URL that values can be sent to."""
     if not _is_on() or environment.is_url(environment.endpoint()):
         return []
     return [
@@ -51,7 +51,7 @@ def check_endpoint_is_url(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_interval_is_number(**kwargs: Any) -> list[CheckMessage]:
-    """E183: the variable with the interval is not a positive number: the default is used."""
+    """E183: the environment variable of the interval is invalid: the default is used."""
     if not _is_on() or environment.interval() is not None:
         return []
     return [
@@ -66,15 +66,17 @@ def check_interval_is_number(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_endpoint_is_set(**kwargs: Any) -> list[CheckMessage]:
-    """W180: ``OTLP`` is set, and no variable names a receiver: one on this host is used."""
+    """W180: ``OTLP`` is True, but no environment variable names the receiver."""
     if not _is_on() or environment.has_endpoint():
         return []
     return [
         warning(
             "W180",
-            f"OTLP is True, and no variable names the receiver: {environment.endpoint()} is used. "
-            f"{environment.ENDPOINT} must be set, if there is none on this host.",
-            f"Set it, even to that. Example: {environment.ENDPOINT}=http://collector:4318",
+            f"OTLP is True, but no environment variable names the receiver: "
+            f"{environment.endpoint()} is used. {environment.ENDPOINT} must be set, unless a "
+            "receiver runs on this host.",
+            "Set it; if the receiver runs on this host, set it to the URL of that. Example: "
+            f"{environment.ENDPOINT}=http://collector:4318",
         )
     ]
 
@@ -145,16 +147,16 @@ def check_interval_is_long_enough(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_protocol_is_http(**kwargs: Any) -> list[CheckMessage]:
-    """W183: a protocol other than ``http/protobuf`` is asked for, and not used."""
+    """W183: an environment variable selects a protocol that is not supported."""
     protocol = environment.protocol()
     if not _is_on() or protocol == environment.HTTP_PROTOBUF:
         return []
     return [
         warning(
             "W183",
-            f"The protocol for OTLP is set to '{protocol}'. It must be http/protobuf, which is "
-            "what is used; receivers have another port for it.",
-            "Set it for metrics, and check the port. Example: "
+            f"The protocol of OTLP is set to '{protocol}', but http/protobuf is used, for which "
+            "receivers have another port. It must be http/protobuf.",
+            "Set it for metrics, and check the port of the endpoint. Example: "
             "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf",
         )
     ]

@@ -20,7 +20,7 @@ def check_values(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_settings_have_the_right_name(**kwargs: Any) -> list[CheckMessage]:
-    """W024: a setting has nearly the name ``TACHIKOMA_METRICS``, and therefore no effect."""
+    """W024: a setting has no effect, as its name only resembles ``TACHIKOMA_METRICS``."""
     return [
         warning(
             "W024",

@@ -14,12 +14,12 @@ from tachikoma_metrics.checks.messages import example, warning
 
 @register
 def check_commands_exist(**kwargs: Any) -> list[CheckMessage]:
-    """W140: a pattern in ``COMMANDS`` fits no management command of the project."""
+    """W140: a pattern in ``COMMANDS`` matches no management command of the project."""
     commands = list(get_commands())
     return [
         warning(
             "W140",
-            f"The pattern '{pattern}' in COMMANDS fits no management command of this project. "
+            f"The pattern '{pattern}' in COMMANDS matches no management command of this project. "
             f"{conf.did_you_mean(pattern.removeprefix('!'), commands)}",
             f"Remove or correct it; `manage.py help` lists the commands. {example('COMMANDS')}",
         )
@@ -30,7 +30,7 @@ def check_commands_exist(**kwargs: Any) -> list[CheckMessage]:
 
 @register
 def check_queue_lengths_are_of_celery(**kwargs: Any) -> list[CheckMessage]:
-    """W141: ``task_queue_length`` is switched on, and ``TASKS`` leaves Celery out."""
+    """W141: ``EXTRA_METRICS`` lists ``task_queue_length``, but ``TASKS`` excludes Celery."""
     config = conf.config()
     name = catalogue.TASK_QUEUE_LENGTH.name
     if not config.is_extra(catalogue.TASK_QUEUE_LENGTH) or config.measures_celery:
@@ -38,8 +38,8 @@ def check_queue_lengths_are_of_celery(**kwargs: Any) -> list[CheckMessage]:
     return [
         warning(
             "W141",
-            f"{name} is in EXTRA_METRICS, and TASKS leaves out Celery, whose queues it is about: "
-            "it has no values.",
-            f'Have TASKS include Celery, or remove {name}. Example: "TASKS": ["celery"]',
+            f"{name} in EXTRA_METRICS measures the queues of Celery, which TASKS excludes: it has "
+            "no values.",
+            f'Add Celery to TASKS, or remove {name}. Example: "TASKS": ["celery"]',
         )
     ]

@@ -46,7 +46,7 @@ class Declarations:
         "/metrics",
         validators.PATH,
         "E102",
-        '"/metrics"',
+        '"/internal/metrics"',
         "The path at which the middleware itself serves the metrics, before host validation, "
         "redirects and login. With `None`, only a route of the URLconf serves them.",
     )
@@ -130,9 +130,9 @@ class Declarations:
         validators.SWITCH_OR_NAMES,
         "E150",
         '["http_request_duration_seconds"]',
-        "Histograms that count in native buckets as well: all, none, or the listed ones, the "
-        "project's own included. Only Prometheus servers that ask for native histograms get them, "
-        "and those then ignore the classic buckets unless they are configured to keep them; see "
+        "Histograms that count in native buckets as well: all, none, or the listed ones, which "
+        "may be the project's own. Only a Prometheus server that requests native histograms gets "
+        "them; it then drops the classic buckets unless its scrape configuration keeps them. See "
         "[Native histograms](../guides/native-histograms.md).",
     )
     native_histogram_schema: int = setting(
@@ -166,9 +166,9 @@ class Declarations:
         validators.VIEWS,
         "E133",
         '["django-prometheus"]',
-        "Packages under whose names the same values are exposed once more: `django-prometheus`, "
-        "or `opentelemetry` for its stable conventions. They are derived at each scrape, and "
-        "nothing is counted twice; see [Views](views.md).",
+        "Packages under whose metric names the values are exposed a second time: "
+        "`django-prometheus`, or `opentelemetry` for its stable semantic conventions. They are "
+        "derived at each scrape, and nothing is counted twice; see [Views](views.md).",
     )
     exemplars: str | None = setting(
         METRICS,
@@ -176,12 +176,11 @@ class Declarations:
         validators.EXEMPLARS,
         "E160",
         '"auto"',
-        "Where the exemplars of durations and of `http_requests_total` come from, which link a "
-        "bucket to a trace: `auto` for the sampled span of OpenTelemetry or Sentry, else the "
-        "sampled `traceparent` of the request; or the dotted path of a callable that takes nothing "
-        "and returns a mapping of labels, or `None`. It is called at most once in 7 seconds for "
-        "each bucket, and for each status 5xx, and must not block. See "
-        "[Exemplars](../guides/exemplars.md).",
+        "Source of the exemplars that link durations and `http_requests_total` to a trace: `auto` "
+        "for the sampled span of OpenTelemetry or Sentry, else the sampled `traceparent` of the "
+        "request; or the dotted path of a callable that takes no arguments and returns a mapping "
+        "of labels, or `None`. The callable is called at most once every 7 seconds for each bucket "
+        "and for each status 5xx, and must not block. See [Exemplars](../guides/exemplars.md).",
     )
     cardinality_limit: int = setting(
         METRICS,
@@ -189,9 +188,10 @@ class Declarations:
         validators.POSITIVE_INTEGER,
         "E114",
         "5000",
-        "Label sets a metric may have, in each process and in all of them together. Above it, the "
-        "open labels of a new one, such as `path`, become `overflow`; those whose values are a "
-        "short list, such as `method` and `status`, stay, in at most 200 label sets more.",
+        "Maximum number of label sets of a metric, in each process and in all processes together. "
+        "Above it, the open labels of a new label set, such as `path`, become `overflow`. Closed "
+        "labels, whose values are a short list, such as `method` and `status`, keep their values, "
+        "in at most 200 additional label sets.",
     )
     latency_buckets: tuple[float, ...] = setting(
         HTTP,
@@ -215,9 +215,10 @@ class Declarations:
         validators.STATUSES,
         "E132",
         "[500, 503]",
-        "Statuses of which each method and path that has been requested has a series from then "
-        "on, at zero, so that `increase()` and `rate()` count the first error. A series at zero "
-        "takes no place within `CARDINALITY_LIMIT` from others. With `[]`, there are none.",
+        "Statuses whose series start at zero: the first request to a method and path creates a "
+        "series for each of these statuses, so that `increase()` and `rate()` count the first "
+        "error. Series at zero displace no others within `CARDINALITY_LIMIT`. With `[]`, no series "
+        "starts at zero.",
     )
     exclude_paths: tuple[re.Pattern[str], ...] = setting(
         HTTP,
@@ -225,8 +226,8 @@ class Declarations:
         validators.PATTERNS,
         "E113",
         '[r"^/health$"]',
-        "Regular expressions that are searched for in the path of the URL: matching requests are "
-        "not measured. Scrapes never are.",
+        "Regular expressions that are searched for in the path of the URL. Matching requests are "
+        "not measured, and neither are scrapes.",
     )
     extra_labels: Mapping[str, str] = setting(
         HTTP,
@@ -234,9 +235,9 @@ class Declarations:
         validators.EXTRA_LABELS,
         "E110",
         '{"tenant": "shop.metrics.tenant"}',
-        "Custom labels: the dotted path of a callable by the name of the label. The callable takes "
-        "the request and returns the value; `LABELS` adds the label to HTTP metrics. It is called "
-        "once per request, after the view, and must not block.",
+        "Custom labels of HTTP metrics: the name of the label, and the dotted path of a callable "
+        "that takes the request and returns the value. It is called once per request, after the "
+        "view, and must not block. `LABELS` adds the label to metrics.",
     )
     store_dir: str | None = setting(
         PROCESSES,
@@ -246,18 +247,18 @@ class Declarations:
         '"/run/shop/metrics"',
         "The directory in which the processes of a service share values: `auto` for a private "
         "one, named after the user and the settings module, in `/dev/shm`, `XDG_RUNTIME_DIR` or "
-        "the temporary directory; an absolute path; or `None` for values that each process keeps "
-        "to itself. In a test run, `auto` means `None`.",
+        "the temporary directory; an absolute path; or `None`, with which each process serves only "
+        "its own values. In a test run, `auto` means `None`.",
     )
     keep_totals: float = setting(
         PROCESSES,
         600.0,
         validators.SECONDS_OR_ZERO,
         "E128",
-        "600",
-        "Seconds within which a service that was stopped on its host resumes its totals when it "
-        "starts again, so that counters survive a deployment. After that, or with 0, counters "
-        "start at zero.",
+        "3600",
+        "Seconds for which the totals of a stopped service are kept on its host. If it starts "
+        "again within that time, counters continue, so that they survive a deployment. After "
+        "that, or with 0, counters start at zero.",
     )
     instrument_databases: bool | tuple[str, ...] = setting(
         DATABASES,
@@ -299,15 +300,16 @@ class Declarations:
         validators.BUSINESS_METRICS,
         "E120",
         '{"orders": {"model": "shop.Order", "labels": {"status": "status"}}}',
-        "Gauges that count rows of models or come from callables, by metric name; see "
-        "[Business metrics](../guides/business.md).",
+        "Gauges that count rows of models or come from callables, by metric name. Each has either "
+        "`model`, such as `shop.Order`, with an optional `filter`, or `callable`, a dotted path; "
+        "`labels` and `help` are optional. See [Business metrics](../guides/business.md).",
     )
     business_interval: float = setting(
         BUSINESS,
         30,
         validators.SECONDS,
         "E121",
-        "30",
+        "60",
         "Seconds between two refreshes of the business metrics.",
     )
     business_max_age: float | None = setting(
@@ -368,7 +370,7 @@ class Declarations:
         validators.BOOLEAN,
         "E180",
         "True",
-        "Whether one of the processes that serve sends the values of all of them by OTLP, to where "
-        "the variables `OTEL_EXPORTER_OTLP_*` say. It needs the extra `otlp`; see "
-        "[Push](../guides/push.md).",
+        "Whether one of the server's processes pushes the metrics of all processes by OTLP, to the "
+        "endpoint in the environment variables `OTEL_EXPORTER_OTLP_*`. Requires the extra `otlp`; "
+        "see [Push](../guides/push.md).",
     )

@@ -33,7 +33,7 @@ def of_business_metrics(samples: Samples) -> Iterator[Finding]:
         hint = "Run `manage.py refresh_business_metrics`, which reports why."
         yield Finding(CHECK, ERROR, message, hint)
     elif not is_up:
-        message = "The business metrics cannot be read now; the endpoint serves its last copy."
+        message = "The business metrics cannot be read; the endpoint serves the last copy."
         yield Finding(CHECK, WARNING, message, "Check that the database responds.")
     else:
         yield Finding(CHECK, OK, f"The business metrics are {counted(age, 'second')} old.")

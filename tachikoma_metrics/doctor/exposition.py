@@ -52,7 +52,7 @@ def of_errors(samples: Samples) -> Finding:
         ERRORS,
         WARNING,
         f"{total} so far: {counts}.",
-        "The log of the server has the first of each kind.",
+        "The server's log has the first error of each kind.",
     )
 
 

@@ -19,8 +19,8 @@ def of_native_histograms() -> Iterator[Finding]:
     yield Finding(
         CHECK,
         OK,
-        f"{which} are native: a Prometheus that asks for native histograms stores no series "
-        "`_bucket` of them, unless its scrape configuration has "
+        f"{which} are native: a Prometheus that requests native histograms does not store their "
+        "series `_bucket`, unless its scrape configuration has "
         "`always_scrape_classic_histograms: true`. With `--native`, `metrics_dashboard` and "
         "`metrics_rules` write queries of native histograms.",
     )

@@ -16,7 +16,7 @@ _HINTS: dict[int, str] = {
     401: "Give one of the server's TOKENS in a file, with --token-file, or in the environment "
     "variable TACHIKOMA_METRICS_TOKEN.",
     403: "Scrape from an address in the server's ALLOWED_NETWORKS, or set TOKENS.",
-    503: "Check what is in front of the server, or try again: this state is temporary.",
+    503: "Try again: this state is temporary. If it stays, check the proxy in front of the server.",
 }
 
 HINTS_BY_REASON: dict[str, str] = {
@@ -54,7 +54,7 @@ def _hint_for(status: int, reason: str, has_token: bool) -> str:
     if status in (HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE):
         return next((its for part, its in HINTS_BY_REASON.items() if part in reason), hint)
     if status == HTTPStatus.UNAUTHORIZED and has_token:
-        return f"The server has other TOKENS than the one that was sent. {hint}"
+        return f"The server rejects the token that was sent. {hint}"
     return hint
 
 

@@ -50,7 +50,8 @@ def scrape(url: str, token: str = "", seconds: float = TIMEOUT_SECONDS) -> Respo
     if outcome is None or isinstance(outcome, TimeoutError):
         raise ScrapeFailed(
             f"{url} has not responded completely within {seconds:g} seconds.",
-            "Check that the URL is that of the metrics endpoint, and what blocks the server.",
+            "Check that the URL is that of the metrics endpoint, and whether a request or a "
+            "collector blocks the server.",
         )
     if isinstance(outcome, Response):
         return replace(outcome, seconds=time.monotonic() - began_at)

@@ -101,6 +101,10 @@ class _Session(requests.Session):
         longest = environment.LONGEST_TIMEOUT
         timeout = min(options.get("timeout") or longest, longest)
         options |= {"allow_redirects": False, "stream": True, "timeout": timeout}
+        if isinstance(self.verify, str):
+            # The exporter's, over which requests would prefer REQUESTS_CA_BUNDLE.
+            # https://github.com/psf/requests/issues/3829
+            options["verify"] = self.verify
         try:
             with super().send(request, **options) as response:
                 self.outcome = _outcome(response)

@@ -70,7 +70,7 @@ class Cell:
 
     @property
     def owner(self) -> int:
-        """Return a number that differs after a metric is made anew; 0 for those that last."""
+        """Return a number that differs after a metric is made again; 0 for those that last."""
         return 0
 
     def stay_apart(self) -> None:

@@ -37,7 +37,7 @@ from tachikoma_metrics.store.slot import FileSlot
 _MOST_READINGS = 50
 
 SECONDS_TO_WAIT = 1.0
-"""For other processes that have the lock of a directory."""
+"""How long a process waits while other processes hold the lock of a directory."""
 
 
 def bases() -> tuple[str, ...]:

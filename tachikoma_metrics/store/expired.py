@@ -1,4 +1,4 @@
-"""Directories that no process uses: those of services and releases that are gone are removed."""
+"""Directories that no process uses: those of services and releases that no longer run."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def remove_unheld(path: str) -> bool:
 
 
 def sweep(bases: Iterable[str], kept: Collection[str]) -> None:
-    """Remove what services that are gone left in ``bases``, except for the names ``kept``.
+    """Remove what services that no longer run left in ``bases``, except for the names ``kept``.
 
     Removes only what this user owns and what is named as this package does. Examines a bounded
     number of entries. Never raises.

@@ -63,7 +63,7 @@ class InternedLabelSets:
             elif kind != layout.Kind.REMOVED:
                 raise Damaged(f"A record must be of a known kind and metric; got {kind}.")
             elif cells is not None and ordinal < len(tables) and tables[ordinal][2]:
-                # Words that cannot be read cost these exemplars, and no metric.
+                # If the words cannot be read, only these exemplars are left out.
                 with suppress(Damaged):
                     cells.append(self._cells(words, first, tables[ordinal]))
 

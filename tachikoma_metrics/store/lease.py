@@ -68,7 +68,7 @@ class Lease:
             return False
 
     def release(self) -> None:
-        """Let another process have the lease."""
+        """Release the lease, for another process."""
         file, self._file = self._file, None
         if file is not None and self._holder == os.getpid():
             file.close()

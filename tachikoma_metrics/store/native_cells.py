@@ -1,6 +1,6 @@
 """Cells of histograms that count in native buckets, too.
 
-The counts of adjacent native buckets are a *block*, which is a record of its own. It is made when
+The counts of adjacent native buckets are a *block*, which has a separate record. It is made when
 one of its buckets is first needed, and never moves or changes its meaning, so that the blocks of
 all processes add up.
 
@@ -169,12 +169,12 @@ class NativeCell(Cell):
             if block is None:
                 # It was reported, or no other process is to read the values.
                 return [0] * BLOCK_SIZE, 0
-            # The last block has buckets that are not used, for which no observation looks.
+            # The last block has buckets that no observation uses, and is never remembered.
             if block.is_beside and key != self.top_lane >> BLOCK_BITS:
                 self.words = block.words
                 self.blocks[key] = block.first
             elif not _is_released(memory):
-                # There was no room for it in the file: it is asked for again.
+                # There was no room for it in the file: the next observation looks for it again.
                 return block.words, block.first
 
 

@@ -66,7 +66,7 @@ class NativeHistogram:
     def count(self, total: float) -> int:
         """Return the number of all observations, whose sum is ``total``.
 
-        Prometheus refuses a number that is not that of all buckets, unless the sum is NaN.
+        Prometheus rejects a number other than the total of all buckets, unless the sum is NaN.
         """
         counted = self.zero_count + self.positive.total + self.negative.total
         return counted + self.not_a_number if math.isnan(total) else counted

@@ -1,7 +1,7 @@
-"""Which of the directories that a service may use it does use.
+"""Which directory a service uses, of those that it may use.
 
-Another user may make a directory of that name first, and remove it later. Then processes that
-start find another directory usable than those that run. They use the one where the service is.
+Another user may make a directory of that name first, and remove it later. Processes that start
+afterwards could use another directory than those that run. They use the one where the service is.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 Tools that clean temporary files remove it, and so does logind when the last session of a user
 ends. A removed file can be read for as long as it is open, so each process keeps the files of the
-other processes open, and the first process whose file is missing writes back what is missing. https://www.freedesktop.org/software/systemd/man/latest/logind.conf.html
+other processes open, and the first process whose file is missing writes back what is missing.
+
+https://www.freedesktop.org/software/systemd/man/latest/logind.conf.html
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ Start = tuple[Any, int, int, "Sequence[float]", int]
 
 
 class SeriesGroup:
-    """Change several cells in one change, each by another amount.
+    """Change several cells in one change, each by its amount.
 
     Amounts are finite numbers of at least zero. ``on_missing`` is called with the group,
     the amounts and the places of those that were not added, because they have no cell.

@@ -25,7 +25,7 @@ class StoredValue(Protocol):
 
     @property
     def owner(self) -> int:
-        """Return a number that differs after a metric is made anew; 0 for those that last."""
+        """Return a number that differs after a metric is made again; 0 for those that last."""
 
     @property
     def limit(self) -> float:

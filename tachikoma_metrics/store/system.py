@@ -17,7 +17,7 @@ from tachikoma_metrics.interruptions import pass_on, suppress
 from tachikoma_metrics.store.files import SPARE, with_spare
 
 _SECONDS_OF_A_STEP = 1.0
-"""By which the machine's time was set if two clocks differ by more."""
+"""If two clocks differ by more, the time of the machine was set."""
 
 
 class Stat(NamedTuple):

@@ -12,7 +12,6 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.test import override_settings
 
 from tachikoma_metrics.testing import samples
-from tests.cache.lookups import ASYNC_LOOKUPS, LOOKUPS
 from tests.cache.samples import errors, hits_and_misses
 
 DOWN = {"BACKEND": "tests.cache.backends.Down"}
@@ -113,20 +112,6 @@ def test_a_value_that_cannot_be_stored_is_a_failed_set():
         cache.set("key", Unstorable())
 
     assert failed() == {"set": 1}
-
-
-@pytest.mark.parametrize("name", LOOKUPS)
-def test_successful_calls_count_no_error(filled: Any, name: str):
-    LOOKUPS[name][0](filled)
-
-    assert failed() == {}
-
-
-@pytest.mark.parametrize("name", ASYNC_LOOKUPS)
-async def test_successful_async_calls_count_no_error(filled: Any, name: str):
-    await ASYNC_LOOKUPS[name][0](filled)
-
-    assert failed() == {}
 
 
 def test_each_operation_is_at_zero_from_the_first_use_of_a_cache():

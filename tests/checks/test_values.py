@@ -183,7 +183,7 @@ SPEC = "missions.Spec"
 IN_SETTINGS: list[tuple[str, dict[str, Any], str, str]] = [
     ("E002", {"NAMESPCE": "shop"}, "Did you mean 'NAMESPACE'?", '"NAMESPACE": "shop"'),
     ("E107", {"NAMESPACE": "my-shop"}, "'my-shop'", "letters, digits and underscores"),
-    ("E102", {"PATH": "metrics"}, "'metrics'", '"/metrics"'),
+    ("E102", {"PATH": "metrics"}, "'metrics'", '"/internal/metrics"'),
     (
         "E124",
         {"ALLOWED_NETWORKS": ["private", "10.0.0.1/8"]},

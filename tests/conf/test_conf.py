@@ -60,6 +60,7 @@ def test_every_example_is_valid(key: str):
     setting = conf.SETTINGS[key]
 
     assert conf.read(ast.literal_eval(f"{{{setting.entry}}}")).invalid_settings == ()
+    assert ast.literal_eval(setting.example) != setting.default
     assert f"Example: {setting.entry}" in setting.hint
 
 

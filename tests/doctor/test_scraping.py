@@ -53,7 +53,7 @@ def test_a_rejected_token_is_an_error(doctor: Doctor, served: Serve):
         code, findings = doctor("--url", served("No.", status=401))
 
     assert code == 1
-    assert "The server has other TOKENS" in findings["endpoint"]["hint"]
+    assert "The server rejects the token" in findings["endpoint"]["hint"]
     assert "--token-file" in findings["endpoint"]["hint"]
     assert "a-secret-of-ours" not in str(findings)
 

@@ -46,7 +46,7 @@ def test_a_service_without_problems_has_no_errors(doctor: Doctor):
             {"NATIVE_HISTOGRAMS": True},
             "native-histograms",
             "ok",
-            "All histograms are native: a Prometheus that asks for native histograms stores no",
+            "All histograms are native: a Prometheus that requests native histograms does not ",
         ),
         (
             {"NATIVE_HISTOGRAMS": ["db_query_duration_seconds"]},

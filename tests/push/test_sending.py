@@ -204,6 +204,18 @@ def test_a_proxy_that_is_not_there_is_named(receiver: Receiver, monkeypatch: pyt
         assert sender.push().reason == "the proxy of the environment: Connection refused"
 
 
+def test_the_certificates_of_the_variable_are_those_that_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bundle = tmp_path / "bundle.pem"
+    bundle.touch()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"https://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(tmp_path / "absent.pem"))
+    with closing(Sender(Lease("push-lock"))) as sender:
+        assert str(tmp_path / "absent.pem") in sender.push().reason
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [

@@ -45,8 +45,12 @@ def fire(
     objectives: Objectives | None = None,
     settings: dict[str, Any] = USUAL,
     is_native: bool = False,
+    quiet_at: int | None = None,
 ) -> None:
-    """Assert that exactly these alerts fire, ``name/severity``, so long after a start."""
+    """Assert that exactly these alerts fire, ``name/severity``, so long after a start.
+
+    After ``quiet_at`` minutes, none may.
+    """
     write_rules(promtool.folder, conf.read(settings), objectives=objectives, is_native=is_native)
     # The rules are about jobs that tachikoma_metrics instruments.
     series = {INFO.format("a"): f"1x{minutes}", **series}
@@ -65,7 +69,9 @@ def fire(
                 "interval": "1m",
                 "input_series": [{"series": one, "values": series[one]} for one in series],
                 "promql_expr_test": [
-                    {"expr": firing, "eval_time": f"{minutes}m", "exp_samples": samples}
+                    {"expr": firing, "eval_time": f"{at}m", "exp_samples": expected_then}
+                    for at, expected_then in [(quiet_at, []), (minutes, samples)]
+                    if at is not None
                 ],
             }
         ],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import starter
 from tests.services.processes import (
     ROOT,
     answers,
@@ -20,6 +21,7 @@ from tests.services.processes import (
     is_listening,
     program,
     running,
+    stopping,
 )
 from tests.services.prometheus import PROMETHEUSES, PROMTOOLS, Prometheus, Promtool
 from tests.services.sites import Site
@@ -95,13 +97,16 @@ def serving(command: list[str], environment: dict[str, str], tmp_path: Path) -> 
     """Serve the example; ``{port}`` in the command is replaced."""
     server = Server(free_port())
     filled = [part.format(port=server.port) for part in command]
-    with running(
-        [sys.executable, "-m", *filled], tmp_path / "server.log", cwd=EXAMPLE, env=environment
-    ):
+    log = tmp_path / "server.log"
+    with log.open("wb") as output:
+        process = starter.start_module(
+            *filled, environment=environment, directory=EXAMPLE, output=output
+        )
+    with stopping(process):
         try:
             eventually(lambda: answers(f"{server.url}/metrics"))
         except BaseException:
-            print((tmp_path / "server.log").read_text())
+            print(log.read_text())
             raise
         yield server
 

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -109,12 +109,21 @@ def running(
     """Run a command for the time of the block, its output in ``log``."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, **options)  # type: ignore[call-overload]
+    with stopping(process, stop_by):
+        yield process
+
+
+@contextlib.contextmanager
+def stopping(
+    process: subprocess.Popen[Any], stop_by: signal.Signals = signal.SIGTERM
+) -> Iterator[None]:
+    """Stop a process at the end of the block."""
+    try:
+        yield
+    finally:
+        process.send_signal(stop_by)
         try:
-            yield process
-        finally:
-            process.send_signal(stop_by)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -9,13 +9,14 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from tests import starter
 from tests.services.pages import Page, read
-from tests.services.processes import ROOT, answers, eventually, free_port, get, running
+from tests.services.processes import ROOT, answers, eventually, free_port, get, running, stopping
 
 PROJECT = Path(__file__).resolve().parent / "project"
 
@@ -68,26 +69,45 @@ class Site:
     # --- what runs of it ----------------------------------------------------
 
     @contextlib.contextmanager
-    def running(self, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self, name: str, *command: str) -> Iterator[subprocess.Popen[Any]]:
         """Run a module of Python's for the time of the block."""
-        with self.running_program(name, sys.executable, "-m", *command) as process:
+        with self.log(name).open("wb") as output:
+            process = starter.start_module(
+                *command, environment=self.environment, directory=self.home, output=output
+            )
+        with stopping(process), self._watched(name):
             yield process
 
     @contextlib.contextmanager
-    def running_program(self, name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a program for the time of the block."""
-        log = self.log(name)
-        with running(list(command), log, cwd=self.home, env=self.environment) as process:
-            try:
-                yield process
-            except BaseException:
-                print(f"--- {name}\n{log.read_text()[-20_000:]}")
-                raise
-            finally:
-                self.store_dirs()
+    def running_code(self, name: str, code: str) -> Iterator[subprocess.Popen[Any]]:
+        """Run some Python code for the time of the block."""
+        with self.log(name).open("wb") as output:
+            process = starter.start_code(code, self.environment, self.home, output)
+        with stopping(process), self._watched(name):
+            yield process
 
     @contextlib.contextmanager
-    def gunicorn(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    def running_program(self, name: str, *command: str) -> Iterator[subprocess.Popen[Any]]:
+        """Run a program for the time of the block."""
+        log = self.log(name)
+        with (
+            running(list(command), log, cwd=self.home, env=self.environment) as process,
+            self._watched(name),
+        ):
+            yield process
+
+    @contextlib.contextmanager
+    def _watched(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            print(f"--- {name}\n{self.log(name).read_text()[-20_000:]}")
+            raise
+        finally:
+            self.store_dirs()
+
+    @contextlib.contextmanager
+    def gunicorn(self, *options: str) -> Iterator[subprocess.Popen[Any]]:
         """Serve the site by gunicorn."""
         self.port = self.new_port()
         bind = f"127.0.0.1:{self.port}"
@@ -97,7 +117,7 @@ class Site:
             yield process
 
     @contextlib.contextmanager
-    def uvicorn(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    def uvicorn(self, *options: str) -> Iterator[subprocess.Popen[Any]]:
         """Serve the site by uvicorn."""
         self.port = self.new_port()
         command = ["uvicorn", f"{self.package}.asgi:application", "--port", str(self.port)]
@@ -106,7 +126,7 @@ class Site:
             yield process
 
     @contextlib.contextmanager
-    def celery(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    def celery(self, *options: str) -> Iterator[subprocess.Popen[Any]]:
         """Work through the queue of the site by Celery."""
         # Which would wait a second for other workers to say that they are there.
         alone = ["--without-mingle", "--without-gossip"]
@@ -117,7 +137,7 @@ class Site:
             yield process
 
     @contextlib.contextmanager
-    def beat(self, name: str = "beat", *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    def beat(self, name: str = "beat", *options: str) -> Iterator[subprocess.Popen[Any]]:
         """Send the site's tasks when they are due."""
         files = ["--schedule", f"{name}.schedule", "--pidfile", f"{name}.pid"]
         app = ["--app", f"{self.package}.celery"]
@@ -128,13 +148,24 @@ class Site:
 
     def command(self, *arguments: str) -> None:
         """Run a management command to its end."""
-        subprocess.run(
-            [sys.executable, "-m", "django", *arguments],
-            cwd=self.home,
-            env=self.environment,
-            check=True,
-            timeout=60,
-        )
+        log = self.log(f"command {arguments[0]}")
+        with log.open("wb") as output:
+            process = starter.start_module(
+                "django",
+                *arguments,
+                environment=self.environment,
+                directory=self.home,
+                output=output,
+            )
+        try:
+            status = process.wait(60)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        print(log.read_text())
+        if status:
+            raise subprocess.CalledProcessError(status, arguments)
 
     def log(self, name: str) -> Path:
         """Return where the output of what runs under this name goes."""
@@ -200,7 +231,7 @@ class Site:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def children(process: subprocess.Popen[bytes]) -> list[int]:
+def children(process: subprocess.Popen[Any]) -> list[int]:
     """Return the ids of a server's workers."""
     return children_of(process.pid)
 
@@ -217,7 +248,7 @@ def children_of(pid: int) -> list[int]:
     return pids
 
 
-def has_children(process: subprocess.Popen[bytes], count: int) -> bool:
+def has_children(process: subprocess.Popen[Any], count: int) -> bool:
     """Tell whether a server has so many workers."""
     return len(children(process)) == count
 

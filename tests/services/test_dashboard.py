@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from tachikoma_metrics import catalogue, conf, monitoring
 from tests.services.conftest import EXAMPLE
 from tests.services.processes import eventually, free_ports
 from tests.services.prometheus import RULES, Prometheus, scraping
-from tests.services.test_demo import demonstrating
+from tests.services.test_demo import demonstrating, require_all_seen, require_clean_end
 
 VARIABLES = {
     "$__rate_interval": "10s",
@@ -30,12 +31,15 @@ SECONDS_UNTIL_ALL_HAPPENED = 60
 def prometheuses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Prometheus]]:
     """Run the demo, and each Prometheus, which all scrape it."""
     folder = tmp_path_factory.mktemp("demo")
-    port = free_ports(3)[0]
+    ports = free_ports(3)
     write_rules_of_the_example(folder)
-    with demonstrating(port, folder) as demo, scraping(port, folder) as asked:
+    with (
+        demonstrating(ports[0], folder, signal.SIGINT) as demo,
+        scraping(ports[0], folder) as asked,
+    ):
         yield asked
-    # It was told to stop by SIGTERM.
-    assert demo.returncode == 0
+        require_all_seen(ports[0])
+    require_clean_end(demo, ports, folder)
 
 
 def written_by_the_example(*command: str) -> str:

@@ -63,26 +63,35 @@ def demonstrating(
         yield demo
 
 
-@pytest.mark.parametrize(
-    "stop_by",
-    # The tests of the dashboard end it by the other one.
-    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)],
-)
-def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals):
-    ports = free_ports(3)
-    url = f"http://127.0.0.1:{ports[0]}/metrics"
+def require_all_seen(port: int) -> None:
+    """Wait until the metrics page of the demo shows everything that it sends."""
+    url = f"http://127.0.0.1:{port}/metrics"
+    eventually(lambda: [seen for seen in SEEN if seen not in get(url)[1]] == [])
 
-    with demonstrating(ports[0], tmp_path, stop_by) as demo:
-        eventually(lambda: [seen for seen in SEEN if seen not in get(url)[1]] == [])
 
-    log = (tmp_path / "demo.log").read_text()
+def require_clean_end(demo: subprocess.Popen[bytes], ports: range, folder: Path) -> None:
+    """Require that a demo that was stopped has said what it should, and left nothing running."""
+    log = (folder / "demo.log").read_text()
+    address = f"http://127.0.0.1:{ports[0]}"
     assert demo.returncode == 0
-    assert url in log
-    assert url.replace("/metrics", "/live/ (log in as demo") in log
+    assert f"{address}/metrics" in log
+    assert f"{address}/live/ (log in as demo" in log
     assert f"a fake LLM server listens on port {ports[2]}." in log
     assert "Stopped." in log
     assert "Traceback" not in log
     assert not any(map(is_listening, ports))
+
+
+# The tests of the dashboards require the same of the demos that they run.
+@pytest.mark.thorough
+@pytest.mark.parametrize("stop_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_serves_sends_and_stops(tmp_path: Path, stop_by: signal.Signals):
+    ports = free_ports(3)
+
+    with demonstrating(ports[0], tmp_path, stop_by) as demo:
+        require_all_seen(ports[0])
+
+    require_clean_end(demo, ports, tmp_path)
 
 
 def test_the_demo_says_that_a_port_is_taken(tmp_path: Path):

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import starter
 from tests.services.databases import POSTGRESQL, made_database
 from tests.services.pages import Page
 from tests.services.processes import eventually, missing
@@ -52,17 +52,18 @@ class Worker(threading.Thread):
         self.name = f"worker {number}"
         self.is_over = False
         self.deaths = 0
-        self.process: subprocess.Popen[bytes]
+        self.process: subprocess.Popen[str]
 
     def run(self) -> None:
         while not self.is_over:
             with self.site.log(self.name).open("ab") as log:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", "django", "db_worker", *OPTIONS],
-                    cwd=self.site.home,
-                    env=self.site.environment,
-                    stdout=log,
-                    stderr=log,
+                self.process = starter.start_module(
+                    "django",
+                    "db_worker",
+                    *OPTIONS,
+                    environment=self.site.environment,
+                    directory=self.site.home,
+                    output=log,
                 )
                 self.deaths += self.process.wait() == -signal.SIGKILL
 

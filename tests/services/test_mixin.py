@@ -40,6 +40,7 @@ scrape_configs:
 """
 WEEK = 7 * 24 * 3600
 SECONDS_UNTIL_ALL_HAPPENED = 30
+SECONDS_BETWEEN_ROUNDS = 0.25
 
 VISITS: list[tuple[str, str, str, int]] = [
     ("GET", "/", "home", 200),
@@ -127,6 +128,7 @@ class Customers(Visitor):
                 if answered != status:
                     self.surprises.append(f"{method} {path}: {answered}")
             self.rounds += 1
+            self.stopped.wait(SECONDS_BETWEEN_ROUNDS)
 
     def request(self, method: str, path: str) -> int:
         """Send one request; return the status of its response."""

@@ -17,7 +17,7 @@ from tests.services.test_dashboard import (
     filled,
     write_rules_of_the_example,
 )
-from tests.services.test_demo import demonstrating
+from tests.services.test_demo import demonstrating, require_clean_end
 
 DURATION = "http_request_duration_seconds"
 
@@ -27,16 +27,18 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     """Run the demo with native histograms, and a Prometheus that stores no others."""
     program("prometheus3")
     folder = tmp_path_factory.mktemp("native-demo")
-    port = free_ports(3)[0]
+    ports = free_ports(3)
     option = "--enable-feature=native-histograms"
-    configuration = CONFIGURATION.format(port=port)
+    configuration = CONFIGURATION.format(port=ports[0])
     write_rules_of_the_example(folder, "--native")
     with (
-        demonstrating(port, folder, NATIVE_HISTOGRAMS="1"),
+        demonstrating(ports[0], folder, NATIVE_HISTOGRAMS="1") as demo,
         running_prometheus("prometheus3", configuration, folder, option) as asked,
     ):
         eventually(lambda: asked.query(DURATION) != [])
         yield asked
+    # It was told to stop by SIGTERM.
+    require_clean_end(demo, ports, folder)
 
 
 def test_every_panel_of_the_demo_has_data(prometheus: Prometheus):

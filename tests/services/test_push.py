@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,11 @@ def kill_sender(site: Site, receiver: Receiver) -> None:
     eventually(lambda: any(min(p.times) / 1e9 > killed_at for p in receiver.pushes[before:]))
 
 
+def has_received(receiver: Receiver, count: int) -> bool:
+    """Return whether the last push has so many requests."""
+    return bool(receiver.pushes) and requests(receiver.pushes[-1].samples) == count
+
+
 def require_one_sender(pushes: list[Push], receiver: Receiver) -> None:
     """Require one identity, one request at a time, and later times with each of them."""
     assert receiver.most_at_once == 1
@@ -123,6 +129,20 @@ def test_no_total_is_lost_or_falls_while_senders_and_workers_die(
     assert total(samples[-1], "depot_sales_total") == counted
     assert total(page, TASKS, outcome="success") == 30
     assert falls(samples) == []
+    require_one_sender(pushes, receiver)
+    require_lasting_starts(pushes)
+
+
+def test_totals_and_their_starts_go_on_after_a_restart(pushing_site: Site, receiver: Receiver):
+    pushing_site.environment |= {"OTLP": "1"}
+    for counted in (40, 80):
+        arrived = partial(has_received, receiver, counted)
+        with pushing_site.gunicorn("-w", "2"):
+            ask(pushing_site, 40)
+            eventually(arrived)
+
+    pushes = list(receiver.pushes)
+    assert falls([push.samples for push in pushes]) == []
     require_one_sender(pushes, receiver)
     require_lasting_starts(pushes)
 

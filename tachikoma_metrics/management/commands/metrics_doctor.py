@@ -24,9 +24,9 @@ class Command(BaseCommand):
     """Check the settings, the store and the metrics endpoint, and print the findings."""
 
     help = (
-        "Checks whether the metrics of this service are right, and if not, reports why and what "
-        "to do. Each finding is ok, a warning or an error. The exit status is 1 if one is an "
-        "error, or at least a warning with --fail-level warning."
+        "Diagnoses the settings, the shared memory and the metrics endpoint, and reports each "
+        "problem with its fix. Each finding is ok, a warning or an error. The exit status is 1 if "
+        "one is an error, or with --fail-level warning, a warning."
     )
     # The command itself runs them, and prints them with the other findings.
     requires_system_checks: list[str] = []
@@ -45,8 +45,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--token",
             default="",
-            help="The bearer token to send. Other users of the machine can read it in the list of "
-            "processes: prefer --token-file.",
+            help="The bearer token to send. Other users of the host can read it in the process "
+            "list: prefer --token-file.",
         )
         parser.add_argument(
             "--json",

@@ -48,7 +48,7 @@ class Command(BaseCommand):
             action="store_true",
             help="Compare each metric of the view with that of django-prometheus, while both "
             "count. The values are those of all processes of the service on this host, in the "
-            "directory that they share; no server is requested.",
+            "directory that they share; no server is scraped.",
         )
         parser.add_argument(
             "--json",

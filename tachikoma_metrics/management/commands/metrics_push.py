@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     verbosity = 1
     help = (
-        "Sends the metrics of all processes of this service on this host: by OTLP, again and again "
+        "Pushes the metrics of all processes of this service on this host: by OTLP, repeatedly "
         "until SIGTERM, or once to a Pushgateway or a text file. The exit status is 1 if that "
         "fails."
     )
@@ -39,36 +39,36 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add a subcommand for each place that metrics are sent to."""
         sinks = parser.add_subparsers(dest="sink", required=True, metavar="otlp|textfile|gateway")
-        otlp = sinks.add_parser("otlp", help="Send by OTLP, as the variables OTEL_* say.")
+        otlp = sinks.add_parser("otlp", help="Push by OTLP, as OTEL_EXPORTER_OTLP_* configure.")
         otlp.add_argument(
             "--interval",
             type=_seconds,
             metavar="SECONDS",
-            help=f"Seconds between two pushes, at least {environment.SHORTEST_INTERVAL:g}; the "
-            "default is OTEL_METRIC_EXPORT_INTERVAL, which is in milliseconds, or "
-            f"{environment.DEFAULT_INTERVAL:g}.",
+            help=f"Seconds between two pushes, at least {environment.SHORTEST_INTERVAL:g}. "
+            "Default: the environment variable OTEL_METRIC_EXPORT_INTERVAL, in milliseconds, else "
+            f"{environment.DEFAULT_INTERVAL:g} seconds.",
         )
-        otlp.add_argument("--once", action="store_true", help="Push once, and end.")
+        otlp.add_argument("--once", action="store_true", help="Push once and exit.")
         otlp.add_argument(
             "--names",
             choices=[_OURS, _OPENTELEMETRY],
             default=_OURS,
-            help="Names of the metrics that a stable convention of OpenTelemetry has a name for; "
-            'opentelemetry needs "VIEWS": ["opentelemetry"].',
+            help="Names of metrics to send; opentelemetry uses those of the stable semantic "
+            'conventions where there are any, and needs "VIEWS": ["opentelemetry"].',
         )
         textfile = sinks.add_parser(
             "textfile", help="Write a file for the textfile collector of node_exporter."
         )
-        textfile.add_argument("path", metavar="PATH", help="The file; its name ends in .prom.")
+        textfile.add_argument("path", metavar="PATH", help="Path of the file, ending in .prom.")
         gateway = sinks.add_parser("gateway", help="Replace a group of metrics in a Pushgateway.")
         gateway.add_argument(
             "url",
             metavar="URL",
-            help="Such as http://pushgateway:9091. Credentials are read from PUSHGATEWAY_USERNAME "
-            "and PUSHGATEWAY_PASSWORD, or from PUSHGATEWAY_TOKEN.",
+            help="URL of the Pushgateway, such as http://pushgateway:9091. Credentials are read "
+            "from PUSHGATEWAY_USERNAME and PUSHGATEWAY_PASSWORD, or from PUSHGATEWAY_TOKEN.",
         )
         gateway.add_argument(
-            "--job", required=True, type=_job, metavar="NAME", help="The label job."
+            "--job", required=True, type=_job, metavar="NAME", help="Value of the label job."
         )
         gateway.add_argument(
             "--grouping",
@@ -76,7 +76,7 @@ class Command(BaseCommand):
             default=[],
             type=_pair,
             metavar="KEY=VALUE",
-            help="Another label of the group, such as instance=a; may be repeated.",
+            help="Additional label of the group, such as instance=a; may be repeated.",
         )
 
         for sink in (otlp, textfile, gateway):

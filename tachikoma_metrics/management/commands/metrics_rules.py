@@ -43,16 +43,16 @@ class Command(WritingCommand):
             type=float,
             default=usual.queue_wait,
             metavar="SECONDS",
-            help="Time that a task may wait in its queue; the next bucket at or above counts, else "
-            "the highest.",
+            help="Alert if tasks wait longer than this in their queue, rounded up to the next "
+            "bucket, or down to the highest.",
         )
         parser.add_argument(
             "--command",
             action="append",
             dest="succeeding",
             metavar="NAME=SECONDS",
-            help="Alert if this management command did not succeed for so long; may be repeated. "
-            "`COMMANDS` has to name it.",
+            help="Alert if this management command has not succeeded for SECONDS; may be repeated. "
+            "`COMMANDS` must include it.",
         )
         parser.add_argument(
             "--job",

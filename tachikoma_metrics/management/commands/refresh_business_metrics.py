@@ -20,8 +20,8 @@ class Command(BaseCommand):
 
     verbosity = 1
     help = (
-        "Counts what BUSINESS_METRICS declares, and stores it for all processes. The exit status "
-        "is 1 if anything could not be counted or stored."
+        "Refreshes the metrics that BUSINESS_METRICS declares, and stores them for all processes. "
+        "The exit status is 1 if one could not be counted or stored."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,8 +30,8 @@ class Command(BaseCommand):
             "--every",
             type=_seconds,
             metavar="SECONDS",
-            help="Keep refreshing every SECONDS, for services without Celery; safe to run several "
-            "times.",
+            help="Keep refreshing every SECONDS, for services without Celery; several instances "
+            "may run.",
         )
         parser.add_argument("--dry-run", action="store_true", help="Count without saving.")
 

@@ -1,12 +1,12 @@
 """Exemplars: where a file keeps them, and the bytes of one.
 
-The exemplars of a label set are in a record of their own, one cell for each bucket, or one for a
+The exemplars of a label set are in a separate record, one cell for each bucket, or one for a
 counter. The record is of the kind ``REMOVED``, and its declaration, the *holder*, is that of a
 histogram which no process exposes: a release that knows nothing of exemplars skips the record, and
 keeps it when it takes over the file. So the version of the layout is the same with exemplars.
 
-A cell ends with a checksum. Whatever a reader finds while the cell is written, or after its
-process was killed within it, costs this exemplar alone.
+A cell ends with a checksum. A reader that finds a cell half-written, during the write or
+after its process was killed, ignores this exemplar only.
 """
 
 from __future__ import annotations

@@ -34,10 +34,10 @@ ZERO_PLACE, NAN_PLACE = 0, 1
 NEGATIVE = "n"
 
 _SCHEMAS = range(9)
-"""Those in which a power of two is the bound of a bucket, and has at least one."""
+"""Schemas with at least one bucket for a power of two, which is then the bound of one."""
 
 _EXPONENTS = range(-1074, 1025)
-"""Those of floating point numbers."""
+"""Exponents of floating point numbers."""
 
 
 class Native(NamedTuple):

@@ -30,7 +30,7 @@ class Merger:
     ) -> list[Family]:
         """Return the metrics that are in any file, with the label sets within ``limits``.
 
-        Damaged parts of a file are left out, and reported of once.
+        Damaged parts of a file are left out, and reported once.
         """
         try:
             return self._merged(readings, on_damage, limits)

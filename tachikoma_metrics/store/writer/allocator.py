@@ -20,7 +20,7 @@ from tachikoma_metrics.store.writer.changes import Changes
 class Block(NamedTuple):
     """Where the counts of adjacent native buckets are.
 
-    ``is_beside`` tells whether the other values of the label set are in the same memory.
+    ``is_beside`` says whether the other values of the label set are in the same memory.
     """
 
     words: memoryview[int]

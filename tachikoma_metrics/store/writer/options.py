@@ -1,4 +1,4 @@
-"""What the package sets of the store, which knows no settings itself."""
+"""Options of the store, which the package sets: the store does not read the settings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ OnError = Callable[[Exception, object], None]
 
 
 class Options:
-    """Where the store may be, and what is called for it.
+    """Where the store may be, and for how long totals are kept.
 
     ``where`` returns the directories that may be used, the best first; without any, the values
     stay in memory. ``prepare`` is called with one of them before it is used, and returns the one
     to use. ``seconds_to_keep`` returns for how long totals are kept after the last process ends,
-    and ``keeps_unchanged`` whether those stay that no process changes any more.
+    and ``keeps_unchanged`` whether label sets stay that no process changes any more.
     """
 
     def __init__(self, where: Callable[[], tuple[str, ...]] = tuple) -> None:

@@ -18,7 +18,7 @@ from tachikoma_metrics.store.writer.attempts import Attempts
 from tachikoma_metrics.store.writer.changes import Changes
 
 _SECONDS_TO_COME_BACK = 1.5
-"""In which each process looks for its file, if any of its values changes."""
+"""Within this time, each process whose values change checks that its file exists."""
 
 
 class Reader:
@@ -68,7 +68,7 @@ class Reader:
             self._changes.apply_pending()
         serials = {one.header.serial for one in found}
         if slot is self._allocator.slot and slot.serial not in serials:
-            # With the next change it is made anew.
+            # The next change makes it again.
             self._revisit()
             raise Incomplete(slot.path, LookupError("it was removed or damaged"))
         _require_applied(slot.directory, found)

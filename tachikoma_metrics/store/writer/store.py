@@ -21,7 +21,7 @@ from tachikoma_metrics.store.writer.reader import Reader
 
 _SECONDS_BETWEEN_MAINTENANCE = 1.0
 _OWN_ERRORS = (AttributeError, LookupError, OSError, TypeError, ValueError)
-"""Which errors the store raises itself, if something is wrong."""
+"""Errors that the store itself may raise."""
 
 
 class Store(Changes):
@@ -198,14 +198,14 @@ class Store(Changes):
     def finish(self) -> None:
         """Apply the queued changes, at the end of the process.
 
-        What could not be shared so far is now, if that takes no longer than to claim.
+        Values that are not in a file yet are moved to one, if it can be claimed now.
         """
         self.due = 0.0
         self._attempts.begin_last()
         try:
             self.change(nothing)
         except (KeyboardInterrupt, SystemExit):
-            # A server that asks twice is obeyed already; what waits is not to be lost.
+            # A second request to exit: the process exits already, and the queue must be applied.
             self.change(nothing)
 
     # --- readings -----------------------------------------------------------
