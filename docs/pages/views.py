@@ -23,12 +23,12 @@ TACHIKOMA_METRICS = {
 - The labels and bucket bounds that a view needs, such as `view`, `scheme` and `alias`, are stored
   for it. The metrics that they come from are exposed with their own labels and bounds, as without a
   view. [`CARDINALITY_LIMIT`](settings.md#cardinality_limit) limits the label sets that are stored.
-- A label of [`EXTRA_LABELS`](settings.md#extra_labels) that `LABELS` gives to a metric is on the
-  metrics that are derived from it, too.
+- Metrics of a view also have the labels of [`EXTRA_LABELS`](settings.md#extra_labels) that `LABELS`
+  adds to their source.
 - Enabling or disabling a view changes what is stored: the counters that it derives from start at
   zero, as after a restart.
-- A restart [removes no label set](../explanation/store.md#what-a-restart-keeps) that no process
-  changes any more: a metric of a view is the sum of several, and would fall.
+- A restart [keeps label sets](../explanation/store.md#what-a-restart-keeps) that no process updates
+  any more: a metric of a view is the sum of several, and would decrease without them.
 - A metric is left out if [`DISABLED_METRICS`](settings.md#disabled_metrics) names its source, if
   its source is opt-in and not enabled, or if a collector of the project has its name. While
   django-prometheus itself is in use, its own metrics are exposed.
@@ -53,8 +53,8 @@ def section(view: View) -> Iterator[str]:
     yield f"## `{view.name}`"
     if view.namespace_setting:
         yield (
-            f"The settings `{view.namespace_setting}` and `{view.bucket_setting}` are honoured as "
-            "before."
+            f"The settings `{view.namespace_setting}` and `{view.bucket_setting}` of that package "
+            "still apply."
         )
     known = [one for one in view.metrics if set(one.sources) <= set(catalogue.FAMILIES)]
     yield markdown.table(

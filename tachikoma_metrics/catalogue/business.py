@@ -6,7 +6,7 @@ from tachikoma_metrics.catalogue.database import ALIAS
 from tachikoma_metrics.catalogue.definitions import Counter, Gauge, Label
 
 SPEC_STATUS = Label("status", "The status of the spec.")
-CHANGE_TYPE = Label("change_type", "`create`, `modify`, `delete` and the like.")
+CHANGE_TYPE = Label("change_type", "The kind of change, such as `create`, `modify` or `delete`.")
 CHANGE_STATUS = Label("status", "The outcome of the change, such as `applied`.")
 
 BUSINESS = "`BUSINESS_METRICS`"
@@ -28,7 +28,7 @@ FILE_CHANGES = Counter(
 )
 MIGRATIONS_UNAPPLIED = Gauge(
     "migrations_unapplied",
-    "Migrations of installed apps that the database lacks.",
+    "Migrations of installed apps that are not applied to the database.",
     (ALIAS,),
     latest_wins=True,
     opt_in=True,
@@ -36,7 +36,7 @@ MIGRATIONS_UNAPPLIED = Gauge(
 )
 MIGRATIONS_APPLIED = Gauge(
     "migrations_applied",
-    "Migrations that the database has recorded as applied.",
+    "Migrations that the database records as applied.",
     (ALIAS,),
     latest_wins=True,
     opt_in=True,

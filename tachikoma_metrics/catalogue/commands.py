@@ -23,14 +23,14 @@ COMMAND_RUNS = Counter(
 )
 COMMAND_RUN_DURATION = Histogram(
     "command_run_duration_seconds",
-    "Duration of a run of a management command, whatever its outcome.",
+    "Seconds a run of a management command took, whatever its outcome.",
     (COMMAND,),
     buckets=RUN_BUCKETS,
     recorded_by=COMMANDS,
 )
 COMMAND_LAST_SUCCESS_TIMESTAMP = Gauge(
     "command_last_success_timestamp_seconds",
-    "Time at which a run of the command last ended in success, in Unix seconds.",
+    "Time of the last successful run of the command, in Unix seconds.",
     (COMMAND,),
     latest_wins=True,
     recorded_by=COMMANDS,

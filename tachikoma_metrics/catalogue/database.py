@@ -35,7 +35,7 @@ DB_ERROR_TYPE = Label(
 
 POOL_STATE = Label(
     "state",
-    "`idle`, `used`, or `unopened` for those that the pool may still open.",
+    "`idle`, `used`, or `unopened` for those that the pool can still open.",
     is_closed=True,
 )
 
@@ -95,7 +95,7 @@ POOLS = "every psycopg pool that `OPTIONS` configures"
 
 DB_POOL_CONNECTIONS = Gauge(
     "db_pool_connections",
-    "Database connections that the pools of the live processes may have, by state.",
+    "Database connections in the pools of live processes, including those not yet opened.",
     (ALIAS, POOL_STATE),
     opt_in=True,
     recorded_by=POOLS,

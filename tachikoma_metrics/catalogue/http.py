@@ -75,7 +75,7 @@ HTTP_REQUESTS_IN_FLIGHT = Gauge(
 )
 HTTP_EXCEPTIONS = Counter(
     "http_exceptions_total",
-    "HTTP requests that ended in an exception, which Django answered with the status 500.",
+    "HTTP requests that ended in an exception, which Django answered with status 500.",
     (EXCEPTION,),
     (PATH, VIEW),
     recorded_by=MIDDLEWARE,

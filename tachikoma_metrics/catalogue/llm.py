@@ -50,7 +50,7 @@ EXECUTIONS_LOST = Counter(
 )
 EXECUTIONS_IN_PROGRESS = Gauge(
     "executions_in_progress",
-    "LLM calls in progress.",
+    "LLM calls currently in progress.",
     lost=EXECUTIONS_LOST,
     recorded_by=TRACKER,
 )

@@ -21,14 +21,15 @@ REFUSALS = (
 REFUSAL = Label(
     "reason",
     "`address`: the client address is not in `ALLOWED_NETWORKS`; `proxy`: a proxy does not name "
-    "the client; `server`: the server removes forwarding headers; `unix_socket`: no header names "
-    "the client; `browser`: a web page sent it under a host that is not in "
-    "`ALLOWED_HOSTS`; `token`, `permission`: `TOKENS` or `PERMISSION`; `settings`: one of these "
-    "is invalid; `busy`: too many connections to `WORKER_PORT`; `error`: the rule could not be "
-    "applied.",
+    "the client; `server`: the server hides the client address; `unix_socket`: no header names "
+    "the client; `browser`: a web page sent it under a host that is not in `ALLOWED_HOSTS`; "
+    "`token`, `permission`: `TOKENS` or `PERMISSION` rejected it; `settings`: an access setting is "
+    "invalid; `busy`: too many connections to `WORKER_PORT`; `error`: access could not be decided.",
     is_closed=True,
 )
-SOURCE = Label("source", "The part of tachikoma_metrics in which the error occurred.")
+SOURCE = Label(
+    "source", "The part of tachikoma_metrics that failed, such as `http`, `database` or `settings`."
+)
 PUSH_OUTCOMES = (
     "success",
     "partial",
@@ -41,8 +42,8 @@ PUSH_OUTCOMES = (
 """Every outcome of a push."""
 PUSH_OUTCOME = Label(
     "outcome",
-    "`success`; `partial`: the receiver rejected some of the values; `throttled`: it wants fewer "
-    "requests (status 429 or 503); `rejected`: another status below 500; `error`: another status "
+    "`success`; `partial`: the receiver rejected some of the values; `throttled`: it limits the "
+    "rate (status 429 or 503); `rejected`: another status below 500; `error`: another status "
     "from 500 on; `unreachable`: no response in time; `incomplete`: the values of a process could "
     "not be read, and nothing was sent.",
     is_closed=True,
@@ -55,7 +56,7 @@ SENDER_OF_PUSHES = "the process that sends by OTLP (`OTLP`, or `manage.py metric
 
 INFO = Gauge(
     "tachikoma_metrics_info",
-    "The installed tachikoma_metrics; always 1.",
+    "The installed version of tachikoma_metrics; always 1.",
     (VERSION,),
     latest_wins=True,
     is_per_scrape=True,
@@ -132,7 +133,7 @@ PUSHES = Counter(
 )
 PUSH_LAST_SUCCESS_TIMESTAMP = Gauge(
     "tachikoma_metrics_push_last_success_timestamp_seconds",
-    "Unix time of the last push by OTLP that the receiver accepted.",
+    "Time of the last push by OTLP that the receiver accepted, in Unix seconds.",
     latest_wins=True,
     recorded_by=SENDER_OF_PUSHES,
 )

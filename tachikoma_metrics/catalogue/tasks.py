@@ -22,10 +22,10 @@ QUEUE = Label("queue", "The queue that the task was sent to.")
 RUN_OUTCOME = Label(
     "outcome",
     "`success`, `failure` for an exception, `retry`, `rejected`, `ignored`, `revoked`, `timeout` "
-    "for a soft or hard time limit, or `lost` if the process was killed.",
+    "for a soft or hard time limit, or `lost` if the worker process was killed.",
     is_closed=True,
 )
-TASK_ERROR_TYPE = Label("error_type", "The class name of the exception, else empty.")
+TASK_ERROR_TYPE = Label("error_type", "The class name of the exception; empty without one.")
 ENTRY = Label("entry", "The name of the entry in Celery beat's schedule.")
 
 TASK_SYSTEMS = "Celery, `django.tasks`"
@@ -49,7 +49,7 @@ TASK_RUNS = Counter(
 )
 TASK_RUN_DURATION = Histogram(
     "task_run_duration_seconds",
-    "Duration of a run of a task that began, whatever its outcome.",
+    "Seconds a run of a task took once it had started, whatever its outcome.",
     (TASK,),
     (QUEUE, RUN_OUTCOME),
     buckets=RUN_BUCKETS,
@@ -58,7 +58,7 @@ TASK_RUN_DURATION = Histogram(
 )
 TASK_QUEUE_WAIT = Histogram(
     "task_queue_wait_seconds",
-    "Time from when a task could have started, sent and past its countdown, to its start.",
+    "Seconds a task waited to start, after it was sent and its countdown was over.",
     (QUEUE,),
     (TASK,),
     buckets=WAIT_BUCKETS,
@@ -71,7 +71,7 @@ TASK_RUNS_IN_PROGRESS = Gauge(
 )
 TASK_QUEUE_LENGTH = Gauge(
     "task_queue_length",
-    "Messages that wait in a queue, as of the last refresh of the business metrics.",
+    "Messages waiting in a queue, as of the last refresh of the business metrics.",
     (QUEUE,),
     latest_wins=True,
     opt_in=True,
@@ -79,7 +79,7 @@ TASK_QUEUE_LENGTH = Gauge(
 )
 TASK_LAST_SUCCESS_TIMESTAMP = Gauge(
     "task_last_success_timestamp_seconds",
-    "Time at which a run of the task last ended in success, in Unix seconds.",
+    "Time of the last successful run of the task, in Unix seconds.",
     (TASK,),
     latest_wins=True,
     opt_in=True,
@@ -87,13 +87,13 @@ TASK_LAST_SUCCESS_TIMESTAMP = Gauge(
 )
 BEAT_LAST_TICK_TIMESTAMP = Gauge(
     "beat_last_tick_timestamp_seconds",
-    "Time at which Celery beat last looked at its schedule, in Unix seconds.",
+    "Time at which Celery beat last checked its schedule, in Unix seconds.",
     latest_wins=True,
     recorded_by=BEAT,
 )
 BEAT_ENTRY_OVERDUE = Gauge(
     "beat_entry_overdue_seconds",
-    "Time since an entry of the schedule was due without being sent; 0 if it is not due.",
+    "Seconds by which an entry of the schedule is overdue; 0 if it is not.",
     (ENTRY,),
     latest_wins=True,
     recorded_by=BEAT,

@@ -8,7 +8,8 @@ SOCKET_BUCKETS: Buckets = (1, 5, 15, 60, 300, 900, 3600, 14400)
 
 MESSAGE_TYPE = Label(
     "message_type",
-    "`text`, `binary`, a type of `WS_MESSAGE_TYPES`, `other`, `invalid`.",
+    "`text`, `binary`, a type of `WS_MESSAGE_TYPES`, `other`, or `invalid` for text that is no "
+    "JSON object with a `type`.",
     is_closed=True,
 )
 REASON = Label(

@@ -289,7 +289,7 @@ DJANGO_PROMETHEUS = View(
         "`EXTRA_LABELS` can tell such requests.",
         "django_http_responses_total_by_charset_total": "The charset is not read: it is the same "
         "in nearly all responses.",
-        "django_http_responses_streaming_total": "Streamed responses are not told from others.",
+        "django_http_responses_streaming_total": "Streamed responses are not counted separately.",
         "django_db_execute_many_total": "The number of parameters is not counted: `executemany` "
         "is one query.",
         "django_model_inserts_total": _MIXIN,
