@@ -77,7 +77,8 @@ def usage(name: str, actions: list[Action]) -> str:
 
 def option(action: Action) -> str:
     """Return what an argument does."""
-    choices = f" One of {', '.join(map(str, action.choices))}." if action.choices else ""
+    named = ", ".join(f"`{choice}`" for choice in action.choices or ())
+    choices = f" One of {named}." if named else ""
     default = f" Default: `{action.default}`." if _has_default(action) else ""
     return f"`{_written(action)}`: {action.help}{choices}{default}"
 

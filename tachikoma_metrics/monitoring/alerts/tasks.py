@@ -96,7 +96,7 @@ def _waiting(config: Config, objectives: Objectives, native: Collection[str]) ->
                 "Check in *Sent and run by queue* whether more is sent than before, or less run.",
                 "Less is run: are all workers up? Check in *p95 duration by task* whether one "
                 "task is slow and occupies them.",
-                "More is sent: start more workers, or more processes of each. A queue of its own "
+                "More is sent: start more workers, or more processes of each. A separate queue "
                 "keeps a burst of one task from the others.",
                 "If the queue may wait that long, raise the limit with `--queue-wait`.",
             ),

@@ -16,7 +16,7 @@ _RATIO = f"sum_over_time({ERROR_RATE}[30d]) / sum_over_time({REQUEST_RATE}[30d])
 
 
 def slo(objectives: Objectives) -> Row:
-    """Return the row; each service has a number, or a line, of its own."""
+    """Return the row; each service has a separate number, or line."""
     objective, budget = objectives.availability, f"{objectives.error_budget:.12g}"
     return Row(
         "Service level objective",
