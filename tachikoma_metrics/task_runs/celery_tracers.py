@@ -88,16 +88,18 @@ def _measured(tracer: Tracer, name: str, *, is_eager: bool) -> Tracer:
     def trace_task(uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
         started_at = perf_counter()
         run, series, facts = Progress(), None, request or {}
+        # An exception from outside may arrive before the first line of a handler is reached.
         try:
-            series = start(queues, name, facts, run, started_at)
-            traced = tracer(uuid, args, kwargs, request)
-            if series is not None:
-                finish(series, run, started_at, facts, traced)
-        except BaseException as error:
             try:
+                series = start(queues, name, facts, run, started_at)
+                traced = tracer(uuid, args, kwargs, request)
+                if series is not None:
+                    finish(series, run, started_at, facts, traced)
+            except BaseException as error:
                 end(series, run, started_at, facts, None, error)
-            finally:
-                TASK_RUN.abandon(run)
+                raise
+        except BaseException:
+            TASK_RUN.abandon(run)
             raise
         return traced
 
