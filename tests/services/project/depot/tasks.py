@@ -33,8 +33,8 @@ def execute_slowly() -> None:
 @shared_task  # type: ignore[untyped-decorator]
 def work(kind: str) -> str:
     """Ask the database, or a cache, until it takes too long."""
-    cursor = connection.cursor()
     try:
+        cursor = connection.cursor()
         while True:
             if kind == "queries":
                 cursor.execute("SELECT 1")
