@@ -730,8 +730,8 @@ async function poll() {
     lastAt = Date.now();
     if (asked === windowSeconds) {
       now = /** @type {Now} */ (answer.now);
-      // The clock of the server was set back: ask for all again.
-      if (now.at < since - past.step) forget();
+      // The clock of the server was set back, by more than an answer for several viewers is old.
+      if (now.at < since - LONGEST_PAUSE_SECONDS) forget();
       else remember(answer.history);
       show();
       write(connection, now.seconds < asked * 0.9 ? `Live: the last ${age(now.seconds)}` : "Live");
