@@ -24,7 +24,7 @@ import pytest
 
 from tests.services.processes import eventually, free_port, get, program
 
-SECONDS_FOR_A_COMMAND = 15
+SECONDS_FOR_A_COMMAND = 60
 
 _PORTS = re.compile(r"(?<=[:= ])(6379|8000|9090|9100)\b")
 _SERVERS = re.compile(
