@@ -263,7 +263,7 @@ def test_a_threshold_that_is_no_bucket_is_a_warning(
     call_command("metrics_rules", "--slow-after", seconds)
 
     printed = capsys.readouterr().err
-    assert f"more than {bound}, {which} bound" in printed
+    assert f"more than {bound} count as slow, {which} bound" in printed
     assert "LATENCY_BUCKETS" in printed
 
 
