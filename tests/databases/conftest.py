@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 
 from tachikoma_metrics.testing import samples
 from tests.services.processes import is_listening, missing
@@ -40,6 +40,21 @@ def django_db_modify_db_settings() -> None:
     port = _PORTS.get(str(settings.DATABASES["default"]["ENGINE"]))
     if port is not None and not is_listening(port):
         missing(f"nothing listens on port {port}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_session(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """End the sessions of pools' threads before Django drops the test database.
+
+    Such a thread may be replacing a connection that a test has ended.
+    """
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture
