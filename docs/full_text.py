@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     target, *doctrees = arguments
     with tempfile.TemporaryDirectory() as folder:
         options = ["-d", *doctrees] if doctrees else []
-        code = build_main(["-b", "text", "-q", *options, str(HERE), folder])
+        code: int = build_main(["-b", "text", "-q", *options, str(HERE), folder])
         Path(target).write_text("\n\n".join(_texts(Path(folder))), encoding="utf-8")
     return code
 
