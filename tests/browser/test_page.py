@@ -15,7 +15,7 @@ import pytest
 
 from tests.browser.chromium import Page, chromium
 from tests.browser.sites import Site
-from tests.services.processes import missing, program
+from tests.services.processes import eventually, missing, program
 
 AXE = Path(__file__).resolve().parent / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -208,15 +208,19 @@ CUT = """[...document.querySelectorAll('.tile .value, .bar h2')]
     .map((one) => one.innerText)"""
 
 
+LEGENDS_ARE_WHOLE = """[...document.querySelectorAll('.u-legend')].every((one) =>
+    one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight
+    && one.getBoundingClientRect().bottom
+       <= one.closest('.plot').getBoundingClientRect().bottom)"""
+
+
 @pytest.mark.parametrize("width", [641, 1180, 1280])
 def test_legends_are_whole(tab: Tab, site: Site, width: int):
     page = opened(tab, site, width, 800)
-    page.run("new Promise((done) => setTimeout(done, 2500))")
+    eventually(lambda: page.run("document.querySelectorAll('.u-legend').length") > 0)
 
-    assert page.run("""[...document.querySelectorAll('.u-legend')].every((one) =>
-        one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight
-        && one.getBoundingClientRect().bottom
-           <= one.closest('.plot').getBoundingClientRect().bottom)""")
+    # The plots get their sizes once their values are there.
+    eventually(lambda: page.run(LEGENDS_ARE_WHOLE), 20)
 
 
 @pytest.mark.parametrize("width", [360, 420])
