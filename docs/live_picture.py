@@ -19,21 +19,11 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from tests.browser.chromium import chromium  # noqa: E402  # Found by that path.
+from tests.browser.sites import session_program  # noqa: E402
 
 PICTURE = HERE / "live.png"
 WIDTH, HEIGHT = 1440, 900
 _SECONDS_TO_DRAW = 3.0
-_SESSION = """
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
-from django.contrib.sessions.backends.db import SessionStore
-user = get_user_model().objects.get(username="demo")
-session = SessionStore()
-session[SESSION_KEY] = str(user.pk)
-session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-session.save()
-print(session.session_key)
-"""
 
 
 def main(address: str) -> int:
@@ -56,7 +46,8 @@ def main(address: str) -> int:
 
 def session() -> str:
     """Return the key of a new session of the demo's user."""
-    command = [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", _SESSION]
+    program = session_program("demo")
+    command = [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", program]
     folder = HERE.parent / "example_project"
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)  # noqa: S603
     return done.stdout.strip()

@@ -94,6 +94,21 @@ users.create_user(username="viewer", password="viewer").user_permissions.add(
 """
 
 
+def session_program(user: str) -> str:
+    """Return a program that logs a user in and prints the key of the session."""
+    return f"""
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.contrib.sessions.backends.db import SessionStore
+user = get_user_model().objects.get(username={user!r})
+session = SessionStore()
+session[SESSION_KEY] = str(user.pk)
+session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+session.save()
+print(session.session_key)
+"""
+
+
 class Site:
     """A site in a folder, whose settings and modules a test adds to."""
 

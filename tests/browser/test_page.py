@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.browser.chromium import Page, chromium
-from tests.browser.sites import Site
+from tests.browser.sites import Site, session_program
 from tests.services.processes import eventually, missing, program
 
 AXE = Path(__file__).resolve().parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -436,7 +436,7 @@ def test_a_hidden_tab_asks_nothing(tab: Tab, site: Site):
 def test_the_permission_opens_the_page(tab: Tab, site: Site, user: str, is_allowed: bool):
     page = tab()
     # The admin's login is for staff; the session is what a login page of the site makes.
-    key = session_of(site, user)
+    key = site.run(session_program(user))
     page.call("Network.setCookie", name="sessionid", value=key, url=site.url)
     page.open(f"{site.url}/live/")
 
@@ -444,20 +444,6 @@ def test_the_permission_opens_the_page(tab: Tab, site: Site, user: str, is_allow
         page.wait("document.querySelector('#connection.good')")
     else:
         assert "tachikoma_metrics.view_live" in page.text()
-
-
-def session_of(site: Site, user: str) -> str:
-    return site.run(f"""
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
-from django.contrib.sessions.backends.db import SessionStore
-user = get_user_model().objects.get(username={user!r})
-session = SessionStore()
-session[SESSION_KEY] = str(user.pk)
-session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-session.save()
-print(session.session_key)
-""")
 
 
 def test_a_server_that_is_gone_and_comes_back(tab: Tab, tmp_path: Path):

@@ -56,16 +56,17 @@ class Command(WritingCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the dashboard."""
         unused = () if options["all"] else monitoring.unused_metrics()
+        objectives = _objectives(options)
         made, left_out = monitoring.dashboard(
             conf.config(),
             _dashboard_options(options),
             unused,
-            objectives=_objectives(options),
+            objectives=objectives,
             is_native=options["native"],
         )
         self.write(json.dumps(made, indent=2) + "\n", left_out, options)
         self.note_native(options)
-        self.note_slow_bound(_objectives(options), options)
+        self.note_slow_bound(objectives, options)
 
 
 def _dashboard_options(options: dict[str, Any]) -> monitoring.DashboardOptions:
